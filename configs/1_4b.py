@@ -1,0 +1,16 @@
+"""The paper's "1.4B" model (its printed shape has 1.28B parameters): 150B tokens in sequences of 2048, 128 a step.
+
+  python -m divsyn_jax.train --config=configs/1_4b.py:level=topic_styles_persona --workdir=runs/1_4b_persona
+"""
+
+from configs import base
+
+
+def get_config(argument: str | None = None):
+    """The 1.4B recipe; `level=NAME` binds a diversity level."""
+    config = base.get_base()
+    config.model.update(hidden=2048, intermediate=8192, layers=16, heads=32, kv_heads=32)
+    config.steps, config.global_batch = 572_205, 128  # 150B tokens
+    config.optimizer.warmup_steps = 2000
+    config.loss.chunk = 512
+    return base.bind_level(config, argument)

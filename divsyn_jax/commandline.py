@@ -1,0 +1,78 @@
+"""How every command of the project starts and ends: flags, help, one-line errors and exit codes.
+
+Exit codes: 0 success; 75 saved and stopped unfinished (`Unfinished`, e.g. after SIGTERM); 2 bad usage or input, with one
+clear line (`UserError`); 1 anything else, with a traceback because it is our bug.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+EXIT_USAGE = 2
+EXIT_UNFINISHED = 75
+
+
+class UserError(Exception):
+    """The user's input cannot be used; the message is one line naming the place, what is wrong and the remedy."""
+
+
+class Unfinished(Exception):
+    """The work was saved and stopped before its end; the same command continues it."""
+
+
+def run(main: Callable[[list[str]], None], doc: str) -> None:
+    """Parse flags, run `main(positional arguments)` and leave with the project's exit codes.
+
+    Args:
+      main: called with the positional arguments, the program's name excluded.
+      doc: the help text; its first line is the summary, the rest holds an example.
+    """
+    # absl files the flags of a script under its path, those of an imported module under its dotted name.
+    owner = sys.argv[0] if main.__module__ == "__main__" else main.__module__
+
+    def parse(argv: list[str]) -> list[str]:
+        if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
+            print(f"{doc.strip()}\n\nFlags:\n{flags.FLAGS.module_help(owner)}")
+            sys.exit(0)
+        try:
+            return flags.FLAGS(argv, known_only=False)
+        except UserError as error:
+            _fail(str(error))
+        except (flags.Error, AttributeError, KeyError, TypeError, ValueError, FileNotFoundError) as error:
+            # ml_collections raises the plain types for unknown keys and values of the wrong type in --config.
+            _fail(" ".join(str(error).strip().split("\n")) + " (see --help)")
+
+    def guarded(argv: list[str]) -> None:
+        logging.set_verbosity(logging.WARNING)  # JAX and Orbax narrate at INFO
+        try:
+            main(argv[1:])
+        except UserError as error:
+            _fail(str(error))
+        except Unfinished as stop:
+            print(f"{_program()}: {stop}", file=sys.stderr)
+            sys.exit(EXIT_UNFINISHED)
+        except KeyboardInterrupt:
+            print(f"{_program()}: interrupted; run the same command to continue", file=sys.stderr)
+            sys.exit(130)
+        except BrokenPipeError:  # the reader of our output (head, less) has left: nothing is wrong
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    app.run(guarded, flags_parser=parse)
+
+
+def require(value, flag: str, example: str):
+    """Return `value`, or raise `UserError` saying that `--flag` is missing."""
+    if not value:
+        raise UserError(f"--{flag} is required, e.g. --{flag}={example}")
+    return value
+
+
+def _program() -> str:
+    return os.path.basename(sys.argv[0]).removesuffix(".py")
+
+
+def _fail(message: str) -> None:
+    print(f"{_program()}: {message}", file=sys.stderr)
+    sys.exit(EXIT_USAGE)

@@ -1,0 +1,1 @@
+"""From corpora to batches: readers, tokenizer, shards of token windows, input pipeline."""

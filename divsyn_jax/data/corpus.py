@@ -1,0 +1,351 @@
+"""Streaming readers for corpora: a corpus in any of its forms becomes an iterator of documents.
+
+Forms: a JSONL file (`.jsonl`/`.json`, also `.gz` and `.zst`), a Parquet file, a text file (`.txt`, `.md`, `.text`), a
+directory of those (searched recursively, in sorted order), a glob, `tfds:name[/config]:split`, `hf:name[:config]:split`.
+Memory does not grow with the corpus. This module imports neither jax nor torch.
+"""
+
+import dataclasses
+import glob
+import gzip
+import hashlib
+import io
+import json
+import os
+import pathlib
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import zstandard
+
+from divsyn_jax.commandline import UserError
+
+JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
+TEXT_SUFFIXES = (".txt", ".md", ".text")
+MAX_MALFORMED_SHARE = 0.01
+_PROBLEMS_KEPT = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadOptions:
+    """How to read a corpus.
+
+    Attributes:
+      text_field: the JSON or Parquet field that holds a document's text.
+      text_unit: what a document is in a text file: the `file`, a `paragraph` (blank-line separated) or a `line`.
+      strict: a malformed line stops the reading instead of being counted.
+    """
+
+    text_field: str = "text"
+    text_unit: str = "file"
+    strict: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """One document: its text, the other fields of its record, and where it stands (`file:line`)."""
+
+    text: str
+    fields: Mapping[str, Any]
+    where: str
+
+
+class Malformed(Exception):
+    """One record cannot be used; the message says why, without the place."""
+
+
+class TextFingerprint:
+    """SHA-256 over decoded texts in order, each preceded by its length; path and compression do not enter.
+
+    The one fingerprint of the project: scores, shard manifests and studies compare corpora by it.
+    """
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def update(self, text: str) -> None:
+        """Add the next document."""
+        encoded = text.encode("utf-8")
+        self._hash.update(len(encoded).to_bytes(8, "little"))
+        self._hash.update(encoded)
+
+    def hexdigest(self) -> str:
+        """The fingerprint of the documents added so far: 64 hexadecimal digits."""
+        return self._hash.hexdigest()
+
+
+def split_name(argument: str) -> tuple[str, str]:
+    """Split a `name=path` argument, or name a bare path after its last component without suffixes.
+
+    Example: `wiki=../data/real_wiki.jsonl.gz` -> (`wiki`, path); `a/b_k01.jsonl.gz` -> (`b_k01`, path).
+    """
+    named = re.match(r"([A-Za-z0-9][\w.-]*)=(.+)", argument)
+    if named and not os.path.exists(argument):
+        return named[1], named[2]
+    base = re.split(r"[/:]", argument.rstrip("/"))[-1].replace("*", "")
+    return re.sub(r"\.(jsonl|json|ndjson|parquet|txt|md|text|gz|zst)(?=\.|$)", "", base) or "corpus", argument
+
+
+class CorpusReader:
+    """Iterates over the documents of one corpus; the counts below are complete once the iteration has ended.
+
+    Attributes:
+      lines: records seen, malformed and empty ones included.
+      documents: documents yielded.
+      empty: records skipped because their text holds nothing but white space.
+      malformed: records skipped because of broken JSON, encoding or a missing field.
+      problems: the first few malformed records, as `file:line: what is wrong`.
+
+    Raises (while iterating) `UserError` when a file is missing or unreadable, when `strict` meets a malformed record, and
+    at the end when more than 1% of the records were malformed or no document was found.
+    """
+
+    def __init__(self, spec: str, options: ReadOptions = ReadOptions()) -> None:
+        self.spec = spec
+        self.options = options
+        self.lines = self.documents = self.empty = self.malformed = 0
+        self.problems: list[str] = []
+
+    def __iter__(self) -> Iterator[Document]:
+        self.lines = self.documents = self.empty = self.malformed = 0
+        self.problems = []
+        for where, record in self._records():
+            self.lines += 1
+            try:
+                document = self._document(where, record)
+            except Malformed as problem:
+                self._count_malformed(f"{where}: {problem}")
+                continue
+            if not document.text.strip():
+                self.empty += 1
+                continue
+            self.documents += 1
+            yield document
+        if self.malformed > MAX_MALFORMED_SHARE * self.lines:
+            raise UserError(
+                f"{self.problems[0]} ({self.malformed:,} of {self.lines:,} records of {self.spec} are malformed, over "
+                f"{MAX_MALFORMED_SHARE:.0%}: correct the file or --text_field)"
+            )
+        if not self.documents:
+            raise UserError(f"{self.spec}: no documents ({self.lines} records, {self.empty} of them empty); give a corpus with text")
+
+    def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
+        if isinstance(record, bytes):
+            try:
+                record = json.loads(record.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise Malformed(f"not UTF-8 (byte {error.start}); convert the file to UTF-8") from None
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise Malformed(f"not JSON ({getattr(error, 'msg', 'nested too deeply')}); one object a line is expected") from None
+        if isinstance(record, str):
+            return Document(record, {}, where)
+        if not isinstance(record, Mapping):
+            raise Malformed(f"a JSON object is expected, not {type(record).__name__}")
+        field = self.options.text_field
+        if field not in record:
+            raise Malformed(f"no field {field!r} (it has: {', '.join(map(str, record)) or 'none'}); name it with --text_field")
+        text = record[field]
+        if isinstance(text, bytes):  # tfds hands out strings as bytes
+            try:
+                text = text.decode("utf-8")
+            except UnicodeDecodeError:
+                raise Malformed(f"field {field!r} is not UTF-8") from None
+        if not isinstance(text, str):
+            raise Malformed(f"field {field!r} holds {type(text).__name__}, not text; name another with --text_field")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise Malformed(f"field {field!r} holds half a surrogate pair, which is not Unicode text") from None
+        return Document(text, record, where)
+
+    def _count_malformed(self, problem: str) -> None:
+        if self.options.strict:
+            raise UserError(f"{problem} (--strict)")
+        self.malformed += 1
+        if len(self.problems) < _PROBLEMS_KEPT:
+            self.problems.append(problem)
+
+    def _records(self) -> Iterator[tuple[str, "bytes | str | Mapping"]]:
+        if self.spec.startswith("tfds:"):
+            yield from _tfds_records(self.spec)
+            return
+        if self.spec.startswith("hf:"):
+            yield from _hf_records(self.spec)
+            return
+        for path in corpus_files(self.spec):
+            kind = _kind(path)
+            try:
+                if kind == "parquet":
+                    yield from _parquet_records(path, self.options.text_field)
+                elif kind == "jsonl":
+                    yield from _jsonl_records(path)
+                else:
+                    yield from self._text_records(path)
+            except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, OSError) as error:
+                raise UserError(f"{path}: cannot be read to its end ({error}); the file is truncated or damaged") from None
+
+    def _text_records(self, path: str) -> Iterator[tuple[str, str]]:
+        with _open(path) as stream:
+            data = stream.read() if self.options.text_unit == "file" else None
+            lines = [(1, data)] if data is not None else _paragraphs(stream, self.options.text_unit)
+            for number, raw in lines:
+                where = f"{path}:{number}"
+                try:
+                    yield where, raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    self.lines += 1
+                    self._count_malformed(f"{where}: not UTF-8 (byte {error.start}); convert the file to UTF-8")
+
+
+def corpus_files(spec: str) -> list[str]:
+    """The files of a path, directory or glob, sorted. Raises `UserError` when there are none or a format is unknown."""
+    if os.path.isdir(spec):
+        found = sorted(str(p) for p in pathlib.Path(spec).rglob("*") if p.is_file() and not p.name.startswith(".") and _kind(str(p)))
+        if not found:
+            raise UserError(f"{spec}: no .jsonl, .parquet or text files in this directory")
+        return found
+    if os.path.exists(spec):
+        found = [spec]
+    elif glob.has_magic(spec):
+        found = sorted(glob.glob(spec, recursive=True))
+        if not found:
+            raise UserError(f"{spec}: no file matches this pattern")
+    else:
+        raise UserError(f"{spec}: no such file or directory")
+    for path in found:
+        if not _kind(path):
+            raise UserError(f"{path}: unknown format; use .jsonl, .parquet or .txt (text formats also .gz or .zst)")
+    return found
+
+
+def _kind(path: str) -> str | None:
+    stem = re.sub(r"\.(gz|zst)$", "", path.lower())
+    if stem.endswith(JSONL_SUFFIXES):
+        return "jsonl"
+    if stem.endswith(TEXT_SUFFIXES):
+        return "text"
+    return "parquet" if path.lower().endswith(".parquet") else None
+
+
+def _open(path: str) -> io.BufferedIOBase:
+    if path.lower().endswith(".gz"):
+        return gzip.open(path, "rb")
+    if path.lower().endswith(".zst"):
+        return io.BufferedReader(_ZstdStream(path), buffer_size=1 << 20)
+    return open(path, "rb")
+
+
+class _ZstdStream(io.RawIOBase):
+    """Decompresses concatenated Zstandard frames and, unlike zstandard's own reader, reports a truncated last frame."""
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb")
+        self._frame = None
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        while not self._ready:
+            compressed = self._file.read(1 << 17)
+            if not compressed:
+                if self._frame is not None:
+                    raise EOFError("compressed file ended before the end-of-frame marker was reached")
+                return 0
+            output = []
+            while compressed:
+                self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+                output.append(self._frame.decompress(compressed))
+                compressed = self._frame.unused_data if self._frame.eof else b""
+                if self._frame.eof:
+                    self._frame = None
+            self._ready = memoryview(b"".join(output))
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _jsonl_records(path: str) -> Iterator[tuple[str, bytes]]:
+    with _open(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if line.strip():
+                yield f"{path}:{number}", line
+
+
+def _paragraphs(stream, unit: str) -> Iterator[tuple[int, bytes]]:
+    start, block = 1, []
+    for number, line in enumerate(stream, 1):
+        if unit == "line":
+            yield number, line.rstrip(b"\r\n")
+        elif line.strip():
+            start = start if block else number
+            block.append(line)
+        elif block:
+            yield start, b"".join(block).rstrip()
+            block = []
+    if block:
+        yield start, b"".join(block).rstrip()
+
+
+def _parquet_records(path: str, text_field: str) -> Iterator[tuple[str, Mapping]]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UserError(f"{path}: reading Parquet needs pyarrow: pip install 'divsyn-jax[corpora]'") from None
+    try:
+        table = pyarrow.parquet.ParquetFile(path)
+        if text_field not in table.schema_arrow.names:
+            raise UserError(f"{path}: no column {text_field!r} (it has: {', '.join(table.schema_arrow.names)}); name it with --text_field")
+        row = 0
+        for batch in table.iter_batches(batch_size=1024):
+            for record in batch.to_pylist():
+                row += 1
+                yield f"{path}:{row}", record
+    except pyarrow.ArrowException as error:
+        raise UserError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+
+
+def _tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
+    _, name, split = _dataset_spec(spec, "tfds:name[/config]:split")
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError:
+        raise UserError(f"{spec}: needs tensorflow-datasets: pip install 'divsyn-jax[corpora]'") from None
+    try:
+        source = tfds.data_source(name, split=split, download=False)
+    except Exception as error:  # tfds raises many types for "not prepared", "no such split", "not random access"
+        raise UserError(f"{spec}: cannot be opened ({str(error).strip().splitlines()[0]}); prepare it first, as array_record") from None
+    for index in range(len(source)):
+        yield f"{spec}:{index + 1}", source[index]
+
+
+def _hf_records(spec: str) -> Iterator[tuple[str, Mapping]]:
+    config, name, split = _dataset_spec(spec, "hf:name[:config]:split")
+    try:
+        import datasets
+    except ImportError:
+        raise UserError(f"{spec}: needs the datasets package: pip install 'divsyn-jax[corpora]'") from None
+    try:
+        stream = datasets.load_dataset(name, config, split=split, streaming=True)
+        for index, record in enumerate(stream):
+            yield f"{spec}:{index + 1}", record
+    except Exception as error:  # hub, network and format errors alike end here, as one line
+        raise UserError(f"{spec}: cannot be read ({type(error).__name__}: {str(error).strip().splitlines()[0]})") from None
+
+
+def _dataset_spec(spec: str, form: str) -> tuple[str | None, str, str]:
+    parts = spec.split(":")[1:]
+    if not 2 <= len(parts) <= 3 or not all(parts):
+        raise UserError(f"{spec}: use the form {form}")
+    return (parts[1] if len(parts) == 3 else None), parts[0], parts[-1]

@@ -1,0 +1,146 @@
+"""The training input: shuffled, repeated, mixed windows whose whole state is one integer.
+
+The chain is a pure grain `MapDataset`: source, shuffle, repeat (reshuffled each epoch), mix by weights. Row i of the global
+order is a function of i, the seed and the shards alone, so a run continues at any row, on any number of hosts.
+
+Shape legend: b rows of this process, L sequence length.
+"""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data.shards import ShardedWindows
+
+# More rows than any run consumes; a finite end keeps grain's index arithmetic in int64.
+_ENDLESS = 1 << 62
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One component of a mixture or one evaluation domain.
+
+    Attributes:
+      name: label in metrics and reports.
+      folder: shards folder.
+      weight: share of the mixture's tokens, relative to the other weights.
+    """
+
+    name: str
+    folder: str
+    weight: float
+
+
+def parse_sources(spec: str, root: str = "") -> tuple[Source, ...]:
+    """Parse `folder` or `name=folder:weight,name=folder,...` (weight 1 when absent); relative folders lie under `root`.
+
+    Raises `UserError` for an empty part, a weight that is not positive or a repeated name.
+    """
+    sources = []
+    for part in filter(None, spec.split(",")):
+        match = re.fullmatch(r"(?:([\w.-]+)=)?(.+?)(?::([0-9.eE+-]+))?", part.strip())
+        if not match:
+            raise UserError(f"data source {part!r}: use name=folder:weight")
+        name, folder, weight = match.groups()
+        try:
+            value = float(weight) if weight else 1.0
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise UserError(f"data source {part!r}: the weight must be a positive number")
+        sources.append(Source(name or pathlib.Path(folder).name, str(pathlib.Path(root, folder)), value))
+    names = [source.name for source in sources]
+    if len(set(names)) < len(names):
+        raise UserError(f"data sources {spec!r}: names must differ; write name=folder")
+    return tuple(sources)
+
+
+class Mixture:
+    """Opened training sources and the order of their windows.
+
+    Raises `UserError` when a source cannot be opened, the sequence lengths or packings are wrong, or tokenizers differ.
+    """
+
+    def __init__(self, sources: Sequence[Source], seq_len: int, seed: int, global_batch: int) -> None:
+        if not sources:
+            raise UserError("data.train is empty; give a shards folder, e.g. --config.data.train=shards/corpus")
+        self.sources = tuple(sources)
+        self.windows = [ShardedWindows(source.folder) for source in sources]
+        self._global_batch = global_batch
+        for source, windows in zip(self.sources, self.windows, strict=True):
+            check_shards(source, windows, seq_len, "concat")
+        check_same_tokenizer([(source.folder, windows.manifest["tokenizer"]) for source, windows in zip(self.sources, self.windows, strict=True)])
+        self.identity = {
+            "seq_len": seq_len,
+            "seed": seed,
+            "global_batch": global_batch,
+            "sources": {
+                source.name: {"weight": source.weight, "fingerprint": windows.fingerprint}
+                for source, windows in zip(self.sources, self.windows, strict=True)
+            },
+        }
+        components = [
+            grain.MapDataset.source(windows).map(_Pad(seq_len, index)).shuffle(seed=seed + index).repeat()
+            for index, windows in enumerate(self.windows)
+        ]
+        weights = [source.weight for source in sources]
+        self._rows = grain.MapDataset.mix(components, weights) if len(components) > 1 else components[0]
+
+    def batches(self, first_batch: int, process: int = 0, processes: int = 1) -> Iterator[dict[str, np.ndarray]]:
+        """This process's rows of global batches `first_batch`, `first_batch` + 1, ...: contiguous, in process order.
+
+        Yields:
+          `tokens` [b, L+1] int32 (short windows padded with 0), `length` [b] tokens that are real, `source` [b] index.
+        """
+        rows = self._global_batch // processes
+        start = process * rows
+
+        def global_row(local: int) -> dict[str, Any]:
+            return self._rows[local // rows * self._global_batch + start + local % rows]
+
+        # One thread reading ahead hides the disk; more would only compete with the step on a CPU.
+        return iter(
+            grain.MapDataset.range(first_batch * rows, _ENDLESS)
+            .map(global_row)
+            .batch(rows)
+            .to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4))
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pad(grain.transforms.Map):
+    """Pad a window to L+1 tokens and label it with its source."""
+
+    seq_len: int
+    source: int
+
+    def map(self, window: np.ndarray) -> dict[str, np.ndarray]:
+        tokens = np.zeros(self.seq_len + 1, np.int32)
+        tokens[: len(window)] = window
+        return {"tokens": tokens, "length": np.int32(len(window)), "source": np.int32(self.source)}
+
+
+def check_shards(source: Source, windows: ShardedWindows, seq_len: int, packing: str) -> None:
+    """Raise `UserError` unless the shards have this sequence length and packing."""
+    manifest = windows.manifest
+    if manifest["seq_len"] != seq_len:
+        raise UserError(f"{source.folder}: windows of {manifest['seq_len']} inputs, the config's seq_len is {seq_len}; build shards with --seq_len={seq_len}")
+    if manifest["packing"] != packing:
+        raise UserError(f"{source.folder}: packed as {manifest['packing']}, {packing} is needed here; build shards with --packing={packing}")
+
+
+def check_same_tokenizer(tokenizers: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Raise `UserError` unless all (place, tokenizer record) pairs have the same tokenizer hash."""
+    first_place, first = tokenizers[0]
+    for place, tokenizer in tokenizers[1:]:
+        if tokenizer["sha256"] != first["sha256"]:
+            raise UserError(
+                f"{place}: built with another tokenizer ({tokenizer['sha256'][:12]}) than {first_place} ({first['sha256'][:12]}); "
+                "build both with the same tokenizer"
+            )

@@ -1,0 +1,138 @@
+"""The shard format: ArrayRecord files of token windows beside a `manifest.json`.
+
+A window of a shards folder with sequence length L holds up to L+1 token ids (little-endian uint16, or uint32 for large
+vocabularies): the first L are inputs, the last L are targets. Consecutive windows of one document stream share a token,
+so every token but a stream's first is predicted exactly once. Windows never cross an output shard.
+
+Packings:
+  concat: documents (BOS text EOS) run on into one another; every window is full but the last of a shard. For training.
+  document: each document (BOS text) starts a window of its own; `documents.json` gives its bytes and windows. For
+    evaluation, where the loss of a document must not depend on its neighbours.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from divsyn_jax import files
+from divsyn_jax.commandline import UserError
+
+FORMAT_VERSION = 1
+PACKINGS = ("concat", "document")
+# One record a group: the only layout that array_record reads at random without decoding neighbours.
+_WRITER_OPTIONS = "group_size:1,uncompressed"
+
+
+def token_dtype(vocab_size: int) -> np.dtype:
+    """The smallest of uint16 and uint32 that holds every id."""
+    return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<u4")
+
+
+def windows_of(tokens_T: np.ndarray, seq_len: int) -> Iterator[np.ndarray]:
+    """Cut a token stream into windows of `seq_len` + 1 tokens that overlap by one; the last may be shorter (>= 2)."""
+    for start in range(0, len(tokens_T) - 1, seq_len):
+        yield tokens_T[start : start + seq_len + 1]
+
+
+def concat_windows(document_ids: Iterable[Sequence[int]], bos_id: int, eos_id: int, seq_len: int, dtype: np.dtype) -> Iterator[np.ndarray]:
+    """Windows of the stream `BOS text EOS BOS text EOS ...` (one separator only when BOS and EOS are the same id)."""
+    closing = [] if bos_id == eos_id else [eos_id]
+    parts = [np.asarray([bos_id, *ids, *closing], dtype) for ids in document_ids]
+    if parts:
+        yield from windows_of(np.concatenate(parts), seq_len)
+
+
+def document_windows(ids: Sequence[int], bos_id: int, seq_len: int, dtype: np.dtype) -> list[np.ndarray]:
+    """Windows of one document `BOS text`; a later window starts with the last token of the one before."""
+    return list(windows_of(np.asarray([bos_id, *ids], dtype), seq_len))
+
+
+def write_shard(path: str | os.PathLike, windows: Iterable[np.ndarray]) -> dict[str, Any]:
+    """Write one shard file and return its manifest entry (`file`, `windows`, `targets`, `bytes`, `sha256`)."""
+    from array_record.python import array_record_module
+
+    writer = array_record_module.ArrayRecordWriter(str(path), _WRITER_OPTIONS)
+    count = targets = 0
+    for window in windows:
+        writer.write(window.tobytes())
+        count += 1
+        targets += len(window) - 1
+    writer.close()
+    data = pathlib.Path(path).read_bytes()
+    return {
+        "file": pathlib.Path(path).name,
+        "windows": count,
+        "targets": targets,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+def data_fingerprint(manifest: dict[str, Any]) -> str:
+    """Identity of a shards folder: every fact that determines the batches, no paths and no times."""
+    facts = {key: manifest[key] for key in ("format", "seq_len", "packing", "dtype", "tokenizer", "shards")}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+class ShardedWindows:
+    """Random access to the windows of a shards folder: `len(source)` windows, `source[i]` an int32 array of <= L+1 ids.
+
+    Attributes:
+      folder: where the shards lie.
+      manifest: the folder's manifest.
+
+    Raises `UserError` at opening when the folder is no shards folder, or a shard is missing, truncated or of another size
+    than the manifest says, naming the shard.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        from array_record.python import array_record_data_source
+
+        self.folder = pathlib.Path(folder)
+        if not (self.folder / "manifest.json").is_file():
+            raise UserError(f"{folder}: no shards here (manifest.json is missing); make them with build_shards")
+        self.manifest = files.read_json(self.folder / "manifest.json")
+        if self.manifest.get("format") != FORMAT_VERSION:
+            raise UserError(f"{folder}: shards of format {self.manifest.get('format')}, this version reads {FORMAT_VERSION}; build them again")
+        paths = []
+        for shard in self.manifest["shards"]:
+            path = self.folder / shard["file"]
+            if not path.is_file():
+                raise UserError(f"{path}: this shard is missing; build the shards again")
+            if path.stat().st_size != shard["bytes"]:
+                raise UserError(f"{path}: {path.stat().st_size} bytes where the manifest says {shard['bytes']}: truncated or replaced; build the shards again")
+            paths.append(str(path))
+        self._dtype = np.dtype(self.manifest["dtype"])
+        self._source = array_record_data_source.ArrayRecordDataSource(paths)
+        if len(self._source) != self.manifest["windows"]:
+            raise UserError(f"{folder}: {len(self._source)} windows where the manifest says {self.manifest['windows']}; build the shards again")
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.frombuffer(self._source[index], self._dtype).astype(np.int32)
+
+    def __repr__(self) -> str:  # grain compares sources by their repr
+        return f"ShardedWindows({data_fingerprint(self.manifest)})"
+
+    @property
+    def seq_len(self) -> int:
+        """Inputs a window feeds to the model at most."""
+        return self.manifest["seq_len"]
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the data, see `data_fingerprint`."""
+        return data_fingerprint(self.manifest)
+
+    def documents(self) -> list[dict[str, int]]:
+        """For document packing: `bytes` of raw UTF-8 text and number of `windows` of every document, in window order."""
+        if self.manifest["packing"] != "document":
+            raise UserError(f"{self.folder}: packed as {self.manifest['packing']}; evaluation needs build_shards --packing=document")
+        return files.read_json(self.folder / "documents.json")

@@ -1,0 +1,113 @@
+"""Tokenizers: SentencePiece models trained by `train_tokenizer`, or a Hugging Face tokenizer folder (`hf:DIR`)."""
+
+import dataclasses
+import functools
+import hashlib
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+from divsyn_jax.commandline import UserError
+
+MODEL_FILE = "tokenizer.model"
+_HF_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokenizer:
+    """A loaded tokenizer.
+
+    Attributes:
+      path: the SentencePiece model file, or the Hugging Face folder.
+      sha256: hash of the files that determine the encoding; shards, runs and evaluations must agree on it.
+      vocab_size: number of ids the tokenizer can emit.
+      bos_id, eos_id: ids that open and close a document (equal in tokenizers that have a single separator).
+    """
+
+    path: str
+    sha256: str
+    vocab_size: int
+    bos_id: int
+    eos_id: int
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, without BOS or EOS."""
+        return _backend(self.path).encode(texts)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids; control ids (BOS, EOS) vanish."""
+        return _backend(self.path).decode(ids)
+
+    def copy_to(self, folder: pathlib.Path) -> None:
+        """Copy the tokenizer's files into `folder`, from where `load` reads it again."""
+        for file in tokenizer_files(self.path):
+            shutil.copyfile(file, folder / file.name)
+
+
+def load(spec: str) -> Tokenizer:
+    """Load a `tokenizer.model` file, a folder holding one, or `hf:DIR`. Raises `UserError` when there is none."""
+    path = spec.removeprefix("hf:")
+    if pathlib.Path(path, MODEL_FILE).is_file() and not spec.startswith("hf:"):
+        path = str(pathlib.Path(path, MODEL_FILE))
+    files = tokenizer_files(path)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    backend = _backend(path)
+    return Tokenizer(path, digest.hexdigest(), backend.vocab_size, backend.bos_id, backend.eos_id)
+
+
+def tokenizer_files(path: str) -> list[pathlib.Path]:
+    """The files that make up the tokenizer at `path`."""
+    if pathlib.Path(path).is_file():
+        return [pathlib.Path(path)]
+    files = [pathlib.Path(path, name) for name in _HF_FILES if pathlib.Path(path, name).is_file()]
+    if not files:
+        raise UserError(f"{path}: no tokenizer here ({MODEL_FILE} or tokenizer.json); make one with train_tokenizer")
+    return files
+
+
+@functools.lru_cache(maxsize=4)  # loading takes longer than encoding a document, and a processor does not pickle
+def _backend(path: str) -> "_SentencePiece | _HuggingFace":
+    return _SentencePiece(path) if pathlib.Path(path).is_file() else _HuggingFace(path)
+
+
+class _SentencePiece:
+    def __init__(self, path: str) -> None:
+        import sentencepiece
+
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_file=path)
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"{path}: not a SentencePiece model ({str(error).splitlines()[0]})") from None
+        self.vocab_size = self._processor.vocab_size()
+        self.bos_id, self.eos_id = self._processor.bos_id(), self._processor.eos_id()
+        if min(self.bos_id, self.eos_id) < 0:
+            raise UserError(f"{path}: the model has no BOS or EOS id; train one with train_tokenizer")
+
+    def encode(self, texts):
+        return self._processor.encode(list(texts), num_threads=1)
+
+    def decode(self, ids):
+        return self._processor.decode([int(i) for i in ids])
+
+
+class _HuggingFace:
+    def __init__(self, path: str) -> None:
+        try:
+            import transformers
+        except ImportError:
+            raise UserError(f"hf:{path}: needs transformers: pip install transformers") from None
+        self._tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+        self.vocab_size = len(self._tokenizer)
+        self.eos_id = self._tokenizer.eos_token_id
+        if self.eos_id is None:
+            raise UserError(f"hf:{path}: the tokenizer has no EOS token, which separates documents")
+        bos = self._tokenizer.bos_token_id
+        self.bos_id = self.eos_id if bos is None else bos
+
+    def encode(self, texts):
+        return self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+
+    def decode(self, ids):
+        return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)

@@ -1,0 +1,78 @@
+"""Held-out text: loss and bits per byte of named domains.
+
+Bits per byte of a document: the negative log-likelihood of all its tokens (after BOS; documents longer than the run's
+sequence length are read window by window, each window seeing none of the one before but its last token) over
+ln 2 times the UTF-8 bytes of its raw text.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from divsyn_jax import sharding
+from divsyn_jax.data.pipeline import Source, check_same_tokenizer, check_shards, parse_sources
+from divsyn_jax.data.shards import ShardedWindows
+
+
+class Domain:
+    """A held-out text: shards packed by document, and the reduction of window losses to documents."""
+
+    def __init__(self, source: Source, seq_len: int) -> None:
+        self.name = source.name
+        self.windows = ShardedWindows(source.folder)
+        check_shards(source, self.windows, seq_len, "document")
+        documents = self.windows.documents()
+        self.bytes = np.array([document["bytes"] for document in documents])
+        self._document_of_window = np.repeat(np.arange(len(documents)), [document["windows"] for document in documents])
+
+    def evaluate(self, eval_step: Callable, params: Any, batch: int, mesh: Mesh) -> list[dict[str, float]]:
+        """One record a document: `nll` (nats), `targets` (tokens predicted) and `bytes`. Every process gets all of them."""
+        L = self.windows.seq_len
+        nll = np.zeros(len(self.bytes))
+        targets = np.zeros(len(self.bytes), np.int64)
+        rows = sharding.batch_sharding(mesh)
+        for start in range(0, len(self.windows), batch):
+            tokens, length = np.zeros((batch, L + 1), np.int32), np.ones(batch, np.int32)
+            indices = range(start, min(start + batch, len(self.windows)))
+            for row, index in enumerate(indices):
+                window = self.windows[index]
+                tokens[row, : len(window)], length[row] = window, len(window)
+            losses = eval_step(params, jax.device_put(tokens, rows), jax.device_put(length, rows))
+            documents = self._document_of_window[indices.start : indices.stop]
+            # float64 sums: a corpus holds more tokens than float32 counts exactly.
+            np.add.at(nll, documents, np.asarray(losses, np.float64)[: len(indices)])
+            np.add.at(targets, documents, length[: len(indices)] - 1)
+        return [{"nll": float(n), "targets": int(t), "bytes": int(b)} for n, t, b in zip(nll, targets, self.bytes, strict=True)]
+
+
+def open_domains(spec: str, root: str, seq_len: int, tokenizer: dict[str, Any]) -> list[Domain]:
+    """The domains of a `data.eval` string, checked against the run's tokenizer and sequence length."""
+    domains = []
+    for source in parse_sources(spec, root):
+        domain = Domain(source, seq_len)
+        check_same_tokenizer([("the training data", tokenizer), (source.folder, domain.windows.manifest["tokenizer"])])
+        domains.append(domain)
+    return domains
+
+
+def summarise(documents: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Loss (nats per token) and bits per byte over all documents, with the standard error of the latter.
+
+    The standard error is that of a ratio of sums over documents (delta method); documents are the unit.
+    """
+    nll = np.array([document["nll"] for document in documents])
+    size = np.array([document["bytes"] for document in documents], float) * math.log(2)
+    bits_per_byte = nll.sum() / size.sum()
+    n = len(documents)
+    residual = nll - bits_per_byte * size
+    stderr = math.sqrt(n / (n - 1) * np.sum(residual**2)) / size.sum() if n > 1 else None
+    return {
+        "loss": float(nll.sum() / sum(document["targets"] for document in documents)),
+        "bits_per_byte": float(bits_per_byte),
+        "bits_per_byte_stderr": stderr,
+        "documents": n,
+    }

@@ -1,0 +1,203 @@
+"""The Llama-style decoder: rotary embeddings, RMSNorm, SwiGLU, grouped-query heads, tied or untied output.
+
+Written with Flax NNX and used functionally: `init_params` gives a nested dict of float32 arrays, `apply` runs the model on
+such a dict. Layers are stacked along a leading axis and scanned.
+
+Shape legend: B batch, L length, D hidden, F intermediate, H query heads, G key/value heads, K head dimension, V vocabulary,
+N layers (leading axis of every parameter under `layers`).
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from divsyn_jax.attention import Mask, attention
+
+Params = dict[str, Any]
+
+REMAT_POLICIES = {
+    "none": None,
+    "minimal": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "dots": jax.checkpoint_policies.dots_saveable,
+    "full": jax.checkpoint_policies.nothing_saveable,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Shape and numerics of the decoder.
+
+    Attributes:
+      vocab_size: V; at least the tokenizer's, usually padded to a round number.
+      hidden, intermediate, layers, heads, kv_heads: D, F, N, H, G. D must be a multiple of H, H of G.
+      rope_theta: base of the rotary frequencies.
+      norm_eps: epsilon of RMSNorm.
+      tied: the output projection is the transposed embedding.
+      dtype: compute dtype of matrix products ('float32' or 'bfloat16'); parameters, norms, softmax and loss are float32.
+      attention: backend, resolved (never 'auto'), see divsyn_jax/attention.py.
+      remat: what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of weights), 'dots'
+        (keeps all matrix products), 'full' (keeps nothing).
+    """
+
+    vocab_size: int
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    rope_theta: float
+    norm_eps: float
+    tied: bool
+    dtype: str
+    attention: str
+    remat: str
+
+    def __post_init__(self) -> None:
+        if self.hidden % self.heads or (self.hidden // self.heads) % 2:
+            raise ValueError(f"model.hidden={self.hidden} does not split into model.heads={self.heads} heads of even width")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"model.heads={self.heads} is not a multiple of model.kv_heads={self.kv_heads}")
+        if self.remat not in REMAT_POLICIES:
+            raise ValueError(f"model.remat={self.remat!r} is unknown; use one of {', '.join(REMAT_POLICIES)}")
+
+    @property
+    def head_dim(self) -> int:
+        """K, the width of a head."""
+        return self.hidden // self.heads
+
+
+class Layer(nnx.Module):
+    """One pre-norm decoder layer."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        c = config
+        D, F, H, G, K = c.hidden, c.intermediate, c.heads, c.kv_heads, c.head_dim
+        # Projections that write to the residual stream start smaller with depth (GPT-2), so its variance stays put.
+        inner, outer = _normal(rngs, 0.02), _normal(rngs, 0.02 / (2 * c.layers) ** 0.5)
+        self.attention_norm = nnx.Param(jnp.ones(D))
+        self.query = inner(D, H, K)
+        self.key = inner(D, G, K)
+        self.value = inner(D, G, K)
+        self.attention_out = outer(H, K, D)
+        self.mlp_norm = nnx.Param(jnp.ones(D))
+        self.gate = inner(D, F)
+        self.up = inner(D, F)
+        self.down = outer(F, D)
+        self.config = config
+
+    def __call__(self, x_BLD: jax.Array, rope_BLK: tuple[jax.Array, jax.Array], mask: Mask) -> jax.Array:
+        c, dtype = self.config, self.config.dtype
+        h_BLD = rms_norm(x_BLD, self.attention_norm, c.norm_eps)
+        q_BLHK = rotate(_product("BLD,DHK->BLHK", h_BLD, self.query, dtype), rope_BLK)
+        k_BLGK = rotate(_product("BLD,DGK->BLGK", h_BLD, self.key, dtype), rope_BLK)
+        v_BLGK = _product("BLD,DGK->BLGK", h_BLD, self.value, dtype)
+        a_BLHK = attention(q_BLHK, k_BLGK, v_BLGK, mask, c.attention)
+        x_BLD = x_BLD + _product("BLHK,HKD->BLD", a_BLHK, self.attention_out, dtype)
+        h_BLD = rms_norm(x_BLD, self.mlp_norm, c.norm_eps)
+        gate_BLF = _product("BLD,DF->BLF", h_BLD, self.gate, dtype)
+        up_BLF = _product("BLD,DF->BLF", h_BLD, self.up, dtype)
+        return x_BLD + _product("BLF,FD->BLD", jax.nn.silu(gate_BLF) * up_BLF, self.down, dtype)
+
+
+class Llama(nnx.Module):
+    """Embedding, N scanned layers, final norm and output projection."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        c = config
+        weight = _normal(rngs, 0.02)
+        self.embedding = weight(c.vocab_size, c.hidden)
+
+        @nnx.split_rngs(splits=c.layers)
+        @nnx.vmap(in_axes=0, out_axes=0)
+        def stacked(rngs: nnx.Rngs) -> Layer:
+            return Layer(c, rngs=rngs)
+
+        self.layers = stacked(rngs)
+        self.final_norm = nnx.Param(jnp.ones(c.hidden))
+        if not c.tied:
+            self.head = weight(c.hidden, c.vocab_size)
+        self.config = config
+
+    def hidden_states(self, tokens_BL: jax.Array, positions_BL: jax.Array, mask: Mask) -> jax.Array:
+        """Final normalised hidden states [B, L, D], in the compute dtype."""
+        c = self.config
+        x_BLD = self.embedding[...].astype(c.dtype)[tokens_BL]
+        rope_BLK = rope_tables(positions_BL, c.head_dim, c.rope_theta)
+
+        def layer_step(x_BLD: jax.Array, layer: Layer) -> tuple[jax.Array, None]:
+            return layer(x_BLD, rope_BLK, mask), None
+
+        if c.remat != "none":
+            layer_step = jax.checkpoint(layer_step, policy=REMAT_POLICIES[c.remat], prevent_cse=False)
+        x_BLD, _ = jax.lax.scan(layer_step, x_BLD, self.layers)
+        return rms_norm(x_BLD, self.final_norm, c.norm_eps)
+
+    def head_DV(self) -> jax.Array:
+        """Output projection [D, V] in float32."""
+        return self.embedding[...].T if self.config.tied else self.head[...]
+
+
+def init_params(config: ModelConfig, seed: int) -> Params:
+    """Fresh float32 parameters: normal(0, 0.02), residual outputs scaled down by sqrt(2N), norms one."""
+    return nnx.to_pure_dict(nnx.split(Llama(config, rngs=nnx.Rngs(seed)))[1])
+
+
+def bind(config: ModelConfig, params: Params) -> Llama:
+    """The model holding `params`. Cheap: call it inside a jitted function."""
+    return nnx.merge(_graph(config), params)
+
+
+def logits(config: ModelConfig, params: Params, tokens_BL: jax.Array, mask: Mask = Mask(), positions_BL: jax.Array | None = None) -> jax.Array:
+    """Float32 logits [B, L, V]. For inspection and scoring; training never forms this array (see divsyn_jax/loss.py)."""
+    model = bind(config, params)
+    x_BLD = model.hidden_states(tokens_BL, default_positions(tokens_BL) if positions_BL is None else positions_BL, mask)
+    return _product("BLD,DV->BLV", x_BLD, model.head_DV(), config.dtype, out=jnp.float32)
+
+
+def default_positions(tokens_BL: jax.Array) -> jax.Array:
+    """Positions 0..L-1 in every row."""
+    return jnp.broadcast_to(jnp.arange(tokens_BL.shape[1]), tokens_BL.shape)
+
+
+def count_params(config: ModelConfig) -> int:
+    """Number of trained parameters, embedding and output projection included."""
+    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda: init_params(config, 0))))
+
+
+def rms_norm(x_BLD: jax.Array, scale_D: jax.Array, eps: float) -> jax.Array:
+    """Root-mean-square norm over the last axis, computed in float32, returned in the dtype of `x_BLD`."""
+    x = x_BLD.astype(jnp.float32)
+    x = x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + eps)
+    return (x * scale_D[...]).astype(x_BLD.dtype)
+
+
+def rope_tables(positions_BL: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
+    """Cosine and sine tables [B, L, K/2] of rotary embeddings (Su et al. 2021), in float32."""
+    frequency = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
+    angle = positions_BL[..., None].astype(jnp.float32) * frequency
+    return jnp.cos(angle), jnp.sin(angle)
+
+
+def rotate(x_BLHK: jax.Array, tables: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """Rotate pairs (k, k + K/2) of every head by their position's angle: the half-split layout of Llama checkpoints."""
+    cos, sin = (table[:, :, None, :] for table in tables)
+    first, second = jnp.split(x_BLHK.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x_BLHK.dtype)
+
+
+def _normal(rngs: nnx.Rngs, std: float):
+    return lambda *shape: nnx.Param(std * jax.random.normal(rngs.params(), shape, jnp.float32))
+
+
+def _product(equation: str, x: jax.Array, weight: jax.Array, dtype: str, out: jnp.dtype | None = None) -> jax.Array:
+    """Matrix product in the compute dtype; master weights are cast here, where they are used."""
+    return jnp.einsum(equation, x.astype(dtype), weight[...].astype(dtype), preferred_element_type=out)
+
+
+@functools.lru_cache
+def _graph(config: ModelConfig) -> nnx.GraphDef:
+    return nnx.split(nnx.eval_shape(lambda: Llama(config, rngs=nnx.Rngs(0))))[0]

@@ -1,0 +1,73 @@
+"""AdamW with global-norm clipping and the learning-rate schedules `linear`, `cosine` and `wsd`."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import optax
+
+SCHEDULES = ("constant", "linear", "cosine", "wsd")
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW settings.
+
+    Attributes:
+      peak_lr: learning rate after warm-up.
+      schedule: after the linear warm-up: 'constant'; 'linear' (the paper's) or 'cosine' down to `final_lr_ratio`; 'wsd':
+        constant, then linear over the last `decay_share` of the steps.
+      warmup_steps: steps of linear warm-up from zero.
+      final_lr_ratio: final learning rate over `peak_lr`.
+      decay_share: share of all steps that 'wsd' decays over.
+      b1, b2, eps, weight_decay: as in AdamW (Loshchilov & Hutter 2019); norm scales are not decayed.
+      clip_norm: global gradient norm is clipped to this; 0 means no clipping.
+    """
+
+    peak_lr: float
+    schedule: str
+    warmup_steps: int
+    final_lr_ratio: float
+    decay_share: float
+    b1: float
+    b2: float
+    eps: float
+    weight_decay: float
+    clip_norm: float
+
+
+def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
+    """Learning rate by optimizer step (0-based) for a run of `steps`. Raises ValueError for an unknown name or bad length."""
+    c = config
+    if c.warmup_steps >= steps:
+        raise ValueError(f"optimizer.warmup_steps={c.warmup_steps} leaves nothing of steps={steps}")
+    after = steps - c.warmup_steps
+    if c.schedule == "constant":
+        body = optax.constant_schedule(c.peak_lr)
+    elif c.schedule == "linear":
+        body = optax.linear_schedule(c.peak_lr, c.final_lr_ratio * c.peak_lr, after)
+    elif c.schedule == "cosine":
+        body = optax.cosine_decay_schedule(c.peak_lr, after, alpha=c.final_lr_ratio)
+    elif c.schedule == "wsd":
+        decay = max(1, round(c.decay_share * steps))
+        body = optax.linear_schedule(c.peak_lr, c.final_lr_ratio * c.peak_lr, decay, transition_begin=max(0, after - decay))
+    else:
+        raise ValueError(f"optimizer.schedule={c.schedule!r} is unknown; use one of {', '.join(SCHEDULES)}")
+    if not c.warmup_steps:
+        return body
+    # Step 0 already moves: warm-up runs over 1/w, 2/w, ..., 1 of the peak.
+    warmup = optax.linear_schedule(c.peak_lr / c.warmup_steps, c.peak_lr * (1 + 1 / c.warmup_steps), c.warmup_steps)
+    return optax.join_schedules([warmup, body], [c.warmup_steps])
+
+
+def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
+    """Clipping, then AdamW under the schedule."""
+    adamw = optax.adamw(
+        make_schedule(config, steps), b1=config.b1, b2=config.b2, eps=config.eps, weight_decay=config.weight_decay, mask=_decayed
+    )
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adamw) if config.clip_norm else adamw
+
+
+def _decayed(params: Any) -> Any:
+    """True for weights, False for norm scales."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: "norm" not in path[-1].key, params)

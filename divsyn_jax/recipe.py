@@ -1,0 +1,137 @@
+"""A run's recipe: what a config file says, checked once and frozen.
+
+Config files (configs/*.py) hold ml_collections ConfigDicts. They end here: `Recipe.from_config` refuses unknown and missing
+keys and wrong types by name, and everything behind it takes frozen dataclasses.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.model import ModelConfig
+from divsyn_jax.optimizer import OptimizerConfig
+from divsyn_jax.sharding import MeshConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Where the data lie.
+
+    Attributes:
+      root: folder that relative shards folders are under.
+      train: `folder` or `name=folder:weight,...` (shards packed `concat`).
+      eval: the same, one entry a domain (shards packed `document`); may be empty.
+    """
+
+    root: str
+    train: str
+    eval: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """Loss settings: `chunk` positions whose logits exist at one time (0: all); `z_loss` weight of mean(logz^2)."""
+
+    chunk: int
+    z_loss: float
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointConfig:
+    """Checkpoints: one every `every_steps` (0: only the last) and at the end; the newest `keep` stay."""
+
+    every_steps: int
+    keep: int
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig:
+    """Held-out evaluation every `every_steps` (0: only at the end), `batch` windows at a time."""
+
+    every_steps: int
+    batch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class LogConfig:
+    """`every_steps`: cadence of metrics.jsonl and TensorBoard; `tensorboard`: write event files too."""
+
+    every_steps: int
+    tensorboard: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One training run.
+
+    Attributes:
+      steps: optimizer steps.
+      global_batch: windows in a step, over all devices and accumulation steps.
+      accumulation_steps: micro-batches a step is computed in.
+      seq_len: inputs in a window.
+      seed: of the initial parameters and of the data order.
+      init_from: run directory to take initial weights from, or ''.
+      level: the diversity level this run is bound to (see configs/diversity.py), stored with the run; {} when none.
+    """
+
+    steps: int
+    global_batch: int
+    accumulation_steps: int
+    seq_len: int
+    seed: int
+    init_from: str
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    loss: LossConfig
+    data: DataConfig
+    mesh: MeshConfig
+    checkpoint: CheckpointConfig
+    eval: EvalConfig
+    log: LogConfig
+    level: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "global_batch", "accumulation_steps", "seq_len"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.global_batch % self.accumulation_steps:
+            raise ValueError(f"accumulation_steps={self.accumulation_steps} does not divide global_batch={self.global_batch}")
+        if self.loss.chunk and self.seq_len % self.loss.chunk:
+            raise ValueError(f"loss.chunk={self.loss.chunk} does not divide seq_len={self.seq_len}")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Recipe":
+        """Build from a ConfigDict or plain dict. Raises `UserError` naming the key that is unknown, missing or wrong."""
+        return _build(cls, config, "config")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dict, the inverse of `from_config`."""
+        return dataclasses.asdict(self)
+
+
+def _build(cls: type, values: Mapping[str, Any], place: str) -> Any:
+    types = typing.get_type_hints(cls)
+    unknown, missing = sorted(set(values) - set(types)), sorted(set(types) - set(values))
+    if unknown:
+        raise UserError(f"{place}.{unknown[0]}: unknown key; known are {', '.join(types)}")
+    if missing:
+        raise UserError(f"{place}.{missing[0]}: missing; configs/base.py shows every key")
+    arguments = {name: _convert(types[name], values[name], f"{place}.{name}") for name in types}
+    try:
+        return cls(**arguments)
+    except ValueError as error:
+        raise UserError(f"{place}: {error}") from None
+
+
+def _convert(kind: Any, value: Any, place: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _build(kind, value, place)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind in (int, float, str, bool):
+        if type(value) is not kind:
+            raise UserError(f"{place}={value!r}: {kind.__name__} expected, not {type(value).__name__}")
+        return value
+    return value.to_dict() if hasattr(value, "to_dict") else dict(value)

@@ -1,0 +1,120 @@
+"""Where every array lives: the device mesh, one rules table, and the shardings that follow from it."""
+
+import dataclasses
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from divsyn_jax.commandline import UserError
+
+MESH_AXES = ("replica", "fsdp", "tensor")
+
+# Logical axes of every parameter, by its name in the tree; parameters under `layers` carry the layer axis in front.
+PARAMETER_AXES = {
+    "embedding": ("vocab", "embed"),
+    "head": ("embed", "vocab"),
+    "final_norm": ("norm",),
+    "attention_norm": ("norm",),
+    "mlp_norm": ("norm",),
+    "query": ("embed", "heads", "head_dim"),
+    "key": ("embed", "kv_heads", "head_dim"),
+    "value": ("embed", "kv_heads", "head_dim"),
+    "attention_out": ("heads", "head_dim", "embed"),
+    "gate": ("embed", "mlp"),
+    "up": ("embed", "mlp"),
+    "down": ("mlp", "embed"),
+}
+
+# Logical axis -> mesh axes. Norm scales are too small to be worth splitting.
+RULES = {
+    "batch": ("replica", "fsdp"),
+    "embed": "fsdp",
+    "vocab": "tensor",
+    "heads": "tensor",
+    "kv_heads": "tensor",
+    "mlp": "tensor",
+    "head_dim": None,
+    "norm": None,
+    "layers": None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """Sizes of the mesh axes; one may be -1 and takes the devices that are left.
+
+    Attributes:
+      replica: copies of the model (across slices or hosts; gradients are summed over it).
+      fsdp: parameters, optimizer state and batch are split over it.
+      tensor: heads, MLP width and vocabulary are split over it.
+    """
+
+    replica: int
+    fsdp: int
+    tensor: int
+
+
+def make_mesh(config: MeshConfig) -> Mesh:
+    """The mesh over all devices. Raises `UserError` when the sizes do not multiply to the number of devices."""
+    sizes = [config.replica, config.fsdp, config.tensor]
+    devices = jax.device_count()
+    if sizes.count(-1) > 1 or any(size == 0 or size < -1 for size in sizes):
+        raise UserError(f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))}: positive numbers, at most one -1")
+    if -1 in sizes:
+        known = -(sizes[0] * sizes[1] * sizes[2])
+        if devices % known:
+            raise UserError(f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))} do not divide the {devices} devices")
+        sizes[sizes.index(-1)] = devices // known
+    if sizes[0] * sizes[1] * sizes[2] != devices:
+        raise UserError(f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))} do not multiply to the {devices} devices")
+    return jax.make_mesh(sizes, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES))
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Rows split over replica and fsdp."""
+    return NamedSharding(mesh, PartitionSpec(RULES["batch"]))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The whole array on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def state_shardings(state: Any, mesh: Mesh) -> Any:
+    """A NamedSharding for every leaf of a train state (parameters, optimizer moments, counters).
+
+    A leaf whose path ends in a parameter's name is laid out like that parameter; every other leaf is replicated.
+    Raises `UserError` when a dimension does not split over its mesh axes, naming both.
+    """
+
+    def sharding(path: tuple, leaf: Any) -> NamedSharding:
+        keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
+        if not keys or keys[-1] not in PARAMETER_AXES:
+            return replicated(mesh)
+        axes = PARAMETER_AXES[keys[-1]]
+        if "layers" in keys:
+            axes = ("layers", *axes)
+        spec = [RULES[axis] for axis in axes]
+        for axis, mesh_axis, size in zip(axes, spec, leaf.shape, strict=True):
+            if mesh_axis and size % mesh.shape[mesh_axis]:
+                raise UserError(
+                    f"mesh.{mesh_axis}={mesh.shape[mesh_axis]} does not divide the {size} {axis} of parameter {keys[-1]!r}; "
+                    f"choose a divisor of {size}"
+                )
+        return NamedSharding(mesh, PartitionSpec(*spec))
+
+    return jax.tree_util.tree_map_with_path(sharding, state)
+
+
+def describe(state: Any) -> list[dict[str, Any]]:
+    """One record a leaf: path, shape, dtype and partition spec, for the run directory."""
+    return [
+        {
+            "path": jax.tree_util.keystr(path, simple=True, separator="/"),
+            "shape": list(leaf.shape),
+            "dtype": str(leaf.dtype),
+            "spec": [list(entry) if isinstance(entry, tuple) else entry for entry in leaf.sharding.spec],
+        }
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+    ]

@@ -1,0 +1,109 @@
+"""The jitted computations of a run: fresh state, one training step, one evaluation step.
+
+A train state is a dict: `params` (nested dict of float32 arrays), `opt_state` (optax), `step` (int32 scalar).
+
+Shape legend: A accumulation steps, B rows, L length, D hidden, V vocabulary, S sources.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from divsyn_jax import model as llama
+from divsyn_jax import sharding
+from divsyn_jax.attention import Mask
+from divsyn_jax.loss import token_nll
+from divsyn_jax.model import ModelConfig
+from divsyn_jax.recipe import Recipe
+
+State = dict[str, Any]
+Batch = dict[str, jax.Array]
+
+
+def abstract_state(config: ModelConfig, optimizer: optax.GradientTransformation, mesh: Mesh) -> State:
+    """Shapes, dtypes and shardings of the train state, without allocating it."""
+    shapes = jax.eval_shape(functools.partial(_fresh_state, config, optimizer, 0))
+    shardings = sharding.state_shardings(shapes, mesh)
+    return jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes, shardings)
+
+
+def init_state(config: ModelConfig, optimizer: optax.GradientTransformation, abstract: State, seed: int) -> State:
+    """A fresh train state, born on the shardings of `abstract`."""
+    out_shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    return jax.jit(lambda: _fresh_state(config, optimizer, seed), out_shardings=out_shardings)()
+
+
+def _fresh_state(config: ModelConfig, optimizer: optax.GradientTransformation, seed: int) -> State:
+    params = llama.init_params(config, seed)
+    return {"params": params, "opt_state": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
+
+
+def make_train_step(recipe: Recipe, optimizer: optax.GradientTransformation, schedule: optax.Schedule, sources: int) -> Callable:
+    """The jitted `(state, batch) -> (state, scalars)`; the state's buffers are donated.
+
+    The batch holds `tokens` [B, L+1], `length` [B] and `source` [B]. The gradient is that of the mean loss over all valid
+    targets of the global batch: every micro-batch is divided by that one count, so accumulation changes nothing but memory.
+    """
+    config, accumulation = recipe.model, recipe.accumulation_steps
+
+    def loss_terms(params: llama.Params, tokens: jax.Array, length: jax.Array, valid_targets: jax.Array):
+        nll_BL, logz_BL, weight_BL = _row_losses(config, params, tokens, length, recipe.loss.chunk)
+        nll = jnp.sum(nll_BL * weight_BL) / valid_targets
+        z_loss = jnp.sum(jnp.square(logz_BL) * weight_BL) / valid_targets
+        return nll + recipe.loss.z_loss * z_loss, nll
+
+    gradient = jax.value_and_grad(loss_terms, has_aux=True)
+
+    def train_step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+        valid_targets = jnp.sum(batch["length"] - 1).astype(jnp.float32)
+        if accumulation == 1:
+            (_, nll), gradients = gradient(state["params"], batch["tokens"], batch["length"], valid_targets)
+        else:
+            # Micro-batch a takes rows a, a+A, ...: each keeps rows of every device, so no row changes place.
+            micro = jax.tree.map(
+                lambda x: x.reshape(x.shape[0] // accumulation, accumulation, *x.shape[1:]).swapaxes(0, 1),
+                (batch["tokens"], batch["length"]),
+            )
+
+            def accumulate(carry, tokens_and_length):
+                (_, nll), gradients = gradient(state["params"], *tokens_and_length, valid_targets)
+                return jax.tree.map(jnp.add, carry, (nll, gradients)), None
+
+            zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, state["params"]))
+            (nll, gradients), _ = jax.lax.scan(accumulate, zero, micro)
+        updates, opt_state = optimizer.update(gradients, state["opt_state"], state["params"])
+        params = optax.apply_updates(state["params"], updates)
+        scalars = {
+            "loss": nll,
+            "grad_norm": optax.global_norm(gradients),
+            "learning_rate": schedule(state["step"]),
+            "targets": valid_targets,
+            "rows_S": jnp.sum(jax.nn.one_hot(batch["source"], sources, dtype=jnp.int32), axis=0),
+        }
+        return {"params": params, "opt_state": opt_state, "step": state["step"] + 1}, scalars
+
+    return jax.jit(train_step, donate_argnums=0)
+
+
+def make_eval_step(config: ModelConfig, chunk: int) -> Callable:
+    """The jitted `(params, tokens [B, L+1], length [B]) -> nll [B]`: summed nats over the valid targets of each row."""
+
+    def eval_step(params: llama.Params, tokens: jax.Array, length: jax.Array) -> jax.Array:
+        nll_BL, _, weight_BL = _row_losses(config, params, tokens, length, chunk)
+        return jnp.sum(nll_BL * weight_BL, axis=1)
+
+    return jax.jit(eval_step)
+
+
+def _row_losses(config: ModelConfig, params: llama.Params, tokens: jax.Array, length: jax.Array, chunk: int):
+    inputs_BL, targets_BL = tokens[:, :-1], tokens[:, 1:]
+    model = llama.bind(config, params)
+    x_BLD = model.hidden_states(inputs_BL, llama.default_positions(inputs_BL), Mask())
+    nll_BL, logz_BL = token_nll(x_BLD, model.head_DV(), targets_BL, chunk)
+    weight_BL = (jnp.arange(targets_BL.shape[1]) < length[:, None] - 1).astype(jnp.float32)
+    return nll_BL, logz_BL, weight_BL
