@@ -1,0 +1,73 @@
+"""The offline agent: average-linkage clustering of sentence embeddings, cut at a threshold. A proxy for judgement.
+
+Shapes: N documents in the sample, D draws, K documents a draw, E embedding dimensions.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from divsyn_jax.diversity import embeddings
+from divsyn_jax.diversity.agents import Partitions
+from divsyn_jax.diversity.clustering import average_linkage, cosine_distances
+from divsyn_jax.diversity.sampling import Sample
+
+THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.20, 0.25, ..., 0.80
+NEAR_DUPLICATE_CUT = 0.3  # clusters of near-duplicates; one of THRESHOLDS
+NEAR_DUPLICATE_DISTANCE = 0.1  # pairs of near-duplicates
+_DRAWS_AT_ONCE = 1024
+_ROWS_AT_ONCE = 1024
+
+
+class EmbeddingAgent:
+    """Clusters the documents of a draw by cosine distance between their embeddings.
+
+    One dendrogram a draw, cut at every threshold of `THRESHOLDS` and at `threshold`, which gives the headline.
+    """
+
+    kind = "embedding"
+
+    def __init__(self, threshold: float = 0.5, cache: str | os.PathLike | None = None) -> None:
+        """`cache`: directory of the embedding store; None keeps no vectors. Raises `UserError` without the model."""
+        self.model = embeddings.model_name()
+        self.threshold = threshold
+        self._cache = cache
+        self._vectors_of: tuple[Sample, np.ndarray] | None = None
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "threshold": self.threshold,
+            "distance": "cosine",
+            "linkage": "average",
+            "document_tokens": embeddings.TOKENS,
+            "precision": embeddings.precision(),
+        }
+
+    def partition(self, sample: Sample, draws_DK: np.ndarray) -> Partitions:
+        """Partition each draw at the headline threshold; `cuts` holds the whole grid, the headline included."""
+        vectors_NE = self._vectors(sample)
+        thresholds = sorted({*THRESHOLDS, self.threshold})
+        cuts = {threshold: np.empty(draws_DK.shape, np.int16) for threshold in thresholds}
+        for start in range(0, len(draws_DK), _DRAWS_AT_ONCE):
+            some = slice(start, start + _DRAWS_AT_ONCE)
+            distances_BKK = cosine_distances(vectors_NE[draws_DK[some]])
+            for threshold, labels_BK in average_linkage(distances_BKK, thresholds).items():
+                cuts[threshold][some] = labels_BK
+        return Partitions(cuts[self.threshold], cuts)
+
+    def near_duplicate_share(self, sample: Sample) -> float | None:
+        """Share of the sampled documents within `NEAR_DUPLICATE_DISTANCE` of an earlier sampled one."""
+        vectors_NE = self._vectors(sample)
+        repeats = 0
+        for start in range(0, len(vectors_NE), _ROWS_AT_ONCE):
+            rows_BE = vectors_NE[start : start + _ROWS_AT_ONCE]
+            close_BN = rows_BE @ vectors_NE[: start + len(rows_BE)].T >= 1 - NEAR_DUPLICATE_DISTANCE
+            repeats += int(np.tril(close_BN, k=start - 1).any(axis=1).sum())
+        return repeats / len(vectors_NE)
+
+    def _vectors(self, sample: Sample) -> np.ndarray:
+        # One corpus at a time: partition and near_duplicate_share ask for the same vectors one after the other.
+        if self._vectors_of is None or self._vectors_of[0] is not sample:
+            self._vectors_of = (sample, embeddings.embed(sample.texts, self._cache))
+        return self._vectors_of[1]

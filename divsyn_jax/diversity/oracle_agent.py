@@ -1,0 +1,32 @@
+"""The agent that knows: documents with equal labels share a cluster. For calibration and tests."""
+
+from typing import Any
+
+import numpy as np
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.diversity.agents import Partitions
+from divsyn_jax.diversity.sampling import Sample
+
+
+class OracleAgent:
+    """Clusters by a field of the records."""
+
+    kind = "oracle"
+    model = None
+
+    def __init__(self, label_field: str | None) -> None:
+        if not label_field:
+            raise UserError("--agent=oracle needs the field that holds the labels, e.g. --label_field=topic")
+        self.label_field = label_field
+
+    def settings(self) -> dict[str, Any]:
+        return {"label_field": self.label_field}
+
+    def partition(self, sample: Sample, draws_DK: np.ndarray) -> Partitions:
+        """Partition each draw by label. `sample` must have been read with this agent's `label_field`."""
+        _, label_N = np.unique(np.array(sample.labels, dtype=object), return_inverse=True)
+        return Partitions(label_N[draws_DK])
+
+    def near_duplicate_share(self, sample: Sample) -> float | None:
+        return None

@@ -1,0 +1,200 @@
+"""One streaming pass over a corpus: a uniform sample of its documents, its fingerprint, sizes and exact duplicates.
+
+Memory is that of the sample and of a fixed-size sketch, whatever the size of the corpus.
+Shapes: N documents in the sample, D draws, K documents a draw.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import sys
+
+import numpy as np
+from tqdm import tqdm
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
+
+_SKETCH_DIGESTS = 1 << 17
+_RESERVOIR_STREAM, _DRAWS_STREAM, _ORDER_STREAM = range(3)  # independent random streams of one --seed
+
+
+@dataclasses.dataclass(frozen=True)
+class DuplicateShare:
+    """Share of documents that repeat an earlier one exactly; `standard_error` is 0 when every document was counted."""
+
+    value: float
+    standard_error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """What the pass over a corpus keeps.
+
+    Attributes:
+      spec: the corpus as the reader was given it.
+      index_N: the sampled documents' numbers in the corpus, from 0, increasing.
+      texts, wheres: their texts and places (`file:line`).
+      labels: their labels, as canonical JSON, when a label field was asked for.
+      documents: documents in the corpus.
+      words: white-space separated words in the corpus.
+      words_sd: standard deviation of the words of a document, over the corpus.
+      fingerprint: `TextFingerprint` of the corpus.
+      label_fingerprint: the same function over the labels.
+      exact_duplicates: see `DuplicateShare`.
+      malformed, empty, problems: what the reader skipped.
+    """
+
+    spec: str
+    index_N: np.ndarray
+    texts: list[str]
+    wheres: list[str]
+    labels: list[str] | None
+    documents: int
+    words: int
+    words_sd: float
+    fingerprint: str
+    label_fingerprint: str | None
+    exact_duplicates: DuplicateShare
+    malformed: int
+    empty: int
+    problems: list[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+class DuplicateSketch:
+    """Exact-duplicate share in fixed memory: distinct sampling (Gibbons 2001, VLDB) of 64-bit digests.
+
+    Every digest under a threshold is kept with its number of occurrences; when more than 2k are kept, the threshold
+    falls to the k-th smallest. The kept digests are a uniform sample of the distinct documents with exact counts, so
+    the share is exact while at most 2k documents are distinct, and 0 for any corpus without repetition.
+    """
+
+    def __init__(self, digests: int = _SKETCH_DIGESTS) -> None:
+        self._digests = digests
+        self._threshold = 1 << 64
+        self._count: dict[int, int] = {}
+
+    def add(self, text: str) -> None:
+        """Count one document."""
+        digest = int.from_bytes(hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest(), "little")
+        if digest >= self._threshold:
+            return
+        self._count[digest] = self._count.get(digest, 0) + 1
+        if len(self._count) > 2 * self._digests:
+            self._threshold = sorted(self._count)[self._digests]
+            self._count = {kept: count for kept, count in self._count.items() if kept < self._threshold}
+
+    def share(self) -> DuplicateShare:
+        """1 - 1/m with m the mean number of occurrences of a distinct document; the error by the delta method."""
+        counts = np.fromiter(self._count.values(), dtype=np.float64)
+        mean = counts.mean()
+        exact = self._threshold == 1 << 64
+        error = 0.0 if exact else float(counts.std(ddof=1) / math.sqrt(len(counts)) / mean**2)
+        return DuplicateShare(float(1 - 1 / mean), error)
+
+
+def read_sample(spec: str, options: ReadOptions, *, documents: int, label_field: str | None, seed: int) -> Sample:
+    """Read a corpus once and keep a uniform sample of its documents (all of them when there are fewer).
+
+    Args:
+      spec: a corpus in any form that `CorpusReader` reads.
+      options: how to read it.
+      documents: size of the sample, at most.
+      label_field: field of each record to keep as the document's label.
+      seed: of the reservoir.
+
+    Raises:
+      UserError: the corpus cannot be read (see `CorpusReader`), or a document has no label.
+    """
+    rng = np.random.default_rng([seed, _RESERVOIR_STREAM])
+    reader = CorpusReader(spec, options)
+    fingerprint, label_fingerprint, duplicates = TextFingerprint(), TextFingerprint(), DuplicateSketch()
+    reservoir: list[tuple[int, Document, str | None]] = []
+    words = squares = 0
+    # `delay`: a bar only for a corpus that takes its time. The total is unknown, so it shows a rate and no ETA.
+    progress = tqdm(reader, desc=f"reading {spec}", unit="doc", delay=2, mininterval=1, file=sys.stderr)
+    for index, document in enumerate(progress):
+        fingerprint.update(document.text)
+        duplicates.add(document.text)
+        count = len(document.text.split())
+        words += count
+        squares += count * count
+        label = None
+        if label_field is not None:
+            label = _label(document, label_field)
+            label_fingerprint.update(label)
+        kept = (index, Document(document.text, {}, document.where), label)  # the other fields may be large
+        if index < documents:
+            reservoir.append(kept)
+        elif (slot := rng.integers(0, index + 1)) < documents:
+            reservoir[slot] = kept
+    reservoir.sort(key=lambda kept: kept[0])
+    total = reader.documents
+    return Sample(
+        spec=spec,
+        index_N=np.array([index for index, _, _ in reservoir]),
+        texts=[document.text for _, document, _ in reservoir],
+        wheres=[document.where for _, document, _ in reservoir],
+        labels=[label for _, _, label in reservoir] if label_field is not None else None,
+        documents=total,
+        words=words,
+        words_sd=math.sqrt(max(0, total * squares - words * words) / (total * max(1, total - 1))),
+        fingerprint=fingerprint.hexdigest(),
+        label_fingerprint=label_fingerprint.hexdigest() if label_field is not None else None,
+        exact_duplicates=duplicates.share(),
+        malformed=reader.malformed,
+        empty=reader.empty,
+        problems=list(reader.problems),
+    )
+
+
+def require_documents(sample: Sample, size: int) -> None:
+    """Raise `UserError` when the sample holds fewer than `size` documents."""
+    if len(sample) < size:
+        few = f"{len(sample)} documents, fewer than --sample_size={size}"
+        raise UserError(f"{sample.spec}: {few}; lower it or add documents")
+
+
+def random_draws(sample: Sample, draws: int, size: int, seed: int = 0) -> np.ndarray:
+    """Draw documents without replacement, each draw in a fresh random order.
+
+    The stream depends on the corpus as well as on the seed, so that draws of two corpora are independent, as a
+    comparison of the two supposes.
+
+    Returns:
+      [D, K] positions in the sample.
+
+    Raises:
+      UserError: the sample holds fewer than `size` documents.
+    """
+    require_documents(sample, size)
+    rng = np.random.default_rng([seed, _DRAWS_STREAM, int(sample.fingerprint[:16], 16)])
+    return draw_without_replacement(rng, len(sample), draws, size)
+
+
+def draw_without_replacement(rng: np.random.Generator, population: int, draws: int, size: int) -> np.ndarray:
+    """[D, K] ordered samples of `size` from range(population), by Floyd's algorithm for all draws at once."""
+    chosen_DK = np.empty((draws, size), dtype=np.int64)
+    for position, last in enumerate(range(population - size, population)):
+        candidate_D = rng.integers(0, last + 1, size=draws)
+        taken_D = (chosen_DK[:, :position] == candidate_D[:, None]).any(axis=1)
+        chosen_DK[:, position] = np.where(taken_D, last, candidate_D)
+    return rng.permuted(chosen_DK, axis=1)  # Floyd's sets are uniform, his order is not
+
+
+def random_order(sample: Sample, seed: int = 0) -> np.ndarray:
+    """[N] the sample's positions in a random order: the order in which baselines read the documents."""
+    return np.random.default_rng([seed, _ORDER_STREAM, int(sample.fingerprint[:16], 16)]).permutation(len(sample))
+
+
+def _label(document: Document, field: str) -> str:
+    label = document.fields.get(field)
+    if label is None:
+        has = ", ".join(map(str, document.fields)) or "none"
+        missing = f"no label in field {field!r} (it has: {has})"
+        raise UserError(f"{document.where}: {missing}; name another with --label_field")
+    return json.dumps(label, sort_keys=True, ensure_ascii=False, default=str)

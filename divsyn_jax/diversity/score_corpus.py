@@ -1,0 +1,177 @@
+"""Measure the diversity of one or more corpora.
+
+score_corpus CORPUS... --output=DIR
+
+A CORPUS is a .jsonl[.gz|.zst], Parquet or text file, a directory or glob of those, tfds:name/config:split or
+hf:name[:config]:split; write name=CORPUS to name it. Every corpus is read once; draws of --sample_size documents are
+clustered by the agent; the score with its interval, what it rests on and the baselines go to DIR/<name>/score.json and
+draws.jsonl, the comparison of corpora (in the order given) to DIR/comparison.json and DIR/report.html.
+Repeating the command reuses what is finished: a corpus scored with the same content and settings is not scored again.
+
+Example:
+  score_corpus textbooks=tb.jsonl.gz wiki.jsonl.gz --output=/tmp/scores
+"""
+
+import json
+import os
+import pathlib
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from divsyn_jax import commandline, files
+from divsyn_jax.commandline import Unfinished, UserError
+from divsyn_jax.data import corpus_flags
+from divsyn_jax.data.corpus import split_name
+
+_OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
+_AGENT = flags.DEFINE_enum("agent", "embedding", ["embedding", "oracle"], "Who clusters: embeddings or known labels.")
+_SAMPLE_SIZE = flags.DEFINE_integer("sample_size", 10, "Documents in a draw (K).")
+_DRAWS = flags.DEFINE_integer("draws", 20_000, "Draws from each corpus.")
+_THRESHOLD = flags.DEFINE_float("threshold", 0.5, "Cosine distance at which --agent=embedding separates clusters.")
+_LABEL_FIELD = flags.DEFINE_string("label_field", None, "Field that holds the labels for --agent=oracle.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and order of documents.")
+_BASELINES = flags.DEFINE_string(
+    "baselines", "all", "all, none, or some of context_length,compression_ratio,ngram_diversity,self_repetition."
+)
+_BASELINE_TOKENS = flags.DEFINE_integer(
+    "baseline_tokens", 2_000_000, "Words that baselines read from each corpus, at most; the same number from each."
+)
+_MAX_DOCUMENTS = flags.DEFINE_integer(
+    "max_documents", 5_000, "Documents sampled uniformly from each corpus for draws and baselines, at most."
+)
+_EMBEDDING_CACHE = flags.DEFINE_string("embedding_cache", None, "Directory that keeps embeddings [OUTPUT/embeddings].")
+flags.adopt_module_key_flags(corpus_flags)
+
+_RESERVED = "embeddings"  # OUTPUT/embeddings is the default cache
+_TABLE = (
+    "effective_clusters",
+    "cluster_score",
+    "near_duplicate_clusters",
+    "duplicates.exact",
+    "baselines.compression_ratio",
+)
+
+
+def run() -> None:
+    """Console entry."""
+    commandline.run(main, __doc__)
+
+
+def main(arguments: list[str]) -> None:
+    """Score the corpora named by the positional arguments."""
+    if not arguments:
+        raise UserError("name at least one corpus, e.g. score_corpus corpus.jsonl.gz --output=scores")
+    output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "scores"))
+    corpora = _named(arguments, output)
+    signal.signal(signal.SIGTERM, _stop)
+    # Only now the imports that cost time: --help and usage errors answer at once.
+    from divsyn_jax.diversity import baselines, scoring
+
+    settings = scoring.ScoreSettings(
+        agent=_AGENT.value,
+        sample_size=_SAMPLE_SIZE.value,
+        draws=_DRAWS.value,
+        threshold=_THRESHOLD.value,
+        label_field=_LABEL_FIELD.value,
+        seed=_SEED.value,
+        baselines=_baseline_names(baselines.OFFERED),
+        baseline_tokens=_BASELINE_TOKENS.value,
+        max_documents=_MAX_DOCUMENTS.value,
+        embedding_cache=_EMBEDDING_CACHE.value or output / _RESERVED,
+        read=corpus_flags.read_options(),
+    )
+    agent = scoring.make_agent(settings)
+    # Every corpus is read before anything is written: a bad one leaves nothing behind, and all share one word budget.
+    samples = {name: scoring.sample_corpus(spec, settings) for name, spec in corpora.items()}
+    budget = baselines.common_budget([scoring.corpus_budget(sample, settings) for sample in samples.values()])
+    _make_directory(output)
+    scores = []
+    for name, sample in samples.items():
+        for problem in sample.problems:
+            print(f"{name}: skipped {problem}")
+        finished = _finished(output / name, scoring.identity(name, sample, agent, budget, settings))
+        if finished is not None:
+            print(f"{name}: scored before with the same content and settings; reused {output / name / 'score.json'}")
+            scores.append(finished)
+            continue
+        score, draws = scoring.score_sample(name, sample, agent, budget, settings)
+        with files.new_directory(output / name) as folder:
+            files.write_text(folder / "draws.jsonl", "".join(json.dumps(draw) + "\n" for draw in draws))
+            files.write_json(folder / "score.json", score)
+        scores.append(score)
+    _write_comparison(output, scores, list(samples.values()))
+
+
+def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
+    corpora: dict[str, str] = {}
+    for argument in arguments:
+        name, spec = split_name(argument)
+        if name in corpora:
+            raise UserError(f"{argument}: a second corpus named {name!r}; give each its own name, as NAME={spec}")
+        folder = output / name
+        ours = not folder.exists() or (folder / "score.json").exists()
+        if name in (_RESERVED, ".", "..") or not ours:
+            # A finished score is replaced whole; never replace a folder that is something else.
+            raise UserError(f"{argument}: {folder} is not a score's folder; name the corpus otherwise, as NAME={spec}")
+        corpora[name] = spec
+    return corpora
+
+
+def _baseline_names(offered: Sequence[str]) -> tuple[str, ...]:
+    if _BASELINES.value in ("all", "none"):
+        return tuple(offered) if _BASELINES.value == "all" else ()
+    return tuple(dict.fromkeys(name.strip() for name in _BASELINES.value.split(",")))
+
+
+def _make_directory(output: pathlib.Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output={output}: cannot be made a directory ({error.strerror}); name another") from None
+
+
+def _finished(folder: pathlib.Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The score in `folder` when it was made from the same content with the same settings."""
+    if not (folder / "score.json").exists():
+        return None
+    score = files.read_json(folder / "score.json")
+    if not isinstance(score, dict) or any(score.get(key) != identity[key] for key in identity if key != "corpus"):
+        return None
+    same = ("fingerprint", "label_fingerprint")
+    if any(score["corpus"][key] != identity["corpus"][key] for key in same):
+        return None
+    return score
+
+
+def _write_comparison(output: pathlib.Path, scores: Sequence[dict[str, Any]], samples: Sequence[Any]) -> None:
+    from divsyn_jax.diversity import comparison, report
+
+    compared = comparison.compare(scores)
+    draws = [_read_draws(output / score["corpus"]["name"] / "draws.jsonl") for score in scores]
+    files.write_json(output / "comparison.json", compared)
+    files.write_text(output / "report.html", report.render(scores, compared, samples, draws))
+    names = compared["corpora"]
+    width = max(map(len, [*names, "corpus"]))
+    columns = {metric: max(len(metric), 27) for metric in _TABLE}
+    print(f"\n{'corpus':<{width}}  {'  '.join(f'{metric:>{size}}' for metric, size in columns.items())}")
+    for name in names:
+        cells = []
+        for metric, size in columns.items():
+            values = compared["metrics"][metric][name]
+            bounds = [report.number(values[end]) for end in ("ci_low", "ci_high") if end in values]
+            cell = report.number(values["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
+            cells.append(f"{cell:>{size}}")
+        print(f"{name:<{width}}  {'  '.join(cells)}")
+    agent = compared["agent"]
+    print(f"\nAgent {agent['kind']} {agent['settings']}; 95% intervals over draws. Report: {output / 'report.html'}")
+
+
+def _read_draws(path: pathlib.Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _stop(signum: int, frame: Any) -> None:
+    raise Unfinished(f"stopped by signal {signum} in process {os.getpid()}; run the same command to continue")
