@@ -1,6 +1,6 @@
 """The paper's "1.4B" model (its printed shape has 1.28B parameters): 150B tokens in sequences of 2048, 128 a step.
 
-  python -m divsyn_jax.train --config=configs/1_4b.py:level=topic_styles_persona --workdir=runs/1_4b_persona
+python -m divsyn_jax.train --config=configs/1_4b.py:level=topic_styles_persona --workdir=runs/1_4b_persona
 """
 
 from configs import base

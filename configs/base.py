@@ -31,6 +31,7 @@ def get_base() -> ConfigDict:
                 "dtype": "bfloat16",
                 "attention": "auto",
                 "remat": "none",
+                "scan": True,
             },
             "optimizer": {
                 "peak_lr": 3e-4,

@@ -54,14 +54,33 @@ def _arm(base: Level, name: str, **changes: Any) -> Level:
     return dataclasses.replace(base, name=name, **{"corpus": name, **changes})
 
 
-_PERSONA = Level("topic_styles_persona", "topic_styles_persona", "topic_styles_persona", 620_000, 0, ("gpt-4o",), 12.90, 20.0)
+_PERSONA = Level(
+    "topic_styles_persona", "topic_styles_persona", "topic_styles_persona", 620_000, 0, ("gpt-4o",), 12.90, 20.0
+)
 # Section 3.3: topics x generations, with the Topic template, all weighted to 4.5B tokens.
-_GRID = _arm(_PERSONA, "topics_100k_x10", template="topic", topics=100_000, generations=10, unique_tokens_b=0.58, effective_tokens_b=4.5)
+_GRID = _arm(
+    _PERSONA,
+    "topics_100k_x10",
+    template="topic",
+    topics=100_000,
+    generations=10,
+    unique_tokens_b=0.58,
+    effective_tokens_b=4.5,
+)
 # Section 3.5: generators, Topic Styles Persona, all weighted to 5B tokens.
 _GENERATOR = _arm(_PERSONA, "generator_gpt4o", unique_tokens_b=5.00, effective_tokens_b=5.0)
 
 _ALL = (
-    _arm(_PERSONA, "real_only", corpus="", template="", topics=0, generators=(), unique_tokens_b=0.0, effective_tokens_b=0.0),
+    _arm(
+        _PERSONA,
+        "real_only",
+        corpus="",
+        template="",
+        topics=0,
+        generators=(),
+        unique_tokens_b=0.0,
+        effective_tokens_b=0.0,
+    ),
     _GRID,
     _arm(_GRID, "topics_100k_x20", generations=20, unique_tokens_b=1.01),
     _arm(_GRID, "topics_100k_x30", generations=30, unique_tokens_b=1.48),
@@ -84,7 +103,10 @@ _ALL = (
         unique_tokens_b=5.0,
     ),
     # Section 3.6: how much of the same synthetic corpus, against 34B real tokens.
-    *(_arm(_PERSONA, f"ratio_{tokens}b", corpus=_PERSONA.corpus, effective_tokens_b=float(tokens)) for tokens in (1, 5, 10, 20, 34, 50)),
+    *(
+        _arm(_PERSONA, f"ratio_{tokens}b", corpus=_PERSONA.corpus, effective_tokens_b=float(tokens))
+        for tokens in (1, 5, 10, 20, 34, 50)
+    ),
 )
 LEVELS: dict[str, Level] = {level.name: level for level in _ALL}
 

@@ -84,6 +84,8 @@ def _blocked(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:
     outputs = []
     for start in range(0, L, _QUERY_BLOCK):
         stop = min(start + _QUERY_BLOCK, L)
-        segments = (None, None) if mask.segments_BL is None else (mask.segments_BL[:, start:stop], mask.segments_BL[:, :stop])
+        segments = (
+            (None, None) if mask.segments_BL is None else (mask.segments_BL[:, start:stop], mask.segments_BL[:, :stop])
+        )
         outputs.append(block(q_BLHK[:, start:stop], k_BLGK[:, :stop], v_BLGK[:, :stop], *segments, start))
     return jnp.concatenate(outputs, axis=1)

@@ -47,7 +47,9 @@ class Checkpoints:
             progress = parts["progress"]
             return _joined(parts, progress["step"], abstract_state), progress
         if steps:
-            raise UserError(f"{self._checkpointer.directory}: none of the checkpoints {steps} can be read; start again in another --workdir")
+            raise UserError(
+                f"{self._checkpointer.directory}: none of the checkpoints {steps} can be read; start again in another --workdir"
+            )
         return None
 
     def restore_params(self, abstract_params: Any) -> tuple[Any, dict[str, Any]]:

@@ -47,7 +47,11 @@ def evaluate_run(workdir: pathlib.Path, data: str | None = None) -> dict[str, An
         result: dict[str, Any] = {"step": progress["step"], "domains": {}, "tasks": {}}
         for domain in domains:
             documents = domain.evaluate(eval_step, params, recipe.eval.batch, mesh)
-            result["domains"][domain.name] = {**heldout.summarise(documents), "data": domain.windows.fingerprint, "window": recipe.seq_len}
+            result["domains"][domain.name] = {
+                **heldout.summarise(documents),
+                "data": domain.windows.fingerprint,
+                "window": recipe.seq_len,
+            }
             lines = (json.dumps({"document": index, **document}) for index, document in enumerate(documents))
             files.write_text(workdir / "eval" / f"{domain.name}.jsonl", "\n".join(lines) + "\n")
     files.write_json(workdir / "eval.json", result)
@@ -72,7 +76,9 @@ def main(arguments: list[str]) -> None:
     for workdir in commandline.require(_WORKDIR.value, "workdir", "runs/350m"):
         result = evaluate_run(pathlib.Path(workdir), _DATA.value)
         for name, domain in result["domains"].items():
-            print(f"{workdir} step {result['step']}: {name}: {domain['bits_per_byte']:.4f} bits/byte, loss {domain['loss']:.4f}, {domain['documents']} documents")
+            print(
+                f"{workdir} step {result['step']}: {name}: {domain['bits_per_byte']:.4f} bits/byte, loss {domain['loss']:.4f}, {domain['documents']} documents"
+            )
 
 
 if __name__ == "__main__":

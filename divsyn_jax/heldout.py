@@ -46,7 +46,10 @@ class Domain:
             # float64 sums: a corpus holds more tokens than float32 counts exactly.
             np.add.at(nll, documents, np.asarray(losses, np.float64)[: len(indices)])
             np.add.at(targets, documents, length[: len(indices)] - 1)
-        return [{"nll": float(n), "targets": int(t), "bytes": int(b)} for n, t, b in zip(nll, targets, self.bytes, strict=True)]
+        return [
+            {"nll": float(n), "targets": int(t), "bytes": int(b)}
+            for n, t, b in zip(nll, targets, self.bytes, strict=True)
+        ]
 
 
 def open_domains(spec: str, root: str, seq_len: int, tokenizer: dict[str, Any]) -> list[Domain]:

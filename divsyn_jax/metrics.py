@@ -9,7 +9,9 @@ from typing import Any
 from divsyn_jax import files
 from divsyn_jax.model import ModelConfig
 
-MFU_CONVENTION = "model FLOPs without recompute, causal half of attention, output projection counted, over dense bf16 peak"
+MFU_CONVENTION = (
+    "model FLOPs without recompute, causal half of attention, output projection counted, over dense bf16 peak"
+)
 
 # Dense bf16 peak in FLOP/s by JAX device kind (vendors' data sheets; sparse figures are twice these and do not apply).
 PEAK_FLOPS = {

@@ -41,6 +41,7 @@ class ModelConfig:
       attention: backend, resolved (never 'auto'), see divsyn_jax/attention.py.
       remat: what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of weights), 'dots'
         (keeps all matrix products), 'full' (keeps nothing).
+      scan: compile one layer and loop over it, so that compile time does not grow with depth; else unroll the layers.
     """
 
     vocab_size: int
@@ -55,10 +56,13 @@ class ModelConfig:
     dtype: str
     attention: str
     remat: str
+    scan: bool
 
     def __post_init__(self) -> None:
         if self.hidden % self.heads or (self.hidden // self.heads) % 2:
-            raise ValueError(f"model.hidden={self.hidden} does not split into model.heads={self.heads} heads of even width")
+            raise ValueError(
+                f"model.hidden={self.hidden} does not split into model.heads={self.heads} heads of even width"
+            )
         if self.heads % self.kv_heads:
             raise ValueError(f"model.heads={self.heads} is not a multiple of model.kv_heads={self.kv_heads}")
         if self.remat not in REMAT_POLICIES:
@@ -119,7 +123,7 @@ class Llama(nnx.Module):
         self.layers = stacked(rngs)
         self.final_norm = nnx.Param(jnp.ones(c.hidden))
         if not c.tied:
-            self.head = weight(c.hidden, c.vocab_size)
+            self.head = weight(c.vocab_size, c.hidden)
         self.config = config
 
     def hidden_states(self, tokens_BL: jax.Array, positions_BL: jax.Array, mask: Mask) -> jax.Array:
@@ -133,12 +137,12 @@ class Llama(nnx.Module):
 
         if c.remat != "none":
             layer_step = jax.checkpoint(layer_step, policy=REMAT_POLICIES[c.remat], prevent_cse=False)
-        x_BLD, _ = jax.lax.scan(layer_step, x_BLD, self.layers)
+        x_BLD, _ = jax.lax.scan(layer_step, x_BLD, self.layers, unroll=1 if c.scan else c.layers)
         return rms_norm(x_BLD, self.final_norm, c.norm_eps)
 
-    def head_DV(self) -> jax.Array:
-        """Output projection [D, V] in float32."""
-        return self.embedding[...].T if self.config.tied else self.head[...]
+    def head_VD(self) -> jax.Array:
+        """Output projection [V, D] in float32: the embedding itself when tied."""
+        return self.embedding[...] if self.config.tied else self.head[...]
 
 
 def init_params(config: ModelConfig, seed: int) -> Params:
@@ -151,11 +155,17 @@ def bind(config: ModelConfig, params: Params) -> Llama:
     return nnx.merge(_graph(config), params)
 
 
-def logits(config: ModelConfig, params: Params, tokens_BL: jax.Array, mask: Mask = Mask(), positions_BL: jax.Array | None = None) -> jax.Array:
+def logits(
+    config: ModelConfig,
+    params: Params,
+    tokens_BL: jax.Array,
+    mask: Mask = Mask(),
+    positions_BL: jax.Array | None = None,
+) -> jax.Array:
     """Float32 logits [B, L, V]. For inspection and scoring; training never forms this array (see divsyn_jax/loss.py)."""
     model = bind(config, params)
     x_BLD = model.hidden_states(tokens_BL, default_positions(tokens_BL) if positions_BL is None else positions_BL, mask)
-    return _product("BLD,DV->BLV", x_BLD, model.head_DV(), config.dtype, out=jnp.float32)
+    return _product("BLD,VD->BLV", x_BLD, model.head_VD(), config.dtype, out=jnp.float32)
 
 
 def default_positions(tokens_BL: jax.Array) -> jax.Array:

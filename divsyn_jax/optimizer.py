@@ -50,7 +50,9 @@ def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
         body = optax.cosine_decay_schedule(c.peak_lr, after, alpha=c.final_lr_ratio)
     elif c.schedule == "wsd":
         decay = max(1, round(c.decay_share * steps))
-        body = optax.linear_schedule(c.peak_lr, c.final_lr_ratio * c.peak_lr, decay, transition_begin=max(0, after - decay))
+        body = optax.linear_schedule(
+            c.peak_lr, c.final_lr_ratio * c.peak_lr, decay, transition_begin=max(0, after - decay)
+        )
     else:
         raise ValueError(f"optimizer.schedule={c.schedule!r} is unknown; use one of {', '.join(SCHEDULES)}")
     if not c.warmup_steps:
@@ -63,7 +65,12 @@ def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     """Clipping, then AdamW under the schedule."""
     adamw = optax.adamw(
-        make_schedule(config, steps), b1=config.b1, b2=config.b2, eps=config.eps, weight_decay=config.weight_decay, mask=_decayed
+        make_schedule(config, steps),
+        b1=config.b1,
+        b2=config.b2,
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        mask=_decayed,
     )
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), adamw) if config.clip_norm else adamw
 

@@ -97,7 +97,9 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         if self.global_batch % self.accumulation_steps:
-            raise ValueError(f"accumulation_steps={self.accumulation_steps} does not divide global_batch={self.global_batch}")
+            raise ValueError(
+                f"accumulation_steps={self.accumulation_steps} does not divide global_batch={self.global_batch}"
+            )
         if self.loss.chunk and self.seq_len % self.loss.chunk:
             raise ValueError(f"loss.chunk={self.loss.chunk} does not divide seq_len={self.seq_len}")
 

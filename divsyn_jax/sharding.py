@@ -13,7 +13,7 @@ MESH_AXES = ("replica", "fsdp", "tensor")
 # Logical axes of every parameter, by its name in the tree; parameters under `layers` carry the layer axis in front.
 PARAMETER_AXES = {
     "embedding": ("vocab", "embed"),
-    "head": ("embed", "vocab"),
+    "head": ("vocab", "embed"),
     "final_norm": ("norm",),
     "attention_norm": ("norm",),
     "mlp_norm": ("norm",),
@@ -64,10 +64,14 @@ def make_mesh(config: MeshConfig) -> Mesh:
     if -1 in sizes:
         known = -(sizes[0] * sizes[1] * sizes[2])
         if devices % known:
-            raise UserError(f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))} do not divide the {devices} devices")
+            raise UserError(
+                f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))} do not divide the {devices} devices"
+            )
         sizes[sizes.index(-1)] = devices // known
     if sizes[0] * sizes[1] * sizes[2] != devices:
-        raise UserError(f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))} do not multiply to the {devices} devices")
+        raise UserError(
+            f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))} do not multiply to the {devices} devices"
+        )
     return jax.make_mesh(sizes, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES))
 
 

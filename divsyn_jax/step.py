@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from divsyn_jax import model as llama
 from divsyn_jax import sharding
 from divsyn_jax.attention import Mask
-from divsyn_jax.loss import token_nll
+from divsyn_jax.loss import token_nll, weighted_loss
 from divsyn_jax.model import ModelConfig
 from divsyn_jax.recipe import Recipe
 
@@ -29,7 +29,9 @@ def abstract_state(config: ModelConfig, optimizer: optax.GradientTransformation,
     """Shapes, dtypes and shardings of the train state, without allocating it."""
     shapes = jax.eval_shape(functools.partial(_fresh_state, config, optimizer, 0))
     shardings = sharding.state_shardings(shapes, mesh)
-    return jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes, shardings)
+    return jax.tree.map(
+        lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes, shardings
+    )
 
 
 def init_state(config: ModelConfig, optimizer: optax.GradientTransformation, abstract: State, seed: int) -> State:
@@ -43,7 +45,9 @@ def _fresh_state(config: ModelConfig, optimizer: optax.GradientTransformation, s
     return {"params": params, "opt_state": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
 
 
-def make_train_step(recipe: Recipe, optimizer: optax.GradientTransformation, schedule: optax.Schedule, sources: int) -> Callable:
+def make_train_step(
+    recipe: Recipe, optimizer: optax.GradientTransformation, schedule: optax.Schedule, sources: int
+) -> Callable:
     """The jitted `(state, batch) -> (state, scalars)`; the state's buffers are donated.
 
     The batch holds `tokens` [B, L+1], `length` [B] and `source` [B]. The gradient is that of the mean loss over all valid
@@ -51,13 +55,13 @@ def make_train_step(recipe: Recipe, optimizer: optax.GradientTransformation, sch
     """
     config, accumulation = recipe.model, recipe.accumulation_steps
 
-    def loss_terms(params: llama.Params, tokens: jax.Array, length: jax.Array, valid_targets: jax.Array):
-        nll_BL, logz_BL, weight_BL = _row_losses(config, params, tokens, length, recipe.loss.chunk)
-        nll = jnp.sum(nll_BL * weight_BL) / valid_targets
-        z_loss = jnp.sum(jnp.square(logz_BL) * weight_BL) / valid_targets
-        return nll + recipe.loss.z_loss * z_loss, nll
+    def mean_loss(params: llama.Params, tokens: jax.Array, length: jax.Array, valid_targets: jax.Array):
+        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(config, params, tokens, length)
+        return weighted_loss(
+            x_BLD, head_VD, targets_BL, valid_BL / valid_targets, recipe.loss.z_loss, recipe.loss.chunk
+        )
 
-    gradient = jax.value_and_grad(loss_terms, has_aux=True)
+    gradient = jax.value_and_grad(mean_loss, has_aux=True)
 
     def train_step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
         valid_targets = jnp.sum(batch["length"] - 1).astype(jnp.float32)
@@ -94,16 +98,17 @@ def make_eval_step(config: ModelConfig, chunk: int) -> Callable:
     """The jitted `(params, tokens [B, L+1], length [B]) -> nll [B]`: summed nats over the valid targets of each row."""
 
     def eval_step(params: llama.Params, tokens: jax.Array, length: jax.Array) -> jax.Array:
-        nll_BL, _, weight_BL = _row_losses(config, params, tokens, length, chunk)
-        return jnp.sum(nll_BL * weight_BL, axis=1)
+        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(config, params, tokens, length)
+        nll_BL, _ = token_nll(x_BLD, head_VD, targets_BL, chunk)
+        return jnp.sum(nll_BL * valid_BL, axis=1)
 
     return jax.jit(eval_step)
 
 
-def _row_losses(config: ModelConfig, params: llama.Params, tokens: jax.Array, length: jax.Array, chunk: int):
+def _hidden_and_targets(config: ModelConfig, params: llama.Params, tokens: jax.Array, length: jax.Array):
+    """Hidden states, output projection, targets and their validity (1.0 or 0.0) of windows [B, L+1]."""
     inputs_BL, targets_BL = tokens[:, :-1], tokens[:, 1:]
     model = llama.bind(config, params)
     x_BLD = model.hidden_states(inputs_BL, llama.default_positions(inputs_BL), Mask())
-    nll_BL, logz_BL = token_nll(x_BLD, model.head_DV(), targets_BL, chunk)
-    weight_BL = (jnp.arange(targets_BL.shape[1]) < length[:, None] - 1).astype(jnp.float32)
-    return nll_BL, logz_BL, weight_BL
+    valid_BL = (jnp.arange(targets_BL.shape[1]) < length[:, None] - 1).astype(jnp.float32)
+    return x_BLD, model.head_VD(), targets_BL, valid_BL

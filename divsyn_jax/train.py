@@ -32,7 +32,9 @@ from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.pipeline import Mixture, parse_sources
 from divsyn_jax.recipe import Recipe
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Recipe, e.g. configs/tiny.py; see configs/base.py for every key.", lock_config=True)
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Recipe, e.g. configs/tiny.py; see configs/base.py for every key.", lock_config=True
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
 
 # Keys that may differ when a run is continued: where things lie and how they are watched, not what is computed.
@@ -51,11 +53,17 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
     stop = _StopRequest()
 
     # ---------------------------------------------------------------------------------------------- data
-    mixture = Mixture(parse_sources(recipe.data.train, recipe.data.root), recipe.seq_len, recipe.seed, recipe.global_batch)
+    mixture = Mixture(
+        parse_sources(recipe.data.train, recipe.data.root), recipe.seq_len, recipe.seed, recipe.global_batch
+    )
     tokenizer = tokenizers.load(_tokenizer_spec(mixture.windows[0].folder))
     if tokenizer.vocab_size > recipe.model.vocab_size:
-        raise UserError(f"model.vocab_size={recipe.model.vocab_size} is smaller than the tokenizer's {tokenizer.vocab_size} ids; raise it")
-    domains = heldout.open_domains(recipe.data.eval, recipe.data.root, recipe.seq_len, mixture.windows[0].manifest["tokenizer"])
+        raise UserError(
+            f"model.vocab_size={recipe.model.vocab_size} is smaller than the tokenizer's {tokenizer.vocab_size} ids; raise it"
+        )
+    domains = heldout.open_domains(
+        recipe.data.eval, recipe.data.root, recipe.seq_len, mixture.windows[0].manifest["tokenizer"]
+    )
 
     # ------------------------------------------------------------------------------ mesh, optimizer, state
     mesh = sharding.make_mesh(recipe.mesh)
@@ -97,7 +105,14 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
     flops = metrics.flops_per_token(recipe.model, recipe.seq_len) * recipe.global_batch * recipe.seq_len
     peak = metrics.PEAK_FLOPS.get(jax.devices()[0].device_kind)
     clock = metrics.StepClock()
-    bar = tqdm(total=recipe.steps, initial=first, desc=workdir.name, unit="step", mininterval=1 if sys.stderr.isatty() else 15, disable=not is_first_process)
+    bar = tqdm(
+        total=recipe.steps,
+        initial=first,
+        desc=workdir.name,
+        unit="step",
+        mininterval=1 if sys.stderr.isatty() else 15,
+        disable=not is_first_process,
+    )
 
     def settle(number: int, scalars: Mapping[str, jax.Array], extra: Mapping[str, float]) -> None:
         """Read a dispatched step's metrics (this waits for it), check and log them."""
@@ -105,7 +120,9 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         rows_S[:] += host["rows_S"]
         loss, grad_norm, seconds = float(host["loss"]), float(host["grad_norm"]), clock.lap()
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-            raise FloatingPointError(f"step {number}: loss {loss}, gradient norm {grad_norm}; the run stops, its last checkpoint is sound")
+            raise FloatingPointError(
+                f"step {number}: loss {loss}, gradient norm {grad_norm}; the run stops, its last checkpoint is sound"
+            )
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         if log and (number % recipe.log.every_steps == 0 or extra or number == recipe.steps):
@@ -115,7 +132,10 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
                     "loss": loss,
                     "grad_norm": grad_norm,
                     "learning_rate": float(host["learning_rate"]),
-                    **{f"share/{source.name}": float(share) for source, share in zip(mixture.sources, rows_S / rows_S.sum(), strict=True)},
+                    **{
+                        f"share/{source.name}": float(share)
+                        for source, share in zip(mixture.sources, rows_S / rows_S.sum(), strict=True)
+                    },
                     **{
                         f"epochs/{source.name}": float(count / len(windows))
                         for source, windows, count in zip(mixture.sources, mixture.windows, rows_S, strict=True)
@@ -127,9 +147,13 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
                 },
             )
 
-    in_flight = None  # the step just dispatched; its metrics are read after the next dispatch, so the device never waits
+    in_flight = (
+        None  # the step just dispatched; its metrics are read after the next dispatch, so the device never waits
+    )
     for number in range(first + 1, recipe.steps + 1):
-        batch = {name: jax.make_array_from_process_local_data(rows_sharding, value) for name, value in next(batches).items()}
+        batch = {
+            name: jax.make_array_from_process_local_data(rows_sharding, value) for name, value in next(batches).items()
+        }
         state, scalars = train_step(state, batch)
         if in_flight:
             settle(*in_flight, {})
@@ -137,7 +161,9 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
 
         last = number == recipe.steps
         evaluates = domains and (last or (recipe.eval.every_steps and number % recipe.eval.every_steps == 0))
-        saves = last or stop.requested or (recipe.checkpoint.every_steps and number % recipe.checkpoint.every_steps == 0)
+        saves = (
+            last or stop.requested or (recipe.checkpoint.every_steps and number % recipe.checkpoint.every_steps == 0)
+        )
         if not (evaluates or saves):
             continue
         jax.block_until_ready(scalars)
@@ -152,7 +178,9 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
             clock.pause(time.perf_counter() - paused)
         if stop.requested and not last:
             checkpoints.close()
-            raise Unfinished(f"{workdir}: saved at step {number} of {recipe.steps} after SIGTERM; run the same command to continue")
+            raise Unfinished(
+                f"{workdir}: saved at step {number} of {recipe.steps} after SIGTERM; run the same command to continue"
+            )
 
     # ------------------------------------------------------------------------------------------------- end
     bar.close()
@@ -182,9 +210,13 @@ def _check_batch(recipe: Recipe, mesh: jax.sharding.Mesh) -> None:
     micro = recipe.global_batch // recipe.accumulation_steps
     splits = mesh.shape["replica"] * mesh.shape["fsdp"]
     if micro % splits:
-        raise UserError(f"global_batch={recipe.global_batch} in {recipe.accumulation_steps} accumulation steps gives {micro} rows, which {splits} devices (replica x fsdp) do not divide")
+        raise UserError(
+            f"global_batch={recipe.global_batch} in {recipe.accumulation_steps} accumulation steps gives {micro} rows, which {splits} devices (replica x fsdp) do not divide"
+        )
     if domains_batch := recipe.eval.batch % splits:
-        raise UserError(f"eval.batch={recipe.eval.batch} leaves {domains_batch} rows over on {splits} devices (replica x fsdp); choose a multiple")
+        raise UserError(
+            f"eval.batch={recipe.eval.batch} leaves {domains_batch} rows over on {splits} devices (replica x fsdp); choose a multiple"
+        )
 
 
 def _prepare_workdir(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer) -> None:
@@ -194,7 +226,9 @@ def _prepare_workdir(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizer
         earlier = files.read_json(workdir / "config.json")
         for key, value in resolved.items():
             if key not in _FREE_TO_CHANGE and earlier.get(key) != value:
-                raise UserError(f"{workdir}: config.{key} was {json.dumps(earlier.get(key))}, now {json.dumps(value)}; continue with the same recipe or use another --workdir")
+                raise UserError(
+                    f"{workdir}: config.{key} was {json.dumps(earlier.get(key))}, now {json.dumps(value)}; continue with the same recipe or use another --workdir"
+                )
     files.write_json(workdir / "config.json", resolved)
     files.write_json(
         workdir / "environment.json",
@@ -213,18 +247,28 @@ def _prepare_workdir(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizer
 def _check_same_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for field in now:
         if field == "sources" and earlier[field] != now[field]:
-            names = sorted(name for name in {*earlier[field], *now[field]} if earlier[field].get(name) != now[field].get(name))
-            raise UserError(f"data source {names[0]!r} is not what this run was trained on so far (weight or data fingerprint changed); restore it or use another --workdir")
+            names = sorted(
+                name for name in {*earlier[field], *now[field]} if earlier[field].get(name) != now[field].get(name)
+            )
+            raise UserError(
+                f"data source {names[0]!r} is not what this run was trained on so far (weight or data fingerprint changed); restore it or use another --workdir"
+            )
         if earlier[field] != now[field]:
-            raise UserError(f"{field} was {earlier[field]}, now {now[field]}; continue with the same data order or use another --workdir")
+            raise UserError(
+                f"{field} was {earlier[field]}, now {now[field]}; continue with the same data order or use another --workdir"
+            )
 
 
-def _initial_weights(source: pathlib.Path, abstract_params: Any, recipe: Recipe, tokenizer: tokenizers.Tokenizer) -> Any:
+def _initial_weights(
+    source: pathlib.Path, abstract_params: Any, recipe: Recipe, tokenizer: tokenizers.Tokenizer
+) -> Any:
     if not (source / "config.json").is_file():
         raise UserError(f"init_from={source}: no run there (config.json is missing)")
     theirs = tokenizers.load(str(source / "tokenizer"))
     if theirs.sha256 != tokenizer.sha256:
-        raise UserError(f"init_from={source}: trained with another tokenizer ({theirs.sha256[:12]}) than these shards ({tokenizer.sha256[:12]})")
+        raise UserError(
+            f"init_from={source}: trained with another tokenizer ({theirs.sha256[:12]}) than these shards ({tokenizer.sha256[:12]})"
+        )
     checkpoints = Checkpoints(source, keep=files.read_json(source / "config.json")["checkpoint"]["keep"])
     params, progress = checkpoints.restore_params(abstract_params)
     checkpoints.close()
@@ -232,7 +276,9 @@ def _initial_weights(source: pathlib.Path, abstract_params: Any, recipe: Recipe,
     return params
 
 
-def _evaluate_domains(domains: list[heldout.Domain], eval_step: Any, params: Any, batch: int, mesh: jax.sharding.Mesh) -> dict[str, float]:
+def _evaluate_domains(
+    domains: list[heldout.Domain], eval_step: Any, params: Any, batch: int, mesh: jax.sharding.Mesh
+) -> dict[str, float]:
     scalars = {}
     for domain in domains:
         summary = heldout.summarise(domain.evaluate(eval_step, params, batch, mesh))
@@ -244,10 +290,14 @@ def _evaluate_domains(domains: list[heldout.Domain], eval_step: Any, params: Any
 def _print_summary(recipe: Recipe, mixture: Mixture, mesh: jax.sharding.Mesh, state: step.State) -> None:
     tokens = recipe.steps * recipe.global_batch * recipe.seq_len
     weights = sum(source.weight for source in mixture.sources)
-    print(f"{model.count_params(recipe.model):,} parameters on {dict(mesh.shape)} {jax.devices()[0].device_kind}; attention {recipe.model.attention}; MFU: {metrics.MFU_CONVENTION}")
+    print(
+        f"{model.count_params(recipe.model):,} parameters on {dict(mesh.shape)} {jax.devices()[0].device_kind}; attention {recipe.model.attention}; MFU: {metrics.MFU_CONVENTION}"
+    )
     for source, windows in zip(mixture.sources, mixture.windows, strict=True):
         share = source.weight / weights
-        print(f"  {source.name}: {share:.1%} of {tokens:,} tokens, {share * tokens / windows.manifest['targets']:.2f} epochs of {source.folder}")
+        print(
+            f"  {source.name}: {share:.1%} of {tokens:,} tokens, {share * tokens / windows.manifest['targets']:.2f} epochs of {source.folder}"
+        )
 
 
 def main(arguments: list[str]) -> None:

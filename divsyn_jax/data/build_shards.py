@@ -27,7 +27,9 @@ flags.adopt_module_key_flags(corpus_flags)
 _INPUT = flags.DEFINE_list("input", None, "Corpora (comma-separated).")
 _TOKENIZER = flags.DEFINE_string("tokenizer", None, "Folder of train_tokenizer, or hf:DIR.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write.")
-_SEQ_LEN = flags.DEFINE_integer("seq_len", 2048, "Inputs a window feeds to the model; windows hold one token more.", lower_bound=2)
+_SEQ_LEN = flags.DEFINE_integer(
+    "seq_len", 2048, "Inputs a window feeds to the model; windows hold one token more.", lower_bound=2
+)
 _PACKING = flags.DEFINE_enum("packing", "concat", shards.PACKINGS, "concat for training, document for evaluation.")
 _SHARD_BYTES = flags.DEFINE_integer("shard_bytes", 16 << 20, "Bytes of text in one shard, about.", lower_bound=1)
 _WORKERS = flags.DEFINE_integer("workers", 1, "Processes that tokenise.", lower_bound=1)
@@ -112,7 +114,9 @@ def build_shards(
     return manifest
 
 
-def _blocks(inputs: Sequence[str], options: ReadOptions, shard_bytes: int, sources: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+def _blocks(
+    inputs: Sequence[str], options: ReadOptions, shard_bytes: int, sources: list[dict[str, Any]]
+) -> Iterator[tuple[str, ...]]:
     """Texts of one shard after another, in input order; appends a record of each corpus to `sources`."""
     block: list[str] = []
     size = 0
@@ -167,7 +171,14 @@ def main(arguments: list[str]) -> None:
     tokenizer = commandline.require(_TOKENIZER.value, "tokenizer", "tokenizer")
     output = commandline.require(_OUTPUT.value, "output", "shards/corpus")
     manifest = build_shards(
-        inputs, tokenizer, output, _SEQ_LEN.value, _PACKING.value, corpus_flags.read_options(), _SHARD_BYTES.value, _WORKERS.value
+        inputs,
+        tokenizer,
+        output,
+        _SEQ_LEN.value,
+        _PACKING.value,
+        corpus_flags.read_options(),
+        _SHARD_BYTES.value,
+        _WORKERS.value,
     )
     skipped = sum(source["malformed"] for source in manifest["sources"])
     for source in manifest["sources"]:

@@ -129,7 +129,9 @@ class CorpusReader:
                 f"{MAX_MALFORMED_SHARE:.0%}: correct the file or --text_field)"
             )
         if not self.documents:
-            raise UserError(f"{self.spec}: no documents ({self.lines} records, {self.empty} of them empty); give a corpus with text")
+            raise UserError(
+                f"{self.spec}: no documents ({self.lines} records, {self.empty} of them empty); give a corpus with text"
+            )
 
     def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
         if isinstance(record, bytes):
@@ -138,14 +140,18 @@ class CorpusReader:
             except UnicodeDecodeError as error:
                 raise Malformed(f"not UTF-8 (byte {error.start}); convert the file to UTF-8") from None
             except (json.JSONDecodeError, RecursionError) as error:
-                raise Malformed(f"not JSON ({getattr(error, 'msg', 'nested too deeply')}); one object a line is expected") from None
+                raise Malformed(
+                    f"not JSON ({getattr(error, 'msg', 'nested too deeply')}); one object a line is expected"
+                ) from None
         if isinstance(record, str):
             return Document(record, {}, where)
         if not isinstance(record, Mapping):
             raise Malformed(f"a JSON object is expected, not {type(record).__name__}")
         field = self.options.text_field
         if field not in record:
-            raise Malformed(f"no field {field!r} (it has: {', '.join(map(str, record)) or 'none'}); name it with --text_field")
+            raise Malformed(
+                f"no field {field!r} (it has: {', '.join(map(str, record)) or 'none'}); name it with --text_field"
+            )
         text = record[field]
         if isinstance(text, bytes):  # tfds hands out strings as bytes
             try:
@@ -184,7 +190,9 @@ class CorpusReader:
                 else:
                     yield from self._text_records(path)
             except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, OSError) as error:
-                raise UserError(f"{path}: cannot be read to its end ({error}); the file is truncated or damaged") from None
+                raise UserError(
+                    f"{path}: cannot be read to its end ({error}); the file is truncated or damaged"
+                ) from None
 
     def _text_records(self, path: str) -> Iterator[tuple[str, str]]:
         with _open(path) as stream:
@@ -202,7 +210,11 @@ class CorpusReader:
 def corpus_files(spec: str) -> list[str]:
     """The files of a path, directory or glob, sorted. Raises `UserError` when there are none or a format is unknown."""
     if os.path.isdir(spec):
-        found = sorted(str(p) for p in pathlib.Path(spec).rglob("*") if p.is_file() and not p.name.startswith(".") and _kind(str(p)))
+        found = sorted(
+            str(p)
+            for p in pathlib.Path(spec).rglob("*")
+            if p.is_file() and not p.name.startswith(".") and _kind(str(p))
+        )
         if not found:
             raise UserError(f"{spec}: no .jsonl, .parquet or text files in this directory")
         return found
@@ -306,7 +318,9 @@ def _parquet_records(path: str, text_field: str) -> Iterator[tuple[str, Mapping]
     try:
         table = pyarrow.parquet.ParquetFile(path)
         if text_field not in table.schema_arrow.names:
-            raise UserError(f"{path}: no column {text_field!r} (it has: {', '.join(table.schema_arrow.names)}); name it with --text_field")
+            raise UserError(
+                f"{path}: no column {text_field!r} (it has: {', '.join(table.schema_arrow.names)}); name it with --text_field"
+            )
         row = 0
         for batch in table.iter_batches(batch_size=1024):
             for record in batch.to_pylist():
@@ -325,7 +339,9 @@ def _tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
     try:
         source = tfds.data_source(name, split=split, download=False)
     except Exception as error:  # tfds raises many types for "not prepared", "no such split", "not random access"
-        raise UserError(f"{spec}: cannot be opened ({str(error).strip().splitlines()[0]}); prepare it first, as array_record") from None
+        raise UserError(
+            f"{spec}: cannot be opened ({str(error).strip().splitlines()[0]}); prepare it first, as array_record"
+        ) from None
     for index in range(len(source)):
         yield f"{spec}:{index + 1}", source[index]
 
@@ -341,7 +357,9 @@ def _hf_records(spec: str) -> Iterator[tuple[str, Mapping]]:
         for index, record in enumerate(stream):
             yield f"{spec}:{index + 1}", record
     except Exception as error:  # hub, network and format errors alike end here, as one line
-        raise UserError(f"{spec}: cannot be read ({type(error).__name__}: {str(error).strip().splitlines()[0]})") from None
+        raise UserError(
+            f"{spec}: cannot be read ({type(error).__name__}: {str(error).strip().splitlines()[0]})"
+        ) from None
 
 
 def _dataset_spec(spec: str, form: str) -> tuple[str | None, str, str]:

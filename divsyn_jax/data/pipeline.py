@@ -75,7 +75,12 @@ class Mixture:
         self._global_batch = global_batch
         for source, windows in zip(self.sources, self.windows, strict=True):
             check_shards(source, windows, seq_len, "concat")
-        check_same_tokenizer([(source.folder, windows.manifest["tokenizer"]) for source, windows in zip(self.sources, self.windows, strict=True)])
+        check_same_tokenizer(
+            [
+                (source.folder, windows.manifest["tokenizer"])
+                for source, windows in zip(self.sources, self.windows, strict=True)
+            ]
+        )
         self.identity = {
             "seq_len": seq_len,
             "seed": seed,
@@ -130,9 +135,13 @@ def check_shards(source: Source, windows: ShardedWindows, seq_len: int, packing:
     """Raise `UserError` unless the shards have this sequence length and packing."""
     manifest = windows.manifest
     if manifest["seq_len"] != seq_len:
-        raise UserError(f"{source.folder}: windows of {manifest['seq_len']} inputs, the config's seq_len is {seq_len}; build shards with --seq_len={seq_len}")
+        raise UserError(
+            f"{source.folder}: windows of {manifest['seq_len']} inputs, the config's seq_len is {seq_len}; build shards with --seq_len={seq_len}"
+        )
     if manifest["packing"] != packing:
-        raise UserError(f"{source.folder}: packed as {manifest['packing']}, {packing} is needed here; build shards with --packing={packing}")
+        raise UserError(
+            f"{source.folder}: packed as {manifest['packing']}, {packing} is needed here; build shards with --packing={packing}"
+        )
 
 
 def check_same_tokenizer(tokenizers: Sequence[tuple[str, dict[str, Any]]]) -> None:

@@ -39,7 +39,9 @@ def windows_of(tokens_T: np.ndarray, seq_len: int) -> Iterator[np.ndarray]:
         yield tokens_T[start : start + seq_len + 1]
 
 
-def concat_windows(document_ids: Iterable[Sequence[int]], bos_id: int, eos_id: int, seq_len: int, dtype: np.dtype) -> Iterator[np.ndarray]:
+def concat_windows(
+    document_ids: Iterable[Sequence[int]], bos_id: int, eos_id: int, seq_len: int, dtype: np.dtype
+) -> Iterator[np.ndarray]:
     """Windows of the stream `BOS text EOS BOS text EOS ...` (one separator only when BOS and EOS are the same id)."""
     closing = [] if bos_id == eos_id else [eos_id]
     parts = [np.asarray([bos_id, *ids, *closing], dtype) for ids in document_ids]
@@ -98,19 +100,25 @@ class ShardedWindows:
             raise UserError(f"{folder}: no shards here (manifest.json is missing); make them with build_shards")
         self.manifest = files.read_json(self.folder / "manifest.json")
         if self.manifest.get("format") != FORMAT_VERSION:
-            raise UserError(f"{folder}: shards of format {self.manifest.get('format')}, this version reads {FORMAT_VERSION}; build them again")
+            raise UserError(
+                f"{folder}: shards of format {self.manifest.get('format')}, this version reads {FORMAT_VERSION}; build them again"
+            )
         paths = []
         for shard in self.manifest["shards"]:
             path = self.folder / shard["file"]
             if not path.is_file():
                 raise UserError(f"{path}: this shard is missing; build the shards again")
             if path.stat().st_size != shard["bytes"]:
-                raise UserError(f"{path}: {path.stat().st_size} bytes where the manifest says {shard['bytes']}: truncated or replaced; build the shards again")
+                raise UserError(
+                    f"{path}: {path.stat().st_size} bytes where the manifest says {shard['bytes']}: truncated or replaced; build the shards again"
+                )
             paths.append(str(path))
         self._dtype = np.dtype(self.manifest["dtype"])
         self._source = array_record_data_source.ArrayRecordDataSource(paths)
         if len(self._source) != self.manifest["windows"]:
-            raise UserError(f"{folder}: {len(self._source)} windows where the manifest says {self.manifest['windows']}; build the shards again")
+            raise UserError(
+                f"{folder}: {len(self._source)} windows where the manifest says {self.manifest['windows']}; build the shards again"
+            )
 
     def __len__(self) -> int:
         return len(self._source)
@@ -134,5 +142,7 @@ class ShardedWindows:
     def documents(self) -> list[dict[str, int]]:
         """For document packing: `bytes` of raw UTF-8 text and number of `windows` of every document, in window order."""
         if self.manifest["packing"] != "document":
-            raise UserError(f"{self.folder}: packed as {self.manifest['packing']}; evaluation needs build_shards --packing=document")
+            raise UserError(
+                f"{self.folder}: packed as {self.manifest['packing']}; evaluation needs build_shards --packing=document"
+            )
         return files.read_json(self.folder / "documents.json")

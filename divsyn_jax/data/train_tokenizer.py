@@ -21,8 +21,12 @@ from divsyn_jax.data.tokenizer import MODEL_FILE
 flags.adopt_module_key_flags(corpus_flags)
 _INPUT = flags.DEFINE_list("input", None, "Corpora to train on (comma-separated).")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write tokenizer.model to.")
-_VOCAB_SIZE = flags.DEFINE_integer("vocab_size", 32000, "Number of token ids, the 256 byte tokens included.", lower_bound=300)
-_MAX_BYTES = flags.DEFINE_integer("max_bytes", 50_000_000, "Bytes of text read from each corpus at most.", lower_bound=1)
+_VOCAB_SIZE = flags.DEFINE_integer(
+    "vocab_size", 32000, "Number of token ids, the 256 byte tokens included.", lower_bound=300
+)
+_MAX_BYTES = flags.DEFINE_integer(
+    "max_bytes", 50_000_000, "Bytes of text read from each corpus at most.", lower_bound=1
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the choice of documents.")
 
 # SentencePiece drops longer sentences without a word, and its training time grows with their length.
@@ -30,7 +34,12 @@ _MAX_SENTENCE_CHARACTERS = 1000
 
 
 def train_tokenizer(
-    inputs: Sequence[str], output: str, vocab_size: int, options: ReadOptions = ReadOptions(), max_bytes: int = 50_000_000, seed: int = 0
+    inputs: Sequence[str],
+    output: str,
+    vocab_size: int,
+    options: ReadOptions = ReadOptions(),
+    max_bytes: int = 50_000_000,
+    seed: int = 0,
 ) -> None:
     """Train a BPE model of `vocab_size` ids on an equal number of bytes of each corpus and write it to `output`.
 
@@ -64,12 +73,16 @@ def train_tokenizer(
             minloglevel=2,
         )
     except RuntimeError as error:
-        raise UserError(f"{','.join(inputs)}: cannot train {vocab_size} ids ({str(error).splitlines()[-1]}); give more text or a smaller --vocab_size") from None
+        raise UserError(
+            f"{','.join(inputs)}: cannot train {vocab_size} ids ({str(error).splitlines()[-1]}); give more text or a smaller --vocab_size"
+        ) from None
     with files.new_directory(output) as folder:
         (folder / MODEL_FILE).write_bytes(model.getvalue())
 
 
-def _sentences(inputs: Sequence[str], sizes: Sequence[int], budget: int, options: ReadOptions, seed: int) -> Iterator[str]:
+def _sentences(
+    inputs: Sequence[str], sizes: Sequence[int], budget: int, options: ReadOptions, seed: int
+) -> Iterator[str]:
     for index, (spec, size) in enumerate(zip(inputs, sizes, strict=True)):
         # Thinning at an even rate spreads the budget over the whole corpus in one streaming pass.
         generator = np.random.default_rng([seed, index])

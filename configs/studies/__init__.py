@@ -1,0 +1,1 @@
+"""Studies: which corpora, how they are mixed, trained on, scored and evaluated."""

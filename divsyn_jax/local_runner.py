@@ -1,0 +1,118 @@
+"""Run commands as processes on this machine, several at a time, each on cores of its own."""
+
+import ctypes
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from divsyn_jax.commandline import EXIT_UNFINISHED, Unfinished
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One process to run.
+
+    Attributes:
+      name: for messages.
+      command: argument vector.
+      log: file that takes the process's output, appended to.
+      done: tells whether the job's result is there; asked before starting and after the process ended.
+    """
+
+    name: str
+    command: Sequence[str]
+    log: pathlib.Path
+    done: Callable[[], bool]
+
+
+class JobFailed(Exception):
+    """A process ended without its result; the message names the job and its log."""
+
+
+def run_jobs(jobs: Sequence[Job], parallel: int, environment: dict[str, str], on_done: Callable[[Job, float], None]) -> None:
+    """Run the jobs that are not done, `parallel` at a time, in order.
+
+    The cores this process may use are dealt out evenly, so that parallel runs do not fight over them. If this process is
+    asked to stop, so are the jobs, and `Unfinished` is raised once they have saved; if it is killed, they are too.
+
+    Raises:
+      JobFailed: after the jobs already running have ended.
+      Unfinished: a job stopped unfinished (exit code 75), or this process was asked to stop.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    share = len(cores) // parallel
+    slots = [set(cores[i * share : (i + 1) * share]) for i in range(parallel)] if share else [set(cores)] * parallel
+    waiting = [job for job in jobs if not job.done()]
+    running: dict[int, tuple[Job, subprocess.Popen, float]] = {}
+    failed: JobFailed | None = None
+    stop = _Stop()
+    try:
+        while waiting or running:
+            for slot in range(parallel):
+                if slot not in running and waiting and not failed and not stop.requested:
+                    job = waiting.pop(0)
+                    running[slot] = (job, _start(job, slots[slot], environment), time.monotonic())
+            for slot, (job, process, started) in list(running.items()):
+                if stop.requested and not stop.passed_on:
+                    process.terminate()
+                if process.poll() is None:
+                    continue
+                del running[slot]
+                if process.returncode == EXIT_UNFINISHED:
+                    stop.requested = True
+                elif not job.done():
+                    failed = failed or JobFailed(f"{job.name} ended with exit code {process.returncode}: {_last_line(job.log)} (log: {job.log})")
+                else:
+                    on_done(job, time.monotonic() - started)
+            stop.passed_on = stop.requested
+            if failed or stop.requested:
+                waiting = []
+            time.sleep(0.05)
+    finally:
+        for _, process, _ in running.values():
+            process.kill()
+        stop.restore()
+    if failed:
+        raise failed
+    if stop.requested:
+        raise Unfinished("stopped before the end; run the same command to continue")
+
+
+class _Stop:
+    """SIGTERM and SIGINT of this process while jobs run."""
+
+    def __init__(self) -> None:
+        self.requested = self.passed_on = False
+        self._previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def _on_signal(self, number, frame) -> None:
+        self.requested = True
+
+    def restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+
+def _start(job: Job, cores: set[int], environment: dict[str, str]) -> subprocess.Popen:
+    def in_child() -> None:
+        if cores:
+            os.sched_setaffinity(0, cores)
+        if sys.platform == "linux":  # die with the parent: a run left behind would race with its own continuation
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(job.log, "ab") as log:
+        # A session of its own, so that Ctrl-C reaches the jobs once, through us.
+        return subprocess.Popen(
+            job.command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment}, preexec_fn=in_child, start_new_session=True
+        )
+
+
+def _last_line(log: pathlib.Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"
