@@ -34,7 +34,9 @@ class JobFailed(Exception):
     """A process ended without its result; the message names the job and its log."""
 
 
-def run_jobs(jobs: Sequence[Job], parallel: int, environment: dict[str, str], on_done: Callable[[Job, float], None]) -> None:
+def run_jobs(
+    jobs: Sequence[Job], parallel: int, environment: dict[str, str], on_done: Callable[[Job, float], None]
+) -> None:
     """Run the jobs that are not done, `parallel` at a time, in order.
 
     The cores this process may use are dealt out evenly, so that parallel runs do not fight over them. If this process is
@@ -66,7 +68,9 @@ def run_jobs(jobs: Sequence[Job], parallel: int, environment: dict[str, str], on
                 if process.returncode == EXIT_UNFINISHED:
                     stop.requested = True
                 elif not job.done():
-                    failed = failed or JobFailed(f"{job.name} ended with exit code {process.returncode}: {_last_line(job.log)} (log: {job.log})")
+                    failed = failed or JobFailed(
+                        f"{job.name} ended with exit code {process.returncode}: {_last_line(job.log)} (log: {job.log})"
+                    )
                 else:
                     on_done(job, time.monotonic() - started)
             stop.passed_on = stop.requested
@@ -109,7 +113,12 @@ def _start(job: Job, cores: set[int], environment: dict[str, str]) -> subprocess
     with open(job.log, "ab") as log:
         # A session of its own, so that Ctrl-C reaches the jobs once, through us.
         return subprocess.Popen(
-            job.command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment}, preexec_fn=in_child, start_new_session=True
+            job.command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            preexec_fn=in_child,
+            start_new_session=True,
         )
 
 

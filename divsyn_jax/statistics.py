@@ -15,6 +15,11 @@ LEVEL = 0.95
 _EXACT_PERMUTATIONS_UP_TO = 9  # 9! = 362,880 orders
 
 
+def log2(values: Sequence[float]) -> list[float]:
+    """Base-2 logarithms."""
+    return [math.log2(value) for value in values]
+
+
 def mean_interval(values: Sequence[float]) -> dict[str, float | int | None]:
     """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two values."""
     x = np.asarray(values, float)

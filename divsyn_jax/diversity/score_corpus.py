@@ -175,3 +175,7 @@ def _read_draws(path: pathlib.Path) -> list[dict[str, Any]]:
 
 def _stop(signum: int, frame: Any) -> None:
     raise Unfinished(f"stopped by signal {signum} in process {os.getpid()}; run the same command to continue")
+
+
+if __name__ == "__main__":
+    run()

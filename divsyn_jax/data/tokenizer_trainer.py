@@ -1,0 +1,74 @@
+"""Training of the SentencePiece tokenizer."""
+
+import io
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from divsyn_jax import files
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data.corpus import CorpusReader, ReadOptions
+from divsyn_jax.data.tokenizer import MODEL_FILE
+
+# SentencePiece drops longer sentences without a word, and its training time grows with their length.
+_MAX_SENTENCE_CHARACTERS = 1000
+
+
+def train_tokenizer(
+    inputs: Sequence[str],
+    output: str,
+    vocab_size: int,
+    options: ReadOptions = ReadOptions(),
+    max_bytes: int = 50_000_000,
+    seed: int = 0,
+) -> None:
+    """Train a BPE model of `vocab_size` ids on an equal number of bytes of each corpus and write it to `output`.
+
+    Raises `UserError` when a corpus cannot be read or is too small for the vocabulary.
+    """
+    import sentencepiece
+
+    sizes = []
+    for spec in inputs:
+        sizes.append(sum(len(document.text.encode()) for document in CorpusReader(spec, options)))
+    budget = min(*sizes, max_bytes) if len(sizes) > 1 else min(sizes[0], max_bytes)
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_sentences(inputs, sizes, budget, options, seed),
+            model_writer=model,
+            model_type="bpe",
+            vocab_size=vocab_size,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            add_dummy_prefix=False,
+            allow_whitespace_only_pieces=True,
+            byte_fallback=True,
+            split_digits=True,
+            character_coverage=0.9995,
+            unk_id=0,
+            bos_id=1,
+            eos_id=2,
+            pad_id=-1,
+            max_sentence_length=8 * _MAX_SENTENCE_CHARACTERS,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise UserError(
+            f"{','.join(inputs)}: cannot train {vocab_size} ids ({str(error).splitlines()[-1]}); give more text or a smaller --vocab_size"
+        ) from None
+    with files.new_directory(output) as folder:
+        (folder / MODEL_FILE).write_bytes(model.getvalue())
+
+
+def _sentences(
+    inputs: Sequence[str], sizes: Sequence[int], budget: int, options: ReadOptions, seed: int
+) -> Iterator[str]:
+    for index, (spec, size) in enumerate(zip(inputs, sizes, strict=True)):
+        # Thinning at an even rate spreads the budget over the whole corpus in one streaming pass.
+        generator = np.random.default_rng([seed, index])
+        for document in CorpusReader(spec, options):
+            if generator.random() < budget / size:
+                text = document.text
+                for start in range(0, len(text), _MAX_SENTENCE_CHARACTERS):
+                    yield text[start : start + _MAX_SENTENCE_CHARACTERS]

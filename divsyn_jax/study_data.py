@@ -1,0 +1,122 @@
+"""The texts of a study: level corpora, the real part of the mixture, and held-out domains that no level was trained on."""
+
+import hashlib
+import json
+import pathlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from divsyn_jax import files
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint
+from divsyn_jax.synthesis.generate_corpus import generate_corpus
+from divsyn_jax.synthesis.grammar import Breadth, generate
+
+# Topics of CPython's documentation that go to the held-out side, one in so many.
+_PYDOC_HELDOUT_ONE_IN = 5
+_PASSAGE_WORDS = 120
+# Seeds of training corpora are small; held-out grammar text must never coincide with one.
+_HELDOUT_SEED = 1_000_003
+
+
+def write_level_corpus(level: Mapping[str, Any], documents: int, folder: pathlib.Path) -> None:
+    """Write a grammar corpus for a level of the recipe, unless it is there."""
+    if not (folder / "manifest.json").exists():
+        generate_corpus(Breadth(level["topics"], level["styles"], level["personas"]), documents, level["seed"], folder)
+
+
+def pydoc_passages(heldout: bool) -> Iterator[dict[str, str]]:
+    """Passages of about 120 words from `pydoc_data.topics`, CPython's own documentation: text nobody generated.
+
+    Whole topics go to one side or the other, chosen by a hash of their names.
+    """
+    from pydoc_data.topics import topics
+
+    for name in sorted(topics):
+        on_heldout_side = hashlib.sha256(name.encode()).digest()[0] % _PYDOC_HELDOUT_ONE_IN == 0
+        if on_heldout_side != heldout:
+            continue
+        passage: list[str] = []
+        for paragraph in re.split(r"\n\s*\n", topics[name].strip()):
+            passage.append(paragraph)
+            if sum(len(part.split()) for part in passage) >= _PASSAGE_WORDS:
+                yield {"text": "\n\n".join(passage), "topic": name}
+                passage = []
+        if passage:
+            yield {"text": "\n\n".join(passage), "topic": name}
+
+
+def write_jsonl(path: pathlib.Path, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Write documents, one JSON object a line, in one step."""
+    files.write_text(path, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents))
+
+
+def heldout_source(
+    name: str, source: str, levels: list[Mapping[str, Any]], documents: int, options: ReadOptions
+) -> Iterator[str]:
+    """Texts of a held-out domain before decontamination: `grammar`, `pydoc`, or any corpus."""
+    if source == "grammar":
+        full = {key: max(level[key] for level in levels) for key in ("topics", "styles", "personas")}
+        for document in generate(Breadth(**full), 2 * documents, _HELDOUT_SEED):
+            yield document["text"]
+    elif source == "pydoc":
+        for document in pydoc_passages(heldout=True):
+            yield document["text"]
+    else:
+        for document in CorpusReader(source, options):
+            yield document.text
+
+
+def write_heldout(
+    path: pathlib.Path, texts: Iterable[str], training_texts: set[bytes], documents: int
+) -> dict[str, Any]:
+    """Choose `documents` held-out texts that no training corpus contains and write them.
+
+    The choice is by a hash of the text, so it does not depend on the order or number of the texts around. Returns what was
+    done: `candidates`, `in_training` (dropped), `documents`, `fingerprint`. Raises `UserError` when nothing is left.
+    """
+    chosen: dict[bytes, str] = {}
+    candidates = in_training = 0
+    for text in texts:
+        candidates += 1
+        key = text_key(text)
+        if key in training_texts:
+            in_training += 1
+            continue
+        chosen[key] = text
+        if len(chosen) > 4 * documents:  # keep memory bounded: only the smallest hashes can be chosen
+            chosen = dict(sorted(chosen.items())[:documents])
+    kept = [text for _, text in sorted(chosen.items())[:documents]]
+    if not kept:
+        raise UserError(
+            f"{path.stem}: all {candidates} held-out documents are in a training corpus; give other text to --eval"
+        )
+    fingerprint = TextFingerprint()
+    for text in kept:
+        fingerprint.update(text)
+    write_jsonl(path, ({"text": text} for text in kept))
+    return {
+        "candidates": candidates,
+        "in_training": in_training,
+        "documents": len(kept),
+        "fingerprint": fingerprint.hexdigest(),
+    }
+
+
+def text_key(text: str) -> bytes:
+    """Identity of a document for decontamination: white space and case do not count."""
+    return hashlib.sha256(" ".join(text.lower().split()).encode()).digest()[:16]
+
+
+def training_keys(corpora: Iterable[str], options: ReadOptions) -> set[bytes]:
+    """`text_key` of every document of the corpora."""
+    return {text_key(document.text) for corpus in corpora for document in CorpusReader(corpus, options)}
+
+
+def corpus_fingerprint(corpus: str, options: ReadOptions) -> str:
+    """The text fingerprint of a corpus, in one streaming pass."""
+    fingerprint = TextFingerprint()
+    for document in CorpusReader(corpus, options):
+        fingerprint.update(document.text)
+    return fingerprint.hexdigest()
