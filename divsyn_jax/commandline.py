@@ -36,11 +36,15 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
         if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
             print(f"{doc.strip()}\n\nFlags:\n{flags.FLAGS.module_help(owner)}")
             sys.exit(0)
+        for argument in argv[1:]:  # ml_collections tells a missing file in a dozen lines
+            path = argument.removeprefix("--config=").split(":")[0]
+            if argument.startswith("--config=") and not os.path.isfile(path):
+                _fail(f"{path}: no such config file")
         try:
             return flags.FLAGS(argv, known_only=False)
         except UserError as error:
             _fail(str(error))
-        except (flags.Error, AttributeError, KeyError, TypeError, ValueError, FileNotFoundError) as error:
+        except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
             # ml_collections raises the plain types for unknown keys and values of the wrong type in --config.
             _fail(" ".join(str(error).strip().split("\n")) + " (see --help)")
 

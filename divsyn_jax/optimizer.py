@@ -35,26 +35,25 @@ class OptimizerConfig:
     weight_decay: float
     clip_norm: float
 
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"optimizer.schedule={self.schedule!r} is unknown; use one of {', '.join(SCHEDULES)}")
+
 
 def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
-    """Learning rate by optimizer step (0-based) for a run of `steps`. Raises ValueError for an unknown name or bad length."""
+    """Learning rate by optimizer step (0-based) for a run of `steps`, which must be more than the warm-up's."""
     c = config
-    if c.warmup_steps >= steps:
-        raise ValueError(f"optimizer.warmup_steps={c.warmup_steps} leaves nothing of steps={steps}")
     after = steps - c.warmup_steps
+    final_lr = c.final_lr_ratio * c.peak_lr
     if c.schedule == "constant":
         body = optax.constant_schedule(c.peak_lr)
     elif c.schedule == "linear":
-        body = optax.linear_schedule(c.peak_lr, c.final_lr_ratio * c.peak_lr, after)
+        body = optax.linear_schedule(c.peak_lr, final_lr, after)
     elif c.schedule == "cosine":
         body = optax.cosine_decay_schedule(c.peak_lr, after, alpha=c.final_lr_ratio)
-    elif c.schedule == "wsd":
+    else:  # wsd
         decay = max(1, round(c.decay_share * steps))
-        body = optax.linear_schedule(
-            c.peak_lr, c.final_lr_ratio * c.peak_lr, decay, transition_begin=max(0, after - decay)
-        )
-    else:
-        raise ValueError(f"optimizer.schedule={c.schedule!r} is unknown; use one of {', '.join(SCHEDULES)}")
+        body = optax.linear_schedule(c.peak_lr, final_lr, decay, transition_begin=max(0, after - decay))
     if not c.warmup_steps:
         return body
     # Step 0 already moves: warm-up runs over 1/w, 2/w, ..., 1 of the peak.

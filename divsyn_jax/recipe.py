@@ -100,6 +100,10 @@ class Recipe:
             raise ValueError(
                 f"accumulation_steps={self.accumulation_steps} does not divide global_batch={self.global_batch}"
             )
+        if self.optimizer.warmup_steps >= self.steps:
+            raise ValueError(
+                f"optimizer.warmup_steps={self.optimizer.warmup_steps} leaves nothing of steps={self.steps}"
+            )
         if self.loss.chunk and self.seq_len % self.loss.chunk:
             raise ValueError(f"loss.chunk={self.loss.chunk} does not divide seq_len={self.seq_len}")
 

@@ -296,7 +296,7 @@ def collect(study: Study) -> dict[str, Any]:
                 "unique_tokens": manifest["tokens"],
                 "epochs": of_level[0]["metrics"]["epochs/synthetic"],
                 "duplicates": score["duplicates"]["exact"],
-                "metrics": {metric: comparison["metrics"][metric][name] for metric in METRICS},
+                "metrics": {metric: _metric(metric, score, comparison["metrics"][metric][name]) for metric in METRICS},
                 "performance": {
                     domain: statistics.mean_interval(
                         [run["metrics"][f"eval/{domain}/bits_per_byte"] for run in of_level]
@@ -328,6 +328,19 @@ def collect(study: Study) -> dict[str, Any]:
             "cores": os.cpu_count(),
             **files.read_json(study.run_dir(*study.runs[0]) / "environment.json"),
         },
+    }
+
+
+def _metric(metric: str, score: Mapping[str, Any], estimate: Mapping[str, Any]) -> dict[str, Any]:
+    """A score with the interval for the process that wrote the corpus, where there is one: a level is such a process."""
+    own = score.get(metric, {})
+    if own.get("generator_ci_low") is None:
+        return dict(estimate)
+    return {
+        "value": own["value"],
+        "ci_low": own["generator_ci_low"],
+        "ci_high": own["generator_ci_high"],
+        "of": "generator",
     }
 
 

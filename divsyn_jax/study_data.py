@@ -10,7 +10,7 @@ from typing import Any
 from divsyn_jax import files
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint
-from divsyn_jax.synthesis.generate_corpus import generate_corpus
+from divsyn_jax.synthesis.corpus_writer import generate_corpus
 from divsyn_jax.synthesis.grammar import Breadth, generate
 
 # Topics of CPython's documentation that go to the held-out side, one in so many.

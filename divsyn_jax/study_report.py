@@ -189,7 +189,7 @@ def _page(study: Mapping[str, Any], figures: Mapping[str, str]) -> str:
 {_kind_note(study)}
 <h2>Verdicts</h2><ul class="verdicts">{verdicts}</ul>
 <h2>Diversity against performance</h2>
-<figure>{figures["domains"]}<figcaption>A point is a corpus. Horizontal bars: 95% interval of the score. Vertical bars: 95% t interval over {len(seeds)} training
+<figure>{figures["domains"]}<figcaption>A point is a corpus. Horizontal bars: 95% interval of the score, over draws and over the documents that the same process might have written. Vertical bars: 95% t interval over {len(seeds)} training
 seeds. Hollow squares: the null twin, left out of the correlation.</figcaption></figure>
 <h2>Every metric, on held-out {e(study["primary_domain"])}</h2>
 <figure>{figures["metrics"]}<figcaption>The same performance against {primary} (log scale) and the other metrics. With {len(study["levels"])} corpora these

@@ -1,7 +1,8 @@
 """Streaming readers for corpora: a corpus in any of its forms becomes an iterator of documents.
 
 Forms: a JSONL file (`.jsonl`/`.json`, also `.gz` and `.zst`), a Parquet file, a text file (`.txt`, `.md`, `.text`), a
-directory of those (searched recursively, in sorted order), a glob, `tfds:name[/config]:split`, `hf:name[:config]:split`.
+directory of those (searched recursively, in sorted order), a glob, `tfds:name[/config]:split` (or the folder of a
+prepared TFDS dataset in place of its name), `hf:name[:config]:split`.
 Memory does not grow with the corpus. This module imports neither jax nor torch.
 """
 
@@ -337,7 +338,10 @@ def _tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
     except ImportError:
         raise UserError(f"{spec}: needs tensorflow-datasets: pip install 'divsyn-jax[corpora]'") from None
     try:
-        source = tfds.data_source(name, split=split, download=False)
+        if os.path.isdir(name):
+            source = tfds.builder_from_directory(name).as_data_source(split=split)
+        else:
+            source = tfds.data_source(name, split=split, download=False)
     except Exception as error:  # tfds raises many types for "not prepared", "no such split", "not random access"
         raise UserError(
             f"{spec}: cannot be opened ({str(error).strip().splitlines()[0]}); prepare it first, as array_record"

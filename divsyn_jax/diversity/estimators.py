@@ -133,6 +133,49 @@ def effective_clusters(draws: DrawStatistics, documents: int) -> Estimate:
     return Estimate(_hill(q, documents), _hill(q_high, documents), _hill(q_low, documents), method)
 
 
+def document_variance(values_D: np.ndarray, draws_DK: np.ndarray, documents: int) -> float:
+    """Variance that the choice of documents adds to the mean of `values_D`, beyond the choice of draws.
+
+    The mean over draws is an incomplete U-statistic of order K of the documents, whose variance over samples of N
+    documents is about K^2 zeta / N, zeta being the variance over documents of the expected value of a draw that holds
+    that document (Hoeffding 1948). zeta is estimated from the mean over the draws that hold each document, less the noise
+    of those means; it is 0 when that is negative.
+
+    Args:
+      values_D: one value a draw.
+      draws_DK: indices of the documents in each draw.
+      documents: N.
+    """
+    sample_size = draws_DK.shape[1]
+    held = np.bincount(draws_DK.ravel(), minlength=documents)
+    total = np.bincount(draws_DK.ravel(), weights=np.repeat(values_D, sample_size), minlength=documents)
+    means, held = total[held > 0] / held[held > 0], held[held > 0]
+    noise = float(values_D.var(ddof=1)) * float(np.mean(1 / held))
+    return sample_size**2 * max(0.0, float(means.var(ddof=1)) - noise) / documents
+
+
+def generator_interval_of_score(draws: DrawStatistics, draws_DK: np.ndarray, documents: int) -> tuple[float, float]:
+    """95% interval of the published score for the process that wrote the documents: draws and documents both vary."""
+    values_D = draws.scores_D
+    variance = values_D.var(ddof=1) / len(values_D) + document_variance(values_D, draws_DK, documents)
+    half_width = float(special.ndtri(1 - _ALPHA / 2)) * math.sqrt(variance)
+    low, high = score_range(draws.sample_size)
+    return max(low, float(values_D.mean()) - half_width), min(high, float(values_D.mean()) + half_width)
+
+
+def generator_interval_of_clusters(
+    draws: DrawStatistics, draws_DK: np.ndarray, documents: int
+) -> tuple[float, float] | None:
+    """The same for effective clusters, by the delta method on log q; None at q = 0 or 1, where it gives no width."""
+    shares_D = draws.pair_share_D
+    q = float(shares_D.mean())
+    if q in (0.0, 1.0):
+        return None
+    variance = shares_D.var(ddof=1) / len(shares_D) + document_variance(shares_D, draws_DK, documents)
+    factor = math.exp(float(special.ndtri(1 - _ALPHA / 2)) * math.sqrt(variance) / q)
+    return _hill(min(1.0, q * factor), documents), _hill(q / factor, documents)
+
+
 def _hill(q: float, documents: int) -> float:
     return documents / (1 + (documents - 1) * q)
 

@@ -16,7 +16,7 @@ from divsyn_jax.diversity.agents import Agent
 from divsyn_jax.diversity.sampling import Sample, random_draws, random_order, read_sample, require_documents
 
 AGENTS = ("embedding", "oracle")
-VERSION = 1  # of score.json: a score written under another version is made anew
+VERSION = 2  # of score.json: a score written under another version is made anew
 DRAWS_WRITTEN = 1000
 
 
@@ -159,11 +159,16 @@ def score_sample(
     partitions = agent.partition(sample, draws_DK)
     draws = estimators.draw_statistics(partitions.labels_DK)
     at_cut = {threshold: estimators.draw_statistics(labels_DK) for threshold, labels_DK in partitions.cuts.items()}
+    score_low, score_high = estimators.generator_interval_of_score(draws, draws_DK, len(sample))
+    clusters_ends = estimators.generator_interval_of_clusters(draws, draws_DK, len(sample)) or (None, None)
     result = {
         **identity(name, sample, agent, budget, settings),
-        "population": f"the {len(sample):,} sampled documents of {sample.documents:,}; intervals are over draws",
+        "population": f"ci: the {len(sample):,} sampled documents of {sample.documents:,}, over draws; "
+        "generator_ci: what the process that wrote them would give, over draws and documents",
         "cluster_score": {
             **estimators.cluster_score(draws).as_json(),
+            "generator_ci_low": score_low,
+            "generator_ci_high": score_high,
             "sd": float(draws.scores_D.std(ddof=1)),
             "sample_size": settings.sample_size,
             "draws": settings.draws,
@@ -172,6 +177,8 @@ def score_sample(
         },
         "effective_clusters": {
             **estimators.effective_clusters(draws, len(sample)).as_json(),
+            "generator_ci_low": clusters_ends[0],
+            "generator_ci_high": clusters_ends[1],
             "documents": len(sample),
             "pair_share": float(draws.pair_share_D.mean()),
             "pair_share_sd": float(draws.pair_share_D.std(ddof=1)),

@@ -1,0 +1,98 @@
+"""Settings every test shares: eight virtual CPU devices are for tests/multi_device, which start processes of their own."""
+
+import gzip
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+# Compiled steps are shared by the many processes that tests start.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "xla"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+    """The developers' real corpora; tests that use them are skipped where they are absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the developers' corpora are not at {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Run a module as a command: `command("divsyn_jax.train", "--config=...")` -> CompletedProcess with text output."""
+
+    def run(module: str, *arguments: str, **options) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300, **options},
+        )
+
+    return run
+
+
+def fails_with_one_line(result: subprocess.CompletedProcess, *fragments: str) -> None:
+    """Assert the contract of bad input: exit code 2, one line on stderr holding the fragments, no traceback."""
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert result.returncode == 2, f"exit {result.returncode}: {result.stderr}"
+    assert "Traceback" not in result.stderr
+    assert len(lines) == 1, lines
+    for fragment in fragments:
+        assert fragment in lines[0], lines[0]
+
+
+def write_jsonl(path: pathlib.Path, texts, **fields) -> pathlib.Path:
+    """Write texts as JSONL, gzipped when the name says so."""
+    data = "".join(json.dumps({"text": text, **fields}) + "\n" for text in texts).encode()
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    return path
+
+
+WORDS = [
+    "the",
+    "river",
+    "bank",
+    "holds",
+    "clay",
+    "and",
+    "sand",
+    "while",
+    "boats",
+    "drift",
+    "past",
+    "under",
+    "a",
+    "grey",
+    "sky",
+    "toward",
+    "old",
+    "mills",
+]
+
+
+def small_texts(count: int, seed: int = 0, words: int = 60) -> list[str]:
+    """Deterministic little documents that differ."""
+    import random
+
+    generator = random.Random(seed)
+    return [
+        " ".join(generator.choice(WORDS) for _ in range(words)) + f" number {seed}-{index}." for index in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def tokenizer_dir(tmp_path_factory) -> pathlib.Path:
+    """A tokenizer of 400 ids for the little documents of `small_texts`."""
+    from divsyn_jax.data.tokenizer_trainer import train_tokenizer
+
+    folder = tmp_path_factory.mktemp("tokenizer")
+    corpus = write_jsonl(folder / "corpus.jsonl", small_texts(300))
+    train_tokenizer([str(corpus)], str(folder / "tokenizer"), 400)
+    return folder / "tokenizer"

@@ -1,0 +1,109 @@
+"""The input order: a function of the row number, the same on any number of hosts, exact from every position."""
+
+import numpy as np
+import pytest
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data.pipeline import Mixture, Source, parse_sources
+from divsyn_jax.data.shard_builder import build_shards
+from tests.conftest import small_texts, write_jsonl
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, tokenizer_dir):
+    root = tmp_path_factory.mktemp("shards")
+    for index, name in enumerate(("a", "b")):
+        corpus = write_jsonl(root / f"{name}.jsonl", small_texts(30 + 20 * index, seed=index, words=20))
+        build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=16)
+    return root
+
+
+def mixture(folders, global_batch=8, seed=3, weights=(3.0, 1.0)):
+    return Mixture(
+        [Source("a", folders / "a", weights[0]), Source("b", folders / "b", weights[1])], 16, seed, global_batch
+    )
+
+
+def take(batches, count):
+    return [next(batches) for _ in range(count)]
+
+
+def same(left, right):
+    return all(
+        np.array_equal(x[key], y[key])
+        for x, y in zip(left, right, strict=True)
+        for key in ("tokens", "length", "source")
+    )
+
+
+def test_continuing_at_every_position_gives_the_same_stream(folders):
+    data = mixture(folders)
+    whole = take(data.batches(0), 40)  # several epochs of both sources
+    for position in range(40):
+        assert same(take(data.batches(position), 40 - position), whole[position:])
+
+
+@pytest.mark.parametrize("hosts", [2, 4, 8])
+def test_any_number_of_hosts_reads_the_same_global_batches(folders, hosts):
+    data = mixture(folders)
+    whole = take(data.batches(5), 6)
+    parts = [take(data.batches(5, host, hosts), 6) for host in range(hosts)]
+    joined = [
+        {key: np.concatenate([parts[host][i][key] for host in range(hosts)]) for key in whole[0]} for i in range(6)
+    ]
+    assert same(joined, whole)
+
+
+def test_an_epoch_holds_every_window_once_and_is_reshuffled(folders):
+    data = Mixture([Source("a", folders / "a", 1.0)], 16, 0, 1)
+    n = len(data.windows[0])
+    rows = [tuple(batch["tokens"][0]) for batch in take(data.batches(0), 2 * n)]
+    every = sorted(tuple(np.pad(w := data.windows[0][i], (0, 17 - len(w)))) for i in range(n))
+    assert sorted(rows[:n]) == every
+    assert sorted(rows[n:]) == every
+    assert rows[:n] != rows[n:]
+
+
+def test_seeds_and_sources_shuffle_differently(folders):
+    assert not same(take(mixture(folders, seed=3).batches(0), 3), take(mixture(folders, seed=4).batches(0), 3))
+
+
+@pytest.mark.parametrize("weights", [(3.0, 1.0), (0.9, 0.1), (7.0, 3.0), (34.0, 4.5)])
+def test_realised_shares(folders, weights):
+    data = mixture(folders, global_batch=100, weights=weights)
+    source = np.concatenate([batch["source"] for batch in take(data.batches(0), 100)])
+    assert abs(np.mean(source == 0) - weights[0] / sum(weights)) < 0.005
+
+
+def test_identity_changes_with_what_determines_the_order(folders):
+    base = mixture(folders).identity
+    assert base == mixture(folders).identity
+    assert base != mixture(folders, seed=9).identity
+    assert base != mixture(folders, weights=(1.0, 1.0)).identity
+
+
+def test_parse_sources():
+    assert parse_sources("x/wiki") == (Source("wiki", "x/wiki", 1.0),)
+    assert parse_sources("real=a:3,syn=b/c:0.5", "root") == (
+        Source("real", "root/a", 3.0),
+        Source("syn", "root/b/c", 0.5),
+    )
+    assert parse_sources("n=/abs", "root") == (Source("n", "/abs", 1.0),)
+    for bad in ("a=x:-1", "a=x:0", "a=x,a=y"):
+        with pytest.raises(UserError):
+            parse_sources(bad)
+
+
+def test_wrong_shards_are_refused_by_name(folders, tmp_path, tokenizer_dir):
+    from divsyn_jax.data.tokenizer_trainer import train_tokenizer
+
+    with pytest.raises(UserError, match="--seq_len=32"):
+        Mixture([Source("a", folders / "a", 1.0)], 32, 0, 4)
+    corpus = write_jsonl(tmp_path / "c.jsonl", small_texts(40))
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "doc"), seq_len=16, packing="document")
+    with pytest.raises(UserError, match="--packing=concat"):
+        Mixture([Source("a", tmp_path / "doc", 1.0)], 16, 0, 4)
+    train_tokenizer([str(corpus)], str(tmp_path / "tok"), 320)
+    build_shards([str(corpus)], str(tmp_path / "tok"), str(tmp_path / "other"), seq_len=16)
+    with pytest.raises(UserError, match="another tokenizer"):
+        Mixture([Source("a", folders / "a", 1.0), Source("o", tmp_path / "other", 1.0)], 16, 0, 4)

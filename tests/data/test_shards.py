@@ -1,0 +1,112 @@
+"""Shards: every token is a target once, output does not depend on workers, damage is named at opening."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data import shards
+from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.data.corpus import TextFingerprint
+from divsyn_jax.data.shard_builder import build_shards
+from divsyn_jax.data.shards import ShardedWindows
+from tests.conftest import small_texts, write_jsonl
+
+TEXTS = small_texts(120, words=30)
+
+
+def stream(tokenizer, texts):
+    """The token stream by definition: BOS text EOS, one after the other."""
+    return [token for ids in tokenizer.encode(texts) for token in (tokenizer.bos_id, *ids, tokenizer.eos_id)]
+
+
+def test_concat_windows_hold_the_stream(tmp_path, tokenizer_dir):
+    corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
+    manifest = build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16)
+    windows = ShardedWindows(tmp_path / "out")
+    expected = stream(tokenizers.load(str(tokenizer_dir)), TEXTS)
+    rebuilt = [int(windows[0][0])] + [int(t) for i in range(len(windows)) for t in windows[i][1:]]
+    assert rebuilt == expected
+    assert all(len(windows[i]) == 17 for i in range(len(windows) - 1))
+    assert manifest["targets"] == len(expected) - 1 == sum(len(windows[i]) - 1 for i in range(len(windows)))
+    assert manifest["tokens"] == len(expected) - 2 * len(TEXTS)
+    fingerprint = TextFingerprint()
+    for text in TEXTS:
+        fingerprint.update(text)
+    assert manifest["sources"][0]["fingerprint"] == fingerprint.hexdigest()
+
+
+def test_windows_never_cross_a_shard(tmp_path, tokenizer_dir):
+    corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=4000)
+    windows = ShardedWindows(tmp_path / "out")
+    bos = tokenizers.load(str(tokenizer_dir)).bos_id
+    first = 0
+    assert len(windows.manifest["shards"]) > 3
+    for shard in windows.manifest["shards"]:
+        assert windows[first][0] == bos  # a shard begins with a document
+        first += shard["windows"]
+
+
+def test_output_does_not_depend_on_workers(tmp_path, tokenizer_dir):
+    corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
+
+    def digest(workers):
+        out = tmp_path / f"out{workers}"
+        build_shards([str(corpus)], str(tokenizer_dir), str(out), seq_len=16, shard_bytes=3000, workers=workers)
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
+
+    one = digest(1)
+    assert one == digest(2)
+    assert len(one) > 5
+
+
+def test_document_packing(tmp_path, tokenizer_dir):
+    texts = ["a", *TEXTS[:5], TEXTS[5] * 4]
+    corpus = write_jsonl(tmp_path / "a.jsonl", texts)
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, packing="document")
+    windows = ShardedWindows(tmp_path / "out")
+    tokenizer = tokenizers.load(str(tokenizer_dir))
+    index = 0
+    for text, document in zip(texts, windows.documents(), strict=True):
+        ids = [tokenizer.bos_id, *tokenizer.encode([text])[0]]
+        rebuilt = [int(windows[index][0])]
+        for _ in range(document["windows"]):
+            assert windows[index][0] == rebuilt[-1]
+            rebuilt += [int(t) for t in windows[index][1:]]
+            index += 1
+        assert rebuilt == ids
+        assert document["bytes"] == len(text.encode())
+    assert index == len(windows)
+
+
+def test_large_vocabularies_use_four_bytes():
+    assert shards.token_dtype(65536) == np.dtype("<u2")
+    assert shards.token_dtype(65537) == np.dtype("<u4")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "truncated or replaced"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "truncated or replaced"),
+    ],
+)
+def test_damaged_shards_are_named(tmp_path, tokenizer_dir, damage, message):
+    corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=3000)
+    damage(tmp_path / "out" / "shard-00002.array_record")
+    with pytest.raises(UserError, match=rf"shard-00002.array_record: .*{message}"):
+        ShardedWindows(tmp_path / "out")
+
+
+def test_failure_leaves_nothing_behind(tmp_path, tokenizer_dir):
+    corpus = tmp_path / "a.jsonl"
+    corpus.write_text('{"text": "fine"}\n' * 50 + "broken\n")
+    with pytest.raises(UserError, match="a.jsonl:51"):
+        build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+    with pytest.raises(UserError, match="make them with build_shards"):
+        ShardedWindows(tmp_path / "out")

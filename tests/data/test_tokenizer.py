@@ -1,0 +1,73 @@
+"""The tokenizer loses nothing, is the same every time, and is trained on equal bytes."""
+
+import pytest
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.data.corpus import CorpusReader
+from divsyn_jax.data.tokenizer_trainer import _sentences, train_tokenizer
+from tests.conftest import small_texts, write_jsonl
+
+HARD = [
+    "plain",
+    "  two leading, one trailing ",
+    "tabs\tand\nnew\n\n\nlines\r\n",
+    "double  spaces   kept",
+    "ünïcödé ﬁ ligature, ½, İ, 漢字, 🐝👩‍🚀",
+    "nul \x00 and bell \x07",
+    "e\u0301 combining and \u00e9 composed",
+    "",
+    " ",
+    "1234567890",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tok")
+    corpus = write_jsonl(folder / "a.jsonl", small_texts(200))
+    train_tokenizer([str(corpus)], str(folder / "tokenizer"), 400)
+    return folder / "tokenizer"
+
+
+def test_decoding_gives_back_the_text(trained):
+    tokenizer = tokenizers.load(str(trained))
+    assert [tokenizer.decode(ids) for ids in tokenizer.encode(HARD)] == HARD
+    assert (tokenizer.vocab_size, tokenizer.bos_id, tokenizer.eos_id) == (400, 1, 2)
+
+
+def test_real_text_round_trips(trained, shared_data):
+    tokenizer = tokenizers.load(str(trained))
+    texts = [
+        document.text
+        for _, document in zip(range(300), CorpusReader(str(shared_data / "real_wiki.jsonl.gz")), strict=False)
+    ]
+    assert [tokenizer.decode(ids) for ids in tokenizer.encode(texts)] == texts
+
+
+def test_training_is_deterministic(trained, tmp_path):
+    corpus = write_jsonl(tmp_path / "other_name.jsonl.gz", small_texts(200))
+    train_tokenizer([str(corpus)], str(tmp_path / "tokenizer"), 400)
+    assert tokenizers.load(str(tmp_path / "tokenizer")).sha256 == tokenizers.load(str(trained)).sha256
+
+
+def test_every_corpus_gives_equal_bytes(tmp_path):
+    small = write_jsonl(tmp_path / "small.jsonl", ["s" * 100] * 200)
+    large = write_jsonl(tmp_path / "large.jsonl", ["l" * 100] * 20_000)
+    from divsyn_jax.data.corpus import ReadOptions
+
+    text = "".join(_sentences([str(small), str(large)], [20_000, 2_000_000], 20_000, ReadOptions(), seed=0))
+    assert text.count("s") == 20_000
+    assert 0.8 < text.count("l") / text.count("s") < 1.2
+
+
+def test_errors_name_the_remedy(tmp_path):
+    corpus = write_jsonl(tmp_path / "a.jsonl", ["too little"])
+    with pytest.raises(UserError, match="smaller --vocab_size"):
+        train_tokenizer([str(corpus)], str(tmp_path / "tokenizer"), 5000)
+    assert not (tmp_path / "tokenizer").exists()
+    with pytest.raises(UserError, match="make one with train_tokenizer"):
+        tokenizers.load(str(tmp_path))
+    (tmp_path / "tokenizer.model").write_bytes(b"nonsense")
+    with pytest.raises(UserError, match="not a SentencePiece model"):
+        tokenizers.load(str(tmp_path))
