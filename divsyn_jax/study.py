@@ -226,7 +226,7 @@ def _tokenise(study: Study) -> None:
 
 def _train(study: Study) -> None:
     recipe, shards = study.recipe, study.workdir / "shards"
-    overrides = {key: value for key, value in recipe["train"].items() if key != "config"}
+    overrides = _flat({key: value for key, value in recipe["train"].items() if key != "config"})
     jobs = []
     for level, seed in study.runs:
         mixture = f"synthetic={shards / level}:{recipe['synthetic_weight']:g}"
@@ -491,6 +491,14 @@ def _run_jobs(study: Study, jobs: Sequence[Job], parallel: int) -> None:
 
 def _python_path() -> str:
     return os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as `a.b`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
+    return flat
 
 
 def _config_path(path: str) -> str:

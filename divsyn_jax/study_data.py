@@ -14,8 +14,8 @@ from divsyn_jax.synthesis.corpus_writer import generate_corpus
 from divsyn_jax.synthesis.grammar import Breadth, generate
 
 # Topics of CPython's documentation that go to the held-out side, one in so many.
-_PYDOC_HELDOUT_ONE_IN = 5
-_PASSAGE_WORDS = 120
+_PYDOC_HELDOUT_ONE_IN = 3
+_PASSAGE_WORDS = 60
 # Seeds of training corpora are small; held-out grammar text must never coincide with one.
 _HELDOUT_SEED = 1_000_003
 
@@ -27,7 +27,7 @@ def write_level_corpus(level: Mapping[str, Any], documents: int, folder: pathlib
 
 
 def pydoc_passages(heldout: bool) -> Iterator[dict[str, str]]:
-    """Passages of about 120 words from `pydoc_data.topics`, CPython's own documentation: text nobody generated.
+    """Passages of 60 words or more from `pydoc_data.topics`, CPython's own documentation: text nobody generated.
 
     Whole topics go to one side or the other, chosen by a hash of their names.
     """

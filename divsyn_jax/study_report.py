@@ -3,6 +3,7 @@
 import html
 import io
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -166,7 +167,7 @@ def _svg(figure) -> str:
     # Fixed salt and no date: the same study gives the same bytes.
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "divsyn"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     return text[text.index("<svg") :]
 
 

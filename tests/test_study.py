@@ -1,0 +1,178 @@
+"""A whole study, end to end: what it writes, that killing it changes nothing, and what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from divsyn_jax import study, study_data, study_report
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data.corpus import ReadOptions
+from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
+
+CONFIG = "--config=tests/study_recipe.py"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, command):
+    workdir = tmp_path_factory.mktemp("study") / "whole"
+    result = command("divsyn_jax.study", CONFIG, f"--workdir={workdir}")
+    assert result.returncode == 0, result.stderr + result.stdout
+    return workdir
+
+
+def results(workdir):
+    """study.json without what the clock decides."""
+    content = json.loads((workdir / "study.json").read_text())
+    for run in content["runs"]:
+        run.pop("seconds")
+    return content
+
+
+def test_study_json_holds_what_it_promises(finished):
+    content = results(finished)
+    assert [level["name"] for level in content["levels"]] == ["narrow", "middle", "middle_twin", "broad"]
+    assert len(content["runs"]) == 8
+    clusters = {level["name"]: level["metrics"]["effective_clusters"] for level in content["levels"]}
+    # Topics are dealt evenly, so the oracle reads their number.
+    assert clusters["narrow"]["ci_low"] <= 2 <= clusters["narrow"]["ci_high"] + 1e-9
+    assert clusters["narrow"]["value"] < clusters["middle"]["value"] < clusters["broad"]["value"]
+    for row in content["correlations"]:
+        assert row["n"] == 3  # the null twin is left out
+    assert any("null control" in verdict["hypothesis"] for verdict in content["verdicts"])
+    assert content["heldout"]["grammar"]["documents"] == 20
+    for level in content["levels"]:
+        values = [
+            run["metrics"]["eval/grammar/bits_per_byte"] for run in content["runs"] if run["level"] == level["name"]
+        ]
+        assert level["performance"]["grammar"]["value"] == pytest.approx(sum(values) / 2)
+
+
+def test_the_report_is_self_contained(finished):
+    page = (finished / "report.html").read_text()
+    assert "positive control" in page
+    assert page.count("<svg") == 3
+    for outside in ("http://", "https://", "<script", "<link", "<img"):
+        assert outside not in page.replace("http://www.w3.org/", ""), outside  # the SVG name space
+    assert (finished / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_repeating_the_command_runs_nothing_again(finished, command):
+    before = {path: path.stat().st_mtime_ns for path in (finished / "runs").rglob("*")}
+    result = command("divsyn_jax.study", CONFIG, f"--workdir={finished}")
+    assert result.returncode == 0, result.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in (finished / "runs").rglob("*")}
+
+
+def test_killed_and_repeated_gives_the_same_study(finished, tmp_path):
+    workdir = tmp_path / "killed"
+    arguments = [sys.executable, "-m", "divsyn_jax.study", CONFIG, f"--workdir={workdir}"]
+
+    def finished_runs():
+        return len(list(workdir.glob("runs/*/*/DONE")))
+
+    for goal, kind in ((1, signal.SIGKILL), (4, signal.SIGTERM)):
+        process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        deadline = time.monotonic() + 200
+        while finished_runs() < goal and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(kind)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == (-9 if kind == signal.SIGKILL else 75), output
+        assert finished_runs() < 8
+    times = {path: path.stat().st_mtime_ns for path in workdir.glob("runs/*/*/DONE")}
+    result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in times.items())
+    assert results(workdir) == results(finished)
+
+
+def test_a_workdir_belongs_to_one_recipe(finished, command):
+    result = command("divsyn_jax.study", CONFIG, f"--workdir={finished}", "--config.train.steps=7")
+    fails_with_one_line(result, "another recipe", "--workdir")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config=configs/studies/corpora.py"], "at least two corpora"),
+        (
+            ["--config=configs/studies/corpora.py", "--corpora=none1.jsonl none2.jsonl", "--eval=grammar"],
+            "none1.jsonl: no such file",
+        ),
+        (
+            ["--config=configs/studies/corpora.py", "--corpora=README.md pyproject.toml", "--eval=grammar"],
+            "pyproject.toml: unknown format",
+        ),
+        (["--config=configs/studies/corpora.py", "--corpora=a=README.md a=README.md", "--eval=grammar"], "called 'a'"),
+        (["--config=configs/studies/corpora.py", "--corpora=a=README.md b=README.md"], "needs held-out text"),
+        (["--config=configs/studies/huge.py"], "no such config file"),
+        (["--config=configs/studies/tiny.py", "--config.sedes=1"], "sedes"),
+    ],
+)
+def test_bad_input_gives_one_line(tmp_path, command, arguments, message):
+    fails_with_one_line(command("divsyn_jax.study", *arguments, f"--workdir={tmp_path / 'out'}"), message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_heldout_text_is_never_trained_on(tmp_path):
+    texts = small_texts(40)
+    corpus = write_jsonl(tmp_path / "a.jsonl", texts[:25])
+    keys = study_data.training_keys([str(corpus)], ReadOptions())
+    # The same words in other case and spacing are the same document.
+    heldout = [texts[3].upper(), texts[4].replace(" ", "  "), *texts[20:]]
+    record = study_data.write_heldout(tmp_path / "held.jsonl", heldout, keys, 10)
+    assert (record["candidates"], record["in_training"], record["documents"]) == (22, 7, 10)
+    kept = [json.loads(line)["text"] for line in (tmp_path / "held.jsonl").read_text().splitlines()]
+    assert set(kept) <= set(texts[25:])
+    with pytest.raises(UserError, match="all 25 held-out documents are in a training corpus"):
+        study_data.write_heldout(tmp_path / "none.jsonl", texts[:25], keys, 10)
+
+
+def test_the_choice_of_heldout_text_does_not_depend_on_order(tmp_path):
+    texts = small_texts(200)
+    one = study_data.write_heldout(tmp_path / "1.jsonl", texts, set(), 20)
+    two = study_data.write_heldout(tmp_path / "2.jsonl", texts[::-1], set(), 20)
+    assert one == two
+
+
+def test_pydoc_sides_share_no_topic():
+    training = {passage["topic"] for passage in study_data.pydoc_passages(heldout=False)}
+    heldout = {passage["topic"] for passage in study_data.pydoc_passages(heldout=True)}
+    assert training
+    assert heldout
+    assert not training & heldout
+
+
+def test_the_fingerprint_follows_texts_not_paths(tmp_path):
+    def of(folder):
+        (tmp_path / folder).mkdir()
+        paths = [
+            write_jsonl(tmp_path / folder / f"{name}.jsonl", small_texts(5, seed)) for seed, name in enumerate("ab")
+        ]
+        recipe = {"levels": [], "corpora": [], "heldout": [], "text_field": "text", "budget": {}, "name": "x"}
+        return study.resolve(recipe, [str(path) for path in paths], ["grammar"], ""), paths
+
+    (one, paths), (two, _) = of("one"), of("two")
+    assert study.fingerprint(one) == study.fingerprint(two)
+    write_jsonl(paths[0], small_texts(5, 9))
+    recipe = {"levels": [], "corpora": [], "heldout": [], "text_field": "text", "budget": {}, "name": "x"}
+    assert study.fingerprint(study.resolve(recipe, list(map(str, paths)), ["grammar"], "")) != study.fingerprint(one)
+
+
+def test_short_names():
+    assert study_report.short_names(["ladder_x_k001", "ladder_x_k016"]) == ["k001", "k016"]
+    assert study_report.short_names(["alpha", "beta"]) == ["alpha", "beta"]
+
+
+def test_glob_gives_a_level_each(tmp_path):
+    for name in "ab":
+        write_jsonl(tmp_path / f"{name}.jsonl", small_texts(5))
+    assert study._expand(str(tmp_path / "*.jsonl")) == [
+        os.path.join(tmp_path, "a.jsonl"),
+        os.path.join(tmp_path, "b.jsonl"),
+    ]
