@@ -48,9 +48,11 @@ def get_base() -> ConfigDict:
             "loss": {"chunk": 0, "z_loss": 0.0},
             "data": {"root": "shards", "train": "", "eval": ""},
             "mesh": {"replica": 1, "fsdp": -1, "tensor": 1},
-            "checkpoint": {"every_steps": 1000, "keep": 2},
+            "checkpoint": {"every_steps": 1000, "keep": 2, "keep_every_steps": 0},
             "eval": {"every_steps": 0, "batch": 32},
-            "log": {"every_steps": 1, "tensorboard": True},
+            "log": {"every_steps": 1, "tensorboard": True, "wandb": ""},
+            "profile": {"first_step": 0, "steps": 0},
+            "debug": {"deterministic": False, "nans": False, "repeat_every_steps": 0},
             "level": {},
         }
     )

@@ -8,11 +8,17 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
 from divsyn_jax.commandline import UserError
+from divsyn_jax.sharding import RULES
 
-BACKENDS = ("reference", "blocked")
+# reference: the whole score matrix; for tests.    blocked: query blocks against the keys they may see; any platform.
+# cudnn: flash attention of cuDNN, NVIDIA GPUs.    splash: the Pallas kernel for TPUs.
+BACKENDS = ("reference", "blocked", "cudnn", "splash")
+_FASTEST = {"cpu": "blocked", "gpu": "cudnn", "cuda": "cudnn", "tpu": "splash"}
 _QUERY_BLOCK = 128
+_SPLASH_BLOCK = 512
 
 
 @jax.tree_util.register_dataclass
@@ -29,11 +35,22 @@ class Mask:
 
 
 def resolve_backend(name: str, platform: str) -> str:
-    """The backend that `name` ('auto' included) means on `platform` ('cpu', 'gpu', 'tpu'). Unknown names raise."""
+    """The backend that `name` ('auto' included) means on `platform` ('cpu', 'gpu', 'tpu').
+
+    Raises `UserError` for an unknown name, or a backend that the platform does not have.
+    """
     if name == "auto":
-        return "blocked"
+        if platform not in _FASTEST:
+            raise UserError(
+                f"model.attention='auto': no backend is known for platform {platform!r}; name one of {', '.join(BACKENDS)}"
+            )
+        return _FASTEST[platform]
     if name not in BACKENDS:
         raise UserError(f"model.attention={name!r} is unknown; use one of auto, {', '.join(BACKENDS)}")
+    if (name == "cudnn" and platform not in ("gpu", "cuda")) or (name == "splash" and platform != "tpu"):
+        raise UserError(
+            f"model.attention={name!r} does not run on {platform}; use auto, which means {_FASTEST.get(platform)!r} here"
+        )
     return name
 
 
@@ -55,6 +72,10 @@ def attention(q_BLHK: jax.Array, k_BLGK: jax.Array, v_BLGK: jax.Array, mask: Mas
         return _attend_block(q_BLHK, k_BLGK, v_BLGK, mask.segments_BL, mask.segments_BL, 0)
     if backend == "blocked":
         return _blocked(q_BLHK, k_BLGK, v_BLGK, mask)
+    if backend == "cudnn":
+        return _cudnn(q_BLHK, k_BLGK, v_BLGK, mask)
+    if backend == "splash":
+        return _splash(q_BLHK, k_BLGK, v_BLGK, mask)
     raise ValueError(f"unknown attention backend {backend!r}; known: {', '.join(BACKENDS)}")
 
 
@@ -89,3 +110,49 @@ def _blocked(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:
         )
         outputs.append(block(q_BLHK[:, start:stop], k_BLGK[:, :stop], v_BLGK[:, :stop], *segments, start))
     return jnp.concatenate(outputs, axis=1)
+
+
+def _cudnn(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:
+    """cuDNN's fused kernel. Packed documents become a dense bias of B x L x L: correct, but no longer memory-lean."""
+    if q_BLHK.dtype not in (jnp.bfloat16, jnp.float16):
+        raise ValueError(
+            f"attention backend 'cudnn' computes in bfloat16 or float16, not {q_BLHK.dtype}; set model.dtype=bfloat16"
+        )
+    same_B1LM = None
+    if mask.segments_BL is not None:
+        same_B1LM = (mask.segments_BL[:, :, None] == mask.segments_BL[:, None, :])[:, None]
+    return jax.nn.dot_product_attention(q_BLHK, k_BLGK, v_BLGK, mask=same_B1LM, is_causal=True, implementation="cudnn")
+
+
+def _splash(q_BLHK, k_BLGK, v_BLGK, mask: Mask, interpret: bool = False) -> jax.Array:
+    """Splash attention, one kernel a device: rows split over replica and fsdp, heads over tensor."""
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as splash_mask
+
+    L = q_BLHK.shape[1]
+    block = min(_SPLASH_BLOCK, L)
+    if L % 128 or L % block:
+        raise ValueError(f"attention backend 'splash' needs a length that is a multiple of {max(128, block)}, not {L}")
+    sizes = splash.BlockSizes(**{f"block_{name}": block for name in ("q", "kv", "kv_compute", "q_dkv", "kv_dkv", "kv_dkv_compute", "q_dq", "kv_dq")})  # fmt: skip
+
+    def on_device(q_BLHK, k_BLGK, v_BLGK, segments_BL):
+        heads = q_BLHK.shape[2]
+        causal = splash_mask.MultiHeadMask([splash_mask.CausalMask((L, L))] * heads)
+        kernel = splash.make_splash_mha_single_device(causal, block_sizes=sizes, is_mqa=False, interpret=interpret)
+
+        def row(q_LHK, k_LGK, v_LGK, segments_L):
+            segments = None if segments_L is None else splash.SegmentIds(segments_L, segments_L)
+            q_HLK = q_LHK.swapaxes(0, 1) * q_LHK.shape[-1] ** -0.5  # the kernel does not scale
+            return kernel(q_HLK, k_LGK.swapaxes(0, 1), v_LGK.swapaxes(0, 1), segment_ids=segments).swapaxes(0, 1)
+
+        return jax.vmap(row)(q_BLHK, k_BLGK, v_BLGK, segments_BL).astype(v_BLGK.dtype)
+
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return on_device(q_BLHK, k_BLGK, v_BLGK, mask.segments_BL)
+    rows = PartitionSpec(RULES["batch"])
+    heads = PartitionSpec(RULES["batch"], None, RULES["heads"])
+    # check_vma: the kernel does not say over which axes its results vary.
+    return jax.shard_map(on_device, in_specs=(heads, heads, heads, rows), out_specs=heads, check_vma=False)(
+        q_BLHK, k_BLGK, v_BLGK, mask.segments_BL
+    )

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 from orbax.checkpoint.experimental import v1 as ocp
 
+from divsyn_jax import distributed
 from divsyn_jax.commandline import UserError
 
 State = dict[str, Any]
@@ -17,11 +18,16 @@ class Checkpoints:
     A step holds `params` and `optimizer` (pytrees of arrays) and `progress` (JSON: step, next data row, data identity).
     """
 
-    def __init__(self, workdir: pathlib.Path, keep: int) -> None:
+    def __init__(self, workdir: pathlib.Path, keep: int, keep_every_steps: int) -> None:
+        """Open (or begin) the checkpoints of `workdir`: the newest `keep` stay, and every multiple of `keep_every_steps`."""
+        policies = ocp.training.preservation_policies
+        kept = [policies.LatestN(keep)]
+        if keep_every_steps:
+            kept.append(policies.EveryNSteps(keep_every_steps))
         self._checkpointer = ocp.training.Checkpointer(
             (workdir / "checkpoints").absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=ocp.training.preservation_policies.LatestN(keep),
+            preservation_policy=policies.AnyPreservationPolicy(kept),
             cleanup_tmp_directories=True,
         )
 
@@ -42,7 +48,9 @@ class Checkpoints:
             try:
                 parts = self._checkpointer.load_checkpointables(step, {**_parts(abstract_state), "progress": None})
             except Exception as error:  # truncated or half-written files surface as many types in Orbax and TensorStore
-                print(f"checkpoint of step {step} cannot be read ({_first_line(error)}); trying the one before")
+                distributed.say(
+                    f"checkpoint of step {step} cannot be read ({_first_line(error)}); trying the one before"
+                )
                 continue
             progress = parts["progress"]
             return _joined(parts, progress["step"], abstract_state), progress

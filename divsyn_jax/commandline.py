@@ -1,7 +1,7 @@
 """How every command of the project starts and ends: flags, help, one-line errors and exit codes.
 
 Exit codes: 0 success; 75 saved and stopped unfinished (`Unfinished`, e.g. after SIGTERM); 2 bad usage or input, with one
-clear line (`UserError`); 1 anything else, with a traceback because it is our bug.
+clear line (`UserError`); 1 anything else: one line when the work itself failed (`Failure`), a traceback when it is our bug.
 """
 
 import os
@@ -20,6 +20,10 @@ class UserError(Exception):
 
 class Unfinished(Exception):
     """The work was saved and stopped before its end; the same command continues it."""
+
+
+class Failure(Exception):
+    """The work itself failed in a way that the message explains in one line (exit code 1, no traceback)."""
 
 
 def run(main: Callable[[list[str]], None], doc: str) -> None:
@@ -57,6 +61,9 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
         except Unfinished as stop:
             print(f"{_program()}: {stop}", file=sys.stderr)
             sys.exit(EXIT_UNFINISHED)
+        except Failure as failure:
+            print(f"{_program()}: {failure}", file=sys.stderr)
+            sys.exit(1)
         except KeyboardInterrupt:
             print(f"{_program()}: interrupted; run the same command to continue", file=sys.stderr)
             sys.exit(130)

@@ -34,13 +34,13 @@ def evaluate_run(workdir: pathlib.Path, data: str | None = None) -> dict[str, An
     spec = recipe.data.eval if data is None else data
     if not spec:
         raise UserError(f"{workdir}: the run names no data.eval; give domains with --data=name=folder")
-    tokenizer = tokenizers.load(str(workdir / "tokenizer"))
+    tokenizer = tokenizers.load_copy(workdir / "tokenizer")
     root = recipe.data.root if data is None else ""
-    domains = heldout.open_domains(spec, root, recipe.seq_len, {"sha256": tokenizer.sha256})
+    domains = heldout.open_domains(spec, root, recipe.seq_len, tokenizer.sha256)
     mesh = sharding.make_mesh(recipe.mesh)
     with jax.set_mesh(mesh):
         abstract = step.abstract_state(recipe.model, optimizer.make_optimizer(recipe.optimizer, recipe.steps), mesh)
-        checkpoints = Checkpoints(workdir, recipe.checkpoint.keep)
+        checkpoints = Checkpoints(workdir, recipe.checkpoint.keep, recipe.checkpoint.keep_every_steps)
         params, progress = checkpoints.restore_params(abstract["params"])
         checkpoints.close()
         eval_step = _cached_eval_step(recipe)

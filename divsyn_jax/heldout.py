@@ -52,12 +52,13 @@ class Domain:
         ]
 
 
-def open_domains(spec: str, root: str, seq_len: int, tokenizer: dict[str, Any]) -> list[Domain]:
+def open_domains(spec: str, root: str, seq_len: int, tokenizer_sha256: str) -> list[Domain]:
     """The domains of a `data.eval` string, checked against the run's tokenizer and sequence length."""
     domains = []
     for source in parse_sources(spec, root):
         domain = Domain(source, seq_len)
-        check_same_tokenizer([("the training data", tokenizer), (source.folder, domain.windows.manifest["tokenizer"])])
+        theirs = domain.windows.manifest["tokenizer"]["sha256"]
+        check_same_tokenizer([("the run", tokenizer_sha256), (source.folder, theirs)])
         domains.append(domain)
     return domains
 
@@ -79,3 +80,13 @@ def summarise(documents: Sequence[dict[str, float]]) -> dict[str, float]:
         "bits_per_byte_stderr": stderr,
         "documents": n,
     }
+
+
+def scalars(domains: Sequence[Domain], eval_step: Callable, params: Any, batch: int, mesh: Mesh) -> dict[str, float]:
+    """`eval/<domain>/loss` and `eval/<domain>/bits_per_byte` of every domain, for metrics.jsonl."""
+    values = {}
+    for domain in domains:
+        summary = summarise(domain.evaluate(eval_step, params, batch, mesh))
+        values[f"eval/{domain.name}/loss"] = summary["loss"]
+        values[f"eval/{domain.name}/bits_per_byte"] = summary["bits_per_byte"]
+    return values

@@ -1,13 +1,24 @@
 """What a run writes about itself: metrics.jsonl, TensorBoard events, throughput and model FLOPs utilisation."""
 
+import contextlib
 import json
+import math
 import os
 import pathlib
+import sys
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
+import numpy as np
+from tqdm import tqdm
+
 from divsyn_jax import files
+from divsyn_jax.commandline import Failure, UserError
+from divsyn_jax.data.pipeline import Mixture
 from divsyn_jax.model import ModelConfig
+from divsyn_jax.recipe import LogConfig, Recipe
 
 MFU_CONVENTION = (
     "model FLOPs without recompute, causal half of attention, output projection counted, over dense bf16 peak"
@@ -40,20 +51,28 @@ def flops_per_token(config: ModelConfig, seq_len: int) -> float:
 
 
 class MetricsLog:
-    """Appends one JSON object a step to `metrics.jsonl`, and the same scalars to TensorBoard."""
+    """Appends one JSON object a step to `metrics.jsonl`, and the same scalars to TensorBoard and W&B where asked for."""
 
-    def __init__(self, workdir: pathlib.Path, restored_step: int, tensorboard: bool) -> None:
+    def __init__(self, workdir: pathlib.Path, restored_step: int, config: LogConfig) -> None:
         """Open the log, cut back to `restored_step`: the steps after it will be taken, and written, again."""
         path = workdir / "metrics.jsonl"
         if path.exists():
             kept = [line for line in path.read_text().splitlines(keepends=True) if _step_of(line) <= restored_step]
             files.write_text(path, "".join(kept))
         self._file = open(path, "a", encoding="utf-8")
-        self._events = None
-        if tensorboard:
+        self._events = self._wandb = None
+        if config.tensorboard:
             import tensorboardX
 
             self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=restored_step + 1)
+        if config.wandb:
+            try:
+                import wandb
+            except ImportError:
+                raise UserError(
+                    "log.wandb is set but wandb is not installed: pip install wandb, or --config.log.wandb="
+                ) from None
+            self._wandb = wandb.init(project=config.wandb, name=workdir.name, id=workdir.name, resume="allow")
 
     def write(self, step: int, scalars: dict[str, Any]) -> None:
         """Write the scalars of one step; values that are None are left out."""
@@ -63,6 +82,8 @@ class MetricsLog:
         if self._events:
             for name, value in present.items():
                 self._events.add_scalar(name, value, step)
+        if self._wandb:
+            self._wandb.log(present, step=step)
 
     def close(self) -> None:
         """Flush to disk and close."""
@@ -71,6 +92,8 @@ class MetricsLog:
         self._file.close()
         if self._events:
             self._events.close()
+        if self._wandb:
+            self._wandb.finish()
 
 
 def _step_of(line: str) -> float:
@@ -80,19 +103,103 @@ def _step_of(line: str) -> float:
         return float("inf")  # half a line, left by a kill
 
 
-class StepClock:
-    """Wall time of steps, leaving out evaluation and checkpoint pauses."""
+class Reporter:
+    """Turns the device scalars of a settled step into a line of metrics, a progress bar and the run's running totals."""
 
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self._paused = 0.0
+    def __init__(
+        self, workdir: pathlib.Path, recipe: Recipe, mixture: Mixture, progress: Mapping[str, Any], enabled: bool
+    ) -> None:
+        self._recipe, self._mixture = recipe, mixture
+        self._rows_S = np.array(progress["rows"], np.int64)
+        self._in_steps, self._started = progress["in_steps"], progress["started"]
+        self._log = MetricsLog(workdir, progress["step"], recipe.log) if enabled else None
+        self._flops = flops_per_token(recipe.model, recipe.seq_len) * recipe.global_batch * recipe.seq_len
+        self._peak = PEAK_FLOPS.get(jax.devices()[0].device_kind)
+        self._last, self._paused = time.perf_counter(), 0.0
+        interval = 1 if sys.stderr.isatty() else 15
+        self._bar = tqdm(
+            total=recipe.steps,
+            initial=progress["step"],
+            desc=workdir.name,
+            unit="step",
+            mininterval=interval,
+            disable=not enabled,
+        )
 
-    def pause(self, seconds: float) -> None:
-        """Do not count `seconds` towards the current step."""
-        self._paused += seconds
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """Time in this block is evaluation or saving, not a step."""
+        started = time.perf_counter()
+        yield
+        self._paused += time.perf_counter() - started
 
-    def lap(self) -> float:
-        """Seconds since the last lap, pauses excluded."""
+    def settle(self, number: int, scalars: Mapping[str, jax.Array], extra: Mapping[str, float] | None = None) -> bool:
+        """Read a dispatched step's scalars (this waits for it), check and log them. Returns whether a stop was asked for.
+
+        Raises `Failure` when the loss or the gradient is not finite.
+        """
+        host = jax.device_get(dict(scalars))
         now = time.perf_counter()
-        elapsed, self._last, self._paused = now - self._last - self._paused, now, 0.0
-        return max(elapsed, 1e-9)
+        seconds = max(now - self._last - self._paused, 1e-9)
+        self._last, self._paused = now, 0.0
+        self._in_steps += seconds
+        self._rows_S += host["rows_S"]
+        loss, grad_norm = float(host["loss"]), float(host["grad_norm"])
+        if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+            raise Failure(
+                f"step {number}: loss {loss}, gradient norm {grad_norm}; the run stops, its last checkpoint is sound"
+            )
+        self._bar.update()
+        self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        if self._log and (extra or number % self._recipe.log.every_steps == 0 or number == self._recipe.steps):
+            names = [source.name for source in self._mixture.sources]
+            sizes = [len(windows) for windows in self._mixture.windows]
+            self._log.write(
+                number,
+                {
+                    "loss": loss,
+                    "grad_norm": grad_norm,
+                    "learning_rate": float(host["learning_rate"]),
+                    **{
+                        f"share/{n}": float(rows / self._rows_S.sum())
+                        for n, rows in zip(names, self._rows_S, strict=True)
+                    },
+                    **{
+                        f"epochs/{n}": float(rows / size)
+                        for n, rows, size in zip(names, self._rows_S, sizes, strict=True)
+                    },
+                    **(extra or {}),
+                    "seconds": seconds,
+                    "tokens_per_second": float(host["targets"]) / seconds,
+                    "mfu": self._flops / seconds / (self._peak * jax.device_count()) if self._peak else None,
+                    "goodput": min(1.0, self._in_steps / max(time.time() - self._started, 1e-9)),
+                    "memory_peak_bytes": (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use"),
+                },
+            )
+        return bool(host["stop"])
+
+    def progress(self) -> dict[str, Any]:
+        """Running totals, for the checkpoint: rows taken from each source, seconds in steps, start of the run."""
+        return {"rows": self._rows_S.tolist(), "in_steps": self._in_steps, "started": self._started}
+
+    def close(self) -> None:
+        """Close log and progress bar."""
+        self._bar.close()
+        if self._log:
+            self._log.close()
+
+
+class Profiler:
+    """A trace of a window of steps, for TensorBoard's or Perfetto's viewer."""
+
+    def __init__(self, folder: pathlib.Path, first_step: int, steps: int) -> None:
+        self._folder, self._first, self._end, self._running = folder, first_step, first_step + steps, False
+
+    def before_step(self, number: int) -> None:
+        """Start or stop the trace where `number` says so."""
+        if self._first <= number < self._end and not self._running:
+            jax.profiler.start_trace(str(self._folder))
+            self._running = True
+        elif number >= self._end and self._running:
+            jax.profiler.stop_trace()
+            self._running = False

@@ -40,10 +40,17 @@ class LossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointConfig:
-    """Checkpoints: one every `every_steps` (0: only the last) and at the end; the newest `keep` stay."""
+    """When checkpoints are saved and which stay.
+
+    Attributes:
+      every_steps: one every so many steps (0: only the last), and one at the end.
+      keep: the newest so many stay.
+      keep_every_steps: so do all at multiples of this; 0: none.
+    """
 
     every_steps: int
     keep: int
+    keep_every_steps: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +63,34 @@ class EvalConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LogConfig:
-    """`every_steps`: cadence of metrics.jsonl and TensorBoard; `tensorboard`: write event files too."""
+    """`every_steps`: cadence of metrics.jsonl; `tensorboard`: write event files; `wandb`: project to log to, or ''."""
 
     every_steps: int
     tensorboard: bool
+    wandb: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfileConfig:
+    """A profiler trace of `steps` steps from `first_step` on, into the run directory's profile/; 0 steps: none."""
+
+    first_step: int
+    steps: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DebugConfig:
+    """Checks that cost time.
+
+    Attributes:
+      deterministic: make XLA choose deterministic GPU kernels, for bit-exact resume there.
+      nans: stop inside the operation that makes the first NaN (jax_debug_nans).
+      repeat_every_steps: compute every so many steps twice and stop when a bit differs; 0: never.
+    """
+
+    deterministic: bool
+    nans: bool
+    repeat_every_steps: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +121,8 @@ class Recipe:
     checkpoint: CheckpointConfig
     eval: EvalConfig
     log: LogConfig
+    profile: ProfileConfig
+    debug: DebugConfig
     level: Mapping[str, Any]
 
     def __post_init__(self) -> None:

@@ -75,6 +75,15 @@ def make_mesh(config: MeshConfig) -> Mesh:
     return jax.make_mesh(sizes, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES))
 
 
+def check_rows(mesh: Mesh, rows: int, name: str) -> None:
+    """Raise `UserError` when `rows` rows of a batch, called `name`, do not split over replica and fsdp."""
+    splits = mesh.shape["replica"] * mesh.shape["fsdp"]
+    if rows % splits:
+        raise UserError(
+            f"{name}={rows} does not split over {splits} devices (mesh.replica x mesh.fsdp); choose a multiple"
+        )
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Rows split over replica and fsdp."""
     return NamedSharding(mesh, PartitionSpec(RULES["batch"]))

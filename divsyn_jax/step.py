@@ -12,11 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from divsyn_jax import model as llama
 from divsyn_jax import sharding
 from divsyn_jax.attention import Mask
+from divsyn_jax.commandline import Failure
 from divsyn_jax.loss import token_nll, weighted_loss
 from divsyn_jax.model import ModelConfig
 from divsyn_jax.recipe import Recipe
@@ -50,7 +51,7 @@ def make_train_step(
 ) -> Callable:
     """The jitted `(state, batch) -> (state, scalars)`; the state's buffers are donated.
 
-    The batch holds `tokens` [B, L+1], `length` [B] and `source` [B]. The gradient is that of the mean loss over all valid
+    The batch holds `tokens` [B, L+1], `length` [B], `source` [B] and `stop` [B] (1 where the row's process was asked to stop). The gradient is that of the mean loss over all valid
     targets of the global batch: every micro-batch is divided by that one count, so accumulation changes nothing but memory.
     """
     config, accumulation = recipe.model, recipe.accumulation_steps
@@ -87,11 +88,22 @@ def make_train_step(
             "grad_norm": optax.global_norm(gradients),
             "learning_rate": schedule(state["step"]),
             "targets": valid_targets,
+            "stop": jnp.sum(batch["stop"]),
             "rows_S": jnp.sum(jax.nn.one_hot(batch["source"], sources, dtype=jnp.int32), axis=0),
         }
         return {"params": params, "opt_state": opt_state, "step": state["step"] + 1}, scalars
 
     return jax.jit(train_step, donate_argnums=0)
+
+
+def check_repeatable(train_step: Callable, state: State, batch: Batch, number: int) -> None:
+    """Compute one step twice from copies of `state` and raise `Failure` unless the results agree in every bit."""
+    (one, _), (two, _) = (train_step(jax.tree.map(jnp.copy, state), batch) for _ in range(2))
+    same = jax.tree.map(lambda a, b: jnp.array_equal(a, b, equal_nan=True), one, two)
+    for path, equal in jax.tree_util.tree_leaves_with_path(same):
+        if not equal:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise Failure(f"step {number}: computed twice, {name} differs; set debug.deterministic or look for a race")
 
 
 def make_eval_step(config: ModelConfig, chunk: int) -> Callable:
@@ -100,7 +112,8 @@ def make_eval_step(config: ModelConfig, chunk: int) -> Callable:
     def eval_step(params: llama.Params, tokens: jax.Array, length: jax.Array) -> jax.Array:
         x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(config, params, tokens, length)
         nll_BL, _ = token_nll(x_BLD, head_VD, targets_BL, chunk)
-        return jnp.sum(nll_BL * valid_BL, axis=1)
+        # On every device, so that every process can read it.
+        return jax.lax.with_sharding_constraint(jnp.sum(nll_BL * valid_BL, axis=1), PartitionSpec())
 
     return jax.jit(eval_step)
 

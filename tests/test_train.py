@@ -15,7 +15,7 @@ from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
 STEPS = 14
 # What the machine decides, not the computation.
-TIMINGS = ("seconds", "tokens_per_second", "mfu")
+TIMINGS = ("seconds", "tokens_per_second", "mfu", "goodput", "memory_peak_bytes")
 
 
 @pytest.fixture(scope="module")

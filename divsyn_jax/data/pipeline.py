@@ -75,12 +75,8 @@ class Mixture:
         self._global_batch = global_batch
         for source, windows in zip(self.sources, self.windows, strict=True):
             check_shards(source, windows, seq_len, "concat")
-        check_same_tokenizer(
-            [
-                (source.folder, windows.manifest["tokenizer"])
-                for source, windows in zip(self.sources, self.windows, strict=True)
-            ]
-        )
+        hashes = [windows.manifest["tokenizer"]["sha256"] for windows in self.windows]
+        check_same_tokenizer([(source.folder, sha256) for source, sha256 in zip(self.sources, hashes, strict=True)])
         self.identity = {
             "seq_len": seq_len,
             "seed": seed,
@@ -144,12 +140,12 @@ def check_shards(source: Source, windows: ShardedWindows, seq_len: int, packing:
         )
 
 
-def check_same_tokenizer(tokenizers: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Raise `UserError` unless all (place, tokenizer record) pairs have the same tokenizer hash."""
+def check_same_tokenizer(tokenizers: Sequence[tuple[str, str]]) -> None:
+    """Raise `UserError` unless all (place, tokenizer hash) pairs have the same hash."""
     first_place, first = tokenizers[0]
-    for place, tokenizer in tokenizers[1:]:
-        if tokenizer["sha256"] != first["sha256"]:
+    for place, sha256 in tokenizers[1:]:
+        if sha256 != first:
             raise UserError(
-                f"{place}: built with another tokenizer ({tokenizer['sha256'][:12]}) than {first_place} ({first['sha256'][:12]}); "
+                f"{place}: built with another tokenizer ({sha256[:12]}) than {first_place} ({first[:12]}); "
                 "build both with the same tokenizer"
             )

@@ -57,6 +57,11 @@ def load(spec: str) -> Tokenizer:
     return Tokenizer(path, digest.hexdigest(), backend.vocab_size, backend.bos_id, backend.eos_id)
 
 
+def load_copy(folder: pathlib.Path) -> Tokenizer:
+    """Load the tokenizer whose files `Tokenizer.copy_to` put into `folder`."""
+    return load(str(folder) if (folder / MODEL_FILE).exists() else f"hf:{folder}")
+
+
 def tokenizer_files(path: str) -> list[pathlib.Path]:
     """The files that make up the tokenizer at `path`."""
     if pathlib.Path(path).is_file():

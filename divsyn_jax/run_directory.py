@@ -1,0 +1,92 @@
+"""What lies in a run directory beside checkpoints and metrics, and the checks that guard continuing a run."""
+
+import fcntl
+import json
+import pathlib
+import platform
+from collections.abc import Mapping
+from typing import IO, Any
+
+import jax
+
+from divsyn_jax import distributed, files
+from divsyn_jax.checkpointing import Checkpoints
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.recipe import Recipe
+
+# Keys that may differ when a run is continued: where things lie and how they are watched, not what is computed.
+_FREE_TO_CHANGE = ("data", "mesh", "checkpoint", "eval", "log", "accumulation_steps", "profile", "debug")
+
+
+def lock(workdir: pathlib.Path) -> IO:
+    """Take the run directory for this process until the returned file is closed. Raises `UserError` when another has it."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    file = open(workdir / ".lock", "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"{workdir}: another process is training here; wait for it or use another --workdir") from None
+    return file
+
+
+def check_same_recipe(workdir: pathlib.Path, recipe: Recipe) -> None:
+    """Raise `UserError` naming the key when the run already in `workdir` has another recipe."""
+    if not (workdir / "config.json").exists():
+        return
+    earlier = files.read_json(workdir / "config.json")
+    for key, value in recipe.to_dict().items():
+        if key not in _FREE_TO_CHANGE and earlier.get(key) != value:
+            was, now = json.dumps(earlier.get(key)), json.dumps(value)
+            raise UserError(
+                f"{workdir}: config.{key} was {was}, now {now}; continue with the same recipe or use another --workdir"
+            )
+
+
+def write(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer) -> None:
+    """Write the resolved recipe, the environment and the tokenizer."""
+    files.write_json(workdir / "config.json", recipe.to_dict())
+    files.write_json(
+        workdir / "environment.json",
+        {
+            "python": platform.python_version(),
+            "jax": jax.__version__,
+            "devices": jax.device_count(),
+            "device_kind": jax.devices()[0].device_kind,
+            "processes": jax.process_count(),
+        },
+    )
+    (workdir / "tokenizer").mkdir(exist_ok=True)
+    tokenizer.copy_to(workdir / "tokenizer")
+
+
+def check_same_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `UserError` naming the field when a checkpoint's data identity is not that of the data now given."""
+    for field in now:
+        if field == "sources" and earlier[field] != now[field]:
+            names = sorted(
+                name for name in {*earlier[field], *now[field]} if earlier[field].get(name) != now[field].get(name)
+            )
+            raise UserError(
+                f"data source {names[0]!r} is not what this run was trained on so far (weight or data fingerprint changed); restore it or use another --workdir"
+            )
+        if earlier[field] != now[field]:
+            raise UserError(
+                f"{field} was {earlier[field]}, now {now[field]}; continue with the same data order or use another --workdir"
+            )
+
+
+def initial_weights(source: pathlib.Path, abstract_params: Any, tokenizer: tokenizers.Tokenizer) -> Any:
+    """Parameters of another run's newest checkpoint. Raises `UserError` unless it is a run with this tokenizer and shape."""
+    if not (source / "config.json").is_file():
+        raise UserError(f"init_from={source}: no run there (config.json is missing)")
+    theirs = tokenizers.load_copy(source / "tokenizer")
+    if theirs.sha256 != tokenizer.sha256:
+        hashes = f"({theirs.sha256[:12]}) than these shards ({tokenizer.sha256[:12]})"
+        raise UserError(f"init_from={source}: trained with another tokenizer {hashes}")
+    kept = files.read_json(source / "config.json")["checkpoint"]
+    checkpoints = Checkpoints(source, kept["keep"], kept["keep_every_steps"])
+    params, progress = checkpoints.restore_params(abstract_params)
+    checkpoints.close()
+    distributed.say(f"initial weights from {source}, step {progress['step']}")
+    return params
