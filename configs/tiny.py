@@ -13,7 +13,8 @@ def get_config(argument: str | None = None):
     config.model.update(vocab_size=2048, hidden=192, intermediate=448, layers=2, heads=3, kv_heads=3)
     config.model.update(dtype="float32", scan=False)
     config.loss.chunk = 32
-    config.optimizer.update(peak_lr=3e-3, warmup_steps=10)
+    # A shorter warm-up leaves some seeds on a plateau for the whole run (tools/benchmarks/NOTES.md).
+    config.optimizer.update(peak_lr=3e-3, warmup_steps=50)
     config.checkpoint.update(every_steps=75, keep=1)
     config.log.tensorboard = False
     return base.bind_level(config, argument)

@@ -1,6 +1,7 @@
 """Where every array lives: the device mesh, one rules table, and the shardings that follow from it."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -55,10 +56,13 @@ class MeshConfig:
     tensor: int
 
 
-def make_mesh(config: MeshConfig) -> Mesh:
-    """The mesh over all devices. Raises `UserError` when the sizes do not multiply to the number of devices."""
+def make_mesh(config: MeshConfig, on: Sequence[Any] | None = None) -> Mesh:
+    """The mesh over all devices, or `on` those given (of a slice described, not attached).
+
+    Raises `UserError` when the sizes do not multiply to the number of devices.
+    """
     sizes = [config.replica, config.fsdp, config.tensor]
-    devices = jax.device_count()
+    devices = jax.device_count() if on is None else len(on)
     if sizes.count(-1) > 1 or any(size == 0 or size < -1 for size in sizes):
         raise UserError(f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))}: positive numbers, at most one -1")
     if -1 in sizes:
@@ -72,7 +76,7 @@ def make_mesh(config: MeshConfig) -> Mesh:
         raise UserError(
             f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))} do not multiply to the {devices} devices"
         )
-    return jax.make_mesh(sizes, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES))
+    return jax.make_mesh(sizes, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES), devices=on)
 
 
 def check_rows(mesh: Mesh, rows: int, name: str) -> None:

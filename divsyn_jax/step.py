@@ -46,51 +46,69 @@ def _fresh_state(config: ModelConfig, optimizer: optax.GradientTransformation, s
     return {"params": params, "opt_state": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
 
 
+def make_loss(recipe: Recipe) -> Callable:
+    """`(params, tokens [b, L+1], length [b], valid_targets) -> (loss, nll)`: sums over these rows over `valid_targets`."""
+
+    def loss(params: llama.Params, tokens: jax.Array, length: jax.Array, valid_targets: jax.Array):
+        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(recipe.model, params, tokens, length)
+        weights_BL = valid_BL / valid_targets
+        return weighted_loss(x_BLD, head_VD, targets_BL, weights_BL, recipe.loss.z_loss, recipe.loss.chunk)
+
+    return loss
+
+
+def make_gradient(recipe: Recipe) -> Callable:
+    """`(params, batch) -> (nll, gradients)` of the mean loss over all valid targets of the global batch.
+
+    Every micro-batch is divided by that one count, so accumulation changes nothing but memory.
+    """
+    accumulation = recipe.accumulation_steps
+    gradient = jax.value_and_grad(make_loss(recipe), has_aux=True)
+
+    def mean_gradient(params: llama.Params, batch: Batch) -> tuple[jax.Array, llama.Params]:
+        valid_targets = jnp.sum(batch["length"] - 1).astype(jnp.float32)
+        if accumulation == 1:
+            (_, nll), gradients = gradient(params, batch["tokens"], batch["length"], valid_targets)
+            return nll, gradients
+        # Micro-batch a takes rows a, a+A, ...: each keeps rows of every device, so no row changes place.
+        micro = jax.tree.map(
+            lambda x: x.reshape(x.shape[0] // accumulation, accumulation, *x.shape[1:]).swapaxes(0, 1),
+            (batch["tokens"], batch["length"]),
+        )
+
+        def accumulate(carry, tokens_and_length):
+            (_, nll), gradients = gradient(params, *tokens_and_length, valid_targets)
+            return jax.tree.map(jnp.add, carry, (nll, gradients)), None
+
+        zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
+        return jax.lax.scan(accumulate, zero, micro)[0]
+
+    return mean_gradient
+
+
 def make_train_step(
     recipe: Recipe, optimizer: optax.GradientTransformation, schedule: optax.Schedule, sources: int
 ) -> Callable:
     """The jitted `(state, batch) -> (state, scalars)`; the state's buffers are donated.
 
-    The batch holds `tokens` [B, L+1], `length` [B], `source` [B] and `stop` [B] (1 where the row's process was asked to stop). The gradient is that of the mean loss over all valid
-    targets of the global batch: every micro-batch is divided by that one count, so accumulation changes nothing but memory.
+    The batch holds `tokens` [B, L+1], `length` [B], `source` [B] and `stop` [B] (1 where the row's process was asked to
+    stop). The scalars are on every device: `loss`, `grad_norm`, `learning_rate`, `targets`, `stop`, and `rows_S`, the rows
+    taken from each source.
     """
-    config, accumulation = recipe.model, recipe.accumulation_steps
-
-    def mean_loss(params: llama.Params, tokens: jax.Array, length: jax.Array, valid_targets: jax.Array):
-        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(config, params, tokens, length)
-        return weighted_loss(
-            x_BLD, head_VD, targets_BL, valid_BL / valid_targets, recipe.loss.z_loss, recipe.loss.chunk
-        )
-
-    gradient = jax.value_and_grad(mean_loss, has_aux=True)
+    mean_gradient = make_gradient(recipe)
 
     def train_step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
-        valid_targets = jnp.sum(batch["length"] - 1).astype(jnp.float32)
-        if accumulation == 1:
-            (_, nll), gradients = gradient(state["params"], batch["tokens"], batch["length"], valid_targets)
-        else:
-            # Micro-batch a takes rows a, a+A, ...: each keeps rows of every device, so no row changes place.
-            micro = jax.tree.map(
-                lambda x: x.reshape(x.shape[0] // accumulation, accumulation, *x.shape[1:]).swapaxes(0, 1),
-                (batch["tokens"], batch["length"]),
-            )
-
-            def accumulate(carry, tokens_and_length):
-                (_, nll), gradients = gradient(state["params"], *tokens_and_length, valid_targets)
-                return jax.tree.map(jnp.add, carry, (nll, gradients)), None
-
-            zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, state["params"]))
-            (nll, gradients), _ = jax.lax.scan(accumulate, zero, micro)
+        nll, gradients = mean_gradient(state["params"], batch)
         updates, opt_state = optimizer.update(gradients, state["opt_state"], state["params"])
-        params = optax.apply_updates(state["params"], updates)
         scalars = {
             "loss": nll,
             "grad_norm": optax.global_norm(gradients),
             "learning_rate": schedule(state["step"]),
-            "targets": valid_targets,
+            "targets": jnp.sum(batch["length"] - 1),
             "stop": jnp.sum(batch["stop"]),
             "rows_S": jnp.sum(jax.nn.one_hot(batch["source"], sources, dtype=jnp.int32), axis=0),
         }
+        params = optax.apply_updates(state["params"], updates)
         return {"params": params, "opt_state": opt_state, "step": state["step"] + 1}, scalars
 
     return jax.jit(train_step, donate_argnums=0)

@@ -1,0 +1,150 @@
+"""Runs in a process of its own with eight virtual CPU devices; prints one JSON object.
+
+For every layout and variant: the losses of 20 steps at a constant rate and the gradient of the first batch, as relative
+differences from one device; for deliberately wrong variants too, which must be far off.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import PartitionSpec
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+
+from configs import tiny
+from divsyn_jax import optimizer, sharding, step
+from divsyn_jax.recipe import Recipe
+from divsyn_jax.sharding import MeshConfig
+
+LAYOUTS = {
+    "data": MeshConfig(replica=8, fsdp=1, tensor=1),
+    "fsdp": MeshConfig(replica=1, fsdp=8, tensor=1),
+    "fsdp x tensor": MeshConfig(replica=1, fsdp=4, tensor=2),
+    "replica x fsdp": MeshConfig(replica=2, fsdp=4, tensor=1),
+    "replica x fsdp x tensor": MeshConfig(replica=2, fsdp=2, tensor=2),
+}
+STEPS, B, L, V = 20, 16, 32, 128
+
+
+def recipe(**changes) -> Recipe:
+    config = tiny.get_config()
+    config.model.update(
+        vocab_size=V, hidden=32, intermediate=64, layers=3, heads=4, kv_heads=2, attention="blocked", scan=True
+    )
+    config.model.update(changes.pop("model", {}))
+    config.optimizer.update(schedule="constant", peak_lr=1e-3, warmup_steps=0)
+    config.loss.chunk = changes.pop("chunk", 8)
+    config.update(steps=STEPS, global_batch=B, seq_len=L, **changes)
+    config.eval.batch = B
+    return Recipe.from_config(config.to_dict())
+
+
+def batches():
+    generator = np.random.default_rng(0)
+    for _ in range(STEPS):
+        # A biased bigram text, so that there is something to learn; rows of different length, so that means differ.
+        tokens = np.cumsum(generator.integers(0, 5, (B, L + 1)), axis=1) % V
+        yield {
+            "tokens": tokens.astype(np.int32),
+            "length": generator.integers(4, L + 2, B).astype(np.int32),
+            "source": np.zeros(B, np.int32),
+            "stop": np.zeros(B, np.int32),
+        }
+
+
+def run(recipe: Recipe, layout: MeshConfig | None):
+    """(losses of all steps, gradient of the first batch as host arrays); layout None is one device."""
+    one = MeshConfig(1, 1, 1)
+    mesh = sharding.make_mesh(layout or one, None if layout else jax.devices()[:1])
+    rows = sharding.batch_sharding(mesh)
+    with jax.set_mesh(mesh):
+        adamw = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
+        abstract = step.abstract_state(recipe.model, adamw, mesh)
+        state = step.init_state(recipe.model, adamw, abstract, 0)
+        # Far from the small start, so that every weight matters.
+        state["params"] = jax.tree.map(
+            lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape), state["params"]
+        )
+        state = jax.device_put(state, jax.tree.map(lambda leaf: leaf.sharding, abstract))
+        feed = [{key: jax.device_put(value, rows) for key, value in batch.items()} for batch in batches()]
+        _, gradient = jax.jit(step.make_gradient(recipe))(state["params"], feed[0])
+        gradient = jax.device_get(gradient)
+        train_step = step.make_train_step(recipe, adamw, optax.constant_schedule(1e-3), 1)
+        losses = []
+        for batch in feed:
+            state, scalars = train_step(state, batch)
+            losses.append(float(scalars["loss"]))
+    return losses, gradient
+
+
+def difference(one, other) -> dict[str, float]:
+    (losses, gradient), (other_losses, other_gradient) = one, other
+    norm = lambda tree: float(np.sqrt(sum(np.sum(np.square(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(tree))))  # noqa: E731
+    gap = jax.tree.map(lambda a, b: np.asarray(a, np.float64) - np.asarray(b, np.float64), gradient, other_gradient)
+    return {
+        "loss": max(abs(a - b) / abs(a) for a, b in zip(losses, other_losses, strict=True)),
+        "gradient": norm(gap) / norm(gradient),
+    }
+
+
+def wrong_normalisation(recipe: Recipe):
+    """Each micro-batch divided by its own count, as a mean of means does."""
+    whole = step.make_loss(recipe)
+    return lambda params, tokens, length, valid: whole(
+        params, tokens, length, jnp.sum(length - 1) * jnp.float32(recipe.accumulation_steps)
+    )
+
+
+def wrong_sharding(recipe: Recipe):
+    """Every device takes the mean of its own rows, and the means are averaged."""
+    whole = step.make_loss(recipe)
+
+    def loss(params, tokens, length, valid):
+        def on_device(params, tokens, length):
+            value, nll = whole(params, tokens, length, jnp.sum(length - 1).astype(jnp.float32))
+            return jax.lax.pmean(value, "replica"), jax.lax.pmean(nll, "replica")
+
+        rows = PartitionSpec("replica")
+        return jax.shard_map(
+            on_device, in_specs=(PartitionSpec(), rows, rows), out_specs=PartitionSpec(), check_vma=False
+        )(params, tokens, length)
+
+    return loss
+
+
+def main() -> None:
+    base = recipe()
+    reference = run(base, None)
+    found = {f"layout {name}": difference(reference, run(base, layout)) for name, layout in LAYOUTS.items()}
+    variants = {
+        "accumulation": recipe(accumulation_steps=2),
+        "unrolled": recipe(model={"scan": False}),
+        "remat": recipe(model={"remat": "full"}),
+        "whole loss": recipe(chunk=0),
+    }
+    for name, variant in variants.items():
+        found[f"variant {name}"] = difference(reference, run(variant, None))
+        found[f"variant {name}, fsdp"] = difference(reference, run(variant, LAYOUTS["fsdp"]))
+    right = step.make_loss
+    two = recipe(accumulation_steps=2)
+    for name, wrong, layout, of in (
+        ("normalisation", wrong_normalisation, None, two),
+        ("sharding", wrong_sharding, LAYOUTS["data"], base),
+    ):
+        made = wrong(of)
+        step.make_loss = lambda _, made=made: made
+        found[f"wrong {name}"] = difference(reference, run(of, layout))
+        step.make_loss = right
+    found["learned"] = {"loss": reference[0][0] - reference[0][-1], "gradient": 0.0}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    assert dataclasses.is_dataclass(MeshConfig)
+    main()

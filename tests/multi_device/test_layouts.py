@@ -1,0 +1,39 @@
+"""One device and eight, in every layout, with and without accumulation, scan, remat and chunks: the same training."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def found() -> dict:
+    """What tests/multi_device/layouts.py measured on eight virtual devices."""
+    script = pathlib.Path(__file__).with_name("layouts.py")
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=environment)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_all_right_variants_agree(found):
+    right = {name: gap for name, gap in found.items() if name.startswith(("layout", "variant"))}
+    assert len(right) == 13
+    for name, gap in right.items():
+        assert gap["loss"] < TOLERANCE, (name, gap)
+        assert gap["gradient"] < TOLERANCE, (name, gap)
+
+
+@pytest.mark.parametrize("name", ["wrong normalisation", "wrong sharding"])
+def test_wrong_variants_are_found_out(found, name):
+    assert found[name]["gradient"] > 100 * TOLERANCE
+    assert found[name]["loss"] > 10 * TOLERANCE
+
+
+def test_the_model_learned_meanwhile(found):
+    assert found["learned"]["loss"] > 0.1

@@ -1,0 +1,113 @@
+"""Two processes of four devices against one of eight: the same run; and continuing on another number of devices."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from divsyn_jax.data.shard_builder import build_shards
+from tests.conftest import ROOT, small_texts, write_jsonl
+
+STEPS = 8
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory, tokenizer_dir) -> pathlib.Path:
+    root = tmp_path_factory.mktemp("shards")
+    for index, (name, packing) in enumerate((("a", "concat"), ("b", "concat"), ("held", "document"))):
+        corpus = write_jsonl(root / f"{name}.jsonl", small_texts(60, seed=index, words=25))
+        build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=16, packing=packing)
+    return root
+
+
+def train(shards, workdir, devices, *extra, mesh=("replica=2", "fsdp=-1")) -> subprocess.Popen:
+    model = {"vocab_size": 400, "hidden": 32, "intermediate": 48, "layers": 2, "heads": 2, "kv_heads": 2}
+    arguments = [
+        "--config=configs/tiny.py",
+        f"--workdir={workdir}",
+        f"--config.data.train=a={shards}/a:3,b={shards}/b:1",
+        f"--config.data.eval=held={shards}/held",
+        *(f"--config.model.{key}={value}" for key, value in model.items()),
+        *(f"--config.mesh.{axis}" for axis in mesh),
+        f"--config.steps={STEPS}",
+        "--config.global_batch=16",
+        "--config.seq_len=16",
+        "--config.loss.chunk=8",
+        "--config.optimizer.warmup_steps=2",
+        "--config.checkpoint.every_steps=3",
+        "--config.eval.batch=8",
+        *extra,
+    ]
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "JAX_PLATFORMS": "cpu",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "divsyn_jax.train", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(*processes) -> None:
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    for process, output in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, output[-3000:]
+
+
+def losses(workdir) -> list[float]:
+    lines = [json.loads(line) for line in (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    return [line["loss"] for line in lines] + [lines[-1]["eval/held/loss"], lines[-1]["share/a"]]
+
+
+@pytest.fixture(scope="module")
+def one_process(shards, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "one"
+    finish(train(shards, workdir, 8))
+    return workdir
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_two_processes_train_the_same_run(shards, tmp_path, one_process):
+    coordinator = f"--coordinator=127.0.0.1:{free_port()}"
+    finish(*(train(shards, tmp_path / "two", 4, coordinator, "--processes=2", f"--process={i}") for i in range(2)))
+    assert losses(tmp_path / "two") == pytest.approx(losses(one_process), rel=1e-5)
+
+
+def test_continuing_on_another_mesh_agrees(shards, tmp_path, one_process):
+    workdir = tmp_path / "moved"
+    # Stop after the first checkpoint by asking for the whole run but killing it there.
+    process = train(shards, workdir, 8)
+    while process.poll() is None and not (workdir / "checkpoints" / "3").exists():
+        pass
+    process.kill()
+    process.communicate()
+    finish(train(shards, workdir, 2, mesh=("replica=1", "fsdp=1", "tensor=2")))
+    assert losses(workdir) == pytest.approx(losses(one_process), rel=1e-5)
+
+
+def test_the_layout_is_written_down(one_process):
+    layout = json.loads((one_process / "sharding.json").read_text())
+    assert layout["mesh"] == {"replica": 2, "fsdp": 4, "tensor": 1}
+    specs = {entry["path"]: entry["spec"] for entry in layout["state"]}
+    assert specs["params/layers/query"] == [None, "fsdp", "tensor", None]
+    assert specs["params/embedding"] == ["tensor", "fsdp"]
+    # Moments are laid out like their parameters.
+    moments = [
+        spec for path, spec in specs.items() if path.endswith("mu/layers/query") or path.endswith("nu/layers/query")
+    ]
+    assert moments == [specs["params/layers/query"]] * 2
