@@ -21,7 +21,7 @@ class Checkpoints:
     def __init__(self, workdir: pathlib.Path, keep: int, keep_every_steps: int) -> None:
         """Open (or begin) the checkpoints of `workdir`: the newest `keep` stay, and every multiple of `keep_every_steps`."""
         policies = ocp.training.preservation_policies
-        kept = [policies.LatestN(keep)]
+        kept = [policies.LatestN(max(1, keep))]
         if keep_every_steps:
             kept.append(policies.EveryNSteps(keep_every_steps))
         self._checkpointer = ocp.training.Checkpointer(

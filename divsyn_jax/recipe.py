@@ -44,7 +44,7 @@ class CheckpointConfig:
 
     Attributes:
       every_steps: one every so many steps (0: only the last), and one at the end.
-      keep: the newest so many stay.
+      keep: the newest so many stay; 0: nothing is saved at all, for benchmarks.
       keep_every_steps: so do all at multiples of this; 0: none.
     """
 

@@ -134,7 +134,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
 
         last = number == recipe.steps
         evaluates = bool(domains) and (last or _due(number, recipe.eval.every_steps))
-        saves = last or stopping or _due(number, recipe.checkpoint.every_steps)
+        saves = recipe.checkpoint.keep > 0 and (last or stopping or _due(number, recipe.checkpoint.every_steps))
         if evaluates or saves:
             jax.block_until_ready(scalars)
             with reporter.pause():
@@ -148,9 +148,8 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
                 checkpoints.save(state, {**reporter.progress(), "step": number, "data": mixture.identity})
         if stopping and not last:
             checkpoints.close()
-            raise Unfinished(
-                f"{workdir}: saved at step {number} of {recipe.steps} after SIGTERM; run the same command to continue"
-            )
+            what = f"saved at step {number}" if saves else f"stopped unsaved (checkpoint.keep=0) at step {number}"
+            raise Unfinished(f"{workdir}: {what} of {recipe.steps} after SIGTERM; run the same command to continue")
 
     # ------------------------------------------------------------------------------------------------- end
     checkpoints.close()

@@ -107,7 +107,5 @@ def test_the_layout_is_written_down(one_process):
     assert specs["params/layers/query"] == [None, "fsdp", "tensor", None]
     assert specs["params/embedding"] == ["tensor", "fsdp"]
     # Moments are laid out like their parameters.
-    moments = [
-        spec for path, spec in specs.items() if path.endswith("mu/layers/query") or path.endswith("nu/layers/query")
-    ]
+    moments = [spec for path, spec in specs.items() if path.endswith(("mu/layers/query", "nu/layers/query"))]
     assert moments == [specs["params/layers/query"]] * 2
