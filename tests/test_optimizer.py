@@ -8,7 +8,15 @@ from divsyn_jax.optimizer import OptimizerConfig, make_optimizer, make_schedule
 
 
 def config(**changes) -> OptimizerConfig:
-    values = dict(peak_lr=1.0, schedule="linear", warmup_steps=10, final_lr_ratio=0.0, decay_share=0.2, b1=0.9, b2=0.95)
+    values = {
+        "peak_lr": 1.0,
+        "schedule": "linear",
+        "warmup_steps": 10,
+        "final_lr_ratio": 0.0,
+        "decay_share": 0.2,
+        "b1": 0.9,
+        "b2": 0.95,
+    }
     values.update(eps=1e-8, weight_decay=0.1, clip_norm=1.0)
     values.update(changes)
     return OptimizerConfig(**values)
