@@ -15,7 +15,7 @@ STUDY ?= $(if $(CORPORA),corpora,tiny)
 WORKDIR ?=
 PYTEST_ARGS ?=
 
-.PHONY: env study test test-slow test-ladders lint format clean
+.PHONY: env env-tpu study test test-slow test-ladders bench-cpu lint format clean
 .DELETE_ON_ERROR:
 
 env: $(VENV)/.installed
@@ -29,18 +29,26 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'; fi
 	@touch $@
 
+# An environment of its own: libtpu is 1 GB, and JAX looks for a TPU wherever it is installed.
+env-tpu:
+	@$(MAKE) --no-print-directory env VENV=.venv-tpu EXTRAS=train,tpu,dev
+
 study: env
 	@$(BIN)/python -m divsyn_jax.study --config=configs/studies/$(STUDY).py $(if $(WORKDIR),--workdir='$(WORKDIR)') \
 	  $(if $(CORPORA),--corpora='$(CORPORA)') $(if $(EVAL),--eval='$(EVAL)') $(STUDY_ARGS)
 
 test: env
-	@$(BIN)/python -m pytest -m 'not slow and not ladders' $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not slow and not ladders' -n 2 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: env
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 test-ladders: env
 	@$(BIN)/python -m pytest -m ladders $(PYTEST_ARGS)
+
+# Ratios against transformers + torch on this machine's CPU.
+bench-cpu: env
+	@$(BIN)/python tools/benchmarks/bench_cpu.py
 
 lint: env
 	@$(BIN)/ruff check .

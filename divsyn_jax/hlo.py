@@ -20,7 +20,7 @@ class Traffic:
 def collective_traffic(text: str) -> dict[str, Traffic]:
     """Collectives by kind in the text of an optimised HLO module; those in a loop are counted once a trip.
 
-    A loop whose trip count the compiler does not state counts as one trip.
+    A loop whose trip count cannot be read (see `_trips`) counts as one trip.
     """
     bodies = _computations(text)
     counts: dict[str, int] = collections.Counter()
@@ -61,10 +61,9 @@ def _executions(bodies: dict[str, list[str]]) -> dict[str, int]:
     def visit(name: str, times: int) -> None:
         runs[name] += times
         for line in bodies.get(name, ()):
-            loop = re.search(r"\bwhile\(.*body=%?([\w.\-]+)", line)
+            loop = re.search(r"\bwhile\(.*condition=%?([\w.\-]+).*body=%?([\w.\-]+)", line)
             if loop:
-                trips = re.search(r'known_trip_count"?:\s*\{"?n"?:\s*"?(\d+)', line)
-                visit(loop[1], times * (int(trips[1]) if trips else 1))
+                visit(loop[2], times * _trips(line, bodies.get(loop[1], [])))
             for called in re.findall(r"(?:calls|to_apply|async_computation)=%?([\w.\-]+)", line):
                 if called in bodies:
                     visit(called, times)
@@ -72,6 +71,16 @@ def _executions(bodies: dict[str, list[str]]) -> dict[str, int]:
     if "ENTRY" in bodies:
         visit("ENTRY", 1)
     return {name: times for name, times in runs.items() if name in bodies}
+
+
+def _trips(line: str, condition: list[str]) -> int:
+    """Trips of a loop: stated beside it (CPU, GPU), or the constant its counter is compared with (TPU); 1 when unknown."""
+    stated = re.search(r'known_trip_count"?:\s*\{"?n"?:\s*"?(\d+)', line)
+    if stated:
+        return int(stated[1])
+    limits = [int(n) for text in condition for n in re.findall(r"[su]32\[\]\S* constant\((\d+)\)", text)]
+    compares = any("direction=LT" in text for text in condition)
+    return limits[0] if compares and len(limits) == 1 else 1
 
 
 def _array_bytes(shape: str) -> list[int]:

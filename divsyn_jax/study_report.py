@@ -53,7 +53,7 @@ def write_report(study: Mapping[str, Any], folder: pathlib.Path) -> None:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Names without the prefix they share, cut at an underscore, for labels in figures."""
+    """Names without the prefix they share, cut at an underscore, for labels in figures; whole where only digits would stay."""
     if len(names) < 2:
         return list(names)
     first, last = min(names), max(names)
@@ -61,7 +61,8 @@ def short_names(names: Sequence[str]) -> list[str]:
         (i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), min(len(first), len(last))
     )
     cut = first[:common].rfind("_") + 1
-    return [name[cut:] for name in names]
+    short = [name[cut:] for name in names]
+    return short if all(any(letter.isalpha() for letter in name) for name in short) else list(names)
 
 
 # -------------------------------------------------------------------------------------------------- figures

@@ -167,6 +167,7 @@ def test_the_fingerprint_follows_texts_not_paths(tmp_path):
 def test_short_names():
     assert study_report.short_names(["ladder_x_k001", "ladder_x_k016"]) == ["k001", "k016"]
     assert study_report.short_names(["alpha", "beta"]) == ["alpha", "beta"]
+    assert study_report.short_names(["level_1", "level_2"]) == ["level_1", "level_2"]
 
 
 def test_glob_gives_a_level_each(tmp_path):
