@@ -123,6 +123,11 @@ def resolve(
             raise UserError(f"two corpora or domains are called {name!r}; write name=path")
         if not re.fullmatch(r"[\w.-]+", name):
             raise UserError(f"{name!r} cannot be a name; write name=path with letters, digits, '.', '_' and '-'")
+    built_in = recipe["real"] == "pydoc" or any("corpus" not in level for level in recipe["levels"])
+    if built_in and recipe["text_field"] != "text":
+        raise UserError(
+            f"--text_field={recipe['text_field']}: the built-in corpora hold their text in 'text'; rename the field in yours"
+        )
     for level in recipe["levels"]:
         if "corpus" in level:
             level["fingerprint"] = study_data.corpus_fingerprint(level["corpus"], options)

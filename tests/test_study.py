@@ -110,6 +110,7 @@ def test_a_workdir_belongs_to_one_recipe(finished, command):
         ),
         (["--config=configs/studies/corpora.py", "--corpora=a=README.md a=README.md", "--eval=grammar"], "called 'a'"),
         (["--config=configs/studies/corpora.py", "--corpora=a=README.md b=README.md"], "needs held-out text"),
+        (["--config=configs/studies/tiny.py", "--text_field=body"], "hold their text in 'text'"),
         (["--config=configs/studies/huge.py"], "no such config file"),
         (["--config=configs/studies/tiny.py", "--config.sedes=1"], "sedes"),
     ],

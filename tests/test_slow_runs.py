@@ -1,0 +1,71 @@
+"""Runs that take minutes: ten random kills, and the paper's shapes on this machine's CPU."""
+
+import json
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from divsyn_jax.data.shard_builder import build_shards
+from tests.conftest import ROOT, small_texts, write_jsonl
+from tests.test_train import STEPS, arguments, metrics_of, shards, start, uninterrupted  # noqa: F401
+
+pytestmark = pytest.mark.slow
+GIB = 1 << 30
+
+
+def test_ten_random_kills_change_nothing(shards, tmp_path, uninterrupted):  # noqa: F811
+    workdir = tmp_path / "killed"
+    generator = random.Random(0)
+    for _ in range(10):
+        process = start(shards, workdir)
+        # Anywhere: while importing, compiling, stepping, saving or just after the end.
+        time.sleep(generator.uniform(2, 9))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    process = start(shards, workdir)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert len(metrics_of(workdir)) == STEPS
+    assert metrics_of(workdir) == metrics_of(uninterrupted)
+
+
+def test_a_350m_step_fits_16_gib(tmp_path, tokenizer_dir):
+    corpus = write_jsonl(tmp_path / "a.jsonl", small_texts(200))
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "shards"), seq_len=512)
+    command = [
+        *(sys.executable, "-m", "divsyn_jax.train", "--config=configs/350m.py", f"--workdir={tmp_path / 'run'}"),
+        *(f"--config.data.train=a={tmp_path / 'shards'}", "--config.steps=2", "--config.optimizer.warmup_steps=1"),
+        *("--config.global_batch=1", "--config.eval.batch=1", "--config.seq_len=512", "--config.model.dtype=float32"),
+        *("--config.checkpoint.keep=0", "--config.log.tensorboard=False"),
+    ]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    assert result.returncode == 0, result.stderr[-2000:]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2]
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < 16 * GIB
+
+
+FORWARD = """
+import resource, runpy
+import jax, jax.numpy as jnp
+from divsyn_jax import model
+from divsyn_jax.recipe import Recipe
+config = runpy.run_path("configs/1_4b.py")["get_config"]()
+config.model.update(attention="blocked", dtype="float32")
+shape = Recipe.from_config(config.to_dict()).model
+params = jax.jit(lambda: model.init_params(shape, 0))()
+logits = jax.jit(lambda p, t: model.logits(shape, p, t))(params, jnp.zeros((1, 128), jnp.int32))
+assert logits.shape == (1, 128, 50304) and bool(jnp.all(jnp.isfinite(logits)))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_a_1_4b_forward_pass_fits_16_gib():
+    result = subprocess.run([sys.executable, "-c", FORWARD], cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert int(result.stdout.split()[-1]) < 16 * GIB
