@@ -4,6 +4,8 @@ Exit codes: 0 success; 75 saved and stopped unfinished (`Unfinished`, e.g. after
 clear line (`UserError`); 1 anything else: one line when the work itself failed (`Failure`), a traceback when it is our bug.
 """
 
+import ast
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -40,16 +42,23 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
         if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
             print(f"{doc.strip()}\n\nFlags:\n{flags.FLAGS.module_help(owner)}")
             sys.exit(0)
-        for argument in argv[1:]:  # ml_collections tells a missing file in a dozen lines
+        for before, argument in itertools.pairwise(argv):  # ml_collections tells a missing file in a dozen lines
             path = argument.removeprefix("--config=").split(":")[0]
-            if argument.startswith("--config=") and not os.path.isfile(path):
+            if (before == "--config" or argument.startswith("--config=")) and not os.path.isfile(path):
                 _fail(f"{path}: no such config file")
         try:
             return flags.FLAGS(argv, known_only=False)
         except UserError as error:
             _fail(str(error))
-        except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-            # ml_collections raises the plain types for unknown keys and values of the wrong type in --config.
+        except SyntaxError as error:
+            _fail(f"{error.filename}:{error.lineno}: not a config file ({error.msg}); see configs/")
+        except (AttributeError, KeyError) as error:
+            message = str(error)
+            if message[:1] in ("'", '"'):  # an unknown --config.key, quoted once or twice, perhaps with a suggestion
+                message = f"unknown config key {ast.literal_eval(message)}"
+            _fail(" ".join(message.split()) + " (see --help)")
+        except (flags.Error, TypeError, ValueError, OSError) as error:
+            # ml_collections raises the plain types for values of the wrong type in --config.
             _fail(" ".join(str(error).strip().split("\n")) + " (see --help)")
 
     def guarded(argv: list[str]) -> None:
@@ -64,6 +73,10 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
         except Failure as failure:
             print(f"{_program()}: {failure}", file=sys.stderr)
             sys.exit(1)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+            if error.filename is None:
+                raise
+            _fail(f"{error.filename}: {error.strerror}; name another path or change its permissions")
         except KeyboardInterrupt:
             print(f"{_program()}: interrupted; run the same command to continue", file=sys.stderr)
             sys.exit(130)

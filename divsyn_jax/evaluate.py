@@ -30,18 +30,32 @@ def evaluate_run(workdir: pathlib.Path, data: str | None = None) -> dict[str, An
     """Evaluate the newest checkpoint of a run, write `eval.json` and return it. Raises `UserError` for an unusable run."""
     if not (workdir / "config.json").is_file():
         raise UserError(f"{workdir}: no run here (config.json is missing); train it with python -m divsyn_jax.train")
-    recipe = Recipe.from_config(files.read_json(workdir / "config.json"))
+    config = files.read_json(workdir / "config.json")
+    try:
+        recipe = Recipe.from_config(config)
+    except UserError as error:
+        raise UserError(f"{workdir / 'config.json'}: {error}") from None
     spec = recipe.data.eval if data is None else data
     if not spec:
         raise UserError(f"{workdir}: the run names no data.eval; give domains with --data=name=folder")
     tokenizer = tokenizers.load_copy(workdir / "tokenizer")
     root = recipe.data.root if data is None else ""
     domains = heldout.open_domains(spec, root, recipe.seq_len, tokenizer.sha256)
+    if not domains:
+        raise UserError(f"--data={spec}: no domain; give domains as name=folder,...")
     mesh = sharding.make_mesh(recipe.mesh)
     with jax.set_mesh(mesh):
         abstract = step.abstract_state(recipe.model, optimizer.make_optimizer(recipe.optimizer, recipe.steps), mesh)
         checkpoints = Checkpoints(workdir, recipe.checkpoint.keep, recipe.checkpoint.keep_every_steps)
-        params, progress = checkpoints.restore_params(abstract["params"])
+        try:
+            params, progress = checkpoints.restore_params(abstract["params"])
+        except UserError:
+            raise
+        except Exception as error:  # damaged files surface as many types in Orbax and TensorStore
+            why = (str(error).splitlines() or [""])[0][:200]
+            raise UserError(
+                f"{workdir}/checkpoints: cannot be read ({type(error).__name__}: {why}); train the run again"
+            ) from None
         checkpoints.close()
         eval_step = _cached_eval_step(recipe)
         result: dict[str, Any] = {"step": progress["step"], "domains": {}, "tasks": {}}

@@ -1,11 +1,12 @@
 """Writing files so that a reader never sees half of one: write under a temporary name, then rename."""
 
 import contextlib
+import fnmatch
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from divsyn_jax.commandline import UserError
@@ -35,16 +36,37 @@ def read_json(path: str | os.PathLike) -> Any:
         raise UserError(f"{path}: not valid JSON ({error}); remove it and repeat the command that wrote it") from None
 
 
+def check_replaceable(path: str | os.PathLike, patterns: Iterable[str] = ("*",)) -> None:
+    """Raise `UserError` unless `path` is free or a directory of nothing but files named like `patterns`.
+
+    What a command replaces it removes: never the current directory, one around it, or what the command did not write.
+    """
+    target = pathlib.Path(os.path.abspath(path))
+    if target in (pathlib.Path.cwd(), *pathlib.Path.cwd().parents):
+        raise UserError(f"{path}: the current directory or one around it; name a new folder")
+    if os.path.lexists(target) and (target.is_symlink() or not target.is_dir()):
+        raise UserError(f"{path}: exists and is not a folder; name another")
+    patterns = tuple(patterns)
+    if patterns != ("*",) and target.is_dir():
+        for entry in sorted(target.iterdir()):
+            if entry.is_dir() or not any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in patterns):
+                raise UserError(f"{path}: holds {entry.name!r}, which this command did not write; name another folder")
+
+
 @contextlib.contextmanager
 def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a temporary directory that becomes `path` when the block ends, and vanishes when it fails.
 
-    An existing `path` is replaced only then.
+    An existing `path` is replaced only then. Raises `UserError` where no directory can be made.
     """
+    check_replaceable(path)
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made a folder ({error.strerror}); name another") from None
     try:
         yield temporary
         if path.exists():

@@ -5,6 +5,7 @@ keys and wrong types by name, and everything behind it takes frozen dataclasses.
 """
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -126,9 +127,8 @@ class Recipe:
     level: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        for name in ("steps", "global_batch", "accumulation_steps", "seq_len"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.model.dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"model.dtype={self.model.dtype!r} is unknown; use float32 or bfloat16")
         if self.global_batch % self.accumulation_steps:
             raise ValueError(
                 f"accumulation_steps={self.accumulation_steps} does not divide global_batch={self.global_batch}"
@@ -150,7 +150,17 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
+# Counts that a run cannot do without; every other number may be 0 as well.
+_POSITIVE = {
+    *("config.steps", "config.global_batch", "config.accumulation_steps", "config.seq_len", "config.eval.batch"),
+    "config.log.every_steps",
+    *(f"config.model.{size}" for size in ("vocab_size", "hidden", "intermediate", "layers", "heads", "kv_heads")),
+}
+
+
 def _build(cls: type, values: Mapping[str, Any], place: str) -> Any:
+    if not hasattr(values, "keys"):
+        raise UserError(f"{place}={values!r}: keys and values expected, not {type(values).__name__}")
     types = typing.get_type_hints(cls)
     unknown, missing = sorted(set(values) - set(types)), sorted(set(types) - set(values))
     if unknown:
@@ -168,9 +178,24 @@ def _convert(kind: Any, value: Any, place: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build(kind, value, place)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
     if kind in (int, float, str, bool):
         if type(value) is not kind:
             raise UserError(f"{place}={value!r}: {kind.__name__} expected, not {type(value).__name__}")
+        _check_range(value, place)
         return value
+    if not hasattr(value, "keys"):
+        raise UserError(f"{place}={value!r}: keys and values expected, not {type(value).__name__}")
     return value.to_dict() if hasattr(value, "to_dict") else dict(value)
+
+
+def _check_range(value: Any, place: str) -> None:
+    if isinstance(value, str | bool) or place.startswith(
+        "config.mesh."
+    ):  # make_mesh checks those, where -1 has a meaning
+        return
+    least = 1 if place in _POSITIVE else 0
+    if not (math.isfinite(value) and value >= least):
+        raise UserError(f"{place}={value} must be at least {least}")
+    if place == "config.seed" and value >= 1 << 32:
+        raise UserError(f"{place}={value} must be less than {1 << 32}")

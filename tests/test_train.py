@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import time
 
 import pytest
 
+from divsyn_jax.commandline import UserError
 from divsyn_jax.data.shard_builder import build_shards
+from divsyn_jax.recipe import Recipe
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
 STEPS = 14
@@ -180,7 +183,6 @@ def test_other_data_do_not_continue_a_run(shards, tmp_path, uninterrupted, comma
 
 
 def _unfinished_copy(run, tmp_path):
-    import shutil
 
     workdir = tmp_path / "copy"
     shutil.copytree(run, workdir)
@@ -191,10 +193,11 @@ def _unfinished_copy(run, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--config.modle.hidden=3"], "modle"),
+        (["--config.modle.hidden=3"], "unknown config key 'modle' Did you mean \"model\""),
         (["--config.model.hidden=wide"], "hidden"),
         (["--config=configs/tiny.py:level=topics"], "level='topics' is unknown; known levels: real_only"),
         (["--config=configs/none.py"], "none.py"),
+        (["--config=README.md"], "README.md:"),
         (["--config.data.train=nowhere"], "nowhere: no shards here"),
         (["--config.data.train="], "data.train is empty"),
         (["--config.model.vocab_size=300"], "smaller than the tokenizer's 400"),
@@ -219,9 +222,58 @@ def test_bad_settings_give_one_line(shards, tmp_path, command, changes, message)
     assert not (tmp_path / "run" / "checkpoints").exists() or not any((tmp_path / "run" / "checkpoints").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("seed", -1, "config.seed=-1 must be at least 0"),
+        ("seed", 1 << 32, "config.seed=4294967296 must be less"),
+        ("log.every_steps", 0, "config.log.every_steps=0 must be at least 1"),
+        ("model.heads", 0, "config.model.heads=0 must be at least 1"),
+        ("checkpoint.keep", -1, "config.checkpoint.keep=-1 must be at least 0"),
+        ("optimizer.peak_lr", float("nan"), "config.optimizer.peak_lr=nan must be at least 0"),
+        ("model.dtype", "float8", "model.dtype='float8' is unknown"),
+        ("model", 3, "config.model=3: keys and values expected"),
+        ("level", [], "config.level=.*: keys and values expected"),
+    ],
+)
+def test_recipes_out_of_range_are_refused_by_key(key, value, message):
+    from configs import tiny
+
+    config = tiny.get_config().to_dict()
+    config["model"]["attention"] = "reference"
+    assert Recipe.from_config(config).steps == config["steps"]
+    *path, last = key.split(".")
+    (config[path[0]] if path else config)[last] = value
+    with pytest.raises(UserError, match=message):
+        Recipe.from_config(config)
+
+
 def test_missing_arguments_are_named(command):
     fails_with_one_line(command("divsyn_jax.train"), "--config is required")
     fails_with_one_line(command("divsyn_jax.train", "--config=configs/tiny.py"), "--workdir is required")
+
+
+def test_a_workdir_that_is_a_file_is_named(shards, tmp_path, command):
+    (tmp_path / "file").touch()
+    fails_with_one_line(command("divsyn_jax.train", *arguments(shards, tmp_path / "file")), f"{tmp_path / 'file'}: ")
+
+
+def test_evaluate_names_what_is_damaged(shards, uninterrupted, tmp_path, command):
+    workdir = tmp_path / "run"
+    shutil.copytree(uninterrupted, workdir)
+    (workdir / "eval.json").unlink(missing_ok=True)
+    fails_with_one_line(command("divsyn_jax.evaluate", f"--workdir={workdir}", "--data=,"), "--data=,: no domain")
+    for file in (workdir / "checkpoints").rglob("*"):
+        if file.is_file():
+            file.write_text("junk")
+    result = command("divsyn_jax.evaluate", f"--workdir={workdir}")
+    assert result.returncode == 2, result.stderr
+    assert f"{workdir}/checkpoints: cannot be read" in result.stderr.splitlines()[-1]
+    (workdir / "config.json").write_text("[]")
+    fails_with_one_line(
+        command("divsyn_jax.evaluate", f"--workdir={workdir}"), "config.json: config=[]: keys and values expected"
+    )
+    assert not (workdir / "eval.json").exists()
 
 
 def test_help_shows_an_example(command):

@@ -140,10 +140,9 @@ class CorpusReader:
                 record = json.loads(record.decode("utf-8"))
             except UnicodeDecodeError as error:
                 raise Malformed(f"not UTF-8 (byte {error.start}); convert the file to UTF-8") from None
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise Malformed(
-                    f"not JSON ({getattr(error, 'msg', 'nested too deeply')}); one object a line is expected"
-                ) from None
+            except (ValueError, RecursionError) as error:  # json's own error, or a number of thousands of digits
+                why = "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", error)
+                raise Malformed(f"not JSON ({why}); one object a line is expected") from None
         if isinstance(record, str):
             return Document(record, {}, where)
         if not isinstance(record, Mapping):
@@ -210,6 +209,8 @@ class CorpusReader:
 
 def corpus_files(spec: str) -> list[str]:
     """The files of a path, directory or glob, sorted. Raises `UserError` when there are none or a format is unknown."""
+    if not spec:
+        raise UserError("an empty name among the corpora; name a file, directory or glob")
     if os.path.isdir(spec):
         found = sorted(
             str(p)

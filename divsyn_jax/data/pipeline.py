@@ -16,6 +16,7 @@ import grain
 import numpy as np
 
 from divsyn_jax.commandline import UserError
+from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.shards import ShardedWindows
 
 # More rows than any run consumes; a finite end keeps grain's index arithmetic in int64.
@@ -69,7 +70,9 @@ class Mixture:
 
     def __init__(self, sources: Sequence[Source], seq_len: int, seed: int, global_batch: int) -> None:
         if not sources:
-            raise UserError("data.train is empty; give a shards folder, e.g. --config.data.train=shards/corpus")
+            raise UserError(
+                "data.train is empty; give a shards folder under data.root, e.g. --config.data.train=corpus"
+            )
         self.sources = tuple(sources)
         self.windows = [ShardedWindows(source.folder) for source in sources]
         self._global_batch = global_batch
@@ -128,7 +131,7 @@ class _Pad(grain.transforms.Map):
 
 
 def check_shards(source: Source, windows: ShardedWindows, seq_len: int, packing: str) -> None:
-    """Raise `UserError` unless the shards have this sequence length and packing."""
+    """Raise `UserError` unless the shards have this sequence length and packing, and hold the tokenizer that made them."""
     manifest = windows.manifest
     if manifest["seq_len"] != seq_len:
         raise UserError(
@@ -137,6 +140,10 @@ def check_shards(source: Source, windows: ShardedWindows, seq_len: int, packing:
     if manifest["packing"] != packing:
         raise UserError(
             f"{source.folder}: packed as {manifest['packing']}, {packing} is needed here; build shards with --packing={packing}"
+        )
+    if tokenizers.digest_of_copy(windows.folder) != manifest["tokenizer"]["sha256"]:
+        raise UserError(
+            f"{source.folder}: the tokenizer here is not the one the shards were built with; build the shards again"
         )
 
 

@@ -59,6 +59,7 @@ def build_shards(
     At most `workers` + 1 shards' worth of text is held in memory. Raises `UserError` for unreadable input, in which case
     nothing is left at `output`.
     """
+    files.check_replaceable(output, ["shard-*.array_record", "manifest.json", "documents.json", *tokenizers.FILES])
     loaded = tokenizers.load(tokenizer)
     sources: list[dict[str, Any]] = []
     with files.new_directory(output) as folder:
@@ -67,7 +68,9 @@ def build_shards(
             for index, texts in enumerate(_blocks(inputs, options, shard_bytes, sources))
         )
         entries, documents, tokens = [], [], 0
-        with tqdm(unit="token", unit_scale=True, desc=f"shards {pathlib.Path(output).name}", mininterval=1) as progress:
+        # `delay`: a bar only for a corpus that takes its time, so that bad input is one line on stderr.
+        bar = tqdm(unit="token", unit_scale=True, desc=f"shards {pathlib.Path(output).name}", mininterval=1, delay=2)
+        with bar as progress:
             for entry, shard_documents, shard_tokens in _in_order(tasks, workers):
                 entries.append(entry)
                 documents += shard_documents

@@ -24,6 +24,16 @@ from divsyn_jax.commandline import UserError
 
 FORMAT_VERSION = 1
 PACKINGS = ("concat", "document")
+# What a manifest must hold to be read; the rest of it is for people.
+_MANIFEST_TYPES = {
+    "seq_len": int,
+    "packing": str,
+    "dtype": str,
+    "tokenizer": dict,
+    "windows": int,
+    "targets": int,
+    "shards": list,
+}
 # One record a group: the only layout that array_record reads at random without decoding neighbours.
 _WRITER_OPTIONS = "group_size:1,uncompressed"
 
@@ -99,10 +109,7 @@ class ShardedWindows:
         if not (self.folder / "manifest.json").is_file():
             raise UserError(f"{folder}: no shards here (manifest.json is missing); make them with build_shards")
         self.manifest = files.read_json(self.folder / "manifest.json")
-        if self.manifest.get("format") != FORMAT_VERSION:
-            raise UserError(
-                f"{folder}: shards of format {self.manifest.get('format')}, this version reads {FORMAT_VERSION}; build them again"
-            )
+        _check_manifest(self.manifest, self.folder)
         paths = []
         for shard in self.manifest["shards"]:
             path = self.folder / shard["file"]
@@ -114,7 +121,12 @@ class ShardedWindows:
                 )
             paths.append(str(path))
         self._dtype = np.dtype(self.manifest["dtype"])
-        self._source = array_record_data_source.ArrayRecordDataSource(paths)
+        try:
+            self._source = array_record_data_source.ArrayRecordDataSource(paths)
+        except RuntimeError as error:
+            raise UserError(
+                f"{folder}: a shard is damaged ({str(error).splitlines()[0]}); build the shards again"
+            ) from None
         if len(self._source) != self.manifest["windows"]:
             raise UserError(
                 f"{folder}: {len(self._source)} windows where the manifest says {self.manifest['windows']}; build the shards again"
@@ -145,4 +157,38 @@ class ShardedWindows:
             raise UserError(
                 f"{self.folder}: packed as {self.manifest['packing']}; evaluation needs build_shards --packing=document"
             )
-        return files.read_json(self.folder / "documents.json")
+        path = self.folder / "documents.json"
+        documents = files.read_json(path)
+        try:
+            windows = sum(document["windows"] for document in documents if document["bytes"] > 0)
+        except (KeyError, TypeError):
+            windows = None
+        if windows != len(self):
+            raise UserError(
+                f"{path}: damaged (it does not account for the {len(self)} windows); build the shards again"
+            )
+        return documents
+
+
+def _check_manifest(manifest: Any, folder: pathlib.Path) -> None:
+    """Raise `UserError` unless the manifest is of this format and holds what reading needs."""
+    place = folder / "manifest.json"
+    if not isinstance(manifest, dict):
+        raise UserError(f"{place}: not the manifest of shards; build the shards again")
+    if manifest.get("format") != FORMAT_VERSION:
+        raise UserError(
+            f"{folder}: shards of format {manifest.get('format')}, this version reads {FORMAT_VERSION}; build them again"
+        )
+    wrong = [key for key, kind in _MANIFEST_TYPES.items() if type(manifest.get(key)) is not kind]
+    if not wrong and manifest["dtype"] not in ("<u2", "<u4"):
+        wrong = ["dtype"]
+    if not wrong and type(manifest["tokenizer"].get("sha256")) is not str:
+        wrong = ["tokenizer"]
+    shards = [] if wrong else manifest["shards"]
+    if not wrong and not (
+        shards
+        and all(isinstance(s, dict) and type(s.get("file")) is str and type(s.get("bytes")) is int for s in shards)
+    ):
+        wrong = ["shards"]
+    if wrong:
+        raise UserError(f"{place}: damaged ({wrong[0]!r} is missing or of the wrong type); build the shards again")

@@ -11,6 +11,7 @@ from divsyn_jax.commandline import UserError
 
 MODEL_FILE = "tokenizer.model"
 _HF_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+FILES = (MODEL_FILE, *_HF_FILES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,17 +50,26 @@ def load(spec: str) -> Tokenizer:
     path = spec.removeprefix("hf:")
     if pathlib.Path(path, MODEL_FILE).is_file() and not spec.startswith("hf:"):
         path = str(pathlib.Path(path, MODEL_FILE))
-    files = tokenizer_files(path)
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    sha256 = _digest(tokenizer_files(path))
     backend = _backend(path)
-    return Tokenizer(path, digest.hexdigest(), backend.vocab_size, backend.bos_id, backend.eos_id)
+    return Tokenizer(path, sha256, backend.vocab_size, backend.bos_id, backend.eos_id)
 
 
 def load_copy(folder: pathlib.Path) -> Tokenizer:
     """Load the tokenizer whose files `Tokenizer.copy_to` put into `folder`."""
     return load(str(folder) if (folder / MODEL_FILE).exists() else f"hf:{folder}")
+
+
+def digest_of_copy(folder: pathlib.Path) -> str:
+    """The `Tokenizer.sha256` of what `load_copy` would load, without loading it."""
+    return _digest(tokenizer_files(str(folder / MODEL_FILE if (folder / MODEL_FILE).exists() else folder)))
+
+
+def _digest(files: Sequence[pathlib.Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
 
 
 def tokenizer_files(path: str) -> list[pathlib.Path]:
@@ -103,7 +113,13 @@ class _HuggingFace:
             import transformers
         except ImportError:
             raise UserError(f"hf:{path}: needs transformers: pip install transformers") from None
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+        try:
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+        except (
+            Exception
+        ) as error:  # damaged files surface as many types: JSONDecodeError, KeyError, the Rust library's own
+            why = (str(error).splitlines() or [""])[0]
+            raise UserError(f"hf:{path}: not a Hugging Face tokenizer ({type(error).__name__}: {why})") from None
         self.vocab_size = len(self._tokenizer)
         self.eos_id = self._tokenizer.eos_token_id
         if self.eos_id is None:

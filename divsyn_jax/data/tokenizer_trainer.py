@@ -28,6 +28,7 @@ def train_tokenizer(
     """
     import sentencepiece
 
+    files.check_replaceable(output, [MODEL_FILE])
     sizes = []
     for spec in inputs:
         sizes.append(sum(len(document.text.encode()) for document in CorpusReader(spec, options)))

@@ -23,7 +23,7 @@ _VOCAB_SIZE = flags.DEFINE_integer(
 _MAX_BYTES = flags.DEFINE_integer(
     "max_bytes", 50_000_000, "Bytes of text read from each corpus at most.", lower_bound=1
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the choice of documents.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the choice of documents.", lower_bound=0)
 
 
 def main(arguments: list[str]) -> None:

@@ -8,7 +8,7 @@ corpus contains the topics, styles and personas of a narrower one. The same flag
 
 from absl import flags
 
-from divsyn_jax import commandline
+from divsyn_jax import commandline, files
 from divsyn_jax.commandline import UserError
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
 from divsyn_jax.synthesis.grammar import Breadth
@@ -18,7 +18,7 @@ _STYLES = flags.DEFINE_integer("styles", 4, "Styles to draw on, from the front o
 _PERSONAS = flags.DEFINE_integer("personas", 4, "Personas to draw on, from the front of the fixed list.")
 _DOCUMENTS = flags.DEFINE_integer("documents", 2000, "Documents to write.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of every choice.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to write; an existing one is replaced.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder to write; an earlier corpus there is replaced.")
 
 
 def main(arguments: list[str]) -> None:
@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> None:
         breadth = Breadth(_TOPICS.value, _STYLES.value, _PERSONAS.value)
     except ValueError as error:
         raise UserError(f"--{error}") from None
+    files.check_replaceable(output, ["documents.jsonl.zst", "manifest.json"])
     manifest = generate_corpus(breadth, _DOCUMENTS.value, _SEED.value, output)
     print(f"{output}: {manifest['documents']:,} documents, {manifest['words']:,} words")
 

@@ -109,6 +109,7 @@ def test_fingerprint_is_of_the_text_not_of_the_file(tmp_path, jsonl):
         (b'["text"]', "a JSON object is expected"),
         (b'{"text": "\\ud800"}', "half a surrogate pair"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"text": "x", "n": ' + b"9" * 5000 + b"}", "not JSON (Exceeds the limit"),
     ],
 )
 def test_a_malformed_line_is_counted_and_named(tmp_path, line, message):
@@ -156,6 +157,11 @@ def test_truncated_files_are_named(tmp_path, jsonl, suffix):
 def test_missing_files(tmp_path, spec):
     with pytest.raises(UserError, match="no such file|no file matches"):
         read(tmp_path / spec)
+
+
+def test_an_empty_name_is_refused():
+    with pytest.raises(UserError, match="an empty name"):
+        read("")
 
 
 def test_unknown_format(tmp_path):

@@ -107,3 +107,12 @@ def test_wrong_shards_are_refused_by_name(folders, tmp_path, tokenizer_dir):
     build_shards([str(corpus)], str(tmp_path / "tok"), str(tmp_path / "other"), seq_len=16)
     with pytest.raises(UserError, match="another tokenizer"):
         Mixture([Source("a", folders / "a", 1.0), Source("o", tmp_path / "other", 1.0)], 16, 0, 4)
+
+
+def test_shards_with_another_tokenizer_beside_them_are_refused(folders, tmp_path):
+    import shutil
+
+    shutil.copytree(folders / "a", tmp_path / "a")
+    (tmp_path / "a" / "tokenizer.model").write_bytes(b"another")
+    with pytest.raises(UserError, match="not the one the shards were built with"):
+        Mixture([Source("a", tmp_path / "a", 1.0)], 16, 0, 4)

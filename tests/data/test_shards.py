@@ -1,6 +1,7 @@
 """Shards: every token is a target once, output does not depend on workers, damage is named at opening."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -100,6 +101,53 @@ def test_damaged_shards_are_named(tmp_path, tokenizer_dir, damage, message):
     damage(tmp_path / "out" / "shard-00002.array_record")
     with pytest.raises(UserError, match=rf"shard-00002.array_record: .*{message}"):
         ShardedWindows(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda manifest: [manifest], "not the manifest of shards"),
+        (lambda manifest: {**manifest, "shards": []}, "'shards'"),
+        (lambda manifest: {**manifest, "shards": ["x"]}, "'shards'"),
+        (lambda manifest: {**manifest, "tokenizer": {}}, "'tokenizer'"),
+        (lambda manifest: {**manifest, "dtype": "zz"}, "'dtype'"),
+        (lambda manifest: {key: value for key, value in manifest.items() if key != "packing"}, "'packing'"),
+    ],
+)
+def test_damaged_manifests_are_named(tmp_path, tokenizer_dir, change, message):
+    corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS[:5])
+    manifest = build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16)
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps(change(manifest)))
+    with pytest.raises(UserError, match=rf"manifest.json: .*{message}.*build the shards again"):
+        ShardedWindows(tmp_path / "out")
+
+
+def test_damaged_content_is_named(tmp_path, tokenizer_dir):
+    corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS[:5])
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, packing="document")
+    for damage in ("[1, 2]", '[{"bytes": 3, "windows": 1}]', "{}"):
+        (tmp_path / "out" / "documents.json").write_text(damage)
+        with pytest.raises(UserError, match="documents.json: damaged"):
+            ShardedWindows(tmp_path / "out").documents()
+    shard = tmp_path / "out" / "shard-00000.array_record"
+    shard.write_bytes(b"\7" * shard.stat().st_size)
+    with pytest.raises(UserError, match="a shard is damaged"):
+        ShardedWindows(tmp_path / "out")
+
+
+def test_output_that_is_not_shards_is_left_alone(tmp_path, tokenizer_dir, capsys):
+    corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS[:5])
+    for name in ("taken/inner/thesis.txt", "noted/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("years of work")
+        folder = tmp_path / name.split("/")[0]
+        with pytest.raises(UserError, match="which this command did not write"):
+            build_shards([str(corpus)], str(tokenizer_dir), str(folder), seq_len=16)
+        assert (tmp_path / name).read_text() == "years of work"
+    (tmp_path / "b.jsonl").write_text("broken\n")
+    with pytest.raises(UserError):
+        build_shards([str(tmp_path / "b.jsonl")], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16)
+    assert capsys.readouterr().err == ""  # no progress bar beside the one line that the command prints
 
 
 def test_failure_leaves_nothing_behind(tmp_path, tokenizer_dir):

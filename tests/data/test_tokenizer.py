@@ -71,3 +71,30 @@ def test_errors_name_the_remedy(tmp_path):
     (tmp_path / "tokenizer.model").write_bytes(b"nonsense")
     with pytest.raises(UserError, match="not a SentencePiece model"):
         tokenizers.load(str(tmp_path))
+
+
+def test_a_damaged_hugging_face_tokenizer_is_named(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match="not a Hugging Face tokenizer"):
+        tokenizers.load(f"hf:{tmp_path}")
+
+
+def test_outputs_that_cannot_be_replaced(tmp_path, monkeypatch):
+    corpus = write_jsonl(tmp_path / "a.jsonl", small_texts(20))
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "below")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "model.bin").write_text("years of work")
+    (tmp_path / "link").symlink_to(tmp_path / "here")
+    for output, message in (
+        (".", "the current directory or one around it"),
+        ("..", "the current directory or one around it"),
+        (corpus, "is not a folder"),
+        (tmp_path / "link", "is not a folder"),
+        (tmp_path / "taken", "which this command did not write"),
+    ):
+        with pytest.raises(UserError, match=message):
+            train_tokenizer([str(corpus)], str(output), 300)
+    with pytest.raises(UserError, match="cannot be made a folder"):
+        train_tokenizer([str(corpus)], str(corpus / "under"), 300)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "here", "link", "taken"]

@@ -66,6 +66,14 @@ def test_bad_values_exit_2_with_one_line_and_leave_nothing(tmp_path, arguments, 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    result = run("--documents=3", f"--output={tmp_path}")
+    assert result.returncode == 2
+    assert "which this command did not write" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 def test_output_is_required():
     result = run("--documents=5")
     assert result.returncode == 2
