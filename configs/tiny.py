@@ -1,6 +1,6 @@
 """A 1.6M-parameter model that trains in half a minute on two CPU cores: for tests, tutorials and the default study.
 
-python -m divsyn_jax.train --config=configs/tiny.py --workdir=runs/tiny --config.data.train=shards/corpus
+python -m divsyn_jax.train --config=configs/tiny.py --workdir=runs/tiny --config.data.train=corpus
 """
 
 from configs import base

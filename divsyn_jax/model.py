@@ -38,7 +38,7 @@ class ModelConfig:
       norm_eps: epsilon of RMSNorm.
       tied: the output projection is the transposed embedding.
       dtype: compute dtype of matrix products ('float32' or 'bfloat16'); parameters, norms, softmax and loss are float32.
-      attention: backend, resolved (never 'auto'), see divsyn_jax/attention.py.
+      attention: backend, see divsyn_jax/attention.py; 'auto' in a recipe, resolved before the model is built.
       remat: what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of weights), 'dots'
         (keeps all matrix products), 'full' (keeps nothing).
       scan: compile one layer and loop over it, so that compile time does not grow with depth; else unroll the layers.

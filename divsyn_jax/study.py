@@ -105,6 +105,7 @@ def resolve(
 ) -> dict[str, Any]:
     """The recipe as a plain dict, with user corpora as levels and their text fingerprints. Raises `UserError`."""
     recipe = json.loads(json.dumps(dict(config)))
+    _check_recipe(recipe)
     if text_field:
         recipe["text_field"] = text_field
     options = ReadOptions(text_field=recipe["text_field"])
@@ -118,6 +119,9 @@ def resolve(
     if not recipe["heldout"]:
         raise UserError("a study needs held-out text; give it as --eval='name=corpus'")
     names = [level["name"] for level in recipe["levels"]] + [_domain(entry)[0] for entry in recipe["heldout"]]
+    for name in recipe["null_control"]:
+        if name not in names:
+            raise UserError(f"null_control names {name!r}, which is no level; levels are {', '.join(names)}")
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"two corpora or domains are called {name!r}; write name=path")
@@ -142,6 +146,32 @@ def resolve(
             }
     recipe["heldout"] = domains
     return recipe
+
+
+def _check_recipe(recipe: Mapping[str, Any]) -> None:
+    """Raise `UserError` for what would only fail hours later."""
+    needed = (
+        "name",
+        "kind",
+        "levels",
+        "corpora",
+        "null_control",
+        "real",
+        "heldout",
+        "heldout_documents",
+        "seeds",
+        "train",
+    )
+    for key in (*needed, "documents", "text_field", "vocab_size", "score", "budget", "real_weight", "synthetic_weight"):
+        if key not in recipe:
+            raise UserError(f"config.{key}: missing; a study recipe looks like configs/studies/tiny.py")
+    seeds = recipe["seeds"]
+    if not seeds or len(set(seeds)) < len(seeds) or any(type(seed) is not int or seed < 0 for seed in seeds):
+        raise UserError(f"config.seeds={seeds}: give at least one whole number of 0 or more, each once")
+    if len(recipe["null_control"]) not in (0, 2):
+        raise UserError(f"config.null_control={recipe['null_control']}: name two levels, or none")
+    if recipe["heldout_documents"] < 1 or (recipe["levels"] and recipe["documents"] < 1):
+        raise UserError("config.documents and config.heldout_documents must be at least 1")
 
 
 def fingerprint(recipe: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ data.eval names held-out domains, eval/<domain> metrics. On several hosts start 
 Slurm are detected, elsewhere give --coordinator, --processes and --process.
 """
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -51,6 +52,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
     Raises `UserError` for unusable data or settings, `Unfinished` after a SIGTERM (state saved) and `Failure` when loss or
     gradient stop being finite.
     """
+    run_directory.check_same_recipe(workdir, recipe)
     if (workdir / "DONE").exists():
         distributed.say(
             f"{workdir}: finished before ({files.read_json(workdir / 'DONE')['step']} steps); nothing to do"
@@ -77,10 +79,8 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
     abstract = step.abstract_state(recipe.model, adamw, mesh)
 
     # -------------------------------------------------------------------------------------- run directory
-    run_directory.check_same_recipe(workdir, recipe)
     if distributed.is_first():
         lock = run_directory.lock(workdir)
-        run_directory.write(workdir, recipe, tokenizer)
     checkpoints = Checkpoints(workdir, recipe.checkpoint.keep, recipe.checkpoint.keep_every_steps)
 
     # What a run starts from, in this order: its own newest checkpoint; another run's weights (init_from); fresh weights.
@@ -103,6 +103,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
             "started": time.time(),
         }
     if distributed.is_first():
+        run_directory.write(workdir, recipe, tokenizer)
         files.write_json(workdir / "sharding.json", {"mesh": dict(mesh.shape), "state": sharding.describe(state)})
         _print_summary(recipe, mixture, mesh)
 
@@ -193,12 +194,13 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"unexpected argument {arguments[0]!r}; recipes are given as --config=FILE")
     config = commandline.require(_CONFIG.value, "config", "configs/tiny.py")
     workdir = pathlib.Path(commandline.require(_WORKDIR.value, "workdir", "runs/tiny")).absolute()
-    if config.debug.deterministic:  # XLA reads this once, when the backend starts
+    recipe = Recipe.from_config(config.to_dict())
+    if recipe.debug.deterministic:  # XLA reads this once, when the backend starts
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
-    jax.config.update("jax_debug_nans", config.debug.nans)
+    jax.config.update("jax_debug_nans", recipe.debug.nans)
     distributed.initialize()
-    config.model.attention = resolve_backend(config.model.attention, jax.default_backend())
-    train(Recipe.from_config(config.to_dict()), workdir)
+    backend = resolve_backend(recipe.model.attention, jax.default_backend())
+    train(dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, attention=backend)), workdir)
 
 
 if __name__ == "__main__":
