@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from configs.studies import corpora
 from divsyn_jax import study, study_data, study_report
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import ReadOptions
@@ -159,14 +160,13 @@ def test_the_fingerprint_follows_texts_not_paths(tmp_path):
         paths = [
             write_jsonl(tmp_path / folder / f"{name}.jsonl", small_texts(5, seed)) for seed, name in enumerate("ab")
         ]
-        recipe = {"levels": [], "corpora": [], "heldout": [], "text_field": "text", "budget": {}, "name": "x"}
-        return study.resolve(recipe, [str(path) for path in paths], ["grammar"], ""), paths
+        return study.resolve(corpora.get_config().to_dict(), [str(path) for path in paths], ["grammar"], ""), paths
 
     (one, paths), (two, _) = of("one"), of("two")
     assert study.fingerprint(one) == study.fingerprint(two)
     write_jsonl(paths[0], small_texts(5, 9))
-    recipe = {"levels": [], "corpora": [], "heldout": [], "text_field": "text", "budget": {}, "name": "x"}
-    assert study.fingerprint(study.resolve(recipe, list(map(str, paths)), ["grammar"], "")) != study.fingerprint(one)
+    changed = study.resolve(corpora.get_config().to_dict(), list(map(str, paths)), ["grammar"], "")
+    assert study.fingerprint(changed) != study.fingerprint(one)
 
 
 def test_short_names():

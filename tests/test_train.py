@@ -196,7 +196,7 @@ def _unfinished_copy(run, tmp_path):
         (["--config.model.hidden=wide"], "hidden"),
         (["--config=configs/tiny.py:level=topics"], "level='topics' is unknown; known levels: real_only"),
         (["--config=configs/none.py"], "none.py"),
-        (["--config=configs/studies/tiny.py"], "config.name: unknown key"),
+        (["--config=configs/studies/tiny.py"], "unknown config key 'data'"),
         (["--config=README.md"], "README.md:"),
         (["--config.data.train=nowhere"], "nowhere: no shards here"),
         (["--config.data.train="], "data.train is empty"),
