@@ -136,7 +136,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         last = number == recipe.steps
         evaluates = bool(domains) and (last or _due(number, recipe.eval.every_steps))
         saves = recipe.checkpoint.keep > 0 and (last or stopping or _due(number, recipe.checkpoint.every_steps))
-        if evaluates or saves:
+        if evaluates or saves or last:
             jax.block_until_ready(scalars)
             with reporter.pause():
                 extra = (
