@@ -1,6 +1,10 @@
 """The paper's "1.4B" model (its printed shape has 1.28B parameters): 150B tokens in sequences of 2048, 128 a step.
 
 python -m divsyn_jax.train --config=configs/1_4b.py:level=topic_styles_persona --workdir=runs/1_4b_persona
+
+To try the shape on a CPU with 24 GB (22.3 GB at the peak of a step): --config.steps=2 --config.optimizer.warmup_steps=1
+--config.global_batch=1 --config.eval.batch=1 --config.seq_len=64 --config.loss.chunk=64 --config.model.dtype=float32
+--config.optimizer.clip_norm=0.0 --config.checkpoint.keep=0 (clipping holds all gradients and their updates at once).
 """
 
 from configs import base
