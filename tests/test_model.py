@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from divsyn_jax import model as llama
-from divsyn_jax.attention import Mask, attention, resolve_backend
+from divsyn_jax.attention import Mask, _splash, attention, resolve_backend
 from divsyn_jax.commandline import UserError
 from divsyn_jax.model import ModelConfig
 
@@ -128,6 +128,23 @@ def test_blocked_attention_equals_the_reference_forward_and_backward(length):
             strict=True,
         ):
             np.testing.assert_allclose(reference, blocked, atol=2e-5)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_splash_attention_equals_the_reference_interpreted(packed):
+    """The TPU kernel, interpreted on the CPU: causal, grouped heads, with and without documents, forward and backward."""
+    generator = np.random.default_rng(0)
+    q, k, v = (jnp.asarray(generator.standard_normal((1, 128, heads, 64)), jnp.float32) for heads in (2, 1, 1))
+    segments = jnp.asarray(np.sort(generator.integers(0, 3, (1, 128)), axis=1))
+    mask = Mask(segments) if packed else Mask()
+
+    def objective(attend):
+        return jax.grad(lambda q, k, v: jnp.sum(jnp.sin(attend(q, k, v))), (0, 1, 2))(q, k, v)
+
+    reference = objective(lambda q, k, v: attention(q, k, v, mask, "reference"))
+    splash = objective(lambda q, k, v: _splash(q, k, v, mask, interpret=True))
+    for left, right in zip(reference, splash, strict=True):
+        np.testing.assert_allclose(left, right, atol=5e-5)
 
 
 @pytest.mark.parametrize("change", [{"scan": False}, {"remat": "full"}, {"remat": "minimal"}, {"remat": "dots"}])
