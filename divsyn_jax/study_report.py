@@ -113,7 +113,14 @@ def _scatter(axis, study: Mapping[str, Any], metric: str, domain: str) -> None:
             linewidth=1,
             markersize=6,
         )
-        axis.annotate(name, (x["value"], y["value"]), xytext=(7, 6), textcoords="offset points", fontsize=8, color=_INK)
+        axis.annotate(
+            name,
+            (x["value"], y["value"]),
+            xytext=(7, -13 if level["name"] in twins else 6),
+            textcoords="offset points",
+            fontsize=8,
+            color=_INK,
+        )
     row = next(
         (r for r in study["correlations"] if r["metric"] == metric and r["performance"].startswith(f"{domain}/")), None
     )
