@@ -218,7 +218,7 @@ def predicted_seconds(recipe: Recipe, compiled: Compiled, chip: Chip, devices: i
     """A step's roofline with the recompute of its remat policy, for ranking: full recomputes the forward pass (x 4/3)."""
     times = roofline(recipe, compiled, chip, devices)
     recompute = {"none": 1.0, "dots": 1.0, "minimal": 1.05, "full": 4 / 3}[recipe.model.remat]
-    return max(times["compute"] * recompute, times["hbm"] * recipe.accumulation_steps**0, times["interconnect"])
+    return max(times["compute"] * recompute, times["hbm"], times["interconnect"])
 
 
 def search(recipe: Recipe, chip: Chip, devices: list[Any], rows: list[int]) -> tuple[Recipe, Compiled]:

@@ -98,3 +98,15 @@ def tokenizer_dir(tmp_path_factory) -> pathlib.Path:
     corpus = write_jsonl(folder / "corpus.jsonl", small_texts(300))
     train_tokenizer([str(corpus)], str(folder / "tokenizer"), 400)
     return folder / "tokenizer"
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory, tokenizer_dir) -> pathlib.Path:
+    """Folders `a` and `b` to train on and `held` to evaluate on, of sequence length 16."""
+    from divsyn_jax.data.shard_builder import build_shards
+
+    root = tmp_path_factory.mktemp("shards")
+    for index, (name, packing) in enumerate((("a", "concat"), ("b", "concat"), ("held", "document"))):
+        corpus = write_jsonl(root / f"{name}.jsonl", small_texts(60, seed=index, words=25))
+        build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=16, packing=packing)
+    return root

@@ -12,7 +12,7 @@ import pytest
 
 from divsyn_jax.data.shard_builder import build_shards
 from tests.conftest import ROOT, small_texts, write_jsonl
-from tests.test_train import STEPS, arguments, metrics_of, shards, start, uninterrupted  # noqa: F401
+from tests.test_train import STEPS, metrics_of, start, uninterrupted  # noqa: F401
 
 pytestmark = pytest.mark.slow
 GIB = 1 << 30

@@ -12,22 +12,12 @@ import time
 import pytest
 
 from divsyn_jax.commandline import UserError
-from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.recipe import Recipe
-from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
+from tests.conftest import ROOT, fails_with_one_line
 
 STEPS = 14
 # What the machine decides, not the computation.
 TIMINGS = ("seconds", "tokens_per_second", "mfu", "goodput", "memory_peak_bytes")
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory, tokenizer_dir) -> pathlib.Path:
-    root = tmp_path_factory.mktemp("shards")
-    for index, (name, packing) in enumerate((("a", "concat"), ("b", "concat"), ("held", "document"))):
-        corpus = write_jsonl(root / f"{name}.jsonl", small_texts(60, seed=index, words=25))
-        build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=16, packing=packing)
-    return root
 
 
 def arguments(shards, workdir, *overrides) -> list[str]:

@@ -9,19 +9,9 @@ import sys
 
 import pytest
 
-from divsyn_jax.data.shard_builder import build_shards
-from tests.conftest import ROOT, small_texts, write_jsonl
+from tests.conftest import ROOT
 
 STEPS = 8
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory, tokenizer_dir) -> pathlib.Path:
-    root = tmp_path_factory.mktemp("shards")
-    for index, (name, packing) in enumerate((("a", "concat"), ("b", "concat"), ("held", "document"))):
-        corpus = write_jsonl(root / f"{name}.jsonl", small_texts(60, seed=index, words=25))
-        build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=16, packing=packing)
-    return root
 
 
 def train(shards, workdir, devices, *extra, mesh=("replica=2", "fsdp=-1")) -> subprocess.Popen:
