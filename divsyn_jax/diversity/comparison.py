@@ -1,11 +1,10 @@
-"""Several scored corpora side by side: every metric with its interval, and tests between neighbours."""
+"""Several scored corpora side by side: every metric with its interval, and tests of their differences."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from divsyn_jax.diversity import baselines
-from divsyn_jax.diversity.estimators import holm, welch
+from divsyn_jax.diversity.differences import ALL_PAIRS_UP_TO, Comparison, Measured, compare_corpora
 
 # Metric -> what more of it means, for readers of tables.
 METRICS = {
@@ -27,9 +26,8 @@ assert set(baselines.OFFERED) == {name.removeprefix("baselines.") for name in ME
 def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The content of comparison.json for scores made with one agent and settings.
 
-    Neighbours in the order given are tested by Welch's t test over draws, which are independent between corpora;
-    `effective_clusters` is tested on the share of same-cluster pairs it is made from. p-values are Holm-corrected
-    over the neighbours of one metric.
+    Every pair of corpora (of neighbours in the order given, when there are many) is tested as `compare_corpora` says;
+    `effective_clusters` on the share of same-cluster pairs it is made from.
     """
     names = [score["corpus"]["name"] for score in scores]
     return {
@@ -39,10 +37,10 @@ def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "metrics": {
             metric: {score["corpus"]["name"]: measurement(score, metric) for score in scores} for metric in METRICS
         },
-        "differences": _differences(scores, "cluster_score", "sd", "value")
-        + _differences(scores, "effective_clusters", "pair_share_sd", "pair_share"),
-        "differences_method": "Welch's t over draws between neighbours in the order given, second minus first; "
-        "95% intervals; p_value_holm is corrected over the neighbours of one metric",
+        "differences": _differences(scores, "cluster_score", "value", "sd")
+        + _differences(scores, "effective_clusters", "pair_share", "pair_share_sd"),
+        "differences_method": f"all pairs up to {ALL_PAIRS_UP_TO} corpora, else neighbours; second minus first; 95% "
+        "intervals; each row names its test; p_value_holm is corrected over the pairs tested by one metric",
     }
 
 
@@ -55,26 +53,40 @@ def measurement(score: dict[str, Any], metric: str) -> dict[str, Any]:
     return {key: found[key] for key in ("value", "ci_low", "ci_high", "reason") if key in found}
 
 
-def _differences(scores: Sequence[dict[str, Any]], metric: str, sd: str, mean: str) -> list[dict[str, Any]]:
-    rows = []
-    for first, second in itertools.pairwise(scores):
-        draws = [(side[metric][mean], side[metric][sd], side["cluster_score"]["draws"]) for side in (first, second)]
-        difference = welch(*draws)
-        rows.append(
-            {
-                "metric": metric,
-                "statistic": mean if mean != "value" else metric,
-                "first": first["corpus"]["name"],
-                "second": second["corpus"]["name"],
-                "difference": difference.value,
-                "ci_low": difference.ci_low,
-                "ci_high": difference.ci_high,
-                "p_value": difference.p_value,
-            }
+def failure_rate(score: dict[str, Any]) -> float:
+    """Share of the draws asked for that gave no answer; `draws` of a score counts the answered ones."""
+    failed = len(score["failures"])
+    return failed / (failed + score["cluster_score"]["draws"])
+
+
+def _differences(scores: Sequence[dict[str, Any]], metric: str, mean: str, sd: str) -> list[dict[str, Any]]:
+    measured = [
+        Measured(
+            name=score["corpus"]["name"],
+            mean=score[metric][mean],
+            sd=score[metric][sd],
+            draws=score["cluster_score"]["draws"],
+            set_means=score[metric]["criteria"]["set_means"] if "criteria" in score[metric] else None,
+            failure_rate=failure_rate(score),
         )
-    tested = [row for row in rows if row["p_value"] is not None]
-    for row in rows:
-        row["p_value_holm"] = None
-    for row, adjusted in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
-        row["p_value_holm"] = adjusted
-    return rows
+        for score in scores
+    ]
+    statistic = metric if mean == "value" else mean
+    return [_row(metric, statistic, compared) for compared in compare_corpora(measured)]
+
+
+def _row(metric: str, statistic: str, compared: Comparison) -> dict[str, Any]:
+    found = compared.difference
+    return {
+        "metric": metric,
+        "statistic": statistic,
+        "first": compared.first,
+        "second": compared.second,
+        "difference": found and found.value,
+        "ci_low": found and found.ci_low,
+        "ci_high": found and found.ci_high,
+        "p_value": found and found.p_value,
+        "p_value_holm": compared.p_value_holm,
+        "method": compared.method,
+        "reason": compared.reason,
+    }

@@ -14,7 +14,7 @@ from collections import Counter
 import pytest
 
 from divsyn_jax.diversity import score
-from divsyn_jax.diversity.estimators import true_effective_clusters
+from divsyn_jax.diversity.exact import true_effective_clusters
 
 DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
 SEEDS = range(5)

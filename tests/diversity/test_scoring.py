@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from divsyn_jax.commandline import UserError
-from divsyn_jax.diversity import estimators, score
+from divsyn_jax.diversity import exact, score
 
 from .corpora import REPOSITORY, write_labelled, write_records
 
@@ -19,8 +19,8 @@ def test_oracle_score_equals_the_exact_expectation(tmp_path, counts):
     for seed in range(20):
         result = score(path, agent="oracle", label_field="topic", draws=2000, seed=seed, baselines=())
         truth = {
-            "cluster_score": estimators.expected_cluster_score(counts, 10),
-            "effective_clusters": estimators.true_effective_clusters(counts),
+            "cluster_score": exact.expected_cluster_score(counts, 10),
+            "effective_clusters": exact.true_effective_clusters(counts),
         }
         for metric, value in truth.items():
             hits[metric] += result[metric]["ci_low"] <= value <= result[metric]["ci_high"]

@@ -1,0 +1,133 @@
+"""Tests of differences between corpora, from the summaries that score.json carries.
+
+Shapes: R criteria sets.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import special
+
+from divsyn_jax.diversity.intervals import t_quantile
+
+ALL_PAIRS_UP_TO = 8  # corpora; beyond, Holm over all pairs would bury every difference
+FAILURE_RATES_APART = 0.03  # failures go with content: beyond this, two scores are of different kinds of draws
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """One metric of one corpus.
+
+    Attributes:
+      name: the corpus.
+      mean, sd, draws: over its draws.
+      set_means: mean of each criteria set, in the order both corpora share; None without criteria.
+      failure_rate: share of the draws asked for that gave no answer.
+    """
+
+    name: str
+    mean: float
+    sd: float
+    draws: int
+    set_means: tuple[float, ...] | None = None
+    failure_rate: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Second mean minus first, with the interval of its t test; `p_value` is None when neither side varies."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+    p_value: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One pair of corpora: `difference` with its Holm-corrected p-value, or None and the `reason` for refusing.
+
+    `method` names the test: `paired t over R criteria sets`, `Welch's t over set means` or `Welch's t over draws`.
+    """
+
+    first: str
+    second: str
+    difference: Difference | None
+    p_value_holm: float | None
+    method: str | None
+    reason: str | None
+
+
+def compare_corpora(corpora: Sequence[Measured]) -> list[Comparison]:
+    """Compare corpora by one metric: all pairs up to `ALL_PAIRS_UP_TO` corpora, else neighbours in the order given.
+
+    Paired over criteria sets where both corpora were judged by the same ones, so that what a set does to both cancels;
+    Welch's test over draws otherwise (draws of two corpora are independent). A pair is refused when the failure rates
+    differ by more than `FAILURE_RATES_APART`. Holm's correction is over the pairs tested.
+    """
+    few = len(corpora) <= ALL_PAIRS_UP_TO
+    pairs = list(itertools.combinations(corpora, 2) if few else itertools.pairwise(corpora))
+    found = [_compare(*pair) for pair in pairs]
+    tested = [index for index, row in enumerate(found) if row.difference and row.difference.p_value is not None]
+    adjusted = holm([found[index].difference.p_value for index in tested])
+    for index, p_value in zip(tested, adjusted, strict=True):
+        found[index] = dataclasses.replace(found[index], p_value_holm=p_value)
+    return found
+
+
+def _compare(first: Measured, second: Measured) -> Comparison:
+    rates = first.failure_rate, second.failure_rate
+    if abs(rates[1] - rates[0]) > FAILURE_RATES_APART:
+        reason = (
+            f"not compared: {rates[0]:.1%} and {rates[1]:.1%} of the draws failed, more than "
+            f"{100 * FAILURE_RATES_APART:g} percentage points apart; failures go with content"
+        )
+        return Comparison(first.name, second.name, None, None, None, reason)
+    sets = [len(side.set_means or ()) for side in (first, second)]
+    if sets[0] == sets[1] > 1:
+        difference = paired(first.set_means, second.set_means)
+        method = f"paired t over {sets[0]} criteria sets"
+    elif min(sets) > 1:
+        means = [np.asarray(side.set_means) for side in (first, second)]
+        difference = welch(*[(float(m.mean()), float(m.std(ddof=1)), len(m)) for m in means])
+        method = "Welch's t over set means"
+    else:
+        difference = welch(*[(side.mean, side.sd, side.draws) for side in (first, second)])
+        method = "Welch's t over draws"
+    return Comparison(first.name, second.name, difference, None, method, None)
+
+
+def paired(first_R: Sequence[float], second_R: Sequence[float]) -> Difference:
+    """Paired t test of set means, on R - 1 degrees of freedom."""
+    difference_R = np.asarray(second_R, float) - np.asarray(first_R, float)
+    count = len(difference_R)
+    return _t_test(float(difference_R.mean()), float(difference_R.std(ddof=1)) / math.sqrt(count), count - 1)
+
+
+def welch(first: tuple[float, float, int], second: tuple[float, float, int]) -> Difference:
+    """Welch's t test of two independent means, each given as (mean, standard deviation, values)."""
+    (mean_1, sd_1, count_1), (mean_2, sd_2, count_2) = first, second
+    part_1, part_2 = sd_1**2 / count_1, sd_2**2 / count_2
+    variance = part_1 + part_2
+    spread = part_1**2 / (count_1 - 1) + part_2**2 / (count_2 - 1)
+    return _t_test(mean_2 - mean_1, math.sqrt(variance), variance**2 / spread if spread else 1.0)
+
+
+def _t_test(difference: float, error: float, freedom: float) -> Difference:
+    if error == 0:
+        return Difference(difference, difference, difference, None)
+    half_width = t_quantile(freedom) * error
+    p_value = 2 * float(special.stdtr(freedom, -abs(difference) / error))
+    return Difference(difference, difference - half_width, difference + half_width, p_value)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment (Holm 1979) of p-values tested together, in the order given."""
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
