@@ -1,0 +1,200 @@
+"""May a judge of diversity be trusted, and on what? Try it on corpora whose order or clusters are known.
+
+calibrate_agent CORPUS... --output=DIR
+calibrate_agent LADDERS.json --output=DIR
+
+The corpora are given in increasing diversity (any form that score_corpus reads), or as one JSON file that holds several
+such ladders: [{"ladder": NAME, "files_in_increasing_diversity": [FILE, ...]}, ...], files beside it. --label_field names
+the field that holds a document's true cluster, for all ladders or for one by its name.
+DIR/calibration.json gets, for each ladder, the rank correlation with the known order, the adjusted Rand index and the
+slope against labels, sensitivity to the order of documents, test-retest agreement and effective clusters beside the
+known number; DIR/report.html says in words what the judge may be trusted to do.
+
+Example:
+  calibrate_agent ladders.json --label_field=prompts=prompt,fields=category --output=/tmp/calibration
+"""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from divsyn_jax import commandline, files
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data import corpus_flags
+from divsyn_jax.data.corpus import split_name
+
+_OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
+_AGENT = flags.DEFINE_enum("agent", "embedding", ["embedding", "oracle"], "The judge: embeddings or known labels.")
+_THRESHOLD = flags.DEFINE_float("threshold", 0.5, "Cosine distance at which --agent=embedding separates clusters.")
+_LABEL_FIELD = flags.DEFINE_string(
+    "label_field", None, "Field that holds a document's true cluster: FIELD, or LADDER=FIELD,..., or both."
+)
+_SAMPLE_SIZE = flags.DEFINE_integer("sample_size", 10, "Documents in a draw (K).")
+_DRAWS = flags.DEFINE_integer("draws", 20_000, "Draws from each corpus.")
+_MAX_DOCUMENTS = flags.DEFINE_integer("max_documents", 5_000, "Documents sampled from each corpus, at most.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and orders.")
+_EMBEDDING_CACHE = flags.DEFINE_string("embedding_cache", None, "Directory that keeps embeddings [OUTPUT/embeddings].")
+flags.adopt_module_key_flags(corpus_flags)
+
+VERSION = 1  # of calibration.json
+MIN_DRAWS = 10  # some are asked again
+_FORM = 'a list of {"ladder": name, "files_in_increasing_diversity": [file, ...]}'
+
+
+def run() -> None:
+    """Console entry."""
+    commandline.run(main, __doc__)
+
+
+def main(arguments: list[str]) -> None:
+    """Calibrate the agent on the ladders named by the positional arguments."""
+    if not arguments:
+        raise UserError("name corpora in increasing diversity, or one JSON of ladders, and --output=DIR")
+    output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "calibration"))
+    if output.exists() and not output.is_dir():
+        raise UserError(f"--output={output}: exists and is not a folder; name another")
+    # Only now the imports that cost time: --help and usage errors answer at once.
+    from divsyn_jax.diversity import calibration, calibration_report, scoring
+
+    ladders = [calibration.Ladder(*parts) for parts in _ladders(arguments, _label_fields())]
+    for ladder in ladders:
+        if _AGENT.value == "oracle" and ladder.label_field is None:
+            raise UserError(f"--agent=oracle needs labels of {ladder.name!r}, e.g. --label_field=topic")
+    settings = scoring.ScoreSettings(
+        agent=_AGENT.value,
+        sample_size=_SAMPLE_SIZE.value,
+        draws=_DRAWS.value,
+        threshold=_THRESHOLD.value,
+        label_field=ladders[0].label_field,
+        seed=_SEED.value,
+        max_documents=_MAX_DOCUMENTS.value,
+        embedding_cache=_EMBEDDING_CACHE.value or output / "embeddings",
+        read=corpus_flags.read_options(),
+    )
+    if settings.draws < MIN_DRAWS:
+        raise UserError(f"--draws={settings.draws}: some are asked again; give {MIN_DRAWS} or more")
+    agent = scoring.make_agent(settings)
+    # Every corpus is read before anything is written.
+    samples = {ladder.name: _read(ladder, settings) for ladder in ladders}
+    found = []
+    for ladder in ladders:
+        figures = calibration.calibrate(
+            agent,
+            ladder,
+            samples[ladder.name],
+            sample_size=settings.sample_size,
+            draws=settings.draws,
+            seed=settings.seed,
+        )
+        _tell(figures)
+        found.append(figures)
+    result = {
+        "version": VERSION,
+        "agent": {"kind": agent.kind, "model": agent.model, "settings": agent.settings()},
+        "settings": {
+            "sample_size": settings.sample_size,
+            "draws": settings.draws,
+            "seed": settings.seed,
+            "max_documents": settings.max_documents,
+        },
+        "ladders": found,
+    }
+    files.write_json(output / "calibration.json", result)
+    files.write_text(output / "report.html", calibration_report.render(result))
+    print(f"\nReport: {output / 'report.html'}")
+
+
+def _read(ladder: Any, settings: Any) -> list[Any]:
+    from divsyn_jax.diversity.sampling import read_sample, require_documents
+
+    samples = []
+    for spec in ladder.corpora.values():
+        sample = read_sample(
+            spec,
+            settings.read,
+            documents=settings.max_documents,
+            label_field=ladder.label_field,
+            seed=settings.seed,
+        )
+        require_documents(sample, settings.sample_size)
+        samples.append(sample)
+    return samples
+
+
+def _label_fields() -> dict[str | None, str]:
+    """Ladder -> field, None -> the field of all others."""
+    fields: dict[str | None, str] = {}
+    for part in (_LABEL_FIELD.value or "").split(","):
+        ladder, equals, field = part.strip().rpartition("=")
+        if field:
+            fields[ladder if equals else None] = field
+        elif _LABEL_FIELD.value:
+            raise UserError(f"--label_field={_LABEL_FIELD.value}: give FIELD or LADDER=FIELD, separated by commas")
+    return fields
+
+
+def _ladders(
+    arguments: Sequence[str], label_fields: dict[str | None, str]
+) -> list[tuple[str, dict[str, str], str | None, str | None]]:
+    """(name, corpora, label field, unit) of every ladder."""
+    if len(arguments) == 1 and arguments[0].endswith(".json"):
+        path = pathlib.Path(arguments[0])
+        return _ladders_of(files.read_json(path), path, label_fields)
+    for ladder in label_fields:
+        if ladder is not None:
+            raise UserError(
+                f"--label_field={ladder}={label_fields[ladder]}: the corpora given are one ladder; name FIELD"
+            )
+    return [("corpora", _named(arguments), label_fields.get(None), None)]
+
+
+def _ladders_of(
+    content: Any, path: pathlib.Path, label_fields: dict[str | None, str]
+) -> list[tuple[str, dict[str, str], str | None, str | None]]:
+    if not isinstance(content, list) or not content:
+        raise UserError(f"{path}: not ladders; give {_FORM}, or corpora themselves")
+    ladders = {}
+    for place, entry in enumerate(content, start=1):
+        name, rungs, unit = (
+            map(entry.get, ("ladder", "files_in_increasing_diversity", "unit"))
+            if isinstance(entry, dict)
+            else [None] * 3
+        )
+        if not isinstance(name, str) or not _strings(rungs) or not isinstance(unit, str | None):
+            raise UserError(f"{path}: entry {place} is not a ladder; give {_FORM}")
+        if name in ladders:
+            raise UserError(f"{path}: entry {place} is a second ladder named {name!r}; rename one")
+        field = label_fields.get(name, label_fields.get(None))
+        ladders[name] = (name, _named([str(path.parent / file) for file in rungs]), field, unit)
+    for name in label_fields:
+        if name is not None and name not in ladders:
+            has = ", ".join(ladders)
+            raise UserError(f"--label_field={name}={label_fields[name]}: {path} has no ladder {name!r} (it has: {has})")
+    return list(ladders.values())
+
+
+def _named(arguments: Sequence[str]) -> dict[str, str]:
+    corpora: dict[str, str] = {}
+    for argument in arguments:
+        name, spec = split_name(argument)
+        if name in corpora:
+            raise UserError(f"{argument}: a second corpus named {name!r}; give each its own name, as NAME={spec}")
+        corpora[name] = spec
+    return corpora
+
+
+def _strings(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+
+
+def _tell(figures: dict[str, Any]) -> None:
+    print(f"\n{figures['name']}")
+    for verdict in figures["verdicts"]:
+        answer = {True: "yes", False: "NO", None: "?"}[verdict["trusted"]]
+        print(f"  {answer:<4}{verdict['claim']}: {verdict['because']}")
+
+
+if __name__ == "__main__":
+    run()

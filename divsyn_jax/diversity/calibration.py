@@ -1,0 +1,202 @@
+"""Is an agent's judgement to be trusted? Its answers on corpora whose order, or whose clusters, are known.
+
+Shapes: D draws, P times each was asked, K documents a draw, N documents in the sample.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from divsyn_jax import statistics
+from divsyn_jax.diversity import estimators, exact, reliability
+from divsyn_jax.diversity.agents import Agent
+from divsyn_jax.diversity.calibration_verdicts import verdicts
+from divsyn_jax.diversity.intervals import mean_interval, t_quantile
+from divsyn_jax.diversity.sampling import Sample, random_draws
+
+RETESTED = 100  # draws of a ladder that are asked a second time
+REORDERED, ORDERS = 40, 5  # draws of a ladder that are asked in so many orders
+
+
+@dataclasses.dataclass(frozen=True)
+class Ladder:
+    """Corpora in increasing diversity.
+
+    Attributes:
+      name: of the ladder.
+      corpora: name -> corpus, least diverse first.
+      label_field: field that holds the true cluster of a document, or None.
+      unit: what its rungs have more of, for readers.
+    """
+
+    name: str
+    corpora: dict[str, str]
+    label_field: str | None
+    unit: str | None = None
+
+
+def calibrate(
+    agent: Agent, ladder: Ladder, samples: Sequence[Sample], *, sample_size: int, draws: int, seed: int
+) -> dict[str, Any]:
+    """What the agent makes of one ladder: an entry of calibration.json's `ladders`.
+
+    Args:
+      agent: the judge.
+      ladder: the corpora and what is known of them.
+      samples: of its corpora, in order; read with `ladder.label_field`.
+      sample_size, draws, seed: K, the draws of each corpus, and the seed of draws and orders.
+    """
+    answers = _ask(agent, samples, sample_size=sample_size, draws=draws, seed=seed)
+    truths = [_labels(sample) for sample in samples]
+    rungs = [
+        _rung(name, sample, answer, label_N)
+        for name, sample, answer, label_N in zip(ladder.corpora, samples, answers, truths, strict=True)
+    ]
+    if ladder.label_field is None:
+        labelled = {key: {"value": None, "reason": "no labels known (--label_field)"} for key in ("ari", "slope")}
+    else:
+        labelled = {"ari": _agreement(answers, truths), "slope": _slope(answers, truths)}
+    found = {
+        "name": ladder.name,
+        "unit": ladder.unit,
+        "label_field": ladder.label_field,
+        "rungs": rungs,
+        "spearman": _spearman(rungs, "effective_clusters"),
+        "spearman_cluster_score": _spearman(rungs, "cluster_score"),
+        "inversions": _inversions(rungs),
+        **labelled,
+        "order_sensitivity": _repeatability([answer.reordered_PDK for answer in answers]),
+        "test_retest": _repeatability([answer.retested_PDK for answer in answers]),
+    }
+    return {**found, "verdicts": verdicts(found)}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answers:
+    draws_DK: np.ndarray
+    labels_DK: np.ndarray  # in the order shown
+    retested_PDK: np.ndarray  # P = 2, documents in one order
+    reordered_PDK: np.ndarray  # P = ORDERS, of other draws
+
+
+def _partition(agent: Agent, asked: Sequence[tuple[Sample, np.ndarray]]) -> list[np.ndarray]:
+    """[D, K] labels for the draws of each sample: the only place that calls the agent."""
+    return [agent.partition(sample, draws_DK).labels_DK for sample, draws_DK in asked]
+
+
+def _ask(agent: Agent, samples: Sequence[Sample], *, sample_size: int, draws: int, seed: int) -> list[_Answers]:
+    retested = min(draws // 2, max(2, math.ceil(RETESTED / len(samples))))
+    reordered = min(draws - retested, max(2, math.ceil(REORDERED / len(samples))))
+    asked = []
+    for sample in samples:
+        first_DK = random_draws(sample, draws, sample_size, seed)
+        rng = np.random.default_rng([seed, int(sample.fingerprint[:16], 16)])
+        again = reliability.shuffled(rng, first_DK[:retested])
+        orders = [reliability.shuffled(rng, first_DK[retested : retested + reordered]) for _ in range(ORDERS - 1)]
+        asked.append((sample, np.concatenate([first_DK, again, *orders])))
+    answers = []
+    for (_, shown_DK), labels_DK in zip(asked, _partition(agent, asked), strict=True):
+        same_DK = reliability.aligned(labels_DK, shown_DK)
+        orders_PDK = same_DK[draws + retested :].reshape(ORDERS - 1, reordered, sample_size)
+        answers.append(
+            _Answers(
+                draws_DK=shown_DK[:draws],
+                labels_DK=labels_DK[:draws],
+                retested_PDK=np.stack([same_DK[:retested], same_DK[draws : draws + retested]]),
+                reordered_PDK=np.concatenate([same_DK[None, retested : retested + reordered], orders_PDK]),
+            )
+        )
+    return answers
+
+
+def _labels(sample: Sample) -> np.ndarray | None:
+    if sample.labels is None:
+        return None
+    return np.unique(np.array(sample.labels, dtype=object), return_inverse=True)[1]
+
+
+def _rung(name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | None) -> dict[str, Any]:
+    draws = estimators.draw_statistics(answers.labels_DK)
+    effective = estimators.effective_clusters(draws, len(sample))
+    bias = reliability.position_bias(answers.labels_DK)
+    rung = {
+        "name": name,
+        "path": sample.spec,
+        "documents": len(sample),
+        "fingerprint": sample.fingerprint,
+        "cluster_score": estimators.cluster_score(draws).as_json(),
+        "effective_clusters": effective.as_json(),
+        "mean_clusters": float(draws.clusters_D.mean()),
+        "position_bias": dataclasses.asdict(bias),
+        "known": None,
+    }
+    if label_N is not None:
+        counts = np.bincount(label_N)
+        known = exact.true_effective_clusters(counts)
+        rung["known"] = {
+            "clusters": len(counts),
+            "effective_clusters": known,
+            "cluster_score": exact.expected_cluster_score(counts, draws.sample_size),
+        }
+        rung["effective_clusters_error"] = effective.value / known - 1
+        indices_D = reliability.adjusted_rand(answers.labels_DK, label_N[answers.draws_DK])
+        rung["ari"] = mean_interval(indices_D, -1.0, 1.0).as_json()
+    return rung
+
+
+def _spearman(rungs: Sequence[dict[str, Any]], statistic: str) -> dict[str, Any]:
+    return statistics.spearman(range(len(rungs)), [rung[statistic]["value"] for rung in rungs])
+
+
+def _inversions(rungs: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Neighbours whose effective clusters fall where they should rise, their intervals apart."""
+    return [
+        [lower["name"], upper["name"]]
+        for lower, upper in itertools.pairwise(rungs)
+        if upper["effective_clusters"]["ci_high"] < lower["effective_clusters"]["ci_low"]
+    ]
+
+
+def _agreement(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> dict[str, Any]:
+    indices = [
+        reliability.adjusted_rand(answer.labels_DK, label_N[answer.draws_DK])
+        for answer, label_N in zip(answers, truths, strict=True)
+    ]
+    return mean_interval(np.concatenate(indices), -1.0, 1.0).as_json()
+
+
+def _slope(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Least squares of the agent's C on the true C over all draws, with White's (1980) heteroscedastic interval."""
+    pairs = [
+        (reliability.number_of_clusters(label_N[answer.draws_DK]), reliability.number_of_clusters(answer.labels_DK))
+        for answer, label_N in zip(answers, truths, strict=True)
+    ]
+    true_D, found_D = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))
+    centred_D = true_D - true_D.mean()
+    spread = float(centred_D @ centred_D)
+    if spread == 0:
+        return {"value": None, "reason": "every draw holds the same number of true clusters"}
+    slope = float(centred_D @ found_D) / spread
+    intercept = float(found_D.mean() - slope * true_D.mean())
+    residual_D = found_D - intercept - slope * true_D
+    error = math.sqrt(float(centred_D**2 @ residual_D**2)) / spread
+    half_width = t_quantile(len(true_D) - 2) * error
+    return {
+        "value": slope,
+        "ci_low": slope - half_width,
+        "ci_high": slope + half_width,
+        "intercept": intercept,
+        "draws": len(true_D),
+    }
+
+
+def _repeatability(labels: Sequence[np.ndarray]) -> dict[str, Any]:
+    found = reliability.repeatability(np.concatenate(labels, axis=1))
+    result = {**dataclasses.asdict(found), "adjusted_rand": found.adjusted_rand.as_json()}
+    if found.correlation is None:
+        result["reason"] = "the agent found the same number of clusters in every draw"
+    return result
