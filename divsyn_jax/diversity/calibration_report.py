@@ -10,12 +10,12 @@ from divsyn_jax.diversity.report import number
 
 _COLOURS = ("#1b6ca8", "#c1502e", "#4b8b3b", "#7a4b9d", "#a88a1b", "#3b7f86")
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 66em; padding: 0 1em; color: #222; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; color: #222; }
 table { border-collapse: collapse; margin: .6em 0 1.4em; } th { border-bottom: 2px solid #888; }
 th, td { padding: .25em .7em; text-align: right; } td { border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child { text-align: left; } .words td { text-align: left; vertical-align: top; }
 .words th { text-align: left; } .ci, .note { color: #666; font-size: 85%; } .yes { color: #17692f; } .no { color: #a3200d; }
-.summary { border-left: 4px solid #888; padding: .2em 1em; background: #f6f6f4; }
+.ci { white-space: nowrap; } .summary { border-left: 4px solid #888; padding: .2em 1em; background: #f6f6f4; }
 svg text { font: 12px system-ui, sans-serif; }
 """
 
@@ -82,7 +82,7 @@ def _ladder(ladder: Mapping[str, Any]) -> str:
             number(rung["known"]["cluster_score"]) if rung["known"] else "-",
             _interval(rung["cluster_score"]),
             _interval(rung["ari"]) if rung["known"] else "-",
-            number(rung["position_bias"]["z"]),
+            _two_digits(rung["position_bias"]["z"]),
         ]
         for rung in ladder["rungs"]
     ]
@@ -174,6 +174,10 @@ def _interval(found: Mapping[str, Any]) -> str:
     if "ci_low" not in found:
         return number(found["value"])
     return f"{number(found['value'])} <span class='ci'>[{number(found['ci_low'])}, {number(found['ci_high'])}]</span>"
+
+
+def _two_digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ Shapes: D draws, T clusters of a corpus, R criteria sets.
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -70,7 +71,8 @@ class Coverage:
         self.methods[estimate.method] += 1
 
 
-def pool(counts_T: Sequence[int], sample_size: int, seed: int = 0, merged_into: int | None = None) -> DrawStatistics:
+@functools.lru_cache(maxsize=32)
+def pool(counts_T: tuple[int, ...], sample_size: int, seed: int = 0, merged_into: int | None = None) -> DrawStatistics:
     """`POOL` draws of a corpus; `merged_into`: an agent that sees its clusters joined, t with t modulo so many."""
     rng = np.random.default_rng([seed, sample_size, *counts_T])
     label_N = np.repeat(np.arange(len(counts_T)), counts_T)
@@ -98,7 +100,7 @@ def some(draws: DrawStatistics, index_D: np.ndarray, set_D: np.ndarray | None = 
 
 
 def one_level(
-    counts_T: Sequence[int], sample_size: int, draws: int, replications: int, seed: int = 0
+    counts_T: tuple[int, ...], sample_size: int, draws: int, replications: int, seed: int = 0
 ) -> dict[str, Coverage]:
     """Coverage of the score's and of the effective clusters' intervals at a fixed number of draws."""
     source = pool(counts_T, sample_size, seed)
@@ -116,7 +118,7 @@ def one_level(
 
 
 def stopped(
-    counts_T: Sequence[int], sample_size: int, rule: StoppingRule, replications: int, seed: int = 0
+    counts_T: tuple[int, ...], sample_size: int, rule: StoppingRule, replications: int, seed: int = 0
 ) -> dict[str, Coverage]:
     """The same at the moment at which the rule, which looks at the score, stops."""
     source = pool(counts_T, sample_size, seed)
@@ -133,7 +135,7 @@ def stopped(
 
 
 def shifted_sets(
-    counts_T: Sequence[int], sets: int, sets_sd: float, rule: StoppingRule, replications: int, seed: int = 0
+    counts_T: tuple[int, ...], sets: int, sets_sd: float, rule: StoppingRule, replications: int, seed: int = 0
 ) -> Coverage:
     """Two levels, K = 10: every criteria set adds a normal shift of known standard deviation to the score.
 
@@ -156,7 +158,7 @@ def shifted_sets(
 
 
 def sets_of_granularity(
-    counts_T: Sequence[int],
+    counts_T: tuple[int, ...],
     granularities: Sequence[int],
     sets: int,
     rule: StoppingRule,

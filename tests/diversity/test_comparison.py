@@ -1,0 +1,55 @@
+import copy
+
+import pytest
+
+from divsyn_jax.diversity import score
+from divsyn_jax.diversity.comparison import compare
+from divsyn_jax.diversity.differences import Measured, compare_corpora
+
+from .corpora import write_labelled
+
+
+@pytest.fixture
+def scores(tmp_path):
+    paths = [write_labelled(tmp_path / f"c{topics}.jsonl", [60 // topics] * topics) for topics in (3, 5, 6)]
+    return [score(str(path), agent="oracle", label_field="topic", draws=200, baselines=()) for path in paths]
+
+
+def test_every_pair_is_tested_on_the_summaries_of_its_scores(scores):
+    rows = compare(scores)["differences"]
+    assert [(row["metric"], row["first"], row["second"]) for row in rows] == [
+        (metric, *pair)
+        for metric in ("cluster_score", "effective_clusters")
+        for pair in (("c3", "c5"), ("c3", "c6"), ("c5", "c6"))
+    ]
+    pairs = [
+        Measured(
+            s["corpus"]["name"], s["effective_clusters"]["pair_share"], s["effective_clusters"]["pair_share_sd"], 200
+        )
+        for s in scores
+    ]
+    for row, expected in zip(rows[3:], compare_corpora(pairs), strict=True):
+        assert row["statistic"] == "pair_share"
+        assert row["p_value_holm"] == expected.p_value_holm
+        assert row["difference"] == expected.difference.value < 0
+        assert row["method"] == "Welch's t over draws"
+
+
+def test_criteria_sets_pair_the_corpora(scores):
+    scores = copy.deepcopy(scores)
+    for shift, found in zip((0.0, 1.0, 1.1), scores, strict=True):
+        for metric in ("cluster_score", "effective_clusters"):
+            found[metric]["criteria"] = {"set_means": [2 + shift, 3 + shift + 0.01, 4 + shift - 0.01]}
+    rows = compare(scores)["differences"]
+    assert {row["method"] for row in rows} == {"paired t over 3 criteria sets"}
+    assert rows[0]["difference"] == pytest.approx(1)
+
+
+def test_scores_that_failed_unequally_are_not_compared(scores):
+    scores = copy.deepcopy(scores)
+    scores[2]["failures"] = [{"draw": n} for n in range(20)]  # 20 of 220
+    rows = {(row["metric"], row["first"], row["second"]): row for row in compare(scores)["differences"]}
+    refused = rows["cluster_score", "c3", "c6"]
+    assert refused["difference"] is refused["p_value"] is refused["p_value_holm"] is None
+    assert "9.1% of the draws failed" in refused["reason"]
+    assert rows["cluster_score", "c3", "c5"]["p_value"] < 1e-6
