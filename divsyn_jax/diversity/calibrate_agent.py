@@ -8,20 +8,22 @@ such ladders: [{"ladder": NAME, "files_in_increasing_diversity": [FILE, ...]}, .
 the field that holds a document's true cluster, for all ladders or for one by its name.
 DIR/calibration.json gets, for each ladder, the rank correlation with the known order, the adjusted Rand index and the
 slope against labels, sensitivity to the order of documents, test-retest agreement and effective clusters beside the
-known number; DIR/report.html says in words what the judge may be trusted to do.
+known number; DIR/report.html says in words what the judge may be trusted to do. A stopped command, repeated, embeds nothing twice.
 
 Example:
   calibrate_agent ladders.json --label_field=prompts=prompt,fields=category --output=/tmp/calibration
 """
 
+import os
 import pathlib
+import signal
 from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
 from divsyn_jax import commandline, files
-from divsyn_jax.commandline import UserError
+from divsyn_jax.commandline import Unfinished, UserError
 from divsyn_jax.data import corpus_flags
 from divsyn_jax.data.corpus import split_name
 
@@ -55,6 +57,7 @@ def main(arguments: list[str]) -> None:
     output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "calibration"))
     if output.exists() and not output.is_dir():
         raise UserError(f"--output={output}: exists and is not a folder; name another")
+    signal.signal(signal.SIGTERM, _stop)
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import calibration, calibration_report, scoring
 
@@ -194,6 +197,10 @@ def _tell(figures: dict[str, Any]) -> None:
     for verdict in figures["verdicts"]:
         answer = {True: "yes", False: "NO", None: "?"}[verdict["trusted"]]
         print(f"  {answer:<4}{verdict['claim']}: {verdict['because']}")
+
+
+def _stop(signum: int, frame: Any) -> None:
+    raise Unfinished(f"stopped by signal {signum} in process {os.getpid()}; run the same command to continue")
 
 
 if __name__ == "__main__":
