@@ -14,7 +14,7 @@ import numpy as np
 from divsyn_jax import statistics
 from divsyn_jax.diversity import estimators, exact, reliability
 from divsyn_jax.diversity.agents import Agent
-from divsyn_jax.diversity.calibration_verdicts import verdicts
+from divsyn_jax.diversity.calibration_verdicts import NUMBER_WITHIN, verdicts
 from divsyn_jax.diversity.intervals import mean_interval, t_quantile
 from divsyn_jax.diversity.sampling import Sample, random_draws
 
@@ -122,6 +122,8 @@ def _labels(sample: Sample) -> np.ndarray | None:
 def _rung(name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | None) -> dict[str, Any]:
     draws = estimators.draw_statistics(answers.labels_DK)
     effective = estimators.effective_clusters(draws, len(sample))
+    ends = estimators.generator_interval_of_clusters(draws, answers.draws_DK, len(sample))
+    ends = ends or (effective.ci_low, effective.ci_high)
     bias = reliability.position_bias(answers.labels_DK)
     rung = {
         "name": name,
@@ -129,7 +131,7 @@ def _rung(name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | No
         "documents": len(sample),
         "fingerprint": sample.fingerprint,
         "cluster_score": estimators.cluster_score(draws).as_json(),
-        "effective_clusters": effective.as_json(),
+        "effective_clusters": {**effective.as_json(), "generator_ci_low": ends[0], "generator_ci_high": ends[1]},
         "mean_clusters": float(draws.clusters_D.mean()),
         "position_bias": dataclasses.asdict(bias),
         "known": None,
@@ -153,11 +155,20 @@ def _spearman(rungs: Sequence[dict[str, Any]], statistic: str) -> dict[str, Any]
 
 
 def _inversions(rungs: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Neighbours whose effective clusters fall where they should rise, their intervals apart."""
+    """Neighbours whose effective clusters fall where they should rise, beyond the chance of draws and documents.
+
+    Where labels say that two neighbours differ by no more than `NUMBER_WITHIN`, they tie.
+    """
+
+    def tie(lower: dict[str, Any], upper: dict[str, Any]) -> bool:
+        known = [rung["known"]["effective_clusters"] for rung in (lower, upper) if rung["known"]]
+        return bool(known) and max(known) <= min(known) * (1 + NUMBER_WITHIN)
+
     return [
         [lower["name"], upper["name"]]
         for lower, upper in itertools.pairwise(rungs)
-        if upper["effective_clusters"]["ci_high"] < lower["effective_clusters"]["ci_low"]
+        if not tie(lower, upper)
+        and upper["effective_clusters"]["generator_ci_high"] < lower["effective_clusters"]["generator_ci_low"]
     ]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from divsyn_jax.diversity.reliability import POSITION_BIAS_Z
 
-ORDERED = 0.9  # Spearman's correlation with the known order, and no neighbours the wrong way round
+ORDERED = 0.9  # Spearman's correlation with the known order, and no neighbours the wrong way round beyond chance
 NUMBER_WITHIN = 0.15  # relative error of effective clusters on every rung
 AGREEMENT = 0.7  # mean adjusted Rand index against labels
 SLOPE = (0.8, 1.2)  # of the agent's number of clusters on the true one
@@ -30,7 +30,7 @@ def verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             None if spearman is None else spearman >= ORDERED and not inversions,
             found["spearman"].get("reason")
             or f"rank correlation of effective clusters with the known order {spearman:.2f}, at least {ORDERED:g} asked; "
-            f"{len(inversions)} neighbours the wrong way round beyond their intervals, none allowed",
+            f"{len(inversions)} neighbours the wrong way round beyond chance, none allowed",
         ),
         _verdict(
             "count clusters",

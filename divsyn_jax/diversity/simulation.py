@@ -1,6 +1,7 @@
 """How often the intervals hold the truth: a faultless agent on corpora whose clusters are known.
 
-Draws come, with replacement, from a large pool of draws of each corpus; the truth is the exact expectation of `exact`.
+Draws come, with replacement, from a large pool of draws of each corpus, so the truth is the pool's own mean: the exact
+expectation of `exact` but for the pool's noise, which would be a tenth of an interval's at some thousands of draws.
 Every function is given a number of replications and a seed, and returns what became of that many intervals.
 
 Shapes: D draws, T clusters of a corpus, R criteria sets.
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from divsyn_jax.diversity import estimators, exact
+from divsyn_jax.diversity import estimators
 from divsyn_jax.diversity.estimators import DrawStatistics
 from divsyn_jax.diversity.intervals import Estimate, mean_interval
 from divsyn_jax.diversity.sampling import draw_without_replacement
@@ -81,11 +82,6 @@ def pool(counts_T: tuple[int, ...], sample_size: int, seed: int = 0, merged_into
     return estimators.draw_statistics(label_N[draw_without_replacement(rng, len(label_N), POOL, sample_size)])
 
 
-def merged(counts_T: Sequence[int], clusters: int) -> list[int]:
-    """Sizes of the clusters once t is joined with t modulo `clusters`."""
-    return np.bincount(np.arange(len(counts_T)) % clusters, weights=counts_T).astype(int).tolist()
-
-
 def some(draws: DrawStatistics, index_D: np.ndarray, set_D: np.ndarray | None = None) -> DrawStatistics:
     """The draws of a pool at the given positions."""
     return DrawStatistics(
@@ -104,10 +100,7 @@ def one_level(
 ) -> dict[str, Coverage]:
     """Coverage of the score's and of the effective clusters' intervals at a fixed number of draws."""
     source = pool(counts_T, sample_size, seed)
-    truths = {
-        "score": exact.expected_cluster_score(counts_T, sample_size),
-        "effective clusters": exact.true_effective_clusters(counts_T),
-    }
+    truths = _truths(source, sum(counts_T))
     found = {quantity: Coverage() for quantity in truths}
     for rng in _streams(seed, replications):
         seen = some(source, rng.integers(0, POOL, draws))
@@ -122,16 +115,7 @@ def stopped(
 ) -> dict[str, Coverage]:
     """The same at the moment at which the rule, which looks at the score, stops."""
     source = pool(counts_T, sample_size, seed)
-    score_truth = exact.expected_cluster_score(counts_T, sample_size)
-    clusters_truth = exact.true_effective_clusters(counts_T)
-    found = {"score": Coverage(), "effective clusters": Coverage()}
-    for rng in _streams(seed, replications):
-        index_D = rng.integers(0, POOL, rule.draws)
-        seen, estimate, reason = _until_stopped(rule, lambda look, index_D=index_D: some(source, index_D[:look]))
-        found["score"].add(estimate, score_truth, len(seen))
-        found["score"].reasons[reason] += 1
-        found["effective clusters"].add(estimators.effective_clusters(seen, sum(counts_T)), clusters_truth, len(seen))
-    return found
+    return _stopped(rule, replications, seed, lambda index_D, rng: some(source, index_D), source, sum(counts_T))
 
 
 def shifted_sets(
@@ -142,13 +126,14 @@ def shifted_sets(
     The truth is the score without shift, the mean over all sets that might have been drawn.
     """
     source_D = pool(counts_T, 10, seed).scores_D
-    truth = exact.expected_cluster_score(counts_T, 10)
+    truth = float(source_D.mean())
     found = Coverage()
     for rng in _streams(seed, replications):
-        set_D = np.arange(rule.draws) % sets
-        values_D = source_D[rng.integers(0, POOL, rule.draws)] + rng.normal(0, sets_sd, sets)[set_D]
+        shift_R, index_D = rng.normal(0, sets_sd, sets), np.empty(0, np.int64)
         for look in rule.looks():
-            estimate = mean_interval(values_D[:look], -10.0, 20.0, set_D[:look])
+            index_D = np.append(index_D, rng.integers(0, POOL, look - len(index_D)))
+            set_D = np.arange(look) % sets
+            estimate = mean_interval(source_D[index_D] + shift_R[set_D], -10.0, 20.0, set_D)
             decision = rule.decide(estimate, look)
             if decision.stop:
                 break
@@ -170,11 +155,6 @@ def sets_of_granularity(
     The truth is the mean over them: of the score, and of the share of pairs that effective clusters are made from.
     """
     sources = [pool(counts_T, 10, seed, merged_into=clusters) for clusters in granularities]
-    sizes = [merged(counts_T, clusters) for clusters in granularities]
-    score_truth = float(np.mean([exact.expected_cluster_score(counts, 10) for counts in sizes]))
-    documents = sum(counts_T)
-    q = float(np.mean([exact.expected_pair_share(counts) for counts in sizes]))
-    clusters_truth = documents / (1 + (documents - 1) * q)
     all_sets = DrawStatistics(
         **{
             field: np.concatenate([getattr(source, field) for source in sources])
@@ -182,29 +162,47 @@ def sets_of_granularity(
         },
         sample_size=10,
     )
-    found = {"score": Coverage(), "effective clusters": Coverage()}
+
+    def at(index_D: np.ndarray, rng: np.random.Generator) -> DrawStatistics:
+        set_D = np.arange(len(index_D)) % sets
+        source_R = rng.integers(0, len(sources), sets)
+        return some(all_sets, source_R[set_D] * POOL + index_D, set_D)
+
+    return _stopped(rule, replications, seed, at, all_sets, sum(counts_T))
+
+
+def _truths(population: DrawStatistics, documents: int) -> dict[str, float]:
+    return {
+        "score": estimators.cluster_score(population).value,
+        "effective clusters": estimators.effective_clusters(population, documents).value,
+    }
+
+
+def _stopped(
+    rule: StoppingRule,
+    replications: int,
+    seed: int,
+    at: Callable[[np.ndarray, np.random.Generator], DrawStatistics],
+    population: DrawStatistics,
+    documents: int,
+) -> dict[str, Coverage]:
+    """`at` makes draws of positions in a pool; its generator starts alike at every look of a replication."""
+    truths = _truths(population, documents)
+    found = {quantity: Coverage() for quantity in truths}
     for rng in _streams(seed, replications):
-        set_D = np.arange(rule.draws) % sets
-        index_D = rng.integers(0, len(sources), sets)[set_D] * POOL + rng.integers(0, POOL, rule.draws)
-        seen, estimate, reason = _until_stopped(
-            rule, lambda look, index_D=index_D, set_D=set_D: some(all_sets, index_D[:look], set_D[:look])
-        )
-        found["score"].add(estimate, score_truth, len(seen))
-        found["score"].reasons[reason] += 1
-        found["effective clusters"].add(estimators.effective_clusters(seen, documents), clusters_truth, len(seen))
+        index_D, stream = np.empty(0, np.int64), int(rng.integers(1 << 62))
+        for look in rule.looks():
+            index_D = np.append(index_D, rng.integers(0, POOL, look - len(index_D)))
+            seen = at(index_D, np.random.default_rng(stream))
+            estimate = estimators.cluster_score(seen)
+            decision = rule.decide(estimate, look)
+            if decision.stop:
+                break
+        found["score"].add(estimate, truths["score"], look)
+        found["score"].reasons[decision.reason] += 1
+        clusters = estimators.effective_clusters(seen, documents)
+        found["effective clusters"].add(clusters, truths["effective clusters"], look)
     return found
-
-
-def _until_stopped(
-    rule: StoppingRule, at_look: Callable[[int], DrawStatistics]
-) -> tuple[DrawStatistics, Estimate, str]:
-    for look in rule.looks():
-        seen = at_look(look)
-        estimate = estimators.cluster_score(seen)
-        decision = rule.decide(estimate, look)
-        if decision.stop:
-            return seen, estimate, decision.reason
-    raise AssertionError("the last look stops")
 
 
 def _streams(seed: int, replications: int) -> Iterator[np.random.Generator]:

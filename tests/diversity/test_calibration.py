@@ -119,3 +119,16 @@ def test_without_labels_only_order_and_steadiness(samples):
     assert found["ari"] == found["slope"] == {"value": None, "reason": "no labels known (--label_field)"}
     assert [rung["known"] for rung in found["rungs"]] == [None] * 3
     assert _trusted(found)["count clusters"] is None
+
+
+def test_rungs_of_one_kind_tie(make_sample):
+    # The second and third rung hold the same ten topics; documents, not the judge, put them out of order.
+    def read(counts, salt):
+        topics = np.repeat(np.arange(len(counts)), counts)
+        records = [{"text": f"{salt} {n}", "topic": f"{topic:03d}"} for n, topic in enumerate(topics)]
+        return make_sample(records, label_field="topic")
+
+    rungs = [read([80] * 3, "a"), read([24] * 10, "b"), read([30] * 5 + [18] * 5, "c"), read([6] * 40, "d")]
+    found = _calibrate(OracleAgent("topic"), rungs)
+    assert found["rungs"][2]["known"]["effective_clusters"] < found["rungs"][1]["known"]["effective_clusters"]
+    assert found["inversions"] == []

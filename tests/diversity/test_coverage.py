@@ -56,6 +56,17 @@ def test_two_level_intervals_at_the_stopping_time(sets):
     assert 0.93 <= found.share <= 0.97, found
 
 
+@pytest.mark.parametrize("corpus", ["5 even", "51, one of 90%", pytest.param("300 Zipf", marks=slow)])
+def test_the_pool_is_the_corpus(corpus):
+    counts = CORPORA[corpus]
+    pool = simulation.pool(counts, 10)
+    for values_D, truth in (
+        (pool.scores_D, exact.expected_cluster_score(counts, 10)),
+        (pool.pair_share_D, exact.expected_pair_share(counts)),
+    ):
+        assert abs(values_D.mean() - truth) < 4 * values_D.std() / math.sqrt(simulation.POOL)
+
+
 @pytest.mark.parametrize("corpus", ["50 even", "50 Zipf"])
 def test_effective_clusters_do_not_depend_on_the_sample_size_and_the_score_does(corpus):
     counts = CORPORA[corpus]

@@ -65,7 +65,7 @@ def _stopped(replications: int) -> str:
         for first in (FIRST_LOOK_OFFLINE, FIRST_LOOK):
             # The expected half-width at the second look: a coin decides whether it stops there or at the third.
             target = t_quantile(math.inf) * sd / math.sqrt(2 * first)
-            rule = StoppingRule(target, first, 16 * first)
+            rule = StoppingRule(target, first, 8 * first)
             for quantity, found in simulation.stopped(counts, 10, rule, replications).items():
                 rows.append([name, f"{first:,}", f"{target:.3f}", quantity, f"{found.draws:,.0f}", *_cells(found)])
     head = ["clusters", "first look", "target", "of", "mean draws", *COLUMNS]
@@ -77,7 +77,7 @@ def _two_levels(replications: int) -> str:
     counts = CORPORA["20 even"]
     sd = float(simulation.pool(counts, 10).scores_D.std())
     for sets in tqdm((3, 5, 10), desc="two levels"):
-        stop = StoppingRule(t_quantile(sets - 1) * sd / math.sqrt(2000), 1000, 16_000)
+        stop = StoppingRule(t_quantile(sets - 1) * sd / math.sqrt(2000), 1000, 8000)
         for rule in (StoppingRule(ALL, 1000, 1000), stop):
             for shift in (0.0, 0.1, 0.5):
                 found = simulation.shifted_sets(counts, sets, shift, rule, replications)
