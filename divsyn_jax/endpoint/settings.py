@@ -1,0 +1,100 @@
+"""Which endpoint answers, how it samples, and the limits of a run."""
+
+import math
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any
+
+from divsyn_jax.commandline import UserError
+
+
+@dataclass(frozen=True)
+class EndpointSettings:
+    """An OpenAI-compatible endpoint and how to ask it. Raises `UserError` naming the flag of a bad value.
+
+    The API key is no field: it is read from the environment variable `api_key_env` when the first call is paid.
+
+    Attributes:
+      base_url: where /chat/completions lives, e.g. https://api.openai.com/v1 or http://localhost:8000/v1.
+      model: name of the model as the endpoint knows it.
+      api_key_env: environment variable that holds the key; an endpoint on this machine needs none.
+      temperature: of sampling.
+      seed: sent with every call (mixed with the request's identity) where the server takes one.
+      concurrency: calls in flight, at most; the limiter works below it when the server asks for less.
+      timeout_s: seconds one attempt may take.
+      deadline_s: seconds a request may take from its first attempt to its last.
+      backoff_s: upper end of the first wait before a retry; doubles with every further one, up to a minute.
+      price_input, price_output: currency per million tokens, from the user; never guessed.
+      max_calls, max_cost: what this run may spend; the run stops there and can be continued.
+    """
+
+    base_url: str
+    model: str
+    api_key_env: str = "OPENAI_API_KEY"
+    temperature: float = 0.0
+    seed: int = 0
+    concurrency: int = 16
+    timeout_s: float = 120.0
+    deadline_s: float = 600.0
+    backoff_s: float = 0.5
+    price_input: float | None = None
+    price_output: float | None = None
+    max_calls: int | None = None
+    max_cost: float | None = None
+
+    def __post_init__(self):
+        url = urllib.parse.urlsplit(self.base_url or "")
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise UserError(f"--base_url={self.base_url!r} is not an http(s) address, e.g. http://localhost:8000/v1")
+        if url.username or url.password or url.query or url.fragment:
+            raise UserError(
+                "--base_url carries credentials or a query; put the key into the environment variable of --api_key_env"
+            )
+        if not self.model:
+            raise UserError("--model is required: the name by which the endpoint knows the model")
+        if not self.api_key_env:
+            raise UserError("--api_key_env must name an environment variable")
+        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
+            raise UserError(f"--temperature={self.temperature} must lie in [0, 2]")
+        if self.concurrency < 1:
+            raise UserError(f"--concurrency={self.concurrency} must be at least 1")
+        for flag, seconds in (
+            ("request_timeout", self.timeout_s),
+            ("request_deadline", self.deadline_s),
+            ("backoff", self.backoff_s),
+        ):
+            if not (math.isfinite(seconds) and seconds > 0):
+                raise UserError(f"--{flag}={seconds} must be a positive number of seconds")
+        for flag, value in (
+            ("price_input", self.price_input),
+            ("price_output", self.price_output),
+            ("max_cost", self.max_cost),
+            ("max_calls", self.max_calls),
+        ):
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise UserError(f"--{flag}={value} must not be negative")
+        if (self.price_input is None) != (self.price_output is None):
+            raise UserError("--price_input and --price_output go together: give both or neither")
+        if self.max_cost is not None and self.price_input is None:
+            raise UserError("--max_cost needs --price_input and --price_output (currency per million tokens)")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the endpoint is on this machine and so may need no key."""
+        host = urllib.parse.urlsplit(self.base_url).hostname or ""
+        return host in ("localhost", "::1") or host.startswith("127.")
+
+    def cost(self, prompt_tokens: float, completion_tokens: float) -> float | None:
+        """Price of so many tokens in the user's currency; None without prices."""
+        if self.price_input is None or self.price_output is None:
+            return None
+        return (prompt_tokens * self.price_input + completion_tokens * self.price_output) / 1e6
+
+    def identity(self) -> dict[str, Any]:
+        """What determines answers: address, model and sampling; no timing, no limits, no secrets."""
+        return {
+            "base_url": self.base_url.rstrip("/"),
+            "model": self.model,
+            "temperature": self.temperature,
+            "seed": self.seed,
+        }
