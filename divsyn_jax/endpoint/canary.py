@@ -1,0 +1,144 @@
+"""A question with known answers, put before the paid ones: does the endpoint read whole prompts and keep the schema?
+
+Servers fail here in silence: Ollama cuts prompts to its context and answers HTTP 200, others accept `response_format`
+and ignore it. The canary shows as many documents of the same length as the real prompts, with a code word in the first
+and in the last, and a schema that holds a value which stands nowhere else.
+"""
+
+import random
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.endpoint import structured, tokens
+from divsyn_jax.endpoint.client import TRUNCATION_REMEDY, Client
+from divsyn_jax.endpoint.fence import SYSTEM_NOTE, fence
+from divsyn_jax.endpoint.request import ContentFailure, Request
+
+# Reported prompt tokens may fall this far below the lower end of our estimate.
+LEAST_REPORTED = 0.85
+_TRIES = 3  # a single bad answer is no defect
+_SYSTEM = "Two of the documents state a code word. Give each of these two code words under the tag of its document."
+_WORDS = """river stone market winter garden letter window bridge copper harvest island engine marble north orchard paper
+quiet road silver timber under valley water yellow across before carry during every follow gather hollow inside joined
+kept later moved near often passed quickly raised slowly taken until village walked years"""
+_SYLLABLES = ("ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the canary showed; goes into results.
+
+    Attributes:
+      mode: rung of the ladder that holds.
+      prompt_tokens: as reported; None where the server reports none.
+      estimated_low, estimated_high: our own count of the same prompt.
+      concessions: what the endpoint does not keep, one line each; show them to the user.
+    """
+
+    mode: str
+    prompt_tokens: int | None
+    estimated_low: int
+    estimated_high: int
+    concessions: tuple[str, ...]
+
+
+async def probe(client: Client, documents: int, characters: int) -> Probe:
+    """Try the endpoint with `documents` documents of `characters` characters; a result in the cache is taken from there.
+
+    Raises `UserError`, one line with a remedy, when prompts are cut or no rung of the ladder yields the schema.
+    """
+    about = {"canary": client.settings.identity(), "documents": documents, "characters": characters}
+    if (recorded := client.cache.fact(about)) is not None:
+        return Probe(**{**recorded, "concessions": tuple(recorded["concessions"])})
+    concessions: list[str] = []
+    while True:
+        result = await _try_rung(client, documents, characters)
+        if isinstance(result, Probe):
+            break
+        concessions.append(f"{client.mode} is accepted but not kept ({result})")
+        if not client.step_down():
+            raise UserError(
+                f"{client.settings.base_url}: --model={client.settings.model} does not answer in the shape asked for, in "
+                f"no mode ({result}); use another model or a server that constrains answers to a JSON schema"
+            )
+    if client.mode != structured.MODES[0] and not concessions:
+        concessions.append(f"{structured.MODES[0]} is rejected")
+    if result.prompt_tokens is None:
+        concessions.append(
+            "prompt tokens are not reported: cut prompts show only in the canary, and usage is estimated"
+        )
+    result = Probe(**{**asdict(result), "concessions": (*concessions, *result.concessions)})
+    client.cache.keep_fact(about, asdict(result))
+    return result
+
+
+async def _try_rung(client: Client, documents: int, characters: int) -> Probe | str:
+    """The result on the client's present mode, or in what way the schema is not kept."""
+    problem = ""
+    for attempt in range(_TRIES):
+        request, code_words = _question(client.settings.seed, attempt, documents, characters)
+        try:
+            exchange = await client.exchange(request)
+        except ContentFailure as failure:
+            if failure.outcome in ("rejected", "unanswered"):
+                raise UserError(f"{client.settings.base_url}: the start-up probe got no answer ({failure})") from None
+            problem = str(failure)
+            continue
+        parsed, mode = exchange.parsed, exchange.mode
+        estimate = tokens.estimate(*(message["content"] for message in structured.messages(request, mode, [])))
+        reported = exchange.reply.prompt_tokens if exchange.reply.metered else None
+        if reported is not None and reported < LEAST_REPORTED * estimate.low:
+            raise UserError(
+                f"{client.settings.base_url} read {reported} tokens of a prompt of at least {estimate.low}: it cuts "
+                f"prompts silently; {TRUNCATION_REMEDY}"
+            )
+        if parsed.value is None or parsed.problems:
+            problem = "the answer was cut" if exchange.reply.finish_reason == "length" else parsed.problems[0]
+            continue
+        unread = [
+            place
+            for place, (tag, word) in zip(("first", "last"), code_words.items(), strict=False)  # one document is both
+            if word not in str(parsed.value[tag]).casefold()
+        ]
+        if unread:
+            problem = f"word of the {unread[0]} document"
+            continue
+        repaired = ("answers need local repair before they fit the schema",) if parsed.coerced else ()
+        return Probe(mode, reported, estimate.low, estimate.high, repaired)
+    if problem.startswith("word of"):
+        raise UserError(
+            f"{client.settings.base_url}: --model={client.settings.model} did not find the code {problem} of {documents}: "
+            f"the server cuts prompts or the model is too weak for them; {TRUNCATION_REMEDY}"
+        )
+    return problem
+
+
+def _question(seed: int, attempt: int, documents: int, characters: int) -> tuple[Request, dict[str, str]]:
+    """The request and the code words by tag, first document first."""
+    generator = random.Random(f"canary {seed} {attempt} {documents} {characters}")
+    words = ["".join(generator.choices(_SYLLABLES, k=5)) for _ in range(2)]
+    texts = []
+    for index in range(documents):
+        statement = f"The code word of this document is {words[index > 0]}. " if index in (0, documents - 1) else ""
+        text = statement
+        while len(text) < characters:
+            text += " ".join(generator.choices(_WORDS.split(), k=9)).capitalize() + ". "
+        texts.append(text[: max(characters, len(statement))].strip())
+    fenced = fence(texts, seed, max(map(len, texts)))
+    code_words = {fenced.tags[0]: words[0], fenced.tags[-1]: words[documents > 1]}
+    seal = generator.randbytes(4).hex()
+    properties: dict[str, Any] = {
+        "seal": {"type": "string", "enum": [seal]},
+        **{tag: {"type": "string"} for tag in code_words},
+    }
+    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    request = Request(
+        purpose="canary",
+        system=f"{_SYSTEM}\n\n{SYSTEM_NOTE}",
+        user=f"{fenced.text}\n\n{_SYSTEM}",
+        schema=schema,
+        identity={"attempt": attempt},
+        max_output_tokens=1000,
+    )
+    return request, code_words

@@ -1,0 +1,144 @@
+"""Puts one question to the endpoint until it is answered: limiter, budget, retries and what the endpoint accepts."""
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.endpoint import structured, tokens
+from divsyn_jax.endpoint.budget import Budget
+from divsyn_jax.endpoint.cache import canonical
+from divsyn_jax.endpoint.dialect import Dialect
+from divsyn_jax.endpoint.limiter import Limiter
+from divsyn_jax.endpoint.request import ContentFailure, EndpointStopped, Request
+from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.endpoint.transport import AttemptFailed, Filtered, Rejected, Reply, Transport
+from divsyn_jax.endpoint.usage import Usage
+
+# Refused connections before the first answer are the user's mistake, not an outage.
+_ATTEMPTS_TO_REACH = 4
+
+
+class Sender:
+    """Owns the connection to an endpoint; belongs to one event loop. Counts into `usage`."""
+
+    def __init__(self, settings: EndpointSettings, usage: Usage, dialect: Dialect):
+        self.dialect = dialect
+        self._settings = settings
+        self._usage = usage
+        self._limiter = Limiter(settings.concurrency, settings.backoff_s, settings.timeout_s, settings.seed)
+        self._budget = Budget(settings, usage)
+        self._transport: Transport | None = None
+
+    def stop(self, error: Exception) -> None:
+        """Send nothing more; who waits to send gets `error`."""
+        self._limiter.stop(error)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._transport is not None:
+            await self._transport.close()
+
+    async def send(self, request: Request, problems: list[str]) -> tuple[Reply, Dialect]:
+        """The server's reply to a question, or to a re-ask that names `problems`, and how it was put.
+
+        Raises `ContentFailure` (rejected, content_filter, unanswered), `EndpointStopped` or `UserError`.
+        """
+        loop = asyncio.get_running_loop()
+        began = deadline = None
+        attempt = 0
+        while True:
+            async with self._limiter.slot(retry=began is not None) as slot:
+                if began is None or deadline is None:  # waiting for the first slot is nobody's fault
+                    began, deadline = slot.began, slot.began + self._settings.deadline_s
+                dialect = self.dialect
+                try:
+                    reply = await self._attempt(request, problems, dialect, deadline - slot.began)
+                except AttemptFailed as error:
+                    failure = error
+                    if failure.congested or failure.retry_after is not None:
+                        self._limiter.refused(slot, failure.retry_after)
+                    else:
+                        self._limiter.failed()
+                except Rejected as rejection:
+                    self._limiter.succeeded()  # it answers
+                    self._adapt(dialect, str(rejection))
+                    continue
+                except Filtered:
+                    self._limiter.succeeded()
+                    raise ContentFailure(
+                        "content_filter", ["the server's content filter stopped the request"]
+                    ) from None
+                else:
+                    self._limiter.succeeded()
+                    if dialect.same_form(self.dialect):
+                        self.dialect = replace(dialect, proven=True)
+                    return reply, dialect
+            # The wait is outside the slot: others may use it.
+            wait = max(self._limiter.backoff(attempt), failure.retry_after or 0.0)
+            attempt += 1
+            if failure.unreachable and attempt >= _ATTEMPTS_TO_REACH and not self._limiter.has_succeeded:
+                raise UserError(f"--base_url={self._settings.base_url}: no server answers there ({failure}); start it")
+            if loop.time() + wait > deadline:
+                raise self._late(began, failure)
+            self._usage.of(request.purpose).retries += 1
+            await asyncio.sleep(wait)
+
+    async def _attempt(self, request: Request, problems: list[str], dialect: Dialect, seconds_left: float) -> Reply:
+        settings, counts = self._settings, self._usage.of(request.purpose)
+        messages = structured.messages(request, dialect.mode, problems)
+        most = tokens.estimate(*(message["content"] for message in messages)).high
+        async with self._budget.call(most, request.max_output_tokens):
+            if self._transport is None:  # a run that the cache answers needs neither key nor openai
+                self._transport = Transport(settings)
+            counts.calls += 1
+            name = f"{request.purpose}-{_digest(request.identity, len(problems))[:16]}"
+            reply = await self._transport.send(
+                self._body(request, messages, dialect, problems), name, min(settings.timeout_s, max(seconds_left, 1.0))
+            )
+            counts.prompt_tokens += reply.prompt_tokens
+            counts.completion_tokens += reply.completion_tokens
+            counts.unmetered += not reply.metered
+        return reply
+
+    def _body(self, request: Request, messages: list[Any], dialect: Dialect, problems: list[str]) -> dict[str, Any]:
+        settings = self._settings
+        body = {
+            "model": settings.model,
+            "messages": messages,
+            "temperature": settings.temperature,
+            dialect.length_field: request.max_output_tokens,
+        }
+        if dialect.sends_seed:
+            seed = _digest(settings.seed, request.purpose, request.identity, bool(problems))
+            body["seed"] = int(seed[:7], 16)  # 28 bits: servers differ in what integer they take
+        if (shape := structured.response_format(request, dialect.mode)) is not None:
+            body["response_format"] = shape
+        return body
+
+    def _adapt(self, dialect: Dialect, message: str) -> None:
+        """Find another way to put requests after a rejection; raises when there is none."""
+        if not dialect.same_form(self.dialect):
+            return  # another request found the way meanwhile
+        adapted = self.dialect.after(message)
+        if adapted is not None:
+            self.dialect = adapted
+        elif self.dialect.proven:
+            raise ContentFailure("rejected", [message])
+        else:
+            raise UserError(f"{self._settings.base_url} rejects every form of request: {message}")
+
+    def _late(self, began: float, failure: AttemptFailed) -> Exception:
+        limit = f"{self._settings.deadline_s:g} s"
+        if (failure.retry_after or 0.0) < self._settings.deadline_s and self._limiter.last_success > began:
+            return ContentFailure("unanswered", [f"no attempt was answered within {limit} (last: {failure})"])
+        asked = f", asks to wait {failure.retry_after:.0f} s" if failure.retry_after is not None else ""
+        return EndpointStopped(
+            f"{self._settings.base_url} did not answer within {limit} ({failure}{asked}); "
+            "what was answered is saved, run the same command to continue"
+        )
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
