@@ -19,6 +19,7 @@ from divsyn_jax.endpoint.request import ContentFailure, Request
 LEAST_REPORTED = 0.85
 _TRIES = 3  # a single bad answer is no defect
 _SYSTEM = "Two of the documents state a code word. Give each of these two code words under the tag of its document."
+_STATEMENT = "The code word of this document is"
 _WORDS = """river stone market winter garden letter window bridge copper harvest island engine marble north orchard paper
 quiet road silver timber under valley water yellow across before carry during every follow gather hollow inside joined
 kept later moved near often passed quickly raised slowly taken until village walked years"""
@@ -120,11 +121,15 @@ def _question(seed: int, attempt: int, documents: int, characters: int) -> tuple
     words = ["".join(generator.choices(_SYLLABLES, k=5)) for _ in range(2)]
     texts = []
     for index in range(documents):
-        statement = f"The code word of this document is {words[index > 0]}. " if index in (0, documents - 1) else ""
-        text = statement
+        text = ""
         while len(text) < characters:
             text += " ".join(generator.choices(_WORDS.split(), k=9)).capitalize() + ". "
-        texts.append(text[: max(characters, len(statement))].strip())
+        # At the outer ends, where a cut from either side begins.
+        if index == 0:
+            text = f"{_STATEMENT} {words[0]}. {text[: max(0, characters - 50)]}"
+        elif index == documents - 1:
+            text = f"{text[: max(0, characters - 50)]}. {_STATEMENT} {words[1]}."
+        texts.append(text.strip())
     fenced = fence(texts, seed, max(map(len, texts)))
     code_words = {fenced.tags[0]: words[0], fenced.tags[-1]: words[documents > 1]}
     seal = generator.randbytes(4).hex()

@@ -61,6 +61,9 @@ class Sender:
                         self._limiter.refused(slot, failure.retry_after)
                     else:
                         self._limiter.failed()
+                except (EndpointStopped, UserError) as fatal:
+                    self._limiter.stop(fatal)  # before the slot is free for the next in line
+                    raise
                 except Rejected as rejection:
                     self._limiter.succeeded()  # it answers
                     self._adapt(dialect, str(rejection))

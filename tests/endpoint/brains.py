@@ -2,7 +2,7 @@
 
 import re
 
-_CODE_WORD = re.compile(r"<<<document (\S+) \w+>>>\nThe code word of this document is (\w+)")
+_CODE_WORD = re.compile(r"<<<document (\S+) \w+>>>\n(?:(?!<<<).)*?The code word of this document is (\w+)", re.DOTALL)
 
 
 def answer(schema_name, system, user, schema, rng):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from divsyn_jax.endpoint.client import Request
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.conftest import ROOT
 
@@ -56,33 +55,3 @@ def serve(tmp_path):
             return TestServer(process.stdout.readline().strip(), log)
 
         yield start
-
-
-def strict(**properties):
-    """A strict object schema."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-LABELS = strict(
-    a={"type": "integer", "enum": [1, 2, 3]}, b={"type": "integer", "enum": [1, 2, 3]}, note={"type": "string"}
-)
-
-
-def question(number, **changes):
-    """One of many small requests."""
-    return Request(
-        **{
-            "purpose": "cluster",
-            "system": "You sort documents.",
-            "user": f"Sort document number {number}.",
-            "schema": LABELS,
-            "identity": {"draw": number, "attempt": 0},
-            "max_output_tokens": 100,
-            **changes,
-        }
-    )

@@ -1,13 +1,14 @@
 """The client against a server that fails in every way it knows."""
 
 import asyncio
+import contextlib
 import sqlite3
 
 import pytest
 
 from divsyn_jax.commandline import UserError
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped
-from tests.endpoint.conftest import question
+from tests.endpoint.questions import question
 
 
 def ask(settings, requests, cache=None):
@@ -45,12 +46,7 @@ def test_tokens_of_unusable_answers_are_counted(serve):
     (failure,), client = ask(server.settings(price_input=1.0, price_output=10.0), [question(0)])
     assert isinstance(failure, ContentFailure)
     assert failure.outcome == "invalid"
-    assert failure.problems == [
-        "the object has keys that were not asked for",
-        "the object lacks the key 'a'",
-        "the object lacks the key 'b'",
-        "the object lacks the key 'note'",
-    ] or failure.problems == [f"the object lacks the key {key!r}" for key in ("a", "b", "note")]
+    assert failure.problems == [f"the object lacks the key {key!r}" for key in ("a", "b", "note")]
     counts = client.usage.of("cluster")
     assert (counts.calls, counts.re_asks, counts.failed) == (2, 1, 1)
     assert counts.prompt_tokens > 0
@@ -156,7 +152,7 @@ def test_the_same_question_twice_at_once_is_paid_once_and_another_identity_is_an
     assert client.usage.total.cached_calls == 1
 
 
-@pytest.mark.parametrize("limit", [{"max_calls": 7}, {"max_cost": 0.001, "price_input": 1.0, "price_output": 1.0}])
+@pytest.mark.parametrize("limit", [{"max_calls": 7}, {"max_cost": 0.0003, "price_input": 1.0, "price_output": 1.0}])
 def test_budget_stops_and_the_next_run_continues(serve, tmp_path, limit):
     server = serve()
     requests = [question(number) for number in range(20)]
@@ -170,7 +166,7 @@ def test_budget_stops_and_the_next_run_continues(serve, tmp_path, limit):
         if "max_calls" in limit:
             assert client.usage.total.calls == 7
         else:
-            assert client.usage.cost <= 0.001
+            assert client.usage.cost <= 0.0003
     assert runs >= 3
     assert len(server.calls()) == 20
 
@@ -200,12 +196,11 @@ def test_a_damaged_cache_is_one_line(serve, tmp_path):
 
 
 def test_an_answer_damaged_in_the_cache_is_one_line(serve, tmp_path):
-    path = tmp_path / "cache.sqlite"
-    ask(serve().settings(), [question(0)], path)
-    with sqlite3.connect(path) as connection:
+    path, settings = tmp_path / "cache.sqlite", serve().settings()
+    ask(settings, [question(0)], path)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE answers SET value = substr(value, 1, 5)")
-    settings = serve().settings()
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM answers").fetchone() == (1,)
-    results, _ = ask(settings, [question(0)], path)
-    assert not isinstance(results[0], UserError)  # another server's address: not that row
+    (error,), _ = ask(settings, [question(0)], path)
+    assert isinstance(error, UserError)
+    assert "cache.sqlite" in str(error)
+    assert "\n" not in str(error)

@@ -1,0 +1,72 @@
+"""What is repaired, what is refused, and in which words."""
+
+import pytest
+
+from divsyn_jax.endpoint.structured import messages, parse
+from tests.endpoint.questions import question, strict
+
+SCHEMA = strict(
+    **{
+        "doc-a": {"type": "integer", "minimum": 1, "maximum": 3},
+        "doc-b": {"enum": ["Yes", "No"]},
+        "ok": {"type": "boolean"},
+    }
+)
+GOOD = {"doc-a": 1, "doc-b": "Yes", "ok": True}
+REQUEST = question(0, schema=SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Sure!\n```json\n{"doc-a": 1, "doc-b": "Yes", "ok": true}\n```\nHope {this} helps.',
+        '{"DOC_A": "1", "Doc-B": " yes ", "OK": "true", "reason": "because"}',
+        '{"answer": {"doc-a": 1.0, "doc-b": "YES", "ok": 1}}',
+        '<think>perhaps {"doc-a": 2, "doc-b": "No", "ok": false, "and": "so on"}</think>{"doc-a":1,"doc-b":"Yes","ok":true}',
+        'For example {"doc-a": 3} but here: {"doc-a": 1, "doc-b": "Yes", "ok": true}',
+    ],
+)
+def test_untidy_answers_are_repaired(text):
+    parsed = parse(text, REQUEST)
+    assert parsed.value == GOOD
+    assert parsed.problems == []
+    assert parsed.coerced
+
+
+def test_an_exact_answer_is_not_repaired():
+    assert not parse('{"ok": true, "doc-b": "Yes", "doc-a": 1}', REQUEST).coerced
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "no complete JSON object"),
+        ('{"doc-a": 1, "doc-b": "Ye', "no complete JSON object"),
+        ("[1, 2]", "no complete JSON object"),
+        ('{"a":' * 100_000, "no complete JSON object"),
+        ('{"doc-a": NaN, "doc-b": "Yes", "ok": true}', "no complete JSON object"),
+        ('{"doc-a": 1e999, "doc-b": "Yes", "ok": true}', "no complete JSON object"),
+        ('{"doc-a": 1, "doc-a": 2, "doc-b": "Yes", "ok": true}', "given twice"),
+        ('{"doc-a": 1, "doc-c": "Yes", "ok": true}', "lacks the key 'doc-b'"),
+        ('{"doc-a": 7, "doc-b": "Yes", "ok": true}', "'doc-a' must obey maximum 3"),
+        ('{"doc-a": 1.5, "doc-b": "Yes", "ok": true}', "'doc-a' must be of type integer"),
+        ('{"doc-a": 1, "doc-b": "Perhaps", "ok": true}', """'doc-b' must be one of ["Yes", "No"]"""),
+        ('{"doc-a": 1, "doc-b": "Yes", "ok": "maybe"}', "'ok' must be of type boolean"),
+    ],
+)
+def test_unusable_answers_are_named(text, problem):
+    parsed = parse(text, REQUEST)
+    assert any(problem in said for said in parsed.problems), parsed.problems
+
+
+def test_nothing_of_the_answer_gets_into_the_re_ask():
+    parsed = parse('{"doc-a": "evil one", "evil two": 1, "doc-b": {"evil": 3}, "ok": ["evil"]}', REQUEST)
+    assert len(parsed.problems) == 3
+    (_, user) = messages(REQUEST, "json_schema", parsed.problems)
+    assert "evil" not in user["content"]
+    assert user["content"].startswith(REQUEST.user)
+
+
+def test_half_a_surrogate_pair_can_be_written():
+    request = question(0, schema=strict(name={"type": "string"}))
+    parse('{"name": "a\\ud800"}', request).value["name"].encode("utf-8")
