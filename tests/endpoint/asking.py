@@ -5,7 +5,7 @@ import json
 import pathlib
 import sys
 
-from divsyn_jax.endpoint import canary
+from divsyn_jax.endpoint import canary, running
 from divsyn_jax.endpoint.client import Client
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.endpoint.questions import question
@@ -20,4 +20,4 @@ async def main(url, cache, count):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    running.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -32,7 +32,7 @@ def asking(server, cache, count, **environment):
 
 def test_a_killed_run_repeats_at_most_the_calls_in_flight(serve, tmp_path):
     calm, _ = ask(serve().settings(), [question(number) for number in range(120)])
-    server = serve(latency_s=0.1, faults=0.1, slow_s=0.1, kinds="500,dropped,429")
+    server = serve(latency_s=0.1, faults=0.1, slow_s=0.1, kinds="500,dropped")
     for after in (30, 70):
         process = asking(server, tmp_path / "cache.sqlite", 120)
         deadline = time.monotonic() + 60
@@ -49,6 +49,20 @@ def test_a_killed_run_repeats_at_most_the_calls_in_flight(serve, tmp_path):
     assert len(paid) == 121
     assert paid.total() <= 121 + 2 * 8
     assert max(paid.values()) <= 3
+
+
+def test_a_terminated_run_commits_what_is_in_flight(serve, tmp_path):
+    server = serve(latency_s=0.5)
+    process = asking(server, tmp_path / "cache.sqlite", 40)
+    deadline = time.monotonic() + 60
+    while len(server.paid()) < 10 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert "EndpointStopped: stopped by SIGTERM" in errors
+    assert len(server.paid()) < 41
+    asking(server, tmp_path / "cache.sqlite", 40).communicate(timeout=60)
+    assert len(server.paid()) == len(set(server.paid())) == 41
 
 
 def test_the_key_appears_nowhere(serve, tmp_path):
