@@ -4,6 +4,7 @@
 #   make study CORPORA='a.jsonl.gz b.jsonl.gz' EVAL='news=heldout.jsonl'    the same study on your own corpora
 #   make test                                             the tests that take minutes
 #   make test-slow, make test-ladders                     the longer ones
+#   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make lint
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +16,7 @@ STUDY ?= $(if $(CORPORA),corpora,tiny)
 WORKDIR ?=
 PYTEST_ARGS ?=
 
-.PHONY: env env-tpu study test test-slow test-ladders bench-cpu lint format clean
+.PHONY: env env-tpu env-diversity bench-score study test test-slow test-ladders bench-cpu lint format clean
 .DELETE_ON_ERROR:
 
 env: $(VENV)/.installed
@@ -33,6 +34,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 env-tpu:
 	@$(MAKE) --no-print-directory env VENV=.venv-tpu EXTRAS=train,tpu,dev
 
+# An environment of its own: diversity 0.3.1 holds transformers and sentence-transformers back.
+env-diversity:
+	@$(MAKE) --no-print-directory env VENV=.venv-diversity EXTRAS=score,peer
+
 study: env
 	@$(BIN)/python -m divsyn_jax.study --config=configs/studies/$(STUDY).py $(if $(WORKDIR),--workdir='$(WORKDIR)') \
 	  $(if $(CORPORA),--corpora='$(CORPORA)') $(if $(EVAL),--eval='$(EVAL)') $(STUDY_ARGS)
@@ -49,6 +54,10 @@ test-ladders: env
 # Ratios against transformers + torch on this machine's CPU.
 bench-cpu: env
 	@$(BIN)/python tools/benchmarks/bench_cpu.py
+
+# Speed and equality of values beside PyPI diversity, in one process. BENCH_ARGS='--corpus=...' for another corpus.
+bench-score: env-diversity
+	@.venv-diversity/bin/python tools/benchmarks/bench_score.py $(BENCH_ARGS)
 
 lint: env
 	@$(BIN)/ruff check .

@@ -15,12 +15,8 @@ METRICS = {
     "near_duplicate_clusters": "effective clusters at the near-duplicate cut: more is more diverse",
     "duplicates.exact": "share of documents that repeat an earlier one exactly: less is more diverse",
     "duplicates.near": "share of documents that nearly repeat an earlier one: less is more diverse",
-    "baselines.context_length": "mean words of a document",
-    "baselines.compression_ratio": "bytes over gzip bytes: less is more diverse",
-    "baselines.ngram_diversity": "distinct over all n-grams, summed over n = 1..4: more is more diverse",
-    "baselines.self_repetition": "log of 4-grams shared with other documents: less is more diverse",
+    **{f"baselines.{name}": baseline.meaning for name, baseline in baselines.METRICS.items()},
 }
-assert set(baselines.OFFERED) == {name.removeprefix("baselines.") for name in METRICS if name.startswith("baselines.")}
 
 
 def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class EmbeddingAgent:
 
     def partition(self, sample: Sample, draws_DK: np.ndarray) -> Partitions:
         """Partition each draw at the headline threshold; `cuts` holds the whole grid, the headline included."""
-        vectors_NE = self._vectors(sample)
+        vectors_NE = self.vectors(sample)
         thresholds = sorted({*THRESHOLDS, self.threshold})
         cuts = {threshold: np.empty(draws_DK.shape, np.int16) for threshold in thresholds}
         for start in range(0, len(draws_DK), _DRAWS_AT_ONCE):
@@ -58,7 +58,7 @@ class EmbeddingAgent:
 
     def near_duplicate_share(self, sample: Sample) -> float | None:
         """Share of the sampled documents within `NEAR_DUPLICATE_DISTANCE` of an earlier sampled one."""
-        vectors_NE = self._vectors(sample)
+        vectors_NE = self.vectors(sample)
         repeats = 0
         for start in range(0, len(vectors_NE), _ROWS_AT_ONCE):
             rows_BE = vectors_NE[start : start + _ROWS_AT_ONCE]
@@ -66,8 +66,9 @@ class EmbeddingAgent:
             repeats += int(np.tril(close_BN, k=start - 1).any(axis=1).sum())
         return repeats / len(vectors_NE)
 
-    def _vectors(self, sample: Sample) -> np.ndarray:
-        # One corpus at a time: partition and near_duplicate_share ask for the same vectors one after the other.
+    def vectors(self, sample: Sample) -> np.ndarray:
+        """[N, E] unit vectors of the sample's documents."""
+        # One corpus at a time: partition, near-duplicates and baselines ask for the same vectors one after the other.
         if self._vectors_of is None or self._vectors_of[0] is not sample:
             self._vectors_of = (sample, embeddings.embed(sample.texts, self._cache))
         return self._vectors_of[1]

@@ -4,6 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from divsyn_jax.diversity import baselines
 from divsyn_jax.diversity.comparison import METRICS, measurement
 from divsyn_jax.diversity.sampling import Sample
 
@@ -42,6 +43,7 @@ def render(
         *[_interval_plot(scores, metric) for metric in _PLOTTED],
         _curve_table(scores),
         _difference_table(comparison),
+        _baseline_table(),
         "<h2>Corpora</h2>",
         *[_corpus(score, sample, records) for score, sample, records in zip(scores, samples, draws, strict=True)],
     ]
@@ -91,6 +93,11 @@ def _metric_table(scores: Sequence[dict[str, Any]]) -> str:
         for metric, meaning in METRICS.items()
     ]
     return f"<h2>Metrics, with 95% intervals over draws</h2>{_table(head, rows)}"
+
+
+def _baseline_table() -> str:
+    rows = [[name, _text(row.source), _text(row.depends_on)] for name, row in baselines.METRICS.items()]
+    return f"<h2>Baselines: who defined them</h2>{_table(['baseline', 'source', 'also moves with'], rows)}"
 
 
 def _interval_plot(scores: Sequence[dict[str, Any]], metric: str) -> str:

@@ -34,7 +34,16 @@ _THRESHOLD = flags.DEFINE_float("threshold", 0.5, "Cosine distance at which --ag
 _LABEL_FIELD = flags.DEFINE_string("label_field", None, "Field that holds the labels for --agent=oracle.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and order of documents.")
 _BASELINES = flags.DEFINE_string(
-    "baselines", "all", "all, none, or some of context_length,compression_ratio,ngram_diversity,self_repetition."
+    "baselines",
+    "all",
+    "all, none, or some of context_length,compression_ratio,ngram_diversity,self_repetition,self_repetition_legacy,"
+    "homogenization,perplexity,perplexity_gap,kmeans,vendi_score,dcscore,remote_clique,chamfer.",
+)
+_PARITY = flags.DEFINE_enum(
+    "parity", None, ["diversity-0.3"], "Give the baselines of that package, with its defects and rounding."
+)
+_PERPLEXITY_MODELS = flags.DEFINE_list(
+    "perplexity_models", [], "One or two causal models for perplexity and its gap: Hugging Face directories or names."
 )
 _BASELINE_TOKENS = flags.DEFINE_integer(
     "baseline_tokens", 2_000_000, "Words that baselines read from each corpus, at most; the same number from each."
@@ -79,6 +88,8 @@ def main(arguments: list[str]) -> None:
         seed=_SEED.value,
         baselines=_baseline_names(baselines.OFFERED),
         baseline_tokens=_BASELINE_TOKENS.value,
+        parity=_PARITY.value,
+        perplexity_models=tuple(_PERPLEXITY_MODELS.value),
         max_documents=_MAX_DOCUMENTS.value,
         embedding_cache=_EMBEDDING_CACHE.value or output / _RESERVED,
         read=corpus_flags.read_options(),

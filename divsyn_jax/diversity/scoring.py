@@ -5,6 +5,7 @@ Shapes: D draws, K documents a draw.
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ class ScoreSettings:
       seed: of the document sample, the draws and the order of documents in baselines.
       baselines: those to compute, of `baselines.OFFERED`.
       baseline_tokens: words that baselines read, at most.
+      parity: see `baselines.Settings`.
+      perplexity_models: see `baselines.Settings`.
       max_documents: documents sampled from the corpus for draws and baselines, at most.
       embedding_cache: directory that keeps embeddings between calls; None keeps none.
       read: how to read the corpus.
@@ -48,6 +51,8 @@ class ScoreSettings:
     seed: int = 0
     baselines: tuple[str, ...] = baselines.OFFERED
     baseline_tokens: int = 2_000_000
+    parity: str | None = None
+    perplexity_models: tuple[str, ...] = ()
     max_documents: int = 5_000
     embedding_cache: str | os.PathLike | None = None
     read: ReadOptions = dataclasses.field(default_factory=ReadOptions)
@@ -66,10 +71,11 @@ class ScoreSettings:
         require(
             self.max_documents >= self.sample_size, "max_documents", f"give --sample_size={self.sample_size} or more"
         )
-        for name in self.baselines:
-            if name not in baselines.OFFERED:
-                offered = ",".join(baselines.OFFERED)
-                raise UserError(f"--baselines={name}: unknown; choose all, none or some of {offered}")
+        self.baseline_settings()
+
+    def baseline_settings(self) -> "baselines.Settings":  # the field of that name hides the module here
+        """The part that says which baselines to compute, and how."""
+        return baselines.Settings(self.baselines, self.seed, self.parity, self.perplexity_models)
 
 
 def score(path: str, agent: str = "embedding", **settings: Any) -> dict[str, Any]:
@@ -143,6 +149,10 @@ def identity(
             "baselines": list(settings.baselines),
             "baseline_words": budget.words,
             "baseline_bytes": budget.bytes,
+            "baseline_documents": budget.documents,
+            "baseline_document_words": budget.document_words,
+            "parity": settings.parity,
+            "perplexity_models": list(settings.perplexity_models),
         },
     }
 
@@ -195,7 +205,7 @@ def score_sample(
             for threshold, cut in at_cut.items()
         ],
         **_duplicates(sample, agent, at_cut),
-        "baselines": _baselines(sample, budget, settings),
+        "baselines": baselines.compute(sample, budget, settings.baseline_settings(), _vectors(sample, agent, settings)),
         "usage": {"calls": 0, "cached_calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0},
         "failures": [],
         "draws_written": min(DRAWS_WRITTEN, settings.draws),
@@ -226,34 +236,17 @@ def _duplicates(sample: Sample, agent: Agent, at_cut: dict[float, estimators.Dra
     }
 
 
-def _baselines(sample: Sample, budget: baselines.Budget, settings: ScoreSettings) -> dict[str, Any]:
-    texts = _shuffled(sample, settings.seed)
-    documents = baselines.cut_to_words(texts, budget.words)
+def _vectors(sample: Sample, agent: Agent, settings: ScoreSettings) -> Callable[[], np.ndarray] | None:
+    """What embeds the sample for the baselines: the agent, when it has done so; None without a model."""
+    if agent.kind == "embedding":
+        return lambda: agent.vectors(sample)
+    from divsyn_jax.diversity import embeddings
 
-    def of_words(value: float | None) -> dict[str, Any]:
-        if value is None:
-            return {"value": None, "reason": f"fewer than {baselines.NGRAM_ORDERS} words"}
-        return {"value": value, "words": budget.words, "interval": "none: one text of this length"}
-
-    compute = {
-        "context_length": lambda: baselines.context_length(
-            sample.words / sample.documents, sample.words_sd, sample.documents
-        ),
-        "compression_ratio": lambda: {
-            "value": baselines.compression_ratio(texts, budget.bytes),
-            "bytes": budget.bytes,
-            "interval": "none: one text of this length",
-        },
-        "ngram_diversity": lambda: of_words(baselines.ngram_diversity(documents)),
-        "self_repetition": lambda: of_words(baselines.self_repetition(documents)),
-    }
-    chosen = {
-        name: compute[name]()
-        if name in settings.baselines
-        else {"value": None, "reason": "not asked for (--baselines)"}
-        for name in baselines.OFFERED
-    }
-    return chosen | {name: {"value": None, "reason": "not offered yet"} for name in baselines.NOT_OFFERED}
+    try:
+        embeddings.model_name()
+    except UserError:
+        return None
+    return lambda: embeddings.embed(sample.texts, settings.embedding_cache)
 
 
 def _shuffled(sample: Sample, seed: int) -> list[str]:

@@ -11,7 +11,9 @@ import pytest
 
 from .corpora import REPOSITORY, score_corpus, write_labelled, write_records
 
-ORACLE = ("--agent=oracle", "--label_field=topic", "--draws=200")
+# Baselines without embeddings: importing torch in every process would be the longest part of these tests.
+LEXICAL = "--baselines=context_length,compression_ratio,ngram_diversity,self_repetition"
+ORACLE = ("--agent=oracle", "--label_field=topic", "--draws=200", LEXICAL)
 
 
 def test_writes_scores_comparison_and_report(tmp_path):

@@ -55,7 +55,7 @@ def test_content_of_a_score(tmp_path):
 
 def test_a_sample_of_a_larger_corpus_names_its_population(tmp_path):
     path = str(write_labelled(tmp_path / "c.jsonl", [30] * 10))
-    result = score(path, agent="oracle", label_field="topic", max_documents=50, draws=100)
+    result = score(path, agent="oracle", label_field="topic", max_documents=50, draws=100, baselines=())
     assert result["effective_clusters"]["documents"] == 50
     assert "the 50 sampled documents of 300" in result["population"]
 
@@ -80,6 +80,9 @@ def test_the_seed_determines_the_score(tmp_path):
         ({"draws": 1}, "--draws=1"),
         ({"max_documents": 5}, "--max_documents=5"),
         ({"baselines": ("bleu",)}, "--baselines=bleu: unknown"),
+        ({"parity": "diversity-9"}, "--parity=diversity-9: unknown"),
+        ({"perplexity_models": ("a/b", "c/d", "e/f")}, "3 models"),
+        ({"perplexity_models": ("./nowhere",)}, "--perplexity_models=./nowhere: no config.json"),
         ({"agent": "oracle"}, "--label_field"),
     ],
 )
@@ -90,7 +93,7 @@ def test_settings_that_cannot_be_used(tmp_path, settings, message):
 
 
 def test_no_module_of_the_package_names_the_accelerator_stack():
-    for module in (REPOSITORY / "divsyn_jax" / "diversity").glob("*.py"):
+    for module in (REPOSITORY / "divsyn_jax" / "diversity").rglob("*.py"):
         assert not re.search(r"^\s*(import|from) (jax|flax)\b", module.read_text(), re.MULTILINE), module
 
 
