@@ -5,7 +5,7 @@
 Values are ours under parity and have to be equal. Theirs of homogenisation takes hours on 2,000 documents, so it is
 measured on the first --homogenization_documents (0: all) and its time on all of them is extrapolated by pairs, in a row
 that says so; ours is measured on both. The embedding of documents is left out on both sides: theirs is given an encoder
-that returns vectors made before. Importing their package tries to download data for a metric that is not measured
+that returns random unit vectors. Importing their package tries to download data for a metric that is not measured
 here; the download is stubbed out.
 """
 
@@ -31,13 +31,13 @@ nltk.download = lambda *_, **__: False
 
 import diversity
 import diversity.embedding
+import numpy as np
 import rapidfuzz  # noqa: F401  ours imports it on first use: not a part of the first measurement
 import sklearn.cluster  # noqa: F401
 from absl import app, flags
 
 from divsyn_jax import files
 from divsyn_jax.data.corpus import CorpusReader
-from divsyn_jax.diversity import embeddings
 from divsyn_jax.diversity.baselines import PARITY, embedding, homogenization, lexical
 
 _CORPUS = flags.DEFINE_string(
@@ -50,7 +50,7 @@ _OUTPUT = flags.DEFINE_string("output", str(ROOT / "tools" / "benchmarks" / "ben
 
 
 class _Encoder:
-    """In place of SentenceTransformer: vectors made before."""
+    """In place of SentenceTransformer: random unit vectors of 384 dimensions, the same for both sides."""
 
     vectors_NE = None
 
@@ -64,14 +64,18 @@ class _Encoder:
 def main(_: list[str]) -> None:
     texts = [document.text for document in itertools.islice(CorpusReader(_CORPUS.value), _DOCUMENTS.value)]
     paired = texts[: _PAIRED.value or None]
-    vectors_NE = _Encoder.vectors_NE = embeddings.embed(texts)
+    vectors_NE = np.random.default_rng(0).normal(0.02, 1 / 384**0.5, (len(texts), 384)).astype(np.float32)
+    vectors_NE /= np.linalg.norm(vectors_NE, axis=1, keepdims=True)
+    _Encoder.vectors_NE = vectors_NE
     diversity.embedding.SentenceTransformer = _Encoder
     rows = [
         _measure("compression ratio", texts, diversity.compression_ratio, _ours(lexical.compression_ratio), 1e-3),
         _measure("n-gram diversity", texts, diversity.ngram_diversity_score, _ours(lexical.ngram_diversity), 0),
         _measure("self-repetition", texts, _quiet(diversity.self_repetition_score), lexical.self_repetition, 1e-12),
-        _measure("remote clique", texts, _quiet(diversity.remote_clique), _of(embedding.remote_clique, vectors_NE), 0),
-        _measure("chamfer", texts, _quiet(diversity.chamfer_dist), _of(embedding.chamfer, vectors_NE), 0),
+        _measure(
+            "remote clique", texts, _quiet(diversity.remote_clique), _of(embedding.remote_clique, vectors_NE), 1e-6
+        ),
+        _measure("chamfer", texts, _quiet(diversity.chamfer_dist), _of(embedding.chamfer, vectors_NE), 1e-6),
         _measure(
             "homogenization", paired, _quiet(diversity.homogenization_score), _ours(homogenization.homogenization), 0, 1
         ),
@@ -159,7 +163,7 @@ def _conditions(texts: Sequence[str]) -> str:
         f"{len(os.sched_getaffinity(0))} cores ({_processor()}), load before {os.getloadavg()[0]:.1f}. "
         f"{pathlib.Path(_CORPUS.value).name}, first {len(texts):,} documents, {sum(len(t.split()) for t in texts):,} words. "
         f"Both in one process in turn, median of {_REPEATS.value} (homogenization once); embedding left out on both sides, "
-        f"their encoder replaced by one that returns vectors made before; their download at import stubbed out."
+        f"their encoder replaced by one that returns random unit vectors; their download at import stubbed out."
     )
 
 

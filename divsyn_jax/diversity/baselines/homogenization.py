@@ -22,7 +22,6 @@ METRICS = {
 }
 _WORD = re.compile(r"[^\W_]+")
 _PUBLISHED_WORD = re.compile(r"[a-z0-9]+")  # of the package rouge_score: other letters separate words
-_FIRST_SURROGATE, _SURROGATES = 0xD800, 0x800
 
 
 def homogenization(texts: Sequence[str], parity: str | None = None) -> dict[str, Any]:
@@ -63,13 +62,9 @@ def rouge_l(texts: Sequence[str], word: re.Pattern = _WORD) -> np.ndarray:
     # A word of one document is in no common subsequence. The commonest words get the characters under 256, which
     # rapidfuzz looks up in a table instead of a hash map.
     shared = [found for found, documents_with in held_by.most_common() if documents_with > 1]
-    character = {found: _character(number) for number, found in enumerate(shared)}
+    character = {found: chr(number) for number, found in enumerate(shared)}
     strings = ["".join(character[found] for found in words if found in character) for words in documents]
     lcs_NN = process.cdist(strings, strings, scorer=LCSseq.similarity, dtype=np.uint32)
     np.fill_diagonal(lcs_NN, 0)
     lengths_N = np.array([len(words) for words in documents])
     return 2 * lcs_NN / np.maximum(1, lengths_N[:, None] + lengths_N[None, :])
-
-
-def _character(number: int) -> str:
-    return chr(number if number < _FIRST_SURROGATE else number + _SURROGATES)
