@@ -82,7 +82,6 @@ def test_the_seed_determines_the_score(tmp_path):
         ({"baselines": ("bleu",)}, "--baselines=bleu: unknown"),
         ({"parity": "diversity-9"}, "--parity=diversity-9: unknown"),
         ({"perplexity_models": ("a/b", "c/d", "e/f")}, "3 models"),
-        ({"perplexity_models": ("./nowhere",)}, "--perplexity_models=./nowhere: no config.json"),
         ({"agent": "oracle"}, "--label_field"),
     ],
 )

@@ -5,9 +5,9 @@ Any two Hugging Face causal models, by directory or hub name; an exported run of
 Shapes: B windows of a batch, L tokens of a window, N documents.
 """
 
+import contextlib
 import functools
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -35,13 +35,30 @@ _TOKENS_AT_ONCE = 2048  # the logits of a batch are this times the vocabulary
 
 
 def check_models(models: Sequence[str]) -> None:
-    """Raise `UserError` for what can be known to be no model before anything is loaded."""
+    """Raise `UserError` for names that are no models, before any work is done. Reads their configurations, no weights."""
     if len(models) > 2:
         raise UserError(f"--perplexity_models={','.join(models)}: {len(models)} models; name one, or two for the gap")
     for name in models:
-        local = os.path.isdir(name) or name.startswith((os.sep, "."))
-        if not name or (local and not os.path.exists(os.path.join(name, "config.json"))):
-            raise UserError(f"--perplexity_models={name}: no config.json there; name a directory of a causal model")
+        _check_model(name)
+
+
+@functools.cache
+def _check_model(name: str) -> None:
+    with _named_errors(name):
+        import transformers
+
+        transformers.AutoConfig.from_pretrained(name)
+
+
+@contextlib.contextmanager
+def _named_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError:
+        raise UserError("--perplexity_models needs torch and transformers: pip install 'divsyn-jax[score]'") from None
+    except (OSError, ValueError) as error:  # what transformers raises for a missing, foreign or damaged model
+        why = str(error).strip().splitlines()[0]
+        raise UserError(f"--perplexity_models={name}: cannot be loaded as a causal model ({why})") from None
 
 
 def perplexity(texts: Sequence[str], models: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -116,18 +133,13 @@ def _describe(name: str, losses_N: np.ndarray, tokens_N: np.ndarray, bytes_N: np
 @functools.lru_cache(maxsize=2)
 def _load(name: str) -> tuple[Any, Any]:
     """Model and tokenizer, loaded once for all corpora of a comparison."""
-    try:
+    with _named_errors(name):
         import torch
         import transformers
-    except ImportError:
-        raise UserError("--perplexity_models needs torch and transformers: pip install 'divsyn-jax[score]'") from None
-    transformers.utils.logging.disable_progress_bar()
-    try:
+
+        transformers.utils.logging.disable_progress_bar()
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)
         model = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
-    except (OSError, ValueError) as error:  # what transformers raises for a missing, foreign or damaged model
-        why = str(error).strip().splitlines()[0]
-        raise UserError(f"--perplexity_models={name}: cannot be loaded as a causal model ({why})") from None
     if _prefix(tokenizer) is None:
         raise UserError(
             f"--perplexity_models={name}: its tokenizer has neither BOS nor EOS for a document to start with"

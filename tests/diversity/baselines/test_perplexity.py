@@ -111,9 +111,16 @@ def test_one_model_has_no_gap(models):
     assert "two models" in found["perplexity_gap"]["reason"]
 
 
-def test_a_folder_that_is_no_model(tmp_path):
-    with pytest.raises(UserError, match="no config.json"):
-        check_models([str(tmp_path)])
+def test_what_is_no_model_is_told_before_any_work(tmp_path):
+    for name in (str(tmp_path), "./nowhere", "no-one/nothing", ""):
+        with pytest.raises(UserError, match=f"--perplexity_models={name}: cannot be loaded as a causal model"):
+            check_models([name])
+    with pytest.raises(UserError, match="3 models"):
+        check_models(["a", "b", "c"])
+
+
+def test_a_model_without_weights(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    check_models([str(tmp_path)])
     with pytest.raises(UserError, match="cannot be loaded as a causal model"):
         perplexity(TEXTS, [str(tmp_path)])
