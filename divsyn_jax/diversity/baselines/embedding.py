@@ -63,10 +63,12 @@ def kmeans(vectors_NE: np.ndarray, seed: int = 0, clusters: int = CLUSTERS) -> d
     """
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
     clusters = max(1, min(clusters, len(vectors_NE) // 2))
     model = MiniBatchKMeans(clusters, n_init=3, random_state=seed)
-    with warnings.catch_warnings():
+    # Batches are too small to share: on a busy machine sklearn's threads would spin for each other, at many times the cost.
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct documents than centres: `occupied` says so
         labels_N = model.fit_predict(vectors_NE)
     shares = np.bincount(labels_N) / len(labels_N)
