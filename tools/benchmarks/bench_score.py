@@ -160,7 +160,7 @@ def _conditions(texts: Sequence[str]) -> str:
     return (
         f"# Baselines beside PyPI diversity {importlib.metadata.version('diversity')} (`make bench-score`)\n\n"
         f"{datetime.date.today()}, commit {commit.stdout.strip()}, Python {platform.python_version()}, {versions}; "
-        f"{len(os.sched_getaffinity(0))} cores ({_processor()}), load before {os.getloadavg()[0]:.1f}. "
+        f"{len(os.sched_getaffinity(0))} cores ({_processor()}), load at the end {os.getloadavg()[0]:.1f}. "
         f"{pathlib.Path(_CORPUS.value).name}, first {len(texts):,} documents, {sum(len(t.split()) for t in texts):,} words. "
         f"Both in one process in turn, median of {_REPEATS.value} (homogenization once); embedding left out on both sides, "
         f"their encoder replaced by one that returns random unit vectors; their download at import stubbed out."
