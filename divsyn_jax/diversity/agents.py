@@ -4,7 +4,7 @@ Shapes: D draws, K documents a draw.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,17 +13,42 @@ from divsyn_jax.diversity.sampling import Sample
 
 
 @dataclasses.dataclass(frozen=True)
+class Draws:
+    """Draws of one corpus.
+
+    Attributes:
+      sample: the documents drawn from.
+      documents_DK: positions in the sample, in the order in which an agent first sees them.
+      first: number of the first draw among all draws of the corpus; it fixes criteria sets and random orders.
+    """
+
+    sample: Sample
+    documents_DK: np.ndarray
+    first: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Partitions:
     """The clusters an agent finds in every draw.
 
     Attributes:
-      labels_DK: the agent's partition of each draw: documents with one label share a cluster; a label means nothing in
-        another draw.
+      labels_DK: the agent's partition of each draw before any verification: documents with one label share a cluster; a
+        label means nothing in another draw. Rows of unanswered draws hold -1.
       cuts: partitions of the same draws at other granularities, by threshold; empty for an agent that has only one.
+      valid_DK: whether the cluster of each document passed verification; None for an agent that verifies nothing.
+      sets_D: the criteria set each draw was judged by; None for an agent without criteria.
+      answered_D: whether there is an answer; None when every draw has one.
+      order_DK: the order in which the documents were shown (positions in the draw); None for an agent that sees no order.
+      evidence: for each draw what the agent said of it (names and reasons of clusters, verdicts), or why it failed.
     """
 
     labels_DK: np.ndarray
     cuts: Mapping[float, np.ndarray] = dataclasses.field(default_factory=dict)
+    valid_DK: np.ndarray | None = None
+    sets_D: np.ndarray | None = None
+    answered_D: np.ndarray | None = None
+    order_DK: np.ndarray | None = None
+    evidence: Sequence[Mapping[str, Any]] | None = None
 
 
 class Agent(Protocol):
@@ -40,8 +65,15 @@ class Agent(Protocol):
     def settings(self) -> dict[str, Any]:
         """Everything else that determines the answers, as JSON."""
 
-    def partition(self, sample: Sample, draws_DK: np.ndarray) -> Partitions:
-        """Partition each draw ([D, K] positions in the sample)."""
+    def partition(self, corpora: Sequence[Draws], repetition: int = 0) -> list[Partitions]:
+        """Partition each draw of each corpus.
+
+        Another `repetition` asks the same question again, with the documents in another order; an agent that is a
+        function of the set of documents gives the same answer.
+        """
 
     def near_duplicate_share(self, sample: Sample) -> float | None:
         """Share of the sampled documents that nearly repeat an earlier sampled one; None when the agent cannot tell."""
+
+    def close(self) -> None:
+        """Release what the agent holds."""

@@ -4,12 +4,13 @@ Shapes: N documents in the sample, D draws, K documents a draw, E embedding dime
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from divsyn_jax.diversity import embeddings
-from divsyn_jax.diversity.agents import Partitions
+from divsyn_jax.diversity.agents import Draws, Partitions
 from divsyn_jax.diversity.clustering import average_linkage, cosine_distances
 from divsyn_jax.diversity.sampling import Sample
 
@@ -44,9 +45,11 @@ class EmbeddingAgent:
             "precision": embeddings.precision(),
         }
 
-    def partition(self, sample: Sample, draws_DK: np.ndarray) -> Partitions:
+    def partition(self, corpora: Sequence[Draws], repetition: int = 0) -> list[Partitions]:
         """Partition each draw at the headline threshold; `cuts` holds the whole grid, the headline included."""
-        vectors_NE = self.vectors(sample)
+        return [self._partition(self.vectors(draws.sample), draws.documents_DK) for draws in corpora]
+
+    def _partition(self, vectors_NE: np.ndarray, draws_DK: np.ndarray) -> Partitions:
         thresholds = sorted({*THRESHOLDS, self.threshold})
         cuts = {threshold: np.empty(draws_DK.shape, np.int16) for threshold in thresholds}
         for start in range(0, len(draws_DK), _DRAWS_AT_ONCE):
@@ -67,8 +70,11 @@ class EmbeddingAgent:
         return repeats / len(vectors_NE)
 
     def vectors(self, sample: Sample) -> np.ndarray:
-        """[N, E] unit vectors of the sample's documents."""
-        # One corpus at a time: partition, near-duplicates and baselines ask for the same vectors one after the other.
+        """[N, E] unit vectors of the sampled documents, embedded once."""
+        # One corpus at a time: partition and near_duplicate_share ask for the same vectors one after the other.
         if self._vectors_of is None or self._vectors_of[0] is not sample:
             self._vectors_of = (sample, embeddings.embed(sample.texts, self._cache))
         return self._vectors_of[1]
+
+    def close(self) -> None:
+        self._vectors_of = None

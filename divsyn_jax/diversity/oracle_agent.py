@@ -1,11 +1,12 @@
 """The agent that knows: documents with equal labels share a cluster. For calibration and tests."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from divsyn_jax.commandline import UserError
-from divsyn_jax.diversity.agents import Partitions
+from divsyn_jax.diversity.agents import Draws, Partitions
 from divsyn_jax.diversity.sampling import Sample
 
 
@@ -23,10 +24,17 @@ class OracleAgent:
     def settings(self) -> dict[str, Any]:
         return {"label_field": self.label_field}
 
-    def partition(self, sample: Sample, draws_DK: np.ndarray) -> Partitions:
-        """Partition each draw by label. `sample` must have been read with this agent's `label_field`."""
-        _, label_N = np.unique(np.array(sample.labels, dtype=object), return_inverse=True)
-        return Partitions(label_N[draws_DK])
+    def partition(self, corpora: Sequence[Draws], repetition: int = 0) -> list[Partitions]:
+        """Partition each draw by label. Samples must have been read with this agent's `label_field`."""
+        return [Partitions(label_numbers(draws.sample)[draws.documents_DK]) for draws in corpora]
 
     def near_duplicate_share(self, sample: Sample) -> float | None:
         return None
+
+    def close(self) -> None:
+        pass
+
+
+def label_numbers(sample: Sample) -> np.ndarray:
+    """[N] a number for each document's label; equal labels have equal numbers."""
+    return np.unique(np.array(sample.labels, dtype=object), return_inverse=True)[1]

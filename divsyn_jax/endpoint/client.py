@@ -87,8 +87,8 @@ class Client:
         Raises `ContentFailure`, `EndpointStopped`, or `UserError` for a wrong key, model, address or set-up. After one of
         the latter two nothing more is sent: every other request ends the same way.
         """
-        if (cached := self._cached(request)) is not None:
-            return cached
+        if (known := self.cached(request)) is not None:
+            return known
         key = key_of(self._determinants(request, mode=""))
         shared = key in self._running
         if not shared:
@@ -149,7 +149,8 @@ class Client:
             "identity": request.identity,
         }
 
-    def _cached(self, request: Request) -> Answer | None:
+    def cached(self, request: Request) -> Answer | None:
+        """The answer that was paid for before; None where the request would have to be sent."""
         # What was answered on another rung, before the endpoint's mode changed, is an answer all the same.
         for mode in sorted(structured.MODES, key=lambda mode: mode != self.mode):
             paid = self.cache.answer(key_of(self._determinants(request, mode)))

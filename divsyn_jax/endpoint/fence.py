@@ -51,7 +51,7 @@ class Fenced:
     truncated: tuple[bool, ...]
 
 
-def fence(texts: Sequence[str], seed: int, max_characters: int) -> Fenced:
+def fence(texts: Sequence[str], seed: int | str, max_characters: int) -> Fenced:
     """Fence `texts` in the order given; every one is cut at the same number of characters."""
     if max_characters < 1:
         raise ValueError(f"max_characters={max_characters} must be positive")
@@ -73,7 +73,7 @@ def visible(text: str) -> str:
     return text if text.strip() else "(a document without text)"
 
 
-def _names(bodies: Sequence[str], seed: int) -> tuple[str, tuple[str, ...]]:
+def _names(bodies: Sequence[str], seed: int | str) -> tuple[str, tuple[str, ...]]:
     """A key and one tag a document that no document contains."""
     everything = hashlib.sha256(str(seed).encode())
     for body in bodies:

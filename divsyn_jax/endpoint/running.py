@@ -10,8 +10,8 @@ from divsyn_jax.endpoint.request import EndpointStopped
 T = TypeVar("T")
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run`, but SIGTERM cancels `main` alone: the clients inside receive and commit what is in flight.
+def run(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T:
+    """`asyncio.run` (or, where a client outlives one run, `runner.run`), but SIGTERM cancels `main` alone: the clients inside receive and commit what is in flight.
 
     A handler that raises inside the loop would have every task cancelled, paid calls included. Raises `EndpointStopped`
     after SIGTERM; SIGINT does the same by asyncio's own means and raises KeyboardInterrupt. Main thread only.
@@ -36,6 +36,6 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
     before = signal.getsignal(signal.SIGTERM)
     try:
-        return asyncio.run(guarded())
+        return asyncio.run(guarded()) if runner is None else runner.run(guarded())
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -2,8 +2,8 @@
 
     python -m tests.endpoint.server --brain=tests.endpoint.brains --log=calls.jsonl --faults=0.3 --seed=1
 
-Prints its base URL and serves until it is ended. The brain is a module with `answer(schema_name, system, user, schema,
-rng) -> dict`; it may have `identity(schema_name, system, user) -> str`, which says what counts as the same question for
+Prints its base URL and serves until it is ended. The brain is a module (or module:function) with `answer(schema_name, system, user,
+schema, rng) -> dict`; it may have `identity(schema_name, system, user) -> str`, which says what counts as the same question for
 --most_content_faults, and `invent(answer, schema) -> dict`, which spoils an answer's values. Faults are drawn from the
 seed, the question and how often it was asked, so they do not depend on the order of arrival. The log has one JSON object
 a call; status 200 is a call that was paid for.
@@ -60,7 +60,9 @@ class State:
 
     def __init__(self, options):
         self.options = options
-        self.brain = importlib.import_module(options.brain)
+        module, _, function = options.brain.partition(":")
+        self.brain = importlib.import_module(module)
+        self.answer = getattr(self.brain, function or "answer")
         self.lock = threading.Lock()
         self.log = open(options.log, "a", encoding="utf-8")
         self.asked: dict[str, int] = {}
@@ -153,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
         system, asked, read = self._truncated(system, asked)
         answer = None
         if schema is not None and not (options.ignore_schema and mode == "json_schema"):
-            answer = state.brain.answer(name, system, asked, schema, random.Random(f"{options.seed} {identity}"))
+            answer = state.answer(name, system, asked, schema, random.Random(f"{options.seed} {identity}"))
         content, finish = self._content(answer, schema, kind)
         choice = {"index": 0, "message": {"role": "assistant", "content": content + echo}, "finish_reason": finish}
         reply = {

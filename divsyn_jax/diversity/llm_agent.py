@@ -1,0 +1,302 @@
+"""The LLM cluster agent: any OpenAI-compatible endpoint partitions every draw, then verifies its own clusters.
+
+A draw takes one call to cluster its documents and, where a cluster holds two or more, one to verify (Chen et al. 2024, arXiv
+2410.15226, section 2.1; singletons are always valid). A draw whose answer stays unusable is asked once more with its
+documents in a fresh order; then it is a recorded failure. Draws of all corpora are asked in turn, so that a model that
+drifts during a run drifts for all of them.
+
+Shapes: D draws, K documents a draw.
+"""
+
+import asyncio
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from divsyn_jax.commandline import Unfinished
+from divsyn_jax.diversity import criteria, prompts
+from divsyn_jax.diversity.agents import Draws, Partitions
+from divsyn_jax.diversity.criteria import CriteriaSet
+from divsyn_jax.diversity.judge_settings import JudgeSettings
+from divsyn_jax.diversity.sampling import Sample
+from divsyn_jax.endpoint import canary, running
+from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped, Request
+from divsyn_jax.endpoint.fence import Fenced, fence
+from divsyn_jax.endpoint.settings import EndpointSettings
+
+_ORDERS = 2  # a draw is asked in this many orders before it counts as failed
+_ORDER_STREAM = 4  # of the random streams of one --seed; criteria and sampling have 0 to 3
+_REASON_CHARACTERS = 300
+_PROBLEMS_KEPT = 3  # of a failed draw
+_LONG_DOCUMENT = 0.95  # quantile of the documents' lengths that the start-up probe tries
+_T = TypeVar("_T")
+
+
+class LLMAgent:
+    """Partitions draws by asking an endpoint; answers are cached, so a repeated or interrupted run pays for nothing twice."""
+
+    kind = "openai"
+
+    def __init__(
+        self, endpoint: EndpointSettings, judge: JudgeSettings, seed: int, cache: pathlib.Path | None = None
+    ) -> None:
+        """`cache`: the SQLite file of answers; None keeps none. Nothing is asked before `prepare`."""
+        self.model = endpoint.model
+        self.judge = judge
+        self.criteria: tuple[CriteriaSet, ...] = ()
+        self.probe: canary.Probe | None = None
+        self._endpoint, self._seed, self._cache = endpoint, seed, cache
+        self._runner: asyncio.Runner | None = None
+        self._client: Client | None = None
+
+    def settings(self) -> dict[str, Any]:
+        made = dataclasses.asdict(self.judge)
+        if made.pop("criteria_file"):  # where the criteria come from does not matter, only what they say
+            for name in ("criteria_sets", "criteria_documents", "criteria_proposals"):
+                made.pop(name)
+        return {
+            **self._endpoint.identity(),
+            **made,
+            "prompts": prompts.VERSION,
+            "criteria": criteria.fingerprint(self.criteria),
+        }
+
+    def prepare(self, samples: Sequence[Sample], sample_size: int) -> None:
+        """Connect, probe the endpoint with a draw's worth of text, and load or make the criteria for the corpora together.
+
+        Raises `UserError` for an endpoint that cannot serve, `Unfinished` when it stopped serving or a budget is used up.
+        """
+        if self.judge.criteria_file:
+            self.criteria = criteria.load(self.judge.criteria_file)
+        self._run(self._prepare(samples, sample_size))
+
+    async def _prepare(self, samples: Sequence[Sample], sample_size: int) -> None:
+        client = await self._open_client()
+        lengths = [min(len(text), self.judge.document_characters) for sample in samples for text in sample.texts]
+        self.probe = await canary.probe(client, sample_size, max(1, int(np.quantile(lengths, _LONG_DOCUMENT))))
+        for concession in self.probe.concessions:
+            print(f"{self.model}: {concession}", file=sys.stderr)
+        if not self.criteria:
+            judge = self.judge
+            self.criteria = await criteria.make_sets(
+                client,
+                samples,
+                sets=judge.criteria_sets,
+                documents=judge.criteria_documents,
+                proposals=judge.criteria_proposals,
+                characters=judge.document_characters,
+                seed=self._seed,
+            )
+
+    @property
+    def client(self) -> Client:
+        """The open client, for its usage and the answer mode it settled on."""
+        assert self._client is not None, "prepare() opens the client"
+        return self._client
+
+    def partition(self, corpora: Sequence[Draws], repetition: int = 0) -> list[Partitions]:
+        """Partition each draw of each corpus; see `Agent.partition`. Raises `Unfinished` where a rerun would go on."""
+        answers: list[list[_Answer | None]] = [[None] * len(draws.documents_DK) for draws in corpora]
+        self._run(self._ask_all(corpora, repetition, answers))
+        return [_partitions(draws, answered, self.judge) for draws, answered in zip(corpora, answers, strict=True)]
+
+    def near_duplicate_share(self, sample: Sample) -> float | None:
+        return None
+
+    def close(self) -> None:
+        """Close the connection; the cache is on disk already."""
+        if self._runner is not None:
+            if self._client is not None:
+                self._runner.run(self._client.__aexit__(None, None, None))
+            self._runner.close()
+            self._runner = self._client = None
+
+    # ------------------------------------------------------------------------------------------------- asking
+
+    async def _ask_all(self, corpora: Sequence[Draws], repetition: int, answers: list[list["_Answer | None"]]) -> None:
+        from tqdm import tqdm
+
+        client = await self._open_client()
+        todo = _interleaved([len(draws.documents_DK) for draws in corpora])
+        total = sum(len(draws.documents_DK) for draws in corpora)
+        with tqdm(total=total, desc="asking", unit="draw", mininterval=1, file=sys.stderr) as progress:
+
+            async def work() -> None:
+                for corpus, row in todo:
+                    answers[corpus][row] = await self._ask(client, corpora[corpus], row, repetition)
+                    progress.set_postfix_str(_spent(client), refresh=False)
+                    progress.update()
+
+            # Twice the ceiling: a worker between two calls must not leave a slot empty.
+            await _gather([work() for _ in range(min(total, 2 * self._endpoint.concurrency))])
+
+    async def _ask(self, client: Client, draws: Draws, row: int, repetition: int) -> "_Answer":
+        number = draws.first + row
+        criteria_set = number % len(self.criteria)
+        texts = [draws.sample.texts[place] for place in draws.documents_DK[row]]
+        rng = np.random.default_rng(
+            [self._seed, _ORDER_STREAM, int(draws.sample.fingerprint[:16], 16), number, repetition]
+        )
+        # A draw's own order is random already; a repetition takes another.
+        order_K = np.arange(len(texts)) if repetition == 0 else rng.permutation(len(texts))
+        sentences = self.criteria[criteria_set].sentences(rng)
+        asked = _Question(
+            client, texts, {"corpus": draws.sample.fingerprint, "draw": number, "repetition": repetition}, rng, self
+        )
+        try:
+            value, order_K, tags = await asked.answer(
+                "cluster", order_K, lambda shown, _, identity: prompts.cluster(shown, sentences, identity)
+            )
+            label_K = np.empty(len(texts), np.int16)
+            label_K[order_K] = [value["assignment"][tag] for tag in tags]
+            names = {entry["id"]: (_line(entry["name"]), _line(entry["reason"])) for entry in value["clusters"]}
+            verdicts = await self._verify(asked, label_K, names, rng) if self.judge.verification else {}
+        except ContentFailure as failure:
+            return _Answer(criteria_set, failure=(failure.outcome, *failure.problems[:_PROBLEMS_KEPT]))
+        return _Answer(criteria_set, label_K, order_K, names, verdicts)
+
+    async def _verify(
+        self, asked: "_Question", label_K: np.ndarray, names: dict[int, tuple[str, str]], rng: np.random.Generator
+    ) -> dict[int, tuple[bool, str]]:
+        """Label -> (valid, reason) of the clusters of two and more; the documents are shown in another order."""
+        labels, sizes = np.unique(label_K, return_counts=True)
+        grouped = [int(label) for label in labels[sizes > 1]]
+        if not grouped:
+            return {}
+
+        def request(shown: Fenced, order_K: np.ndarray, identity: dict[str, Any]) -> Request:
+            tag_K = dict(zip(order_K, shown.tags, strict=True))
+            groups = [
+                (*names[label], [tag_K[place] for place in np.flatnonzero(label_K == label)]) for label in grouped
+            ]
+            return prompts.verify(shown, groups, identity)
+
+        value, _, _ = await asked.answer("verify", rng.permutation(len(label_K)), request)
+        return {
+            label: (bool(value[f"cluster_{position}"]["valid"]), _line(value[f"cluster_{position}"]["reason"]))
+            for position, label in enumerate(grouped, 1)
+        }
+
+    # ------------------------------------------------------------------------------------------- the event loop
+
+    async def _open_client(self) -> Client:
+        if self._client is None:
+            self._client = await Client(self._endpoint, self._cache).__aenter__()
+        return self._client
+
+    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        self._runner = self._runner or asyncio.Runner()
+        try:
+            return running.run(work, self._runner)
+        except EndpointStopped as stop:
+            raise Unfinished(str(stop)) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answer:
+    """What the endpoint said of one draw, or `failure`: why there is no usable answer."""
+
+    criteria_set: int
+    label_K: np.ndarray | None = None
+    order_K: np.ndarray | None = None
+    names: dict[int, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    verdicts: dict[int, tuple[bool, str]] = dataclasses.field(default_factory=dict)
+    failure: tuple[str, ...] = ()
+
+
+class _Question:
+    """The documents of one draw, asked about in one order after another until an answer is usable."""
+
+    def __init__(
+        self, client: Client, texts: list[str], identity: dict[str, Any], rng: np.random.Generator, agent: LLMAgent
+    ) -> None:
+        self._client, self._texts, self._identity, self._rng = client, texts, identity, rng
+        self._seed, self._characters = agent._seed, agent.judge.document_characters
+
+    async def answer(
+        self, purpose: str, order_K: np.ndarray, request: Callable[[Fenced, np.ndarray, dict[str, Any]], Request]
+    ) -> tuple[dict[str, Any], np.ndarray, Sequence[str]]:
+        """(value, order it was given for, tags in that order). Raises the last `ContentFailure`.
+
+        An answer that a fresh order gave in an earlier run counts before the first order is asked anew.
+        """
+        orders = [order_K, *(self._rng.permutation(len(self._texts)) for _ in range(1, _ORDERS))]
+        asked = []
+        for attempt, order_K in enumerate(orders):
+            identity = {**self._identity, "attempt": attempt}
+            shown = fence(
+                [self._texts[place] for place in order_K],
+                f"{self._seed} {purpose} {sorted(identity.items())}",
+                self._characters,
+            )
+            asked.append((request(shown, order_K, identity), order_K, shown.tags))
+        for question, order_K, tags in reversed(asked):
+            if (known := self._client.cached(question)) is not None:
+                return known.value, order_K, tags
+        for question, order_K, tags in asked:
+            try:
+                return (await self._client.complete(question)).value, order_K, tags
+            except ContentFailure as failure:
+                last = failure
+        raise last
+
+
+async def _gather(work: Sequence[Awaitable[None]]) -> None:
+    """Await all; the first failure cancels the others before it is raised."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _interleaved(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(corpus, row) for all rows of all corpora: row 0 of each, row 1 of each, ..."""
+    return ((corpus, row) for row in range(max(lengths)) for corpus, length in enumerate(lengths) if row < length)
+
+
+def _spent(client: Client) -> str:
+    """Calls and cost so far, for the progress bar."""
+    calls, cost = client.usage.total.calls, client.usage.cost
+    return f"{calls} calls" if cost is None else f"{calls} calls, cost {cost:.2f}"
+
+
+def _line(text: str) -> str:
+    """One line of bounded length: an answer is quoted in later prompts and in reports."""
+    return " ".join(text.split())[:_REASON_CHARACTERS]
+
+
+def _partitions(draws: Draws, answers: Sequence[_Answer], judge: JudgeSettings) -> Partitions:
+    labels_DK = np.full(draws.documents_DK.shape, -1, np.int16)
+    valid_DK = np.ones(draws.documents_DK.shape, bool)
+    order_DK = np.tile(np.arange(labels_DK.shape[1]), (len(labels_DK), 1))
+    evidence = []
+    for row, answer in enumerate(answers):
+        if answer.label_K is None:
+            evidence.append({"criteria_set": answer.criteria_set, "failure": list(answer.failure)})
+            continue
+        labels_DK[row], order_DK[row] = answer.label_K, answer.order_K
+        clusters = []
+        for label in np.unique(answer.label_K):
+            name, reason = answer.names[int(label)]
+            described = {"label": int(label), "name": name, "reason": reason}
+            if int(label) in answer.verdicts:
+                valid, why = answer.verdicts[int(label)]
+                valid_DK[row, answer.label_K == label] = valid
+                described |= {"valid": valid, "verdict": why}
+            clusters.append(described)
+        evidence.append({"criteria_set": answer.criteria_set, "clusters": clusters})
+    return Partitions(
+        labels_DK=labels_DK,
+        valid_DK=valid_DK if judge.verification else None,
+        sets_D=np.array([answer.criteria_set for answer in answers]),
+        answered_D=np.array([answer.label_K is not None for answer in answers]),
+        order_DK=order_DK,
+        evidence=evidence,
+    )

@@ -1,0 +1,171 @@
+"""Every request the LLM agent makes: wording, answer schema and the checks a schema cannot express.
+
+The steps are those of Chen et al. 2024 (arXiv 2410.15226), section 2.1 and appendix D; the wording is ours. Documents stand
+in fences with opaque tags, in the order given; every schema names one required key a document or cluster, so that an answer
+can neither forget nor repeat one. Reasons precede decisions. A change of wording is a change of the metric: raise
+`VERSION`, which is part of every score and of the cache's keys.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from divsyn_jax.endpoint.client import Request
+from divsyn_jax.endpoint.fence import SYSTEM_NOTE, Fenced, fence
+
+VERSION = 1
+_TEXT = {"type": "string"}
+_SYSTEM = {
+    "criteria": "You are a careful analyst of text collections. You find the attributes by which documents differ.",
+    "cluster": "You are a careful analyst of text collections. You group documents by stated criteria.",
+    "verify": "You are a careful reviewer. You check whether groups of documents really belong together.",
+}
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _list(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": dict(items)}
+
+
+def propose_criteria(texts: Sequence[str], characters: int, identity: Mapping[str, Any], seed: int) -> Request:
+    """Three to five attributes and three to five scales by which documents like these can be told apart."""
+    fenced = fence(texts, _fence_seed(identity, seed), characters)
+    entry = _object({"name": _TEXT, "definition": _TEXT})
+    return Request(
+        purpose="criteria_propose",
+        system=f"{_SYSTEM['criteria']}\n{SYSTEM_NOTE}",
+        user=(
+            "Below are a few documents drawn at random from a larger collection. Propose by what such documents can be told "
+            "apart and grouped.\n"
+            "1. metadata: 3 to 5 attributes of a document, such as what it is about or how it is written. Define each as a "
+            "hierarchy of levels from general to specific, written level 1/level 2/level 3.\n"
+            "2. metrics: 3 to 5 properties that can be graded. Define each by what the grades 1, 2, 3, 4 and 5 mean.\n"
+            "Use specific names, not generic ones such as quality or topic. Proposals from many rounds will be merged, so "
+            "cover what these documents show and nothing else.\n\n" + fenced.text
+        ),
+        schema=_object({"metadata": _list(entry), "metrics": _list(entry)}),
+        identity=identity,
+        check=lambda value: [
+            f"Give 3 to 5 entries in {kind}." for kind in ("metadata", "metrics") if not 3 <= len(value[kind]) <= 5
+        ],
+        max_output_tokens=2000,
+    )
+
+
+def merge_criteria(
+    kind: str, gathered: Sequence[tuple[str, int, Sequence[str]]], entries: int, identity: Mapping[str, Any]
+) -> Request:
+    """Merge proposals (name, how often proposed, some definitions) of one kind into `entries` entries."""
+    listed = "\n".join(
+        f"- {name} (proposed {count} times): " + " | ".join(definitions) for name, count, definitions in gathered
+    )
+    scale = " Keep what the grades 1 to 5 mean." if kind == "metrics" else ""
+    return Request(
+        purpose=f"criteria_merge_{kind}",
+        system=_SYSTEM["criteria"],
+        user=(
+            f"Many rounds proposed these {kind} for telling documents of one collection apart. Merge what means the same and "
+            f"keep the {entries} that separate documents best. Write a concrete definition for each that a reader can apply "
+            f"to a document without seeing the others.{scale}\n\n{listed}"
+        ),
+        schema=_object({"entries": _list(_object({"name": _TEXT, "definition": _TEXT}))}),
+        identity=identity,
+        check=lambda value: [] if len(value["entries"]) == entries else [f"Give exactly {entries} entries."],
+        max_output_tokens=2000,
+    )
+
+
+def summarise_criteria(merged: Mapping[str, Sequence[Mapping[str, str]]], identity: Mapping[str, Any]) -> Request:
+    """One sentence for each merged entry."""
+    listed = "\n\n".join(
+        f"{kind}:\n" + "\n".join(f"{n}. {entry['name']}: {entry['definition']}" for n, entry in enumerate(entries, 1))
+        for kind, entries in merged.items()
+    )
+    return Request(
+        purpose="criteria_summarise",
+        system=_SYSTEM["criteria"],
+        user=(
+            "Put each definition below into one sentence that tells a reader how to apply it when grouping documents. Keep "
+            f"the order, one sentence an entry.\n\n{listed}"
+        ),
+        schema=_object({kind: _list(_TEXT) for kind in merged}),
+        identity=identity,
+        check=lambda value: [
+            f"Give exactly {len(entries)} sentences in {kind}."
+            for kind, entries in merged.items()
+            if len(value[kind]) != len(entries)
+        ],
+        max_output_tokens=1500,
+    )
+
+
+def cluster(fenced: Fenced, sentences: Sequence[str], identity: Mapping[str, Any]) -> Request:
+    """Partition the fenced documents by the criteria.
+
+    The answer holds `clusters` (id, name, reason) and `assignment`, tag -> cluster id.
+    """
+    size = len(fenced.tags)
+    number = {"type": "integer", "enum": list(range(1, size + 1))}
+
+    def check(value: Mapping[str, Any]) -> list[str]:
+        described = {entry["id"] for entry in value["clusters"]}
+        missing = sorted(set(value["assignment"].values()) - described)
+        return [f"Cluster {cluster} has documents but is not described in clusters." for cluster in missing]
+
+    return Request(
+        purpose="cluster",
+        system=f"{_SYSTEM['cluster']}\n{SYSTEM_NOTE}",
+        user=(
+            "Group documents by these criteria:\n"
+            + "\n".join(f"- {sentence}" for sentence in sentences)
+            + f"\n\nBelow are {size} documents in no particular order. Put together those that agree on the criteria, above "
+            "all on what they are about; a document that agrees with no other forms a cluster of its own. Every document "
+            "belongs to exactly one cluster. First describe the clusters: number them from 1, name each and say which "
+            "criteria its documents share and what sets it apart. Then assign each document, by its tag, to a cluster.\n\n"
+            + fenced.text
+        ),
+        schema=_object(
+            {
+                "clusters": _list(_object({"id": number, "name": _TEXT, "reason": _TEXT})),
+                "assignment": _object(dict.fromkeys(fenced.tags, number)),
+            }
+        ),
+        identity=identity,
+        check=check,
+        max_output_tokens=300 + 150 * size,
+    )
+
+
+def verify(fenced: Fenced, clusters: Sequence[tuple[str, str, Sequence[str]]], identity: Mapping[str, Any]) -> Request:
+    """Judge clusters of two documents and more, each given as (name, reason, tags): valid 1 or 0, with a reason."""
+    keys = [f"cluster_{number}" for number in range(1, len(clusters) + 1)]
+    listed = "\n".join(
+        f"- {key}: {', '.join(tags)}. Named {name!r}, because: {reason}"
+        for key, (name, reason, tags) in zip(keys, clusters, strict=True)
+    )
+    verdict = _object({"reason": _TEXT, "valid": {"type": "integer", "enum": [0, 1]}})
+    return Request(
+        purpose="verify",
+        system=f"{_SYSTEM['verify']}\n{SYSTEM_NOTE}",
+        user=(
+            "Someone grouped the documents below. For each group decide whether its documents are alike enough to stand "
+            "together and whether the reason given is true of all of them. Documents on unrelated subjects do not belong "
+            "together because they share a style. Answer 1 for a valid group and 0 for one that is not, with the reason "
+            f"first.\n\nGroups:\n{listed}\n\nDocuments:\n\n{fenced.text}"
+        ),
+        schema=_object(dict.fromkeys(keys, verdict)),
+        identity=identity,
+        check=lambda value: [],
+        max_output_tokens=200 + 120 * len(clusters),
+    )
+
+
+def _fence_seed(identity: Mapping[str, Any], seed: int) -> str:
+    return f"{seed} {sorted(identity.items())}"
