@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -189,6 +190,17 @@ def draw_without_replacement(rng: np.random.Generator, population: int, draws: i
 def random_order(sample: Sample, seed: int = 0) -> np.ndarray:
     """[N] the sample's positions in a random order: the order in which baselines read the documents."""
     return np.random.default_rng([seed, _ORDER_STREAM, int(sample.fingerprint[:16], 16)]).permutation(len(sample))
+
+
+def cut_to_words(texts: Sequence[str], words: int) -> list[str]:
+    """Every text up to the end of its `words`-th white-space word."""
+    return [head(text, words) for text in texts]
+
+
+def head(text: str, words: int) -> str:
+    """`text` up to the end of its `words`-th white-space word; the white space inside stays as it is."""
+    parts = text.split(maxsplit=words)
+    return text if len(parts) <= words else text[: len(text) - len(parts[-1])].rstrip()
 
 
 def _label(document: Document, field: str) -> str:

@@ -6,17 +6,25 @@ A CORPUS is a .jsonl[.gz|.zst], Parquet or text file, a directory or glob of tho
 hf:name[:config]:split; write name=CORPUS to name it. Every corpus is read once; draws of --sample_size documents are
 clustered by the agent; the score with its interval, what it rests on and the baselines go to DIR/<name>/score.json and
 draws.jsonl, the comparison of corpora (in the order given) to DIR/comparison.json and DIR/report.html.
-Repeating the command reuses what is finished: a corpus scored with the same content and settings is not scored again.
+Repeating the command reuses what is finished: a corpus scored with the same content and settings is not scored again, and
+an answer of an endpoint is never paid twice (DIR/cache.sqlite).
+
+Agents: embedding (default, offline), oracle (known labels), openai (any OpenAI-compatible endpoint by --base_url: OpenAI,
+Azure, vLLM, Ollama, llama.cpp; the key comes from the environment variable that --api_key_env names). --dry_run prints
+calls, tokens and cost before anything is asked.
 
 Example:
   score_corpus textbooks=tb.jsonl.gz wiki.jsonl.gz --output=/tmp/scores
+  score_corpus tb.jsonl.gz wiki.jsonl.gz --output=/tmp/scores --agent=openai --base_url=http://localhost:8000/v1 \\
+      --model=qwen3-32b --draws=1000 --dry_run
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -25,20 +33,21 @@ from divsyn_jax import commandline, files
 from divsyn_jax.commandline import Unfinished, UserError
 from divsyn_jax.data import corpus_flags
 from divsyn_jax.data.corpus import split_name
+from divsyn_jax.diversity import agent_flags
 
 _OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
-_AGENT = flags.DEFINE_enum("agent", "embedding", ["embedding", "oracle"], "Who clusters: embeddings or known labels.")
-_SAMPLE_SIZE = flags.DEFINE_integer("sample_size", 10, "Documents in a draw (K).")
-_DRAWS = flags.DEFINE_integer("draws", 20_000, "Draws from each corpus.")
-_THRESHOLD = flags.DEFINE_float("threshold", 0.5, "Cosine distance at which --agent=embedding separates clusters.")
 _LABEL_FIELD = flags.DEFINE_string("label_field", None, "Field that holds the labels for --agent=oracle.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and order of documents.")
-_BASELINES = flags.DEFINE_string(
-    "baselines",
-    "all",
-    "all, none, or some of context_length,compression_ratio,ngram_diversity,self_repetition,self_repetition_legacy,"
-    "homogenization,perplexity,perplexity_gap,kmeans,vendi_score,dcscore,remote_clique,chamfer.",
+_SAMPLE_SIZE = flags.DEFINE_integer("sample_size", 10, "Documents in a draw (K).")
+_DRAWS = flags.DEFINE_integer("draws", None, "Draws from each corpus [20,000 offline, 1,000 with --agent=openai].")
+_TARGET = flags.DEFINE_float(
+    "target_half_width", None, "Stop drawing when the score's 95% interval is this narrow; --draws is the most."
 )
+_RETEST = flags.DEFINE_integer("retest", 50, "Draws that --agent=openai is asked again, for its repeatability.")
+_CONTROL_VARIATE = flags.DEFINE_bool(
+    "control_variate", True, "Adjust the scores of --agent=openai by the embedding agent's on the same draws."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and order of documents.")
+_BASELINES = flags.DEFINE_string("baselines", "all", "all, none, or some of those that the report lists, by name.")
 _PARITY = flags.DEFINE_enum(
     "parity", None, ["diversity-0.3"], "Give the baselines of that package, with its defects and rounding."
 )
@@ -48,13 +57,19 @@ _PERPLEXITY_MODELS = flags.DEFINE_list(
 _BASELINE_TOKENS = flags.DEFINE_integer(
     "baseline_tokens", 2_000_000, "Words that baselines read from each corpus, at most; the same number from each."
 )
+_MATCH_LENGTHS = flags.DEFINE_bool(
+    "match_lengths", True, "Compare corpora whose documents differ in length at one length."
+)
 _MAX_DOCUMENTS = flags.DEFINE_integer(
     "max_documents", 5_000, "Documents sampled uniformly from each corpus for draws and baselines, at most."
 )
+_ROUNDS = flags.DEFINE_integer("rounds", 1, "Samples of each corpus to score, for the spread between them.")
 _EMBEDDING_CACHE = flags.DEFINE_string("embedding_cache", None, "Directory that keeps embeddings [OUTPUT/embeddings].")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would be asked and what it costs, and stop.")
 flags.adopt_module_key_flags(corpus_flags)
+flags.adopt_module_key_flags(agent_flags)
 
-_RESERVED = "embeddings"  # OUTPUT/embeddings is the default cache
+_EMBEDDINGS = "embeddings"  # OUTPUT/embeddings is the default cache of vectors
 _TABLE = (
     "effective_clusters",
     "cluster_score",
@@ -77,43 +92,73 @@ def main(arguments: list[str]) -> None:
     corpora = _named(arguments, output)
     signal.signal(signal.SIGTERM, _stop)
     # Only now the imports that cost time: --help and usage errors answer at once.
-    from divsyn_jax.diversity import baselines, scoring
+    from divsyn_jax.diversity import baselines, cost, scoring
 
     settings = scoring.ScoreSettings(
-        agent=_AGENT.value,
+        **agent_flags.agent_settings(_SEED.value),
+        label_field=_LABEL_FIELD.value,
         sample_size=_SAMPLE_SIZE.value,
         draws=_DRAWS.value,
-        threshold=_THRESHOLD.value,
-        label_field=_LABEL_FIELD.value,
+        target_half_width=_TARGET.value,
+        retest=_RETEST.value,
+        control_variate=_CONTROL_VARIATE.value,
+        answers=output / "cache.sqlite",
         seed=_SEED.value,
         baselines=_baseline_names(baselines.OFFERED),
         baseline_tokens=_BASELINE_TOKENS.value,
+        match_lengths=_MATCH_LENGTHS.value,
         parity=_PARITY.value,
         perplexity_models=tuple(_PERPLEXITY_MODELS.value),
         max_documents=_MAX_DOCUMENTS.value,
-        embedding_cache=_EMBEDDING_CACHE.value or output / _RESERVED,
+        rounds=_ROUNDS.value,
+        embedding_cache=_EMBEDDING_CACHE.value or output / _EMBEDDINGS,
         read=corpus_flags.read_options(),
     )
-    agent = scoring.make_agent(settings)
     # Every corpus is read before anything is written: a bad one leaves nothing behind, and all share one word budget.
     samples = {name: scoring.sample_corpus(spec, settings) for name, spec in corpora.items()}
-    budget = baselines.common_budget([scoring.corpus_budget(sample, settings) for sample in samples.values()])
-    _make_directory(output)
-    scores = []
     for name, sample in samples.items():
         for problem in sample.problems:
             print(f"{name}: skipped {problem}")
+    budget = baselines.common_budget(
+        [scoring.corpus_budget(sample, settings) for sample in samples.values()], settings.match_lengths
+    )
+    if _DRY_RUN.value:
+        print(cost.dry_run(samples, settings))
+        return
+    _make_directory(output)
+    with contextlib.closing(scoring.make_agent(settings, samples)) as agent:
+        _score(output, corpora, samples, agent, budget, settings)
+
+
+def _score(
+    output: pathlib.Path,
+    corpora: Mapping[str, str],
+    samples: Mapping[str, Any],
+    agent: Any,
+    budget: Any,
+    settings: Any,
+) -> None:
+    from divsyn_jax.diversity import criteria, rounds, scoring
+
+    if agent.kind == "openai":
+        criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})
+    scores: dict[str, dict[str, Any]] = {}
+    for name, sample in samples.items():
         finished = _finished(output / name, scoring.identity(name, sample, agent, budget, settings))
         if finished is not None:
             print(f"{name}: scored before with the same content and settings; reused {output / name / 'score.json'}")
-            scores.append(finished)
-            continue
-        score, draws = scoring.score_sample(name, sample, agent, budget, settings)
-        with files.new_directory(output / name) as folder:
-            files.write_text(folder / "draws.jsonl", "".join(json.dumps(draw) + "\n" for draw in draws))
-            files.write_json(folder / "score.json", score)
-        scores.append(score)
-    _write_comparison(output, scores, list(samples.values()))
+            scores[name] = finished
+    missing = {name: sample for name, sample in samples.items() if name not in scores}
+    if missing:
+        made = scoring.score_corpora(missing, agent, budget, settings)
+        if settings.rounds > 1:
+            rounds.add_rounds({name: score for name, (score, _) in made.items()}, corpora, agent, budget, settings)
+        for name, (score, draws) in made.items():
+            with files.new_directory(output / name) as folder:
+                files.write_text(folder / "draws.jsonl", "".join(json.dumps(draw) + "\n" for draw in draws))
+                files.write_json(folder / "score.json", score)
+            scores[name] = score
+    _write_comparison(output, [scores[name] for name in samples], list(samples.values()))
 
 
 def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
@@ -124,7 +169,7 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
             raise UserError(f"{argument}: a second corpus named {name!r}; give each its own name, as NAME={spec}")
         folder = output / name
         ours = not folder.exists() or (folder / "score.json").exists()
-        if name in (_RESERVED, ".", "..") or not ours:
+        if name in (_EMBEDDINGS, ".", "..") or not ours:
             # A finished score is replaced whole; never replace a folder that is something else.
             raise UserError(f"{argument}: {folder} is not a score's folder; name the corpus otherwise, as NAME={spec}")
         corpora[name] = spec
@@ -177,7 +222,11 @@ def _write_comparison(output: pathlib.Path, scores: Sequence[dict[str, Any]], sa
             cells.append(f"{cell:>{size}}")
         print(f"{name:<{width}}  {'  '.join(cells)}")
     agent = compared["agent"]
-    print(f"\nAgent {agent['kind']} {agent['settings']}; 95% intervals over draws. Report: {output / 'report.html'}")
+    failed = sum(len(score["failures"]) for score in scores)
+    print(
+        f"\nAgent {agent['kind']} {agent['settings']}; 95% intervals over draws{f'; {failed} draws failed' * (failed > 0)}."
+    )
+    print(f"Report: {output / 'report.html'}")
 
 
 def _read_draws(path: pathlib.Path) -> list[dict[str, Any]]:

@@ -1,24 +1,40 @@
-"""Scores a corpus: sample, draw, partition, estimate; the result is the content of score.json.
+"""Scores corpora: sample, draw, judge, estimate; the result is the content of score.json.
 
 Shapes: D draws, K documents a draw.
 """
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import ReadOptions, split_name
-from divsyn_jax.diversity import baselines, estimators
+from divsyn_jax.diversity import baselines, result, stopping
 from divsyn_jax.diversity.agents import Agent
-from divsyn_jax.diversity.sampling import Sample, random_draws, random_order, read_sample, require_documents
+from divsyn_jax.diversity.judge_settings import JudgeSettings
+from divsyn_jax.diversity.judging import Judged, judge
+from divsyn_jax.diversity.sampling import (
+    Sample,
+    cut_to_words,
+    random_draws,
+    random_order,
+    read_sample,
+    require_documents,
+)
+from divsyn_jax.endpoint.settings import EndpointSettings
 
-AGENTS = ("embedding", "oracle")
-VERSION = 2  # of score.json: a score written under another version is made anew
-DRAWS_WRITTEN = 1000
+AGENTS = ("embedding", "openai", "oracle")
+DRAWS = {
+    "embedding": 20_000,
+    "oracle": 20_000,
+    "openai": 1_000,
+}  # where --draws says nothing; the paper's full run: 5,000
+VERSION = 3  # of score.json: a score written under another version is made anew
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,17 +42,23 @@ class ScoreSettings:
     """How to score a corpus.
 
     Attributes:
-      agent: who partitions the draws: `embedding` (offline) or `oracle` (labels known).
+      agent: who partitions the draws: `embedding` (offline), `openai` (an endpoint) or `oracle` (labels known).
       sample_size: K, documents in a draw.
-      draws: number of draws.
+      draws: number of draws, at most; None means `DRAWS` of the agent.
+      target_half_width: stop drawing when the score's interval is this narrow (`stopping.StoppingRule`); None makes all.
+      retest: draws that an LLM is asked again, for its repeatability.
+      control_variate: an LLM's scores are adjusted by the embedding agent's on the same draws, where it is installed.
       threshold: cosine distance at which the embedding agent cuts its dendrograms.
       label_field: field of the records that holds the oracle's labels.
+      endpoint, judge: whom the LLM agent asks, and what.
+      answers: SQLite file that keeps the endpoint's answers; None keeps none.
       seed: of the document sample, the draws and the order of documents in baselines.
       baselines: those to compute, of `baselines.OFFERED`.
       baseline_tokens: words that baselines read, at most.
-      parity: see `baselines.Settings`.
-      perplexity_models: see `baselines.Settings`.
+      match_lengths: compared corpora whose documents differ in length are read at one length.
+      parity, perplexity_models: see `baselines.Settings`.
       max_documents: documents sampled from the corpus for draws and baselines, at most.
+      rounds: times the whole corpus is sampled anew and scored (see `rounds`).
       embedding_cache: directory that keeps embeddings between calls; None keeps none.
       read: how to read the corpus.
 
@@ -45,15 +67,23 @@ class ScoreSettings:
 
     agent: str = "embedding"
     sample_size: int = 10
-    draws: int = 20_000
+    draws: int | None = None
+    target_half_width: float | None = None
+    retest: int = 50
+    control_variate: bool = True
     threshold: float = 0.5
     label_field: str | None = None
+    endpoint: EndpointSettings | None = None
+    judge: JudgeSettings = dataclasses.field(default_factory=JudgeSettings)
+    answers: pathlib.Path | None = None
     seed: int = 0
     baselines: tuple[str, ...] = baselines.OFFERED
     baseline_tokens: int = 2_000_000
+    match_lengths: bool = True
     parity: str | None = None
     perplexity_models: tuple[str, ...] = ()
     max_documents: int = 5_000
+    rounds: int = 1
     embedding_cache: str | os.PathLike | None = None
     read: ReadOptions = dataclasses.field(default_factory=ReadOptions)
 
@@ -64,14 +94,37 @@ class ScoreSettings:
 
         require(self.agent in AGENTS, "agent", f"choose one of {', '.join(AGENTS)}")
         require(self.sample_size >= 2, "sample_size", "a draw needs two documents or more")
-        require(self.draws >= 2, "draws", "an interval needs two draws or more")
+        require(self.total_draws >= 2, "draws", "an interval needs two draws or more")
+        target = self.target_half_width
+        require(target is None or target > 0, "target_half_width", "give a positive number")
+        require(self.retest >= 0, "retest", "give a number of 0 or more")
         require(0 <= self.threshold <= 2, "threshold", "a cosine distance lies between 0 and 2")
         require(self.seed >= 0, "seed", "give a number of 0 or more")
+        require(self.rounds >= 1, "rounds", "give a number of 1 or more")
         require(self.baseline_tokens >= 1, "baseline_tokens", "give a number of 1 or more")
         require(
             self.max_documents >= self.sample_size, "max_documents", f"give --sample_size={self.sample_size} or more"
         )
+        if self.agent == "openai":
+            if self.endpoint is None:
+                raise UserError("--agent=openai needs an endpoint: --base_url and --model")
+            if not self.judge.criteria_file and self.total_draws < 2 * self.judge.criteria_sets:
+                raise UserError(
+                    f"--draws={self.total_draws}: give two or more for each of --criteria_sets={self.judge.criteria_sets}"
+                )
         self.baseline_settings()
+
+    @property
+    def total_draws(self) -> int:
+        """Draws of each corpus, at most."""
+        return DRAWS[self.agent] if self.draws is None else self.draws
+
+    def stopping_rule(self) -> stopping.StoppingRule | None:
+        """When to stop before all draws are made; None for never."""
+        if self.target_half_width is None:
+            return None
+        first = stopping.FIRST_LOOK if self.agent == "openai" else stopping.FIRST_LOOK_OFFLINE
+        return stopping.StoppingRule(self.target_half_width, first, self.total_draws)
 
     def baseline_settings(self) -> "baselines.Settings":  # the field of that name hides the module here
         """The part that says which baselines to compute, and how."""
@@ -79,32 +132,47 @@ class ScoreSettings:
 
 
 def score(path: str, agent: str = "embedding", **settings: Any) -> dict[str, Any]:
-    """Score one corpus and return the content of its score.json; nothing is written but the embedding cache, if named.
+    """Score one corpus and return the content of its score.json; nothing is written but the caches, if named.
 
     Args:
       path: a corpus in any form the readers take, or `name=path`.
-      agent: `embedding` or `oracle`.
+      agent: `embedding`, `openai` or `oracle`.
       settings: the other fields of `ScoreSettings`.
 
     Raises:
       UserError: the corpus or a setting cannot be used; the message says what to do.
+      Unfinished: the endpoint stopped answering or a budget is used up.
     """
     chosen = ScoreSettings(agent=agent, **settings)
     name, spec = split_name(path)
-    made = make_agent(chosen)
     sample = sample_corpus(spec, chosen)
-    return score_sample(name, sample, made, corpus_budget(sample, chosen), chosen)[0]
+    with contextlib.closing(make_agent(chosen, {name: sample})) as made:
+        return score_corpora({name: sample}, made, corpus_budget(sample, chosen), chosen)[name][0]
 
 
-def make_agent(settings: ScoreSettings) -> Agent:
-    """The agent asked for. Raises `UserError` when it lacks what it needs."""
+def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
+    """The agent asked for, ready to judge draws of these corpora. Raises `UserError` when it lacks what it needs."""
     if settings.agent == "oracle":
         from divsyn_jax.diversity.oracle_agent import OracleAgent
 
         return OracleAgent(settings.label_field)
-    from divsyn_jax.diversity.embedding_agent import EmbeddingAgent
+    if settings.agent == "embedding":
+        from divsyn_jax.diversity.embedding_agent import EmbeddingAgent
 
-    return EmbeddingAgent(settings.threshold, settings.embedding_cache)
+        return EmbeddingAgent(settings.threshold, settings.embedding_cache)
+    from divsyn_jax.diversity.llm_agent import LLMAgent
+
+    agent = LLMAgent(settings.endpoint, settings.judge, settings.seed, settings.answers)
+    try:
+        agent.prepare(list(samples.values()), settings.sample_size)
+        if settings.total_draws < 2 * len(agent.criteria):
+            raise UserError(
+                f"--draws={settings.total_draws}: give two or more for each of the {len(agent.criteria)} criteria sets"
+            )
+    except BaseException:
+        agent.close()
+        raise
+    return agent
 
 
 def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
@@ -126,6 +194,7 @@ def identity(
     name: str, sample: Sample, agent: Agent, budget: baselines.Budget, settings: ScoreSettings
 ) -> dict[str, Any]:
     """The part of score.json that determines the rest: the same identity means the same score."""
+    rule = settings.stopping_rule()
     return {
         "version": VERSION,
         "corpus": {
@@ -143,121 +212,127 @@ def identity(
         "agent": {"kind": agent.kind, "model": agent.model, "settings": agent.settings()},
         "settings": {
             "sample_size": settings.sample_size,
-            "draws": settings.draws,
+            "draws": settings.total_draws,
+            "stopping": rule and rule.as_json(),
+            "retest": settings.retest if agent.kind == "openai" else 0,
+            "control_variate": settings.control_variate and agent.kind == "openai",
             "seed": settings.seed,
             "max_documents": settings.max_documents,
+            "rounds": settings.rounds,
+            "document_words": budget.document_words,
             "baselines": list(settings.baselines),
             "baseline_words": budget.words,
             "baseline_bytes": budget.bytes,
             "baseline_documents": budget.documents,
-            "baseline_document_words": budget.document_words,
             "parity": settings.parity,
             "perplexity_models": list(settings.perplexity_models),
         },
     }
 
 
-def score_sample(
-    name: str, sample: Sample, agent: Agent, budget: baselines.Budget, settings: ScoreSettings
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Score a corpus that has been read.
+def score_corpora(
+    samples: Mapping[str, Sample], agent: Agent, budget: baselines.Budget, settings: ScoreSettings
+) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Score corpora that have been read, their draws asked in turn.
 
     Returns:
-      the content of score.json, and the first `DRAWS_WRITTEN` draws as the records of draws.jsonl.
+      by corpus: the content of score.json, and the records of draws.jsonl.
     """
-    draws_DK = random_draws(sample, settings.draws, settings.sample_size, settings.seed)
-    partitions = agent.partition(sample, draws_DK)
-    draws = estimators.draw_statistics(partitions.labels_DK)
-    at_cut = {threshold: estimators.draw_statistics(labels_DK) for threshold, labels_DK in partitions.cuts.items()}
-    score_low, score_high = estimators.generator_interval_of_score(draws, draws_DK, len(sample))
-    clusters_ends = estimators.generator_interval_of_clusters(draws, draws_DK, len(sample)) or (None, None)
-    result = {
-        **identity(name, sample, agent, budget, settings),
-        "population": f"ci: the {len(sample):,} sampled documents of {sample.documents:,}, over draws; "
-        "generator_ci: what the process that wrote them would give, over draws and documents",
-        "cluster_score": {
-            **estimators.cluster_score(draws).as_json(),
-            "generator_ci_low": score_low,
-            "generator_ci_high": score_high,
-            "sd": float(draws.scores_D.std(ddof=1)),
-            "sample_size": settings.sample_size,
-            "draws": settings.draws,
-            "criteria_sets": None,
-            "mean_clusters": float(draws.clusters_D.mean()),
-        },
-        "effective_clusters": {
-            **estimators.effective_clusters(draws, len(sample)).as_json(),
-            "generator_ci_low": clusters_ends[0],
-            "generator_ci_high": clusters_ends[1],
-            "documents": len(sample),
-            "pair_share": float(draws.pair_share_D.mean()),
-            "pair_share_sd": float(draws.pair_share_D.std(ddof=1)),
-        },
-        "clusters_per_document": estimators.clusters_per_document(draws).as_json(),
-        "exp_entropy": estimators.exp_entropy(draws).as_json(),
-        "curve": [
-            {
-                "threshold": threshold,
-                "cluster_score": estimators.cluster_score(cut).as_json(),
-                "effective_clusters": estimators.effective_clusters(cut, len(sample)).as_json(),
-                "mean_clusters": float(cut.clusters_D.mean()),
-            }
-            for threshold, cut in at_cut.items()
-        ],
-        **_duplicates(sample, agent, at_cut),
-        "baselines": baselines.compute(sample, budget, settings.baseline_settings(), _vectors(sample, agent, settings)),
-        "usage": {"calls": 0, "cached_calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0},
-        "failures": [],
-        "draws_written": min(DRAWS_WRITTEN, settings.draws),
+    read = {name: _as_read(sample, budget) for name, sample in samples.items()}
+    draws = {
+        name: random_draws(sample, settings.total_draws, settings.sample_size, settings.seed)
+        for name, sample in read.items()
     }
-    return result, _records(sample, draws_DK[:DRAWS_WRITTEN], partitions.labels_DK[:DRAWS_WRITTEN])
-
-
-def _duplicates(sample: Sample, agent: Agent, at_cut: dict[float, estimators.DrawStatistics]) -> dict[str, Any]:
-    exact, near = sample.exact_duplicates, agent.near_duplicate_share(sample)
-    duplicates = {
-        "exact": exact.value,
-        "exact_standard_error": exact.standard_error,
-        "exact_of": "all documents: the share that repeats an earlier one",
-        "near": near,
-    }
-    if near is None:
-        reason = f"the {agent.kind} agent compares no texts"
-        duplicates["near_of"] = reason
-        return {"duplicates": duplicates, "near_duplicate_clusters": {"value": None, "reason": reason}}
-    from divsyn_jax.diversity.embedding_agent import NEAR_DUPLICATE_CUT, NEAR_DUPLICATE_DISTANCE
-
-    duplicates["near_of"] = f"the {len(sample):,} sampled documents: the share within the distance of an earlier one"
-    duplicates["near_cosine_distance"] = NEAR_DUPLICATE_DISTANCE
-    clusters = estimators.effective_clusters(at_cut[NEAR_DUPLICATE_CUT], len(sample))
+    judged = judge(agent, read, draws, settings.stopping_rule())
+    retests = {name: result.retest(agent, found, settings.retest) for name, found in judged.items()}
     return {
-        "duplicates": duplicates,
-        "near_duplicate_clusters": {**clusters.as_json(), "cosine_distance": NEAR_DUPLICATE_CUT},
+        name: (_content(name, samples[name], found, retests[name], agent, budget, settings), result.records(found))
+        for name, found in judged.items()
     }
 
 
-def _vectors(sample: Sample, agent: Agent, settings: ScoreSettings) -> Callable[[], np.ndarray] | None:
-    """What embeds the sample for the baselines: the agent, when it has done so; None without a model."""
+def _as_read(sample: Sample, budget: baselines.Budget) -> Sample:
+    """The sample with its documents cut to the length at which corpora are compared, where there is one."""
+    if budget.document_words is None:
+        return sample
+    return dataclasses.replace(sample, texts=cut_to_words(sample.texts, budget.document_words))
+
+
+def _content(
+    name: str,
+    sample: Sample,
+    judged: Judged,
+    retest: dict[str, Any],
+    agent: Agent,
+    budget: baselines.Budget,
+    settings: ScoreSettings,
+) -> dict[str, Any]:
+    embedding = _embedding_agent(agent, settings)
+    numbers = result.metric(judged)
+    cut = "" if budget.document_words is None else f", each cut to its first {budget.document_words} words"
+    return {
+        **identity(name, sample, agent, budget, settings),
+        "population": f"ci: the {len(sample):,} sampled documents of {sample.documents:,}{cut}, over draws; "
+        "generator_ci: what the process that wrote them would give, over draws and documents",
+        **numbers,
+        "by_sample_size": result.by_sample_size(judged, agent, settings.seed),
+        "verification": result.verification(judged),
+        "position_bias": result.position_bias(judged),
+        "test_retest": retest,
+        "control_variate": _control_variate(judged, agent, embedding, settings),
+        **result.duplicates(judged.sample, embedding, numbers["curve"]),
+        "baselines": baselines.compute(
+            sample, budget, settings.baseline_settings(), _vectors(judged.sample, embedding)
+        ),
+        "usage": _usage(agent),
+        "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
+    }
+
+
+def _usage(agent: Agent) -> dict[str, Any]:
+    """What was asked and spent for all corpora scored together."""
+    if agent.kind != "openai":
+        return {"calls": 0, "cached_calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0}
+    return {
+        **agent.client.usage.to_json(),
+        "mode": agent.client.mode,
+        "concessions": list(agent.probe.concessions),
+    }
+
+
+_CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be the judged ones
+
+
+def _embedding_agent(agent: Agent, settings: ScoreSettings) -> Agent | None:
+    """Who embeds the documents; nobody beside the oracle, or where nothing needs it or no model is installed."""
     if agent.kind == "embedding":
-        return lambda: agent.vectors(sample)
-    from divsyn_jax.diversity import embeddings
+        return agent
+    if agent.kind == "oracle" or not (settings.control_variate or settings.baselines):
+        return None
+    from divsyn_jax.diversity.embedding_agent import EmbeddingAgent
 
     try:
-        embeddings.model_name()
-    except UserError:
+        return EmbeddingAgent(settings.threshold, settings.embedding_cache)
+    except UserError:  # scoring by an endpoint needs no model on this machine
         return None
-    return lambda: embeddings.embed(sample.texts, settings.embedding_cache)
+
+
+def _control_variate(
+    judged: Judged, agent: Agent, embedding: Agent | None, settings: ScoreSettings
+) -> dict[str, Any] | None:
+    if agent.kind != "openai":
+        return None
+    if not settings.control_variate:
+        return {"reason": "not asked for (--control_variate)"}
+    if embedding is None:
+        return {"reason": "no sentence embeddings here: pip install 'divsyn-jax[score]'"}
+    many_DK = random_draws(judged.sample, result.CHEAP_DRAWS, settings.sample_size, settings.seed + _CONTROL_STREAM)
+    return result.with_control_variate(judged, embedding, many_DK)
+
+
+def _vectors(sample: Sample, embedding: Agent | None) -> Callable[[], np.ndarray] | None:
+    return None if embedding is None else lambda: embedding.vectors(sample)
 
 
 def _shuffled(sample: Sample, seed: int) -> list[str]:
     return [sample.texts[position] for position in random_order(sample, seed)]
-
-
-def _records(sample: Sample, draws_DK: np.ndarray, labels_DK: np.ndarray) -> list[dict[str, Any]]:
-    # Clusters are numbered by their first document, so that equal partitions read the same whoever made them.
-    first_DK = (labels_DK[:, :, None] == labels_DK[:, None, :]).argmax(axis=2)
-    records = []
-    for draw, (documents_K, first_K) in enumerate(zip(sample.index_N[draws_DK], first_DK, strict=True)):
-        _, clusters_K = np.unique(first_K, return_inverse=True)
-        records.append({"draw": draw, "documents": documents_K.tolist(), "clusters": clusters_K.tolist()})
-    return records

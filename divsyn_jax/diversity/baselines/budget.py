@@ -1,10 +1,11 @@
 """How much text compared corpora contribute to baselines, so that no metric compares sizes or lengths."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 
-_WORD = re.compile(r"\S+")
+from divsyn_jax.diversity.sampling import head
+
+LENGTHS_APART = 1.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Budget:
       words: white-space words to the metrics that read words.
       bytes: UTF-8 bytes to gzip.
       documents: documents to the metrics that depend on their number.
+      mean_words: mean words of a document.
       lower_quartile: words that three documents in four have or exceed.
       document_words: words of every document in the metrics that depend on document length; None reads documents whole.
     """
@@ -22,6 +24,7 @@ class Budget:
     words: int
     bytes: int
     documents: int
+    mean_words: float
     lower_quartile: int
     document_words: int | None = None
 
@@ -36,7 +39,8 @@ def largest_budget(texts: Sequence[str], words: int) -> Budget:
         counted += length
         size += len(text.encode("utf-8")) + 1
     quartile = sorted(lengths)[(len(lengths) - 1) // 4] if lengths else 0
-    return Budget(min(counted, words), max(0, size - 1), len(texts), quartile)
+    mean = sum(lengths) / max(1, len(lengths))
+    return Budget(min(counted, words), max(0, size - 1), len(texts), mean, quartile)
 
 
 def common_budget(budgets: Sequence[Budget], match_lengths: bool = True) -> Budget:
@@ -44,17 +48,16 @@ def common_budget(budgets: Sequence[Budget], match_lengths: bool = True) -> Budg
 
     Args:
       budgets: one a corpus.
-      match_lengths: several corpora are read at one document length, the smallest of their lower quartiles.
+      match_lengths: corpora whose mean document lengths lie more than `LENGTHS_APART` apart are read at one document
+        length, the smallest of their lower quartiles. Corpora of one length are read whole: cutting them would only
+        throw text away.
     """
-    common = Budget(
-        *(
-            min(getattr(budget, name) for budget in budgets)
-            for name in ("words", "bytes", "documents", "lower_quartile")
-        )
-    )
-    if match_lengths and len(budgets) > 1:
-        return dataclasses.replace(common, document_words=common.lower_quartile)
-    return common
+    least = {
+        name: min(getattr(budget, name) for budget in budgets)
+        for name in ("words", "bytes", "documents", "mean_words", "lower_quartile")
+    }
+    apart = max(budget.mean_words for budget in budgets) > LENGTHS_APART * least["mean_words"]
+    return Budget(**least, document_words=least["lower_quartile"] if match_lengths and apart else None)
 
 
 def cut_to_words(texts: Sequence[str], words: int) -> list[str]:
@@ -64,7 +67,7 @@ def cut_to_words(texts: Sequence[str], words: int) -> list[str]:
         if left <= 0:
             break
         length = len(text.split())
-        documents.append(text if length <= left else _head(text, left))
+        documents.append(text if length <= left else head(text, left))
         left -= length
     return documents
 
@@ -80,12 +83,4 @@ def match_lengths(texts: Sequence[str], budget: Budget) -> list[str]:
         return cut_to_words(texts, budget.words)
     wanted = max(1, min(budget.words // length, budget.documents * 3 // 4))
     long_enough = (text for text in texts if len(text.split(maxsplit=length - 1)) == length)
-    return [_head(text, length) for text, _ in zip(long_enough, range(wanted), strict=False)]
-
-
-def _head(text: str, words: int) -> str:
-    """`text` up to the end of its `words`-th word; white space inside stays as it is."""
-    for count, word in enumerate(_WORD.finditer(text), 1):
-        if count == words:
-            return text[: word.end()]
-    return text
+    return [head(text, length) for text, _ in zip(long_enough, range(wanted), strict=False)]

@@ -1,0 +1,43 @@
+"""Rounds: score fresh samples of the same corpora, and say how far every metric moves between them.
+
+Chen et al. 2024 (arXiv 2410.15226), section 3.1, draw 1M documents anew in each of 10 rounds with different seeds and report
+the mean and the spread over rounds. One round's own interval speaks of one sample; the spread over rounds needs no formula.
+"""
+
+import dataclasses
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from divsyn_jax.diversity import scoring
+from divsyn_jax.diversity.agents import Agent
+from divsyn_jax.diversity.baselines import Budget
+from divsyn_jax.diversity.comparison import METRICS, measurement
+from divsyn_jax.diversity.scoring import ScoreSettings
+
+
+def add_rounds(
+    scores: Mapping[str, dict[str, Any]],
+    corpora: Mapping[str, str],
+    agent: Agent,
+    budget: Budget,
+    settings: ScoreSettings,
+) -> None:
+    """Score `settings.rounds` - 1 further samples of each corpus and put `rounds` into each of `scores` (round 0).
+
+    `rounds`: {rounds, seeds, metrics: {metric: {mean, sd, values}}}; a metric without a value has none.
+    """
+    found = {name: [score] for name, score in scores.items()}
+    seeds = [settings.seed + number for number in range(settings.rounds)]
+    for seed in seeds[1:]:
+        anew = dataclasses.replace(settings, seed=seed, retest=0, rounds=1)
+        samples = {name: scoring.sample_corpus(corpora[name], anew) for name in scores}
+        for name, (score, _) in scoring.score_corpora(samples, agent, budget, anew).items():
+            found[name].append(score)
+    for name, score in scores.items():
+        metrics = {}
+        for metric in METRICS:
+            values = [measurement(each, metric)["value"] for each in found[name]]
+            if all(isinstance(value, int | float) for value in values):
+                metrics[metric] = {"mean": statistics.fmean(values), "sd": statistics.stdev(values), "values": values}
+        score["rounds"] = {"rounds": settings.rounds, "seeds": seeds, "metrics": metrics}
