@@ -14,6 +14,7 @@ Example:
   calibrate_agent ladders.json --label_field=prompts=prompt,fields=category --output=/tmp/calibration
 """
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -26,19 +27,19 @@ from divsyn_jax import commandline, files
 from divsyn_jax.commandline import Unfinished, UserError
 from divsyn_jax.data import corpus_flags
 from divsyn_jax.data.corpus import split_name
+from divsyn_jax.diversity import agent_flags
 
 _OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
-_AGENT = flags.DEFINE_enum("agent", "embedding", ["embedding", "oracle"], "The judge: embeddings or known labels.")
-_THRESHOLD = flags.DEFINE_float("threshold", 0.5, "Cosine distance at which --agent=embedding separates clusters.")
 _LABEL_FIELD = flags.DEFINE_string(
     "label_field", None, "Field that holds a document's true cluster: FIELD, or LADDER=FIELD,..., or both."
 )
 _SAMPLE_SIZE = flags.DEFINE_integer("sample_size", 10, "Documents in a draw (K).")
-_DRAWS = flags.DEFINE_integer("draws", 20_000, "Draws from each corpus.")
+_DRAWS = flags.DEFINE_integer("draws", None, "Draws from each corpus [20,000 offline, 1,000 with --agent=openai].")
 _MAX_DOCUMENTS = flags.DEFINE_integer("max_documents", 5_000, "Documents sampled from each corpus, at most.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and orders.")
 _EMBEDDING_CACHE = flags.DEFINE_string("embedding_cache", None, "Directory that keeps embeddings [OUTPUT/embeddings].")
 flags.adopt_module_key_flags(corpus_flags)
+flags.adopt_module_key_flags(agent_flags)
 
 VERSION = 1  # of calibration.json
 MIN_DRAWS = 10  # some are asked again
@@ -63,47 +64,49 @@ def main(arguments: list[str]) -> None:
 
     ladders = [calibration.Ladder(*parts) for parts in _ladders(arguments, _label_fields())]
     for ladder in ladders:
-        if _AGENT.value == "oracle" and ladder.label_field is None:
+        if agent_flags.asked() == "oracle" and ladder.label_field is None:
             raise UserError(f"--agent=oracle needs labels of {ladder.name!r}, e.g. --label_field=topic")
     settings = scoring.ScoreSettings(
-        agent=_AGENT.value,
+        **agent_flags.agent_settings(_SEED.value),
         sample_size=_SAMPLE_SIZE.value,
         draws=_DRAWS.value,
-        threshold=_THRESHOLD.value,
+        answers=output / "cache.sqlite",
         label_field=ladders[0].label_field,
         seed=_SEED.value,
         max_documents=_MAX_DOCUMENTS.value,
         embedding_cache=_EMBEDDING_CACHE.value or output / "embeddings",
         read=corpus_flags.read_options(),
     )
-    if settings.draws < MIN_DRAWS:
-        raise UserError(f"--draws={settings.draws}: some are asked again; give {MIN_DRAWS} or more")
-    agent = scoring.make_agent(settings)
+    if settings.total_draws < MIN_DRAWS:
+        raise UserError(f"--draws={settings.total_draws}: some are asked again; give {MIN_DRAWS} or more")
     # Every corpus is read before anything is written.
     samples = {ladder.name: _read(ladder, settings) for ladder in ladders}
-    found = []
-    for ladder in ladders:
-        figures = calibration.calibrate(
-            agent,
-            ladder,
-            samples[ladder.name],
-            sample_size=settings.sample_size,
-            draws=settings.draws,
-            seed=settings.seed,
-        )
-        _tell(figures)
-        found.append(figures)
-    result = {
-        "version": VERSION,
-        "agent": {"kind": agent.kind, "model": agent.model, "settings": agent.settings()},
-        "settings": {
-            "sample_size": settings.sample_size,
-            "draws": settings.draws,
-            "seed": settings.seed,
-            "max_documents": settings.max_documents,
-        },
-        "ladders": found,
-    }
+    output.mkdir(parents=True, exist_ok=True)
+    rungs = {f"{name} {place}": sample for name, read in samples.items() for place, sample in enumerate(read)}
+    with contextlib.closing(scoring.make_agent(settings, rungs)) as agent:
+        found = []
+        for ladder in ladders:
+            figures = calibration.calibrate(
+                agent,
+                ladder,
+                samples[ladder.name],
+                sample_size=settings.sample_size,
+                draws=settings.total_draws,
+                seed=settings.seed,
+            )
+            _tell(figures)
+            found.append(figures)
+        result = {
+            "version": VERSION,
+            "agent": {"kind": agent.kind, "model": agent.model, "settings": agent.settings()},
+            "settings": {
+                "sample_size": settings.sample_size,
+                "draws": settings.total_draws,
+                "seed": settings.seed,
+                "max_documents": settings.max_documents,
+            },
+            "ladders": found,
+        }
     files.write_json(output / "calibration.json", result)
     files.write_text(output / "report.html", calibration_report.render(result))
     print(f"\nReport: {output / 'report.html'}")

@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 
 from divsyn_jax import statistics
+from divsyn_jax.commandline import Failure
 from divsyn_jax.diversity import estimators, exact, reliability
-from divsyn_jax.diversity.agents import Agent
+from divsyn_jax.diversity.agents import Agent, Draws
 from divsyn_jax.diversity.calibration_verdicts import NUMBER_WITHIN, verdicts
 from divsyn_jax.diversity.intervals import mean_interval, t_quantile
+from divsyn_jax.diversity.invalid_clusters import labels_by_policy
+from divsyn_jax.diversity.judging import HEADLINE
+from divsyn_jax.diversity.oracle_agent import label_numbers
 from divsyn_jax.diversity.sampling import Sample, random_draws
 
 RETESTED = 100  # draws of a ladder that are asked a second time
@@ -51,7 +55,7 @@ def calibrate(
       sample_size, draws, seed: K, the draws of each corpus, and the seed of draws and orders.
     """
     answers = _ask(agent, samples, sample_size=sample_size, draws=draws, seed=seed)
-    truths = [_labels(sample) for sample in samples]
+    truths = [None if sample.labels is None else label_numbers(sample) for sample in samples]
     rungs = [
         _rung(name, sample, answer, label_N)
         for name, sample, answer, label_N in zip(ladder.corpora, samples, answers, truths, strict=True)
@@ -81,11 +85,19 @@ class _Answers:
     labels_DK: np.ndarray  # in the order shown
     retested_PDK: np.ndarray  # P = 2, documents in one order
     reordered_PDK: np.ndarray  # P = ORDERS, of other draws
+    failed: int  # draws without an answer, repetitions included
 
 
-def _partition(agent: Agent, asked: Sequence[tuple[Sample, np.ndarray]]) -> list[np.ndarray]:
-    """[D, K] labels for the draws of each sample: the only place that calls the agent."""
-    return [agent.partition(sample, draws_DK).labels_DK for sample, draws_DK in asked]
+def _partition(agent: Agent, asked: Sequence[Draws]) -> list[np.ndarray]:
+    """[D, K] headline labels for the draws of each sample, -1 in rows without an answer."""
+    labels = []
+    for answer in agent.partition(asked):
+        labels_DK = answer.labels_DK
+        if answer.valid_DK is not None:
+            split_DK = labels_by_policy(np.maximum(labels_DK, 0), answer.valid_DK)[HEADLINE]
+            labels_DK = np.where(labels_DK < 0, labels_DK, split_DK)
+        labels.append(labels_DK)
+    return labels
 
 
 def _ask(agent: Agent, samples: Sequence[Sample], *, sample_size: int, draws: int, seed: int) -> list[_Answers]:
@@ -97,26 +109,32 @@ def _ask(agent: Agent, samples: Sequence[Sample], *, sample_size: int, draws: in
         rng = np.random.default_rng([seed, int(sample.fingerprint[:16], 16)])
         again = reliability.shuffled(rng, first_DK[:retested])
         orders = [reliability.shuffled(rng, first_DK[retested : retested + reordered]) for _ in range(ORDERS - 1)]
-        asked.append((sample, np.concatenate([first_DK, again, *orders])))
+        asked.append(Draws(sample, np.concatenate([first_DK, again, *orders])))
     answers = []
-    for (_, shown_DK), labels_DK in zip(asked, _partition(agent, asked), strict=True):
+    for each, labels_DK in zip(asked, _partition(agent, asked), strict=True):
+        shown_DK = each.documents_DK
         same_DK = reliability.aligned(labels_DK, shown_DK)
+        answered = labels_DK[:draws, 0] >= 0
         orders_PDK = same_DK[draws + retested :].reshape(ORDERS - 1, reordered, sample_size)
         answers.append(
             _Answers(
-                draws_DK=shown_DK[:draws],
-                labels_DK=labels_DK[:draws],
-                retested_PDK=np.stack([same_DK[:retested], same_DK[draws : draws + retested]]),
-                reordered_PDK=np.concatenate([same_DK[None, retested : retested + reordered], orders_PDK]),
+                draws_DK=shown_DK[:draws][answered],
+                labels_DK=labels_DK[:draws][answered],
+                retested_PDK=_answered(np.stack([same_DK[:retested], same_DK[draws : draws + retested]])),
+                reordered_PDK=_answered(np.concatenate([same_DK[None, retested : retested + reordered], orders_PDK])),
+                failed=int((labels_DK[:, 0] < 0).sum()),
             )
         )
+        if len(answers[-1].labels_DK) < 2 or answers[-1].retested_PDK.shape[1] < 2:
+            raise Failure(
+                f"{each.sample.spec}: {answers[-1].failed} of {len(labels_DK)} draws failed; try another --model"
+            )
     return answers
 
 
-def _labels(sample: Sample) -> np.ndarray | None:
-    if sample.labels is None:
-        return None
-    return np.unique(np.array(sample.labels, dtype=object), return_inverse=True)[1]
+def _answered(labels_PDK: np.ndarray) -> np.ndarray:
+    """The draws with an answer each time."""
+    return labels_PDK[:, (labels_PDK[:, :, 0] >= 0).all(axis=0)]
 
 
 def _rung(name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | None) -> dict[str, Any]:
@@ -133,6 +151,7 @@ def _rung(name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | No
         "cluster_score": estimators.cluster_score(draws).as_json(),
         "effective_clusters": {**effective.as_json(), "generator_ci_low": ends[0], "generator_ci_high": ends[1]},
         "mean_clusters": float(draws.clusters_D.mean()),
+        "failed_draws": answers.failed,
         "position_bias": dataclasses.asdict(bias),
         "known": None,
     }

@@ -1,46 +1,32 @@
 """report.html of a calibration: one self-contained, inert page that says whether a judge may be trusted, and on what."""
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.diversity.calibration_verdicts import NUMBER_WITHIN
-from divsyn_jax.diversity.report import number
+from divsyn_jax.diversity.html_page import interval, number, page, table, text
 
 _COLOURS = ("#1b6ca8", "#c1502e", "#4b8b3b", "#7a4b9d", "#a88a1b", "#3b7f86")
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; color: #222; }
-table { border-collapse: collapse; margin: .6em 0 1.4em; } th { border-bottom: 2px solid #888; }
-th, td { padding: .25em .7em; text-align: right; } td { border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; } .words td { text-align: left; vertical-align: top; }
-.words th { text-align: left; } .ci, .note { color: #666; font-size: 85%; } .yes { color: #17692f; } .no { color: #a3200d; }
-.ci { white-space: nowrap; } .summary { border-left: 4px solid #888; padding: .2em 1em; background: #f6f6f4; }
-svg text { font: 12px system-ui, sans-serif; }
-"""
 
 
 def render(result: Mapping[str, Any]) -> str:
     """The page for the content of calibration.json."""
     agent, settings = result["agent"], result["settings"]
     conditions = (
-        f"Judge: {_text(agent['kind'])} agent, model {_text(agent['model'] or 'none')}, {_facts(agent['settings'])}. "
+        f"Judge: {text(agent['kind'])} agent, model {text(agent['model'] or 'none')}, {text(agent['settings'])}. "
         f"Draws: {settings['draws']:,} of {settings['sample_size']} documents from each corpus, seed {settings['seed']}."
     )
     parts = [
         "<h1>May this judge be trusted, and on what?</h1>",
         f"<p>{conditions}</p>",
         *[_summary(ladder) for ladder in result["ladders"]],
-        "<p class='note'>Holds for texts like these, this judge and these settings: labels set the granularity that is "
+        "<p class='soft'>Holds for texts like these, this judge and these settings: labels set the granularity that is "
         "asked for, and a judge that fails on one granularity may serve at another.</p>",
         _plot(result["ladders"]),
         *[_ladder(ladder) for ladder in result["ladders"]],
     ]
-    body = "\n".join(part for part in parts if part)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Calibration of a judge</title>'
-        f"<style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
-    )
+    return page("Calibration of a judge", parts)
 
 
 def _summary(ladder: Mapping[str, Any]) -> str:
@@ -49,12 +35,12 @@ def _summary(ladder: Mapping[str, Any]) -> str:
 
     sentences = []
     if claims(True):
-        sentences.append(f"<span class='yes'>It may be trusted to: {_text(claims(True))}.</span>")
+        sentences.append(f"<span class='yes'>It may be trusted to: {text(claims(True))}.</span>")
     if claims(False):
-        sentences.append(f"<span class='no'>It may not be trusted to: {_text(claims(False))}.</span>")
+        sentences.append(f"<span class='no'>It may not be trusted to: {text(claims(False))}.</span>")
     if claims(None):
-        sentences.append(f"Not tested: {_text(claims(None))}.")
-    return f"<p class='summary'><b>On {_named(ladder)}</b><br>{'<br>'.join(sentences)}</p>"
+        sentences.append(f"Not tested: {text(claims(None))}.")
+    return f"<p class='verdict'><b>On {_named(ladder)}</b><br>{'<br>'.join(sentences)}</p>"
 
 
 def _named(ladder: Mapping[str, Any]) -> str:
@@ -63,41 +49,40 @@ def _named(ladder: Mapping[str, Any]) -> str:
         facts.append(f"rising in number of: {ladder['unit']}")
     if ladder["label_field"]:
         facts.append(f"true clusters in field {ladder['label_field']}")
-    return f"{_text(ladder['name'])} <span class='note'>({_text('; '.join(facts))})</span>"
+    return f"{text(ladder['name'])} <span class='soft'>({text('; '.join(facts))})</span>"
 
 
 def _ladder(ladder: Mapping[str, Any]) -> str:
     answer = {True: "<b class='yes'>yes</b>", False: "<b class='no'>no</b>", None: "not tested"}
     verdicts = [
-        [_text(verdict["claim"]), answer[verdict["trusted"]], _text(verdict["because"])]
-        for verdict in ladder["verdicts"]
+        [text(verdict["claim"]), answer[verdict["trusted"]], text(verdict["because"])] for verdict in ladder["verdicts"]
     ]
     rungs = [
         [
-            _text(rung["name"]),
+            text(rung["name"]),
             f"{rung['documents']:,}",
             number(rung["known"]["effective_clusters"]) if rung["known"] else "-",
-            _interval(rung["effective_clusters"]),
+            interval(rung["effective_clusters"]),
             f"{rung['effective_clusters_error']:+.0%}" if rung["known"] else "-",
             number(rung["known"]["cluster_score"]) if rung["known"] else "-",
-            _interval(rung["cluster_score"]),
-            _interval(rung["ari"]) if rung["known"] else "-",
+            interval(rung["cluster_score"]),
+            interval(rung["ari"]) if rung["known"] else "-",
             _two_digits(rung["position_bias"]["z"]),
         ]
         for rung in ladder["rungs"]
     ]
     head = ["corpus", "documents", "known clusters", "effective clusters", "error", "known C/S", "C/S", "ARI", "bias z"]
     figures = [
-        ["rank correlation of effective clusters", _interval(_estimate(ladder["spearman"]))],
-        ["rank correlation of C/S", _interval(_estimate(ladder["spearman_cluster_score"]))],
-        ["adjusted Rand index against labels", _interval(ladder["ari"])],
-        ["slope of C on the true C", _interval(ladder["slope"])],
+        ["rank correlation of effective clusters", interval(_estimate(ladder["spearman"]))],
+        ["rank correlation of C/S", interval(_estimate(ladder["spearman_cluster_score"]))],
+        ["adjusted Rand index against labels", interval(ladder["ari"])],
+        ["slope of C on the true C", interval(ladder["slope"])],
         *_repeated("asked again", ladder["test_retest"]),
         *_repeated("order", ladder["order_sensitivity"]),
     ]
     return (
-        f"<h2>{_text(ladder['name'])}</h2><div class='words'>{_table(['may it ...', '', 'because'], verdicts)}</div>"
-        f"{_table(head, rungs)}{_table(['figure', 'value, 95% interval'], figures)}"
+        f"<h2>{text(ladder['name'])}</h2>{table(['may it ...', '', 'because'], verdicts, words=True)}"
+        f"{table(head, rungs)}{table(['figure', 'value, 95% interval'], figures)}"
     )
 
 
@@ -105,8 +90,8 @@ def _repeated(what: str, found: Mapping[str, Any]) -> list[list[str]]:
     asked = f"{found['draws']} draws in {found['times']} orders"
     correlation = {"value": found["correlation"], "reason": found.get("reason")}
     return [
-        [f"{what}: intraclass correlation of C, {asked}", _interval(correlation)],
-        [f"{what}: adjusted Rand index between answers", _interval(found["adjusted_rand"])],
+        [f"{what}: intraclass correlation of C, {asked}", interval(correlation)],
+        [f"{what}: adjusted Rand index between answers", interval(found["adjusted_rand"])],
         [f"{what}: share of answers that changed", f"{found['change_of_answer']:.1%}"],
     ]
 
@@ -157,39 +142,16 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
     for place, (name, colour) in enumerate(shown):
         height = bottom - size + 18 + 18 * place
         lines.append(f"<circle cx='{left + 14}' cy='{height - 4}' r='4' fill='{colour}'/>")
-        lines.append(f"<text x='{left + 24}' y='{height}'>{_text(name)}</text>")
+        lines.append(f"<text x='{left + 24}' y='{height}'>{text(name)}</text>")
     lines.append(f"<text x='{left + size / 2}' y='{bottom + 38}' text-anchor='middle'>known effective clusters</text>")
     middle = bottom - size / 2
     lines.append(
         f"<text x='18' y='{middle}' text-anchor='middle' transform='rotate(-90 18 {middle})'>as the judge sees them</text>"
     )
     box = f"viewBox='0 0 {left + size + 20} {bottom + 50}' width='{left + size + 20}' height='{bottom + 50}'"
-    note = f"<p class='note'>Dashed: {NUMBER_WITHIN:.0%} either way. Bars are 95% intervals over draws.</p>"
+    note = f"<p class='soft'>Dashed: {NUMBER_WITHIN:.0%} either way. Bars are 95% intervals over draws.</p>"
     return f"<h2>Effective clusters</h2><svg xmlns='http://www.w3.org/2000/svg' role='img' {box}>{''.join(lines)}</svg>{note}"
-
-
-def _interval(found: Mapping[str, Any]) -> str:
-    if found["value"] is None:
-        return f"<span class='note'>{_text(found.get('reason') or 'none')}</span>"
-    if "ci_low" not in found:
-        return number(found["value"])
-    return f"{number(found['value'])} <span class='ci'>[{number(found['ci_low'])}, {number(found['ci_high'])}]</span>"
 
 
 def _two_digits(value: float | None) -> str:
     return "-" if value is None else f"{value:+.2f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are already HTML."""
-    lines = [f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>"]
-    lines += [f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows]
-    return "<table>" + "\n".join(lines) + "</table>"
-
-
-def _facts(facts: Mapping[str, Any]) -> str:
-    return _text(", ".join(f"{key} {value}" for key, value in facts.items()))
-
-
-def _text(value: Any) -> str:
-    return html.escape(str(value), quote=True)

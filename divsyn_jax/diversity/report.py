@@ -1,22 +1,22 @@
-"""report.html: one self-contained, inert page. Every text from a corpus is escaped; there is no script."""
+"""report.html of scored corpora: what the numbers say, whether the judge may be believed, and the draws behind them."""
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.diversity import baselines
 from divsyn_jax.diversity.comparison import METRICS, measurement
+from divsyn_jax.diversity.html_page import interval, interval_plot, number, page, table, text
 from divsyn_jax.diversity.sampling import Sample
 
-_DRAWS_SHOWN = 3
-_CHARACTERS_SHOWN = 300
+_DRAWS_SHOWN = 5
+_CHARACTERS_SHOWN = 400
 _PLOTTED = ("effective_clusters", "cluster_score", "near_duplicate_clusters")
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em; color: #222; }
-table { border-collapse: collapse; } th, td { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; } .ci, .note { color: #666; font-size: 85%; }
-.draw td { text-align: left; vertical-align: top; } svg text { font: 12px system-ui, sans-serif; }
-"""
+_LEVEL = 0.05  # of Holm-corrected tests, for the words
+_AGENTS = {
+    "embedding": "Sentence embeddings grouped the documents: a proxy for judgement by a reader.",
+    "oracle": "Known labels grouped the documents: no judgement was made.",
+    "openai": "A language model grouped the documents.",
+}
 
 
 def render(
@@ -25,7 +25,7 @@ def render(
     samples: Sequence[Sample],
     draws: Sequence[Sequence[Mapping[str, Any]]],
 ) -> str:
-    """The page for scored corpora: table, intervals, differences, conditions and a few draws of each.
+    """The page for scored corpora.
 
     Args:
       scores: contents of score.json.
@@ -33,105 +33,85 @@ def render(
       samples: the corpora's samples, for the documents' texts.
       draws: records of draws.jsonl of each corpus.
     """
-    agent = scores[0]["agent"]
-    proxy = " The embedding agent is a proxy for judgement by a reader." if agent["kind"] == "embedding" else ""
-    parts = [
-        "<h1>Diversity of corpora</h1>",
-        f"<p>Agent {_text(agent['kind'])}, model {_text(agent['model'])}, settings {_text(agent['settings'])}; "
-        f"{_text(scores[0]['settings'])}.{proxy}</p>",
-        _metric_table(scores),
-        *[_interval_plot(scores, metric) for metric in _PLOTTED],
-        _curve_table(scores),
-        _difference_table(comparison),
-        _baseline_table(),
-        "<h2>Corpora</h2>",
-        *[_corpus(score, sample, records) for score, sample, records in zip(scores, samples, draws, strict=True)],
-    ]
-    body = "\n".join(part for part in parts if part)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Diversity of corpora</title>'
-        f"<style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
+    names = [score["corpus"]["name"] for score in scores]
+    drawn = [_corpus(*each) for each in zip(scores, samples, draws, strict=True)]
+    return page(
+        "Diversity of corpora",
+        [
+            "<h1>Diversity of corpora</h1>",
+            _words(comparison),
+            f"<p>{_AGENTS[scores[0]['agent']['kind']]} Scores of different agents, settings or K are not comparable, "
+            "effective clusters excepted, which do not depend on K.</p>",
+            *[_plot(scores, metric) for metric in _PLOTTED],
+            _metric_table("Metrics", scores, [name for name in METRICS if not name.startswith("baselines.")]),
+            _difference_table(comparison),
+            _size_table(scores),
+            _judge_table(scores),
+            _policy_table(scores),
+            _round_table(scores),
+            _curve_table(scores),
+            _metric_table("Baselines", scores, [name for name in METRICS if name.startswith("baselines.")]),
+            _baseline_sources(),
+            "<h2>Corpora and their draws</h2>",
+            *drawn,
+            _usage_table(scores),
+            f'<h2>How this was made</h2><p class="soft">Agent {text(scores[0]["agent"]["kind"])}, model '
+            f"{text(scores[0]['agent']['model'])}; {text(scores[0]['agent']['settings'])}. "
+            f"{text(scores[0]['settings'])}. Corpora: {text(', '.join(names))}.</p>",
+        ],
     )
 
 
-def number(value: float | None) -> str:
-    """A number for a table: four significant digits, no exponent for readable sizes."""
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def _words(comparison: dict[str, Any]) -> str:
+    """The outcome in words, from the tests of effective clusters."""
+    values = {name: found["value"] for name, found in comparison["metrics"]["effective_clusters"].items()}
+    ranked = sorted(values, key=values.get)
+    if len(ranked) == 1:
+        found = comparison["metrics"]["effective_clusters"][ranked[0]]
+        return (
+            f'<p class="verdict">{text(ranked[0])} is worth {interval(found)} equally common kinds of document '
+            "(effective clusters).</p>"
+        )
+    tests = [row for row in comparison["differences"] if row["metric"] == "effective_clusters"]
+    refused = [row for row in tests if row["difference"] is None]
+    open_pairs = [
+        f"{text(row['first'])} and {text(row['second'])}"
+        for row in tests
+        if row["difference"] is not None and not (row["p_value_holm"] is not None and row["p_value_holm"] < _LEVEL)
+    ]
+    order = " &lt; ".join(f"{text(name)} ({number(values[name])})" for name in ranked)
+    sentences = [f"From least to most diverse by effective clusters: {order}."]
+    if open_pairs:
+        sentences.append(f"Not told apart: {'; '.join(open_pairs)}.")
+    elif len(tests) > len(refused):
+        sentences.append("Every pair that was tested is told apart.")
+    if refused:
+        sentences.append(f"{len(refused)} pairs were not compared; the table of differences says why.")
+    return f'<p class="verdict">{" ".join(sentences)}</p>'
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        value = ", ".join(f"{key} {item}" for key, item in value.items())
-    return html.escape("none" if value is None else str(value), quote=True)
+def _plot(scores: Sequence[dict[str, Any]], metric: str) -> str:
+    drawn = interval_plot([(score["corpus"]["name"], measurement(score, metric)) for score in scores], metric)
+    return f"{drawn and f'<h3>{metric}</h3>'}{drawn and _meaning(metric)}{drawn}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are already HTML."""
-    lines = [f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>"]
-    lines += [f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows]
-    return "<table>" + "\n".join(lines) + "</table>"
+def _meaning(metric: str) -> str:
+    return f'<p class="soft">{text(METRICS[metric])}</p>'
 
 
-def _interval(measured: Mapping[str, Any]) -> str:
-    if measured["value"] is None:
-        return f'<span class="ci">{_text(measured.get("reason", "none"))}</span>'
-    if "ci_low" not in measured:
-        return number(measured["value"])
-    bounds = f"[{number(measured['ci_low'])}, {number(measured['ci_high'])}]"
-    return f'{number(measured["value"])} <span class="ci">{bounds}</span>'
+def _names(scores: Sequence[dict[str, Any]]) -> list[str]:
+    return [text(score["corpus"]["name"]) for score in scores]
 
 
-def _metric_table(scores: Sequence[dict[str, Any]]) -> str:
-    head = ["metric", *[_text(score["corpus"]["name"]) for score in scores]]
+def _metric_table(title: str, scores: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
     rows = [
         [
-            f'{metric}<br><span class="note">{meaning}</span>',
-            *[_interval(measurement(score, metric)) for score in scores],
+            f'{metric.removeprefix("baselines.")}<br><span class="soft">{text(METRICS[metric])}</span>',
+            *[interval(measurement(score, metric)) for score in scores],
         ]
-        for metric, meaning in METRICS.items()
+        for metric in metrics
     ]
-    return f"<h2>Metrics, with 95% intervals over draws</h2>{_table(head, rows)}"
-
-
-def _baseline_table() -> str:
-    rows = [[name, _text(row.source), _text(row.depends_on)] for name, row in baselines.METRICS.items()]
-    return f"<h2>Baselines: who defined them</h2>{_table(['baseline', 'source', 'also moves with'], rows)}"
-
-
-def _interval_plot(scores: Sequence[dict[str, Any]], metric: str) -> str:
-    measured = [(score["corpus"]["name"], measurement(score, metric)) for score in scores]
-    if any(values["value"] is None for _, values in measured):
-        return ""
-    left, width, row = 260, 640, 24
-    top = max(values["ci_high"] for _, values in measured) or 1.0
-    lines = []
-    for place, (name, values) in enumerate(measured):
-        y = place * row + row / 2
-        low, middle, high = (left + width * values[key] / top for key in ("ci_low", "value", "ci_high"))
-        lines.append(
-            f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{_text(name)}</text>'
-            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="#2a6" stroke-width="3"/>'
-            f'<circle cx="{middle:.1f}" cy="{y}" r="4" fill="#164"/>'
-            f'<text x="{min(high, left + width) + 8:.1f}" y="{y + 4}">{number(values["value"])}</text>'
-        )
-    height = row * len(measured)
-    axis = f'<line x1="{left}" x2="{left}" y1="0" y2="{height}" stroke="#999"/>'
-    box = f'viewBox="0 0 {left + width + 80} {height}" width="{left + width + 80}" height="{height}"'
-    return f'<h3>{metric}</h3><svg xmlns="http://www.w3.org/2000/svg" role="img" {box}>{axis}{"".join(lines)}</svg>'
-
-
-def _curve_table(scores: Sequence[dict[str, Any]]) -> str:
-    if not scores[0]["curve"]:
-        return ""
-    rows = [
-        [f"{points[0]['threshold']:g}", *[_interval(point["effective_clusters"]) for point in points]]
-        for points in zip(*[score["curve"] for score in scores], strict=True)
-    ]
-    head = ["threshold", *[_text(score["corpus"]["name"]) for score in scores]]
-    note = "<p>The threshold sets the granularity; it is chosen by calibration, never per corpus.</p>"
-    return f"<h2>Effective clusters at every threshold</h2>{note}{_table(head, rows)}"
+    return f"<h2>{title}, with 95% intervals</h2>{table(['metric', *_names(scores)], rows)}"
 
 
 def _difference_table(comparison: dict[str, Any]) -> str:
@@ -139,19 +119,149 @@ def _difference_table(comparison: dict[str, Any]) -> str:
         return ""
     rows = [
         [
-            _text(row["statistic"]),
-            _text(row["first"]),
-            _text(row["second"]),
-            _interval({**row, "value": row["difference"]}),
+            text(row["statistic"]),
+            text(row["first"]),
+            text(row["second"]),
+            interval({**row, "value": row["difference"]}),
             number(row["p_value"]),
             number(row["p_value_holm"]),
+            text(row["method"] or "refused"),
         ]
         for row in comparison["differences"]
     ]
-    head = ["statistic", "first", "second", "second - first", "p", "p (Holm)"]
-    return (
-        f"<h2>Differences between neighbours</h2><p>{_text(comparison['differences_method'])}.</p>{_table(head, rows)}"
+    head = ["statistic", "first", "second", "second - first", "p", "p (Holm)", "test"]
+    return f"<h2>Differences</h2><p>{text(comparison['differences_method'])}.</p>{table(head, rows)}"
+
+
+def _size_table(scores: Sequence[dict[str, Any]]) -> str:
+    rows = []
+    for points in zip(*[score["by_sample_size"] for score in scores], strict=False):
+        for metric in ("cluster_score", "effective_clusters"):
+            rows.append([f"K = {points[0]['sample_size']}: {metric}", *[interval(point[metric]) for point in points]])
+    note = (
+        "<p>The published score grows with K and runs into it; effective clusters estimate one number at every K.</p>"
     )
+    return f"<h2>The same corpora at other draw sizes</h2>{note}{table(['', *_names(scores)], rows)}"
+
+
+def _judge_table(scores: Sequence[dict[str, Any]]) -> str:
+    """What speaks for and against the judge, from the run itself."""
+    if scores[0]["agent"]["kind"] != "openai":
+        return ""
+
+    def row(label: str, cell) -> list[str]:
+        return [label, *[cell(score) for score in scores]]
+
+    rows = [
+        row("answers shaped by", lambda score: text(score["usage"]["mode"])),
+        row("draws failed", lambda score: f"{len(score['failures'])} of {score['cluster_score']['draws_asked']}"),
+        row("neighbours put together, z", _position),
+        row("asked again: same number of clusters (ICC)", lambda score: _retest(score, "correlation")),
+        row("asked again: same partition (adjusted Rand)", lambda score: _retest(score, "adjusted_rand")),
+        row("clusters found invalid", lambda score: _interval_of(score["verification"], "clusters_changed")),
+        row("sd of the score between criteria sets", _between_sets),
+        row("score with control variate", lambda score: _control(score, "cluster_score")),
+        row("draws saved by the control variate", _saved),
+    ]
+    return f"<h2>May this judge be believed here?</h2>{table(['check', *_names(scores)], rows)}"
+
+
+def _position(score: dict[str, Any]) -> str:
+    found = score["position_bias"]
+    if found["z"] is None:
+        return "-"
+    return f"{found['z']:+.1f}{' <strong>looks at places, not documents</strong>' if found['warning'] else ''}"
+
+
+def _retest(score: dict[str, Any], key: str) -> str:
+    found = score["test_retest"].get(key)
+    return interval(found) if isinstance(found, Mapping) else number(found)
+
+
+def _interval_of(found: Mapping[str, Any], key: str) -> str:
+    return interval(found[key]) if key in found else "-"
+
+
+def _between_sets(score: dict[str, Any]) -> str:
+    criteria = score["cluster_score"].get("criteria")
+    return number(criteria and criteria.get("sets_sd"))
+
+
+def _control(score: dict[str, Any], metric: str) -> str:
+    found = score["control_variate"] or {}
+    return _interval_of(found, metric)
+
+
+def _saved(score: dict[str, Any]) -> str:
+    found = (score["control_variate"] or {}).get("cluster_score")
+    return "-" if found is None else f"{found['variance_saved']:.0%}"
+
+
+def _policy_table(scores: Sequence[dict[str, Any]]) -> str:
+    policies = scores[0]["verification"].get("policies")
+    if not policies or len(policies) < 2:
+        return ""
+    rows = [
+        [f"{policy}: {metric}", *[interval(score["verification"]["policies"][policy][metric]) for score in scores]]
+        for policy in policies
+        for metric in ("cluster_score", "effective_clusters")
+    ]
+    note = (
+        "<p>Clusters that verification found invalid are split into single documents (the headline), dropped with their "
+        "documents, or kept. All three come from the same calls.</p>"
+    )
+    return f"<h2>Invalid clusters</h2>{note}{table(['policy', *_names(scores)], rows)}"
+
+
+def _round_table(scores: Sequence[dict[str, Any]]) -> str:
+    if "rounds" not in scores[0]:
+        return ""
+    metrics = [name for name in METRICS if all(name in score["rounds"]["metrics"] for score in scores)]
+    rows = [
+        [
+            name,
+            *[
+                f"{number(score['rounds']['metrics'][name]['mean'])} &plusmn; {number(score['rounds']['metrics'][name]['sd'])}"
+                for score in scores
+            ],
+        ]
+        for name in metrics
+    ]
+    note = f"<p>Mean and standard deviation over {scores[0]['rounds']['rounds']} fresh samples of each corpus.</p>"
+    return f"<h2>Rounds</h2>{note}{table(['metric', *_names(scores)], rows)}"
+
+
+def _curve_table(scores: Sequence[dict[str, Any]]) -> str:
+    if not scores[0]["curve"]:
+        return ""
+    rows = [
+        [f"{points[0]['threshold']:g}", *[interval(point["effective_clusters"]) for point in points]]
+        for points in zip(*[score["curve"] for score in scores], strict=True)
+    ]
+    note = "<p>The threshold sets the granularity; it is chosen by calibration, never per corpus.</p>"
+    return f"<h2>Effective clusters at every threshold</h2>{note}{table(['threshold', *_names(scores)], rows)}"
+
+
+def _baseline_sources() -> str:
+    rows = [[name, text(row.source), text(row.depends_on)] for name, row in baselines.METRICS.items()]
+    head = ["baseline", "source", "also moves with"]
+    return f"<details><summary>Who defined the baselines, and what else moves them</summary>{table(head, rows, words=True)}</details>"
+
+
+def _usage_table(scores: Sequence[dict[str, Any]]) -> str:
+    usage = scores[0]["usage"]
+    if not usage.get("by_purpose"):
+        return ""
+    keys = ("calls", "cached_calls", "prompt_tokens", "completion_tokens", "re_asks", "retries", "failed")
+    rows = [
+        [text(purpose), *[f"{counts[key]:,}" for key in keys]]
+        for purpose, counts in [*usage["by_purpose"].items(), ("total", usage)]
+    ]
+    cost = "unknown (no prices given)" if usage["cost_with_cached"] is None else f"{usage['cost_with_cached']:.2f}"
+    note = (
+        f"<p>For all corpora that were scored together; answers used cost {cost}, those of earlier runs included.</p>"
+    )
+    return f"<h2>Calls and cost</h2>{note}{table(['purpose', *[key.replace('_', ' ') for key in keys]], rows)}"
 
 
 def _corpus(score: dict[str, Any], sample: Sample, records: Sequence[Mapping[str, Any]]) -> str:
@@ -159,16 +269,53 @@ def _corpus(score: dict[str, Any], sample: Sample, records: Sequence[Mapping[str
     facts = {key: corpus[key] for key in ("path", "documents", "tokens", "malformed", "empty", "fingerprint")}
     position = {int(index): place for place, index in enumerate(sample.index_N)}
     drawn = "".join(_draw(record, sample, position) for record in records[:_DRAWS_SHOWN])
-    return f"<h3>{_text(corpus['name'])}</h3><p>{_text(facts)}; scored: {_text(score['population'])}.</p>{drawn}"
+    failed = "".join(
+        f"<li>draw {failure['draw'] + 1}: {text('; '.join(failure['problems']))}</li>"
+        for failure in score["failures"][:20]
+    )
+    failures = (
+        f"<details><summary>{len(score['failures'])} failed draws</summary><ul>{failed}</ul></details>"
+        if failed
+        else ""
+    )
+    return (
+        f'<h3>{text(corpus["name"])}</h3><p class="soft">{text(facts)}; scored: {text(score["population"])}.</p>'
+        f"{drawn}{failures}"
+    )
 
 
 def _draw(record: Mapping[str, Any], sample: Sample, position: Mapping[int, int]) -> str:
     rows = []
     for cluster, document in sorted(zip(record["clusters"], record["documents"], strict=True)):
         place = position[document]
-        text = sample.texts[place]
-        shown = text[:_CHARACTERS_SHOWN] + ("..." if len(text) > _CHARACTERS_SHOWN else "")
-        rows.append([str(cluster + 1), _text(sample.wheres[place]), _text(shown)])
+        shown = sample.texts[place][:_CHARACTERS_SHOWN]
+        cut = "..." if len(sample.texts[place]) > _CHARACTERS_SHOWN else ""
+        rows.append([str(cluster + 1), text(sample.wheres[place]), text(shown + cut)])
     summary = f"Draw {record['draw'] + 1}: {max(record['clusters']) + 1} clusters of {len(rows)} documents"
-    table = _table(["cluster", "place", "document"], rows)
-    return f'<details><summary>{summary}</summary><div class="draw">{table}</div></details>'
+    body = table(["cluster", "place", "document"], rows, words=True)
+    return f"<details><summary>{summary}</summary>{_named(record)}{body}</details>"
+
+
+def _named(record: Mapping[str, Any]) -> str:
+    """The agent's own words about its clusters, and the verdicts on them."""
+    if "named" not in record:
+        return ""
+    members = {
+        entry["cluster"]: [
+            place + 1 for place, cluster in enumerate(record["agent_clusters"]) if cluster == entry["cluster"]
+        ]
+        for entry in record["named"]
+    }
+    verdict = {True: "valid", False: "invalid: split", None: "single"}
+    rows = [
+        [
+            f"{entry['cluster'] + 1} ({len(members[entry['cluster']])} documents)",
+            text(entry["name"]),
+            text(entry["reason"]),
+            verdict[entry.get("valid")],
+            text(entry.get("verdict", "")),
+        ]
+        for entry in record["named"]
+    ]
+    note = f'<p class="soft">As the agent grouped them, by criteria set {record["criteria_set"] + 1}:</p>'
+    return note + table(["cluster", "name", "reason", "verification", "why"], rows, words=True)
