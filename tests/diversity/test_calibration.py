@@ -16,16 +16,18 @@ class _Judge(OracleAgent):
         self.fault = fault
         self.rng = np.random.default_rng(0)
 
-    def partition(self, sample, draws_DK):
-        labels_DK = super().partition(sample, draws_DK).labels_DK
+    def partition(self, corpora, repetition=0):
+        return [Partitions(self._err(part.labels_DK)) for part in super().partition(corpora)]
+
+    def _err(self, labels_DK):
         if self.fault == "joins":  # four topics look like one
             labels_DK = labels_DK // 4
         elif self.fault == "places":  # documents shown together belong together
-            follows = self.rng.random((len(draws_DK), draws_DK.shape[1] - 1)) < 0.3
+            follows = self.rng.random((len(labels_DK), labels_DK.shape[1] - 1)) < 0.3
             labels_DK[:, 1:] = np.where(follows, labels_DK[:, :-1], labels_DK[:, 1:])
         elif self.fault == "guesses":
             labels_DK = self.rng.integers(0, 5, labels_DK.shape)
-        return Partitions(labels_DK)
+        return labels_DK
 
 
 @pytest.fixture
@@ -111,8 +113,8 @@ def test_without_labels_only_order_and_steadiness(samples):
     class Judge:
         kind, model = "test", None
 
-        def partition(self, sample, draws_DK):
-            return Partitions(draws_DK % (3 + len(sample) % 7))
+        def partition(self, corpora, repetition=0):
+            return [Partitions(draws.documents_DK % (3 + len(draws.sample) % 7)) for draws in corpora]
 
     bare = [dataclasses.replace(sample, labels=None) for sample in samples]
     found = _calibrate(Judge(), bare, label_field=None)

@@ -5,6 +5,7 @@ import pytest
 
 from divsyn_jax.commandline import UserError
 from divsyn_jax.diversity import embeddings
+from divsyn_jax.diversity.agents import Draws
 from divsyn_jax.diversity.embedding_agent import NEAR_DUPLICATE_CUT, THRESHOLDS, EmbeddingAgent
 from divsyn_jax.diversity.sampling import random_draws
 
@@ -98,10 +99,10 @@ def test_vectors_are_stored_as_float16(tmp_path):
 def test_agent_finds_topics_and_near_duplicates(tmp_path, make_sample):
     sample = make_sample([{"text": text} for text in [*TEXTS, TEXTS[0] + " ", TEXTS[4].replace("turns", "converts")]])
     agent = EmbeddingAgent(0.5, tmp_path)
-    partitions = agent.partition(sample, np.array([[0, 1, 2, 3, 4], [4, 2, 0, 3, 1]]))
+    (partitions,) = agent.partition([Draws(sample, np.array([[0, 1, 2, 3, 4], [4, 2, 0, 3, 1]]))])
     assert partitions.labels_DK.tolist() == [[0, 0, 2, 2, 4], [0, 1, 2, 1, 2]]
     assert set(partitions.cuts) == set(THRESHOLDS)
     assert NEAR_DUPLICATE_CUT in THRESHOLDS
     assert agent.near_duplicate_share(sample) == pytest.approx(2 / 7)
-    odd = EmbeddingAgent(0.43, tmp_path).partition(sample, random_draws(sample, 10, 3))
+    (odd,) = EmbeddingAgent(0.43, tmp_path).partition([Draws(sample, random_draws(sample, 10, 3))])
     assert set(odd.cuts) == {*THRESHOLDS, 0.43}

@@ -9,15 +9,16 @@ def test_cut_to_words_keeps_white_space():
 
 def test_largest_budget():
     texts = ["a b c", "d e f", "g"]
-    assert largest_budget(texts, 4) == Budget(4, len("a b c d e f"), 3, lower_quartile=1)
-    assert largest_budget(["a b c"], 100) == Budget(3, 5, 1, lower_quartile=3)
+    assert largest_budget(texts, 4) == Budget(4, len("a b c d e f"), 3, mean_words=7 / 3, lower_quartile=1)
+    assert largest_budget(["a b c"], 100) == Budget(3, 5, 1, mean_words=3, lower_quartile=3)
 
 
-def test_common_budget_matches_lengths_only_between_corpora():
-    one, two = Budget(5, 60, 9, 2), Budget(9, 30, 7, 3)
+def test_common_budget_matches_lengths_of_corpora_that_differ_in_length():
+    one, two, near = Budget(5, 60, 9, 4.0, 2), Budget(9, 30, 7, 6.0, 3), Budget(9, 60, 9, 4.3, 3)
     assert common_budget([one]) == one
-    assert common_budget([one, two]) == Budget(5, 30, 7, 2, document_words=2)
-    assert common_budget([one, two], match_lengths=False) == Budget(5, 30, 7, 2, document_words=None)
+    assert common_budget([one, two]) == Budget(5, 30, 7, 4.0, 2, document_words=2)
+    assert common_budget([one, two], match_lengths=False).document_words is None
+    assert common_budget([one, near]).document_words is None
 
 
 def test_matched_documents_are_equal_in_number_and_length():

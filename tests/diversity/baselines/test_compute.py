@@ -1,5 +1,6 @@
 """All baselines of a sample: what is reported, and that compared corpora contribute alike."""
 
+import dataclasses
 import json
 import random
 
@@ -94,7 +95,7 @@ def test_parity_reaches_the_published_values(make_sample):
 
 def test_matched_documents_too_short_for_4_grams_have_no_self_repetition(make_sample):
     sample = make_sample([{"text": "a b"}, {"text": "c d e"}, {"text": "f g h i"}])
-    budget = baselines.common_budget([largest_budget(sample.texts, 100)] * 2)
+    budget = dataclasses.replace(largest_budget(sample.texts, 100), document_words=2)
     found = compute(sample, budget, Settings(names=("self_repetition",)), None)["self_repetition"]
     assert found == {"value": None, "reason": "compared at 2 words a document: no 4-gram in them"}
 
