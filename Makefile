@@ -9,26 +9,44 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS ?= study,dev
+# What to install; chosen below when empty.
+EXTRAS ?=
 # pip may know a folder or page with a CPU build of torch; uv does not read pip's settings.
 FIND_LINKS := $(or $(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null))
 STUDY ?= $(if $(CORPORA),corpora,tiny)
 WORKDIR ?=
 PYTEST_ARGS ?=
+comma := ,
 
-.PHONY: env env-tpu env-diversity bench-score study test test-slow test-ladders bench-cpu lint format clean
+.PHONY: env env-tpu env-diversity bench-score torch study test test-slow test-ladders bench-cpu lint format clean
 .DELETE_ON_ERROR:
+
+# One installation into the environment, by uv where it installs.
+define install
+if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null; then \
+  UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(FIND_LINKS),--find-links "$(FIND_LINKS)") -c constraints.txt -e ".[$(1)]"; \
+else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(1)]"; fi
+endef
 
 env: $(VENV)/.installed
 
+# On Linux torch without its CUDA libraries exists only where pip finds a CPU build for this Python (PIP_FIND_LINKS).
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@if ! $(BIN)/python -c 'import sys, platform; sys.exit(platform.system() == "Linux" and not "$(FIND_LINKS)")'; then \
-	  echo "note: no CPU build of torch is announced to pip (PIP_FIND_LINKS); the default one brings several GB of CUDA libraries"; fi
-	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null; then \
-	  UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(FIND_LINKS),--find-links "$(FIND_LINKS)") -c constraints.txt -e '.[$(EXTRAS)]'; \
-	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'; fi
+	@extras='$(EXTRAS)'; \
+	if [ -z "$$extras" ]; then \
+	  if [ "$$(uname)" != Linux ] || $(BIN)/python -m pip install --quiet --dry-run --no-deps --only-binary :all: "$$(grep ^torch== constraints.txt)+cpu" >/dev/null 2>&1; \
+	  then extras=study,dev; \
+	  else extras=train,corpora,dev; \
+	    echo "note: pip finds no CPU build of torch for this Python; tests that need torch are skipped (make torch brings it, with several GB of CUDA)"; fi; \
+	fi; $(call install,$$extras)
 	@touch $@
+
+# Scoring needs torch, of whatever size.
+torch: env
+	@$(BIN)/python -c 'import sys; from importlib import util; sys.exit(not util.find_spec("torch"))' || { \
+	echo "note: installing torch, which on Linux brings several GB of CUDA libraries unless pip finds a CPU build"; \
+	$(call install,study$(comma)dev); }
 
 # An environment of its own: libtpu is 1 GB, and JAX looks for a TPU wherever it is installed.
 env-tpu:
@@ -38,7 +56,7 @@ env-tpu:
 env-diversity:
 	@$(MAKE) --no-print-directory env VENV=.venv-diversity EXTRAS=score,peer
 
-study: env
+study: torch
 	@$(BIN)/python -m divsyn_jax.study --config=configs/studies/$(STUDY).py $(if $(WORKDIR),--workdir='$(WORKDIR)') \
 	  $(if $(CORPORA),--corpora='$(CORPORA)') $(if $(EVAL),--eval='$(EVAL)') $(STUDY_ARGS)
 
@@ -52,7 +70,7 @@ test-ladders: env
 	@$(BIN)/python -m pytest -m ladders $(PYTEST_ARGS)
 
 # Ratios against transformers + torch on this machine's CPU.
-bench-cpu: env
+bench-cpu: torch
 	@$(BIN)/python tools/benchmarks/bench_cpu.py
 
 # Speed and equality of values beside PyPI diversity, in one process. BENCH_ARGS='--corpus=...' for another corpus.

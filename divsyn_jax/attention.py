@@ -8,6 +8,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from absl import logging
 from jax.sharding import PartitionSpec
 
 from divsyn_jax.commandline import UserError
@@ -113,13 +114,18 @@ def _blocked(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:
 
 
 def _cudnn(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:
-    """cuDNN's fused kernel. Packed documents become a dense bias of B x L x L: correct, but no longer memory-lean."""
+    """cuDNN's fused kernel. Packed documents become a dense bias of B x L x L, which is said when the step is traced."""
     if q_BLHK.dtype not in (jnp.bfloat16, jnp.float16):
         raise ValueError(
             f"attention backend 'cudnn' computes in bfloat16 or float16, not {q_BLHK.dtype}; set model.dtype=bfloat16"
         )
     same_B1LM = None
     if mask.segments_BL is not None:
+        B, L = mask.segments_BL.shape
+        # Packing by offsets, which needs no bias, is not in JAX's public interface.
+        gib = B * L * L * q_BLHK.dtype.itemsize / 2**30
+        message = f"attention backend 'cudnn': packed documents become a bias of {B} x {L} x {L} ({gib:.2f} GiB) in every layer"
+        logging.log_first_n(logging.WARNING, message, 1)
         same_B1LM = (mask.segments_BL[:, :, None] == mask.segments_BL[:, None, :])[:, None]
     return jax.nn.dot_product_attention(q_BLHK, k_BLGK, v_BLGK, mask=same_B1LM, is_causal=True, implementation="cudnn")
 

@@ -32,7 +32,7 @@ from divsyn_jax.commandline import UserError
 from divsyn_jax.recipe import Recipe
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Recipe, e.g. configs/1_4b.py.", lock_config=True)
-_TOPOLOGY = flags.DEFINE_string("topology", None, "TPU slice as generation:shape, e.g. v5e:4x4, v5p:2x2x2.")
+_TOPOLOGY = flags.DEFINE_string("topology", None, "TPU slice as generation:shape, e.g. v5e:4x4, v4:2x2x4.")
 _SEARCH = flags.DEFINE_bool("search", False, "Try micro-batches, remat policies and meshes.")
 _SEARCH_ROWS = flags.DEFINE_list("search_rows", ["1", "2", "4", "8"], "Sequences a chip in a micro-batch to try.")
 
@@ -41,16 +41,21 @@ GIB = 1 << 30
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """A TPU generation: HBM bytes, dense bf16 FLOP/s, HBM bytes/s, bytes/s of one mesh axis both ways (scaling-book, tpus)."""
+    """A TPU generation: HBM bytes, dense bf16 FLOP/s, HBM bytes/s, bytes/s of one mesh axis both ways (scaling-book, tpus).
+
+    `configuration`: libtpu's name for the way the chip's cores are driven; a device is one whole chip in all of them.
+    """
 
     hbm: float
     flops: float
     hbm_bandwidth: float
     axis_bandwidth: float
+    configuration: str = "default"
 
 
 CHIPS = {
-    # No v4: libtpu describes its chips as two cores each, which jax.make_mesh refuses.
+    # By default libtpu describes a v4 chip as two devices of one core; machines run it as one, "megacore", as v5p always is.
+    "v4": Chip(32 * GIB, 275e12, 1.2e12, 9e10, configuration="megacore"),
     "v5e": Chip(16 * GIB, 197e12, 8.1e11, 9e10),
     "v5p": Chip(95 * GIB, 459e12, 2.8e12, 1.8e11),
     "v6e": Chip(32 * GIB, 918e12, 1.6e12, 1.8e11),
@@ -90,10 +95,14 @@ def topology_devices(name: str) -> tuple[Chip, list[Any]]:
         raise UserError(
             "no libtpu here; make env-tpu builds an environment with the one this jax release pins"
         ) from None
+    chip = CHIPS[generation]
     try:
-        return CHIPS[generation], topologies.get_topology_desc(platform="tpu", topology_name=name).devices
+        described = topologies.get_topology_desc(
+            platform="tpu", topology_name=name, chip_config_name=chip.configuration
+        )
     except Exception as error:  # libtpu's own messages are the useful part
         raise UserError(f"--topology={name}: {str(error).splitlines()[0]}") from None
+    return chip, described.devices
 
 
 def compile_step(recipe: Recipe, devices: list[Any]) -> Compiled:
@@ -169,16 +178,18 @@ def roofline(recipe: Recipe, compiled: Compiled, chip: Chip, devices: int) -> di
     }
 
 
-def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: int) -> str:
+def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -> str:
     """The findings as text."""
+    cores = f"{devices[0].num_cores} core" + "s driven as one" * (devices[0].num_cores > 1)
     tokens = recipe.global_batch * recipe.seq_len
     held = compiled.arguments + compiled.temporaries
     analytic, counted = full_square_flops_per_token(recipe), xla_flops_per_token(recipe)
-    times = roofline(recipe, compiled, chip, devices)
+    times = roofline(recipe, compiled, chip, len(devices))
     mesh = dict(zip(sharding.MESH_AXES, dataclasses.astuple(recipe.mesh), strict=True))
     lines = [
         f"parameters           {model.count_params(recipe.model):,}",
-        f"devices              {devices} as {mesh}; {recipe.global_batch} sequences of {recipe.seq_len} in "
+        f"devices              {len(devices)} x {devices[0].device_kind}, each a whole chip ({cores}), as {mesh}",
+        f"step                 {recipe.global_batch} sequences of {recipe.seq_len} in "
         f"{recipe.accumulation_steps} micro-batches; remat {recipe.model.remat}, attention {recipe.model.attention}",
         f"bytes per device     arguments {compiled.arguments / GIB:.2f} + temporaries {compiled.temporaries / GIB:.2f} GiB of "
         f"{chip.hbm / GIB:.0f}; headroom {(chip.hbm - held) / GIB:.2f} GiB: {'fits' if compiled.fits(chip) else 'DOES NOT FIT'}",
@@ -262,7 +273,7 @@ def main(arguments: list[str]) -> None:
         print("best that fits:")
     else:
         compiled = compile_step(recipe, devices)
-    print(report(recipe, compiled, chip, len(devices)))
+    print(report(recipe, compiled, chip, devices))
 
 
 if __name__ == "__main__":

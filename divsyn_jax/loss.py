@@ -3,13 +3,16 @@
 The training loss computes its gradients in the forward pass, chunk by chunk: once a chunk's logits are there, their softmax
 minus the target is all that the backward pass would need, so nothing is kept or recomputed.
 
-Shape legend: B batch, L length, C length of a chunk, D hidden, V vocabulary.
+Shape legend: B batch, L length, C length of a chunk, D hidden, V vocabulary, S devices that rows are split
+over, T tokens of a chunk on a device.
 """
 
 import functools
 
 import jax
 import jax.numpy as jnp
+
+from divsyn_jax import sharding
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
@@ -38,16 +41,18 @@ def weighted_loss(
 
 
 def _forward(x_BLD, head_VD, targets_BL, weights_BL, z_loss, chunk):
-    head = head_VD.astype(x_BLD.dtype)
+    B, L = targets_BL.shape
+    S = sharding.row_shards()
+    head = sharding.constrain(head_VD.astype(x_BLD.dtype), "vocab", None)
 
     def step(carry, chunk_inputs):
-        loss, nll, head_gradient_VD = carry
+        loss_B, nll_B, head_gradient_SVD = carry
         x_BCD, targets_BC, weights_BC = chunk_inputs
         logits_BCV = _logits(x_BCD, head)
         logz_BC = jax.nn.logsumexp(logits_BCV, axis=-1)
         nll_BC = logz_BC - _at_target(logits_BCV, targets_BC)
-        nll += jnp.sum(weights_BC * nll_BC)
-        loss += jnp.sum(weights_BC * (nll_BC + z_loss * jnp.square(logz_BC)))
+        nll_B += jnp.sum(weights_BC * nll_BC, axis=1)
+        loss_B += jnp.sum(weights_BC * (nll_BC + z_loss * jnp.square(logz_BC)), axis=1)
         # d loss / d logits = w (1 + 2 z logz) softmax - w onehot
         softmax_BCV = jnp.exp(logits_BCV - logz_BC[..., None])
         scale_BC = weights_BC * (1.0 + 2.0 * z_loss * logz_BC)
@@ -55,18 +60,22 @@ def _forward(x_BLD, head_VD, targets_BL, weights_BL, z_loss, chunk):
         gradient_BCV = scale_BC[..., None] * softmax_BCV - jnp.where(is_target_BCV, weights_BC[..., None], 0.0)
         gradient_BCV = gradient_BCV.astype(x_BCD.dtype)
         x_gradient_BCD = jnp.einsum("BCV,VD->BCD", gradient_BCV, head)
-        head_gradient_VD += jnp.einsum("BCV,BCD->VD", gradient_BCV, x_BCD, preferred_element_type=jnp.float32)
-        return (loss, nll, head_gradient_VD), x_gradient_BCD
+        by_device = (array.reshape(S, -1, *array.shape[2:]) for array in (gradient_BCV, x_BCD))
+        head_gradient_SVD += jnp.einsum("STV,STD->SVD", *by_device, preferred_element_type=jnp.float32)
+        return (loss_B, nll_B, head_gradient_SVD), x_gradient_BCD
 
-    zero = (jnp.zeros(()), jnp.zeros(()), jnp.zeros_like(head_VD))
+    # Each device sums its own rows over all chunks, and the devices' sums meet once, after the loop.
+    head_gradient_SVD = sharding.constrain(jnp.zeros((S, *head_VD.shape)), "batch", "vocab", None)
+    zero = (jnp.zeros(B), jnp.zeros(B), head_gradient_SVD)
     inputs = (x_BLD, targets_BL, weights_BL)
-    if chunk in (0, x_BLD.shape[1]):
-        (loss, nll, head_gradient_VD), x_gradient_BLD = step(zero, inputs)
+    if chunk in (0, L):
+        (loss_B, nll_B, head_gradient_SVD), x_gradient_BLD = step(zero, inputs)
     else:
         chunks = jax.tree.map(lambda array: _split(array, chunk), inputs)
-        (loss, nll, head_gradient_VD), x_gradients = jax.lax.scan(step, zero, chunks)
+        (loss_B, nll_B, head_gradient_SVD), x_gradients = jax.lax.scan(step, zero, chunks)
         x_gradient_BLD = _join(x_gradients)
-    return (loss, nll), (x_gradient_BLD, head_gradient_VD)
+    head_gradient_VD = sharding.constrain(jnp.sum(head_gradient_SVD, axis=0), "vocab", "embed")
+    return (jnp.sum(loss_B), jnp.sum(nll_B)), (x_gradient_BLD, head_gradient_VD)
 
 
 def _backward(z_loss, chunk, gradients, cotangents):

@@ -7,6 +7,7 @@ import os
 import pathlib
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -53,8 +54,11 @@ def flops_per_token(config: ModelConfig, seq_len: int) -> float:
 class MetricsLog:
     """Appends one JSON object a step to `metrics.jsonl`, and the same scalars to TensorBoard and W&B where asked for."""
 
-    def __init__(self, workdir: pathlib.Path, restored_step: int, config: LogConfig) -> None:
-        """Open the log, cut back to `restored_step`: the steps after it will be taken, and written, again."""
+    def __init__(self, workdir: pathlib.Path, restored_step: int, config: LogConfig, recipe: Mapping[str, Any]) -> None:
+        """Open the log, cut back to `restored_step`: the steps after it will be taken, and written, again.
+
+        W&B is told the plain `recipe`. Raises `UserError` when W&B is asked for and cannot be had.
+        """
         path = workdir / "metrics.jsonl"
         if path.exists():
             kept = [line for line in path.read_text().splitlines(keepends=True) if _step_of(line) <= restored_step]
@@ -66,13 +70,7 @@ class MetricsLog:
 
             self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=restored_step + 1)
         if config.wandb:
-            try:
-                import wandb
-            except ImportError:
-                raise UserError(
-                    "log.wandb is set but wandb is not installed: pip install wandb, or --config.log.wandb="
-                ) from None
-            self._wandb = wandb.init(project=config.wandb, name=workdir.name, id=workdir.name, resume="allow")
+            self._wandb = _start_wandb(workdir, config.wandb, recipe)
 
     def write(self, step: int, scalars: dict[str, Any]) -> None:
         """Write the scalars of one step; values that are None are left out."""
@@ -96,6 +94,32 @@ class MetricsLog:
             self._wandb.finish()
 
 
+def _start_wandb(workdir: pathlib.Path, project: str, recipe: Mapping[str, Any]) -> Any:
+    """The W&B run of this run directory: a new one, or where a continued run was. W&B finds its key by itself."""
+    try:
+        import wandb
+    except ImportError:
+        raise UserError(
+            "log.wandb is set but wandb is not installed: pip install wandb, or --config.log.wandb="
+        ) from None
+    identity = workdir / "wandb_id"
+    if not identity.exists():
+        files.write_text(identity, uuid.uuid4().hex)
+    try:
+        return wandb.init(
+            project=project,
+            name=workdir.name,
+            id=identity.read_text(),
+            resume="allow",
+            config=dict(recipe),
+            dir=str(workdir),
+        )
+    except wandb.errors.Error as error:  # no key, no network
+        raise UserError(
+            f"log.wandb={project!r}: {str(error).splitlines()[0]}; wandb login, or WANDB_MODE=offline"
+        ) from None
+
+
 def _step_of(line: str) -> float:
     try:
         return json.loads(line)["step"] if line.endswith("\n") else float("inf")
@@ -112,7 +136,7 @@ class Reporter:
         self._recipe, self._mixture = recipe, mixture
         self._rows_S = np.array(progress["rows"], np.int64)
         self._in_steps, self._started = progress["in_steps"], progress["started"]
-        self._log = MetricsLog(workdir, progress["step"], recipe.log) if enabled else None
+        self._log = MetricsLog(workdir, progress["step"], recipe.log, recipe.to_dict()) if enabled else None
         self._flops = flops_per_token(recipe.model, recipe.seq_len) * recipe.global_batch * recipe.seq_len
         self._peak = PEAK_FLOPS.get(jax.devices()[0].device_kind)
         self._last, self._paused = time.perf_counter(), 0.0

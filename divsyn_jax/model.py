@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from divsyn_jax import sharding
 from divsyn_jax.attention import Mask, attention
 
 Params = dict[str, Any]
@@ -129,11 +130,13 @@ class Llama(nnx.Module):
     def hidden_states(self, tokens_BL: jax.Array, positions_BL: jax.Array, mask: Mask) -> jax.Array:
         """Final normalised hidden states [B, L, D], in the compute dtype."""
         c = self.config
-        x_BLD = self.embedding[...].astype(c.dtype)[tokens_BL]
+        # Cast after the lookup: its gradient, a sum over all places of a token, is then taken in float32.
+        table_VD = sharding.constrain(self.embedding[...], "vocab", None)
+        x_BLD = sharding.constrain(table_VD[tokens_BL].astype(c.dtype), "batch", None, None)
         rope_BLK = rope_tables(positions_BL, c.head_dim, c.rope_theta)
 
         def layer_step(x_BLD: jax.Array, layer: Layer) -> tuple[jax.Array, None]:
-            return layer(x_BLD, rope_BLK, mask), None
+            return sharding.constrain(layer(x_BLD, rope_BLK, mask), "batch", None, None), None
 
         if c.remat != "none":
             layer_step = jax.checkpoint(layer_step, policy=REMAT_POLICIES[c.remat], prevent_cse=False)

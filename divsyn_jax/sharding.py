@@ -1,6 +1,7 @@
 """Where every array lives: the device mesh, one rules table, and the shardings that follow from it."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,6 +92,26 @@ def check_rows(mesh: Mesh, rows: int, name: str) -> None:
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Rows split over replica and fsdp."""
     return NamedSharding(mesh, PartitionSpec(RULES["batch"]))
+
+
+def constrain(x: jax.Array, *axes: str | None) -> jax.Array:
+    """`x` laid out by the rules for its logical axes (None: whole); without a mesh, or inside shard_map, `x` as it is.
+
+    Left to itself the compiler takes the layout of activations from the parameters: under fsdp it would split the hidden
+    axis, compute every row on every device and sum activations instead of gathering weights.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.are_all_axes_manual:
+        return x
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(*(RULES[axis] if axis else None for axis in axes)))
+
+
+def row_shards() -> int:
+    """Number of devices that the rows of a batch are split over; 1 without a mesh, or inside shard_map."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.are_all_axes_manual:
+        return 1
+    return math.prod(mesh.shape[axis] for axis in RULES["batch"])
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

@@ -27,7 +27,9 @@ def relative_difference(x, y):
 
 def torch_twin(config: ModelConfig, params):
     """A LlamaForCausalLM holding the same weights."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip(
+        "torch", reason="torch is not installed: no CPU build of it for this Python (make torch)"
+    )
     transformers = pytest.importorskip("transformers")
     c = config
     twin = transformers.LlamaForCausalLM(
@@ -89,7 +91,9 @@ def larger_weights(params):
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 @pytest.mark.parametrize("backend", ["reference", "blocked"])
 def test_logits_equal_transformers(tied, kv_heads, backend):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip(
+        "torch", reason="torch is not installed: no CPU build of it for this Python (make torch)"
+    )
     config = dataclasses.replace(TINY, tied=tied, kv_heads=kv_heads, attention=backend)
     params = larger_weights(llama.init_params(config, seed=0))
     x = tokens(length=300)  # longer than a query block

@@ -44,7 +44,9 @@ def test_final_ratio_and_unknown_names():
 
 
 def test_updates_equal_torch_adamw():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip(
+        "torch", reason="torch is not installed: no CPU build of it for this Python (make torch)"
+    )
     generator = np.random.default_rng(0)
     start = {"query": generator.standard_normal((4, 3)), "final_norm": generator.standard_normal(3)}
     gradients = [{k: 3 * generator.standard_normal(v.shape) for k, v in start.items()} for _ in range(5)]

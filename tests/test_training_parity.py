@@ -29,7 +29,9 @@ def batches() -> list[np.ndarray]:
 
 
 def test_losses_follow_torch(recipe):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip(
+        "torch", reason="torch is not installed: no CPU build of it for this Python (make torch)"
+    )
     mesh = sharding.make_mesh(recipe.mesh, jax.devices()[:1])
     with jax.set_mesh(mesh):
         adamw = optimizer.make_optimizer(recipe.optimizer, STEPS)

@@ -25,6 +25,8 @@ from divsyn_jax.recipe import Recipe
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # (preset, slice, sequences a chip in a micro-batch, remat)
 ROWS = [
+    ("350m", "v4:2x2x4", 8, "minimal"),
+    ("1_4b", "v4:2x2x4", 4, "minimal"),
     ("350m", "v5e:4x4", 4, "full"),
     ("1_4b", "v5e:4x4", 2, "full"),
     ("1_4b", "v6e:4x4", 4, "full"),

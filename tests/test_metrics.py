@@ -1,0 +1,84 @@
+"""Run logs: cut back to what was restored, mirrored to W&B without secrets."""
+
+import json
+import os
+import sys
+import types
+
+import pytest
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.metrics import MetricsLog
+from divsyn_jax.recipe import LogConfig
+
+WANDB = LogConfig(every_steps=1, tensorboard=False, wandb="project")
+SECRET = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    """A stand-in for the wandb module that records what it is told."""
+    told = []
+
+    def start(**settings):
+        told.append(("init", settings))
+        return types.SimpleNamespace(
+            log=lambda scalars, step: told.append(("log", step, scalars)), finish=lambda: told.append(("finish",))
+        )
+
+    module = types.SimpleNamespace(init=start, errors=types.SimpleNamespace(Error=RuntimeError), told=told)
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    return module
+
+
+def test_wandb_is_told_each_step_and_the_recipe(wandb, tmp_path):
+    log = MetricsLog(tmp_path, 0, WANDB, {"seed": 3})
+    log.write(1, {"loss": 2.0, "mfu": None})
+    log.close()
+    (_, settings), *rest = wandb.told
+    assert settings["project"] == "project"
+    assert settings["config"] == {"seed": 3}
+    assert settings["dir"] == str(tmp_path)
+    assert rest == [("log", 1, {"loss": 2.0}), ("finish",)]
+
+
+def test_a_continued_run_is_the_same_wandb_run_and_another_directory_is_not(wandb, tmp_path):
+    (tmp_path / "a" / "run").mkdir(parents=True)
+    (tmp_path / "b" / "run").mkdir(parents=True)
+    for folder in ("a", "a", "b"):  # directories of one name
+        MetricsLog(tmp_path / folder / "run", 0, WANDB, {}).close()
+    first, again, other = (entry[1]["id"] for entry in wandb.told if entry[0] == "init")
+    assert first == again != other
+
+
+def test_the_key_is_written_nowhere(wandb, tmp_path):
+    log = MetricsLog(tmp_path, 0, WANDB, {"seed": 3})
+    log.write(1, {"loss": 2.0})
+    log.close()
+    assert SECRET not in repr(wandb.told)
+    assert all(SECRET not in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_no_wandb_and_a_wandb_that_refuses_are_one_line(wandb, tmp_path, monkeypatch):
+    def refuse(**settings):
+        raise wandb.errors.Error("api_key not configured (no-tty)\ncall wandb.login")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    with pytest.raises(UserError, match="log.wandb='project': api_key not configured"):
+        MetricsLog(tmp_path, 0, WANDB, {})
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UserError, match="wandb is not installed"):
+        MetricsLog(tmp_path, 0, WANDB, {})
+
+
+@pytest.mark.parametrize("tail", ["", '{"step": 3, "lo', "garbage\n"])
+def test_the_log_is_cut_back_to_the_restored_step(tmp_path, tail):
+    lines = [json.dumps({"step": step, "loss": 1.0}) + "\n" for step in (1, 2, 3)]
+    (tmp_path / "metrics.jsonl").write_text("".join(lines) + tail)
+    log = MetricsLog(tmp_path, 2, LogConfig(every_steps=1, tensorboard=False, wandb=""), {})
+    log.write(3, {"loss": 0.5})
+    log.close()
+    written = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["loss"]) for line in written] == [(1, 1.0), (2, 1.0), (3, 0.5)]
+    assert os.listdir(tmp_path) == ["metrics.jsonl"]
