@@ -37,7 +37,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	if [ -z "$$extras" ]; then \
 	  if [ "$$(uname)" != Linux ] || $(BIN)/python -m pip install --quiet --dry-run --no-deps --only-binary :all: "$$(grep ^torch== constraints.txt)+cpu" >/dev/null 2>&1; \
 	  then extras=study,dev; \
-	  else extras=train,corpora,dev; \
+	  else extras=train,corpora,report,dev; \
 	    echo "note: pip finds no CPU build of torch for this Python; tests that need torch are skipped (make torch brings it, with several GB of CUDA)"; fi; \
 	fi; $(call install,$$extras)
 	@touch $@

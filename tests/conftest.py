@@ -15,6 +15,8 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Where there is a GPU, tests and the commands they start share it.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 # Tests run side by side (make test): torch's threads would only spin against each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -20,6 +20,7 @@ CONFIG = "--config=tests/study_recipe.py"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, command):
+    pytest.importorskip("matplotlib")
     workdir = tmp_path_factory.mktemp("study") / "whole"
     result = command("divsyn_jax.study", CONFIG, f"--workdir={workdir}")
     assert result.returncode == 0, result.stderr + result.stdout

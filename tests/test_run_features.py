@@ -1,0 +1,154 @@
+"""What a run offers beside training: which checkpoints stay, traces, the compile cache, debug checks, and how it fails."""
+
+import json
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from divsyn_jax import run_directory, step
+from divsyn_jax.commandline import Failure, UserError
+from tests.test_train import STEPS, arguments, metrics_of, start, wait_for_step
+
+
+def checkpoints_of(workdir) -> list[int]:
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit())
+
+
+@pytest.fixture(scope="module")
+def watched(shards, tmp_path_factory, command):
+    """A run with every cadence set, and the home folder it was started with."""
+    root = tmp_path_factory.mktemp("watched")
+    environment = {**os.environ, "HOME": str(root / "home"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    environment.pop("JAX_COMPILATION_CACHE_DIR")
+    settings = {
+        "checkpoint.every_steps": 2,
+        "checkpoint.keep": 2,
+        "checkpoint.keep_every_steps": 6,
+        "profile.first_step": 3,
+        "profile.steps": 2,
+        "log.every_steps": 4,
+        "log.tensorboard": True,
+        "debug.repeat_every_steps": 7,
+        "debug.nans": True,
+        "debug.deterministic": True,
+    }
+    overrides = [f"--config.{key}={value}" for key, value in settings.items()]
+    result = command("divsyn_jax.train", *arguments(shards, root / "run", *overrides), env=environment)
+    assert result.returncode == 0, result.stderr
+    return root
+
+
+def test_the_newest_checkpoints_and_every_so_many_stay(watched):
+    assert checkpoints_of(watched / "run") == [6, 12, STEPS]
+
+
+def test_a_trace_of_the_window_is_written(watched):
+    assert list((watched / "run" / "profile").rglob("*.xplane.pb"))
+
+
+def test_metrics_come_at_their_cadence_with_goodput_and_throughput(watched):
+    lines = [json.loads(line) for line in (watched / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 5, 8, 10, 12, STEPS]  # evaluation at 5, 10 and the end
+    assert all(0 < line["goodput"] <= 1 and line["tokens_per_second"] > 0 and line["seconds"] > 0 for line in lines)
+    assert list((watched / "run" / "tensorboard").glob("events*"))
+
+
+def test_compiled_steps_are_kept_for_the_next_start(watched):
+    kept = [path.name for path in (watched / "home" / ".cache" / "divsyn_jax" / "xla").iterdir()]
+    assert any("train_step" in name for name in kept)
+
+
+def test_debug_checks_change_no_number(watched, shards, tmp_path, command):
+    result = command("divsyn_jax.train", *arguments(shards, tmp_path / "plain", "--config.log.every_steps=4"))
+    assert result.returncode == 0, result.stderr
+    assert metrics_of(tmp_path / "plain") == metrics_of(watched / "run")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_by_name_and_is_never_saved(shards, tmp_path, command):
+    workdir = tmp_path / "run"
+    explode = (
+        "--config.optimizer.peak_lr=1e30",
+        "--config.optimizer.clip_norm=0.0",
+        "--config.checkpoint.every_steps=1",
+    )
+    result = command("divsyn_jax.train", *arguments(shards, workdir, *explode))
+    assert result.returncode == 1, result.stderr
+    line = result.stderr.strip().splitlines()[-1]
+    assert "the run stops, its last checkpoint is sound" in line
+    failed = int(line.split("step ")[1].split(":")[0])
+    assert failed <= 3
+    assert checkpoints_of(workdir) == list(range(1, failed))[-2:]
+    assert [entry["step"] for entry in metrics_of(workdir)] == list(range(1, failed))
+    assert not (workdir / "DONE").exists()
+
+
+def test_debug_nans_stops_at_the_operation(shards, tmp_path, command):
+    explode = ("--config.optimizer.peak_lr=1e30", "--config.optimizer.clip_norm=0.0", "--config.debug.nans=True")
+    result = command("divsyn_jax.train", *arguments(shards, tmp_path / "run", *explode))
+    assert result.returncode == 1
+    assert "invalid value (nan) encountered" in result.stderr
+
+
+def test_a_step_that_does_not_repeat_is_named():
+    calls = iter(range(2))
+
+    def train_step(state, batch):  # another answer every time
+        return {"params": {"weight": state["params"]["weight"] + next(calls)}}, {}
+
+    with pytest.raises(Failure, match=r"step 7: computed twice, params/weight differs"):
+        step.check_repeatable(train_step, {"params": {"weight": jnp.zeros(2)}}, {}, 7)
+
+
+def test_one_process_a_run_directory(shards, tmp_path, command):
+    workdir = tmp_path / "run"
+    process = start(shards, workdir, "--config.steps=100000")
+    wait_for_step(process, workdir, 1)
+    second = command("divsyn_jax.train", *arguments(shards, workdir, "--config.steps=100000"))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert second.returncode == 2
+    assert "another process is training here" in second.stderr
+    # The lock goes with the process, the file stays.
+    assert (workdir / ".lock").exists()
+    run_directory.lock(workdir).close()
+
+
+def test_the_lock_is_held_until_closed(tmp_path):
+    held = run_directory.lock(tmp_path)
+    with pytest.raises(UserError, match="another process is training here"):
+        run_directory.lock(tmp_path)
+    held.close()
+    run_directory.lock(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("seed", 9, "seed was 0, now 9"),
+        ("global_batch", 8, "global_batch was 4, now 8"),
+        ("sources", {"a": {"weight": 1.0, "fingerprint": "y"}}, "data source 'a' .*weight or data fingerprint changed"),
+        ("sources", {"b": {"weight": 1.0, "fingerprint": "x"}}, "data source 'a' is not what"),
+    ],
+)
+def test_data_that_changed_are_refused_by_field(field, value, message):
+    earlier = {"seed": 0, "global_batch": 4, "sources": {"a": {"weight": 1.0, "fingerprint": "x"}}}
+    run_directory.check_same_data(earlier, earlier)
+    with pytest.raises(UserError, match=message):
+        run_directory.check_same_data(earlier, {**earlier, field: value})
+
+
+def test_weights_of_a_run_with_another_tokenizer_are_refused(tmp_path, tokenizer_dir):
+    from divsyn_jax.data import tokenizer as tokenizers
+
+    class Other:
+        sha256 = "0" * 64
+
+    run = tmp_path / "run"
+    (run / "tokenizer").mkdir(parents=True)
+    (run / "config.json").write_text("{}")
+    tokenizers.load(str(tokenizer_dir)).copy_to(run / "tokenizer")
+    with pytest.raises(UserError, match="trained with another tokenizer"):
+        run_directory.initial_weights(run, {"weight": jax.ShapeDtypeStruct((1,), jnp.float32)}, Other())
