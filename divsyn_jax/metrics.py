@@ -224,6 +224,11 @@ class Profiler:
         if self._first <= number < self._end and not self._running:
             jax.profiler.start_trace(str(self._folder))
             self._running = True
-        elif number >= self._end and self._running:
+        elif number >= self._end:
+            self.close()
+
+    def close(self) -> None:
+        """Write the trace, if one is running."""
+        if self._running:
             jax.profiler.stop_trace()
             self._running = False

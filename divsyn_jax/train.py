@@ -116,44 +116,45 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
     profiler = metrics.Profiler(workdir / "profile", recipe.profile.first_step, recipe.profile.steps)
     rows = sharding.batch_sharding(mesh)
 
-    in_flight = (
-        None  # the step just dispatched: its scalars are read after the next dispatch, so the device never waits
-    )
-    for number in range(first + 1, recipe.steps + 1):
-        # A request to stop travels through the step as a sum over rows, so that all processes see it at the same step.
-        host_batch = {
-            **next(batches),
-            "stop": np.full(recipe.global_batch // jax.process_count(), stop.requested, np.int32),
-        }
-        batch = {name: jax.make_array_from_process_local_data(rows, value) for name, value in host_batch.items()}
-        profiler.before_step(number)
-        if recipe.debug.repeat_every_steps and number % recipe.debug.repeat_every_steps == 0:
-            step.check_repeatable(train_step, state, batch, number)
-        state, scalars = train_step(state, batch)
-        stopping = reporter.settle(*in_flight) if in_flight else False
-        in_flight = (number, scalars)
+    # The step just dispatched: its scalars are read after the next dispatch, so the device never waits.
+    in_flight = None
+    try:
+        for number in range(first + 1, recipe.steps + 1):
+            # A request to stop travels through the step as a sum over rows, so that all processes see it at the same step.
+            host_batch = {
+                **next(batches),
+                "stop": np.full(recipe.global_batch // jax.process_count(), stop.requested, np.int32),
+            }
+            batch = {name: jax.make_array_from_process_local_data(rows, value) for name, value in host_batch.items()}
+            profiler.before_step(number)
+            if recipe.debug.repeat_every_steps and number % recipe.debug.repeat_every_steps == 0:
+                step.check_repeatable(train_step, state, batch, number)
+            state, scalars = train_step(state, batch)
+            stopping = reporter.settle(*in_flight) if in_flight else False
+            in_flight = (number, scalars)
 
-        last = number == recipe.steps
-        evaluates = bool(domains) and (last or _due(number, recipe.eval.every_steps))
-        saves = recipe.checkpoint.keep > 0 and (last or stopping or _due(number, recipe.checkpoint.every_steps))
-        if evaluates or saves or last:
-            jax.block_until_ready(scalars)
-            with reporter.pause():
-                extra = (
-                    heldout.scalars(domains, eval_step, state["params"], recipe.eval.batch, mesh) if evaluates else {}
-                )
-            reporter.settle(*in_flight, extra)  # before saving: a checkpoint exists only where the loss was finite
-            in_flight = None
-        if saves:
-            with reporter.pause():
-                checkpoints.save(state, {**reporter.progress(), "step": number, "data": mixture.identity})
-        if stopping and not last:
-            checkpoints.close()
-            what = f"saved at step {number}" if saves else f"stopped unsaved (checkpoint.keep=0) at step {number}"
-            raise Unfinished(f"{workdir}: {what} of {recipe.steps} after SIGTERM; run the same command to continue")
+            last = number == recipe.steps
+            evaluates = bool(domains) and (last or _due(number, recipe.eval.every_steps))
+            saves = recipe.checkpoint.keep > 0 and (last or stopping or _due(number, recipe.checkpoint.every_steps))
+            extra = {}
+            if evaluates:
+                jax.block_until_ready(scalars)  # the rest of the step is not part of the pause
+                with reporter.pause():
+                    extra = heldout.scalars(domains, eval_step, state["params"], recipe.eval.batch, mesh)
+            if evaluates or saves or last:
+                reporter.settle(*in_flight, extra)  # before saving: a checkpoint exists only where the loss was finite
+                in_flight = None
+            if saves:
+                with reporter.pause():
+                    checkpoints.save(state, {**reporter.progress(), "step": number, "data": mixture.identity})
+            if stopping and not last:
+                what = f"saved at step {number}" if saves else f"stopped unsaved (checkpoint.keep=0) at step {number}"
+                raise Unfinished(f"{workdir}: {what} of {recipe.steps} after SIGTERM; run the same command to continue")
+    finally:
+        profiler.close()
+        checkpoints.close()  # a save that was started is finished, also where the loss stopped being finite
 
     # ------------------------------------------------------------------------------------------------- end
-    checkpoints.close()
     reporter.close()
     if distributed.is_first():
         files.write_json(workdir / "DONE", {"step": recipe.steps, "data": mixture.identity})
