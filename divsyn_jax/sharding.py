@@ -81,8 +81,16 @@ def make_mesh(config: MeshConfig, on: Sequence[Any] | None = None) -> Mesh:
 
 
 def check_rows(mesh: Mesh, rows: int, name: str) -> None:
-    """Raise `UserError` when `rows` rows of a batch, called `name`, do not split over replica and fsdp."""
+    """Raise `UserError` when `rows` rows of a batch, called `name`, do not split over replica and fsdp.
+
+    Or when two processes would feed the same rows, as where the tensor axis spans them: each reads rows of its own.
+    """
     splits = mesh.shape["replica"] * mesh.shape["fsdp"]
+    if splits % jax.process_count():
+        raise UserError(
+            f"mesh.replica x mesh.fsdp is {splits}, which {jax.process_count()} processes do not share evenly; "
+            "a tensor axis must stay within a process"
+        )
     if rows % splits:
         raise UserError(
             f"{name}={rows} does not split over {splits} devices (mesh.replica x mesh.fsdp); choose a multiple"

@@ -83,3 +83,11 @@ def test_rows_must_split():
     sharding.check_rows(mesh, 16, "global_batch")
     with pytest.raises(UserError, match="global_batch=12 does not split over 8 devices"):
         sharding.check_rows(mesh, 12, "global_batch")
+
+
+def test_a_tensor_axis_across_processes_is_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    sharding.check_rows(AbstractMesh((1, 2, 4), MESH_AXES, axis_types=(AxisType.Auto,) * 3), 16, "global_batch")
+    mesh = AbstractMesh((1, 1, 8), MESH_AXES, axis_types=(AxisType.Auto,) * 3)
+    with pytest.raises(UserError, match="fsdp is 1, which 2 processes do not share evenly"):
+        sharding.check_rows(mesh, 16, "global_batch")

@@ -78,7 +78,7 @@ def test_two_processes_train_the_same_run(shards, tmp_path, one_process):
     assert losses(tmp_path / "two") == pytest.approx(losses(one_process), rel=1e-5)
 
 
-def test_continuing_on_another_mesh_agrees(shards, tmp_path, one_process):
+def test_continuing_on_another_mesh_and_number_of_hosts_agrees(shards, tmp_path, one_process):
     workdir = tmp_path / "moved"
     # Stop after the first checkpoint by asking for the whole run but killing it there.
     process = train(shards, workdir, 8)
@@ -86,7 +86,9 @@ def test_continuing_on_another_mesh_agrees(shards, tmp_path, one_process):
         pass
     process.kill()
     process.communicate()
-    finish(train(shards, workdir, 2, mesh=("replica=1", "fsdp=1", "tensor=2")))
+    coordinator = f"--coordinator=127.0.0.1:{free_port()}"
+    mesh = ("replica=1", "fsdp=2", "tensor=2")
+    finish(*(train(shards, workdir, 2, coordinator, "--processes=2", f"--process={i}", mesh=mesh) for i in range(2)))
     assert losses(workdir) == pytest.approx(losses(one_process), rel=1e-5)
 
 
