@@ -103,6 +103,8 @@ class CorpusReader:
     at the end when more than 1% of the records were malformed or no document was found.
     """
 
+    _remedy = "correct the file or --text_field"
+
     def __init__(self, spec: str, options: ReadOptions = ReadOptions()) -> None:
         self.spec = spec
         self.options = options
@@ -119,7 +121,7 @@ class CorpusReader:
             except Malformed as problem:
                 self._count_malformed(f"{where}: {problem}")
                 continue
-            if not document.text.strip():
+            if self._is_empty(document):
                 self.empty += 1
                 continue
             self.documents += 1
@@ -127,7 +129,7 @@ class CorpusReader:
         if self.malformed > MAX_MALFORMED_SHARE * self.lines:
             raise UserError(
                 f"{self.problems[0]} ({self.malformed:,} of {self.lines:,} records of {self.spec} are malformed, over "
-                f"{MAX_MALFORMED_SHARE:.0%}: correct the file or --text_field)"
+                f"{MAX_MALFORMED_SHARE:.0%}: {self._remedy})"
             )
         if not self.documents:
             raise UserError(
@@ -135,6 +137,26 @@ class CorpusReader:
             )
 
     def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
+        record = self._decoded(record)
+        if isinstance(record, str):
+            return Document(record, {}, where)
+        field = self.options.text_field
+        if field not in record:
+            raise Malformed(
+                f"no field {field!r} (it has: {', '.join(map(str, record)) or 'none'}); name it with --text_field"
+            )
+        return Document(field_text(record, field, "; name another with --text_field"), record, where)
+
+    def _column(self) -> str | None:
+        """The column that a Parquet file must have."""
+        return self.options.text_field
+
+    def _is_empty(self, document: Document) -> bool:
+        return not document.text.strip()
+
+    @staticmethod
+    def _decoded(record: "bytes | str | Mapping") -> str | Mapping:
+        """A line of JSONL becomes its object; text and records of other forms stay as they are."""
         if isinstance(record, bytes):
             try:
                 record = json.loads(record.decode("utf-8"))
@@ -143,28 +165,9 @@ class CorpusReader:
             except (ValueError, RecursionError) as error:  # json's own error, or a number of thousands of digits
                 why = "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", error)
                 raise Malformed(f"not JSON ({why}); one object a line is expected") from None
-        if isinstance(record, str):
-            return Document(record, {}, where)
-        if not isinstance(record, Mapping):
+        if not isinstance(record, str | Mapping):
             raise Malformed(f"a JSON object is expected, not {type(record).__name__}")
-        field = self.options.text_field
-        if field not in record:
-            raise Malformed(
-                f"no field {field!r} (it has: {', '.join(map(str, record)) or 'none'}); name it with --text_field"
-            )
-        text = record[field]
-        if isinstance(text, bytes):  # tfds hands out strings as bytes
-            try:
-                text = text.decode("utf-8")
-            except UnicodeDecodeError:
-                raise Malformed(f"field {field!r} is not UTF-8") from None
-        if not isinstance(text, str):
-            raise Malformed(f"field {field!r} holds {type(text).__name__}, not text; name another with --text_field")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            raise Malformed(f"field {field!r} holds half a surrogate pair, which is not Unicode text") from None
-        return Document(text, record, where)
+        return record
 
     def _count_malformed(self, problem: str) -> None:
         if self.options.strict:
@@ -184,7 +187,7 @@ class CorpusReader:
             kind = _kind(path)
             try:
                 if kind == "parquet":
-                    yield from _parquet_records(path, self.options.text_field)
+                    yield from _parquet_records(path, self._column())
                 elif kind == "jsonl":
                     yield from _jsonl_records(path)
                 else:
@@ -205,6 +208,23 @@ class CorpusReader:
                 except UnicodeDecodeError as error:
                     self.lines += 1
                     self._count_malformed(f"{where}: not UTF-8 (byte {error.start}); convert the file to UTF-8")
+
+
+def field_text(record: Mapping, field: str, remedy: str = "") -> str:
+    """The text of a field that `record` has. Raises `Malformed` when it holds anything but Unicode text."""
+    text = record[field]
+    if isinstance(text, bytes):  # tfds hands out strings as bytes
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Malformed(f"field {field!r} is not UTF-8") from None
+    if not isinstance(text, str):
+        raise Malformed(f"field {field!r} holds {type(text).__name__}, not text{remedy}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Malformed(f"field {field!r} holds half a surrogate pair, which is not Unicode text") from None
+    return text
 
 
 def corpus_files(spec: str) -> list[str]:
@@ -311,7 +331,7 @@ def _paragraphs(stream, unit: str) -> Iterator[tuple[int, bytes]]:
         yield start, b"".join(block).rstrip()
 
 
-def _parquet_records(path: str, text_field: str) -> Iterator[tuple[str, Mapping]]:
+def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mapping]]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -319,9 +339,9 @@ def _parquet_records(path: str, text_field: str) -> Iterator[tuple[str, Mapping]
         raise UserError(f"{path}: reading Parquet needs pyarrow: pip install 'divsyn-jax[corpora]'") from None
     try:
         table = pyarrow.parquet.ParquetFile(path)
-        if text_field not in table.schema_arrow.names:
+        if column is not None and column not in table.schema_arrow.names:
             raise UserError(
-                f"{path}: no column {text_field!r} (it has: {', '.join(table.schema_arrow.names)}); name it with --text_field"
+                f"{path}: no column {column!r} (it has: {', '.join(table.schema_arrow.names)}); name it with --text_field"
             )
         row = 0
         for batch in table.iter_batches(batch_size=1024):

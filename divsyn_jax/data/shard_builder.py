@@ -8,13 +8,16 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from divsyn_jax import files
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data import shards
 from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.data.chat import TEMPLATE_FILE, ChatTemplate, ConversationReader, Message
 from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
+from divsyn_jax.data.packing import pack_conversations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,15 +25,29 @@ class _ShardTask:
     """What one worker turns into one shard file: pure data, so that any process may do it."""
 
     path: str
-    texts: tuple[str, ...]
+    texts: "tuple[str, ...] | tuple[tuple[str, list[Message]], ...]"  # with a template, (place, messages)
     tokenizer: tokenizers.Tokenizer
     seq_len: int
     packing: str
+    dtype: np.dtype
+    template: ChatTemplate | None
 
 
-def _write(task: _ShardTask) -> tuple[dict[str, Any], list[dict[str, int]], int]:
-    tokenizer, seq_len = task.tokenizer, task.seq_len
-    dtype = shards.token_dtype(tokenizer.vocab_size)
+@dataclasses.dataclass(frozen=True)
+class _Shard:
+    """A shard file written: its manifest entry (None where nothing fitted: no file), and what it holds."""
+
+    entry: dict[str, Any] | None
+    documents: list[dict[str, int]]
+    tokens: int
+    inputs: int = 0
+    too_long: tuple[str, ...] = ()
+
+
+def _write(task: _ShardTask) -> _Shard:
+    if task.template:
+        return _write_conversations(task)
+    tokenizer, seq_len, dtype = task.tokenizer, task.seq_len, task.dtype
     ids = tokenizer.encode(task.texts)
     documents = []
     if task.packing == "document":
@@ -41,7 +58,14 @@ def _write(task: _ShardTask) -> tuple[dict[str, Any], list[dict[str, int]], int]
             windows += of_document
     else:
         windows = shards.concat_windows(ids, tokenizer.bos_id, tokenizer.eos_id, seq_len, dtype)
-    return shards.write_shard(task.path, windows), documents, sum(map(len, ids))
+    return _Shard(shards.write_shard(task.path, windows), documents, sum(map(len, ids)))
+
+
+def _write_conversations(task: _ShardTask) -> _Shard:
+    packed = pack_conversations(task.texts, task.tokenizer, task.template, task.seq_len, task.dtype)
+    entry = shards.write_shard(task.path, packed.windows) if packed.windows else None
+    inputs = packed.tokens - len(packed.documents)
+    return _Shard(entry, packed.documents, packed.tokens, inputs, tuple(packed.too_long))
 
 
 def build_shards(
@@ -53,67 +77,93 @@ def build_shards(
     options: ReadOptions = ReadOptions(),
     shard_bytes: int = 16 << 20,
     workers: int = 1,
+    system_prompt: str = "",
 ) -> dict[str, Any]:
     """Tokenise `inputs` into the shards folder `output` and return its manifest.
 
-    At most `workers` + 1 shards' worth of text is held in memory. Raises `UserError` for unreadable input, in which case
-    nothing is left at `output`.
+    Packed `best_fit`, the inputs are conversations, `system_prompt` opens those that have none, and windows are packed from
+    the conversations of one shard: more `shard_bytes` pack a little better. At most `workers` + 1 shards' worth of text is
+    held in memory. Raises `UserError` for unreadable input, in which case nothing is left at `output`.
     """
-    files.check_replaceable(output, ["shard-*.array_record", "manifest.json", "documents.json", *tokenizers.FILES])
+    written = ["shard-*.array_record", "manifest.json", "documents.json", TEMPLATE_FILE, *tokenizers.FILES]
+    files.check_replaceable(output, written)
     loaded = tokenizers.load(tokenizer)
+    template = ChatTemplate.of(loaded, system_prompt) if packing == "best_fit" else None
+    # A packed window holds positions beside ids.
+    dtype = shards.token_dtype(max(loaded.vocab_size, seq_len + 1) if template else loaded.vocab_size)
     sources: list[dict[str, Any]] = []
     with files.new_directory(output) as folder:
         tasks = (
-            _ShardTask(str(folder / f"shard-{index:05d}.array_record"), texts, loaded, seq_len, packing)
-            for index, texts in enumerate(_blocks(inputs, options, shard_bytes, sources))
+            _ShardTask(
+                str(folder / f"shard-{index:05d}.array_record"), texts, loaded, seq_len, packing, dtype, template
+            )
+            for index, texts in enumerate(_blocks(inputs, options, shard_bytes, sources, template is not None))
         )
-        entries, documents, tokens = [], [], 0
+        entries, documents, tokens, real_inputs, too_long = [], [], 0, 0, []
         # `delay`: a bar only for a corpus that takes its time, so that bad input is one line on stderr.
         bar = tqdm(unit="token", unit_scale=True, desc=f"shards {pathlib.Path(output).name}", mininterval=1, delay=2)
         with bar as progress:
-            for entry, shard_documents, shard_tokens in _in_order(tasks, workers):
-                entries.append(entry)
-                documents += shard_documents
-                tokens += shard_tokens
-                progress.update(shard_tokens)
+            for shard in _in_order(tasks, workers):
+                entries += [shard.entry] if shard.entry else []
+                documents += shard.documents
+                tokens += shard.tokens
+                real_inputs += shard.inputs
+                too_long += shard.too_long
+                progress.update(shard.tokens)
+        windows = sum(entry["windows"] for entry in entries)
         manifest = {
             "format": shards.FORMAT_VERSION,
             "seq_len": seq_len,
             "packing": packing,
-            "dtype": shards.token_dtype(loaded.vocab_size).str,
+            "dtype": dtype.str,
             "tokenizer": {k: v for k, v in dataclasses.asdict(loaded).items() if k != "path"},
-            "windows": sum(entry["windows"] for entry in entries),
+            "windows": windows,
             "targets": sum(entry["targets"] for entry in entries),
             "tokens": tokens,
-            "documents": sum(source["documents"] for source in sources),
+            "documents": sum(source["documents"] for source in sources) - len(too_long),
             "bytes": sum(source["bytes"] for source in sources),
             "sources": sources,
             "shards": entries,
         }
-        if not manifest["windows"]:
+        if not windows and too_long:
+            raise UserError(f"{too_long[0]}; none of {','.join(inputs)} fits: give a larger --seq_len")
+        if not windows:
             raise UserError(f"{','.join(inputs)}: not one token of text; give a corpus with text")
         loaded.copy_to(folder)
-        if packing == "document":
+        if template:
+            manifest["chat"] = {
+                "system_prompt": system_prompt,
+                "loss": "responses and the EOS after each",
+                "inputs": real_inputs,
+                "packing_efficiency": real_inputs / (windows * seq_len),
+                "too_long": too_long,
+            }
+            files.write_text(folder / TEMPLATE_FILE, template.jinja())
+        if packing != "concat":
             files.write_json(folder / "documents.json", documents)
         files.write_json(folder / "manifest.json", manifest)
     return manifest
 
 
 def _blocks(
-    inputs: Sequence[str], options: ReadOptions, shard_bytes: int, sources: list[dict[str, Any]]
-) -> Iterator[tuple[str, ...]]:
-    """Texts of one shard after another, in input order; appends a record of each corpus to `sources`."""
-    block: list[str] = []
+    inputs: Sequence[str], options: ReadOptions, shard_bytes: int, sources: list[dict[str, Any]], chat: bool
+) -> Iterator[tuple]:
+    """What one shard after another is made of, in input order; appends a record of each corpus to `sources`.
+
+    Texts, or with `chat` pairs of place and messages.
+    """
+    block: list[Any] = []
     size = 0
     for spec in inputs:
         name, path = split_name(spec)
-        reader, fingerprint, total = CorpusReader(path, options), TextFingerprint(), 0
+        reader = (ConversationReader if chat else CorpusReader)(path, options)
+        fingerprint, total = TextFingerprint(), 0
         for document in reader:
             fingerprint.update(document.text)
             length = len(document.text.encode())
             total += length
             size += length
-            block.append(document.text)
+            block.append((document.where, document.fields["messages"]) if chat else document.text)
             if size >= shard_bytes:
                 yield tuple(block)
                 block, size = [], 0
@@ -125,7 +175,7 @@ def _blocks(
                 "bytes": total,
                 "malformed": reader.malformed,
                 "empty": reader.empty,
-                "problems": reader.problems,
+                "problems": reader.problems + (reader.left_out if chat else []),
                 "fingerprint": fingerprint.hexdigest(),
             }
         )
@@ -133,7 +183,7 @@ def _blocks(
         yield tuple(block)
 
 
-def _in_order(tasks: Iterator[_ShardTask], workers: int) -> Iterator[tuple[dict[str, Any], list[dict[str, int]], int]]:
+def _in_order(tasks: Iterator[_ShardTask], workers: int) -> Iterator[_Shard]:
     if workers == 1:
         yield from map(_write, tasks)
         return

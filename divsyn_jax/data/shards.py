@@ -8,6 +8,9 @@ Packings:
   concat: documents (BOS text EOS) run on into one another; every window is full but the last of a shard. For training.
   document: each document (BOS text) starts a window of its own; `documents.json` gives its bytes and windows. For
     evaluation, where the loss of a document must not depend on its neighbours.
+  best_fit: conversations (BOS ... EOS, see divsyn_jax/data/chat.py), whole, several to a window. A window is a table of
+    `PACKED_ROWS` by up to L columns: here, and nowhere after, targets are shifted against inputs. `documents.json` gives
+    the bytes of each conversation's responses. For fine-tuning and its evaluation.
 """
 
 import hashlib
@@ -23,7 +26,10 @@ from divsyn_jax import files
 from divsyn_jax.commandline import UserError
 
 FORMAT_VERSION = 1
-PACKINGS = ("concat", "document")
+TEXT_PACKINGS = ("concat", "document")
+# loss_mask: 1 where the target is of a response. segments: 1, 2, ... number the conversations of a window, 0 is padding.
+# positions: from 0 in every segment.
+PACKED_ROWS = ("inputs", "targets", "loss_mask", "segments", "positions")
 # What a manifest must hold to be read; the rest of it is for people.
 _MANIFEST_TYPES = {
     "seq_len": int,
@@ -64,6 +70,23 @@ def document_windows(ids: Sequence[int], bos_id: int, seq_len: int, dtype: np.dt
     return list(windows_of(np.asarray([bos_id, *ids], dtype), seq_len))
 
 
+def packed_window(conversations: Sequence[tuple[Sequence[int], Sequence[bool]]], dtype: np.dtype) -> np.ndarray:
+    """The window [len(PACKED_ROWS), n] of conversations given as (tokens, whether each is of a response)."""
+    columns = []
+    for segment, (tokens, of_response) in enumerate(conversations, 1):
+        n = len(tokens) - 1
+        columns.append(np.array([tokens[:-1], tokens[1:], of_response[1:], [segment] * n, range(n)], dtype))
+    return np.concatenate(columns, axis=1)
+
+
+def unpack_window(flat: np.ndarray, seq_len: int) -> dict[str, np.ndarray]:
+    """The rows of a `best_fit` window as read, by name, each padded with 0 to `seq_len`."""
+    rows = np.zeros((len(PACKED_ROWS), seq_len), np.int32)
+    window = flat.reshape(len(PACKED_ROWS), -1)
+    rows[:, : window.shape[1]] = window
+    return dict(zip(PACKED_ROWS, rows, strict=True))
+
+
 def write_shard(path: str | os.PathLike, windows: Iterable[np.ndarray]) -> dict[str, Any]:
     """Write one shard file and return its manifest entry (`file`, `windows`, `targets`, `bytes`, `sha256`)."""
     from array_record.python import array_record_module
@@ -73,7 +96,7 @@ def write_shard(path: str | os.PathLike, windows: Iterable[np.ndarray]) -> dict[
     for window in windows:
         writer.write(window.tobytes())
         count += 1
-        targets += len(window) - 1
+        targets += len(window) - 1 if window.ndim == 1 else int(window[PACKED_ROWS.index("loss_mask")].sum())
     writer.close()
     data = pathlib.Path(path).read_bytes()
     return {
@@ -92,7 +115,8 @@ def data_fingerprint(manifest: dict[str, Any]) -> str:
 
 
 class ShardedWindows:
-    """Random access to the windows of a shards folder: `len(source)` windows, `source[i]` an int32 array of <= L+1 ids.
+    """Random access to the windows of a shards folder: `len(source)` windows, `source[i]` an int32 array of <= L+1 ids (of a `best_fit`
+    window flat, for `unpack_window`).
 
     Attributes:
       folder: where the shards lie.
@@ -152,18 +176,24 @@ class ShardedWindows:
         return data_fingerprint(self.manifest)
 
     def documents(self) -> list[dict[str, int]]:
-        """For document packing: `bytes` of raw UTF-8 text and number of `windows` of every document, in window order."""
-        if self.manifest["packing"] != "document":
+        """What `documents.json` says of every document, in window order.
+
+        Packed `document`: `bytes` of raw UTF-8 text and number of `windows`. Packed `best_fit`: `bytes` of the responses of
+        a conversation; the order is that of windows, then segments.
+        """
+        packing = self.manifest["packing"]
+        if packing == "concat":
             raise UserError(
-                f"{self.folder}: packed as {self.manifest['packing']}; evaluation needs build_shards --packing=document"
+                f"{self.folder}: packed as concat; evaluation needs build_shards --packing=document or --format=chat"
             )
         path = self.folder / "documents.json"
         documents = files.read_json(path)
+        expected = len(self) if packing == "document" else self.manifest["documents"]
         try:
-            windows = sum(document["windows"] for document in documents if document["bytes"] > 0)
+            held = sum(document["windows"] if packing == "document" else 1 for document in documents if document["bytes"] > 0)
         except (KeyError, TypeError):
-            windows = None
-        if windows != len(self):
+            held = None
+        if held != expected:
             raise UserError(
                 f"{path}: damaged (it does not account for the {len(self)} windows); build the shards again"
             )

@@ -39,6 +39,10 @@ class Tokenizer:
         """The text of token ids; control ids (BOS, EOS) vanish."""
         return _backend(self.path).decode(ids)
 
+    def piece(self, token_id: int) -> str:
+        """The text that stands for a token id, e.g. `</s>` for EOS."""
+        return _backend(self.path).piece(token_id)
+
     def copy_to(self, folder: pathlib.Path) -> None:
         """Copy the tokenizer's files into `folder`, from where `load` reads it again."""
         for file in tokenizer_files(self.path):
@@ -106,6 +110,9 @@ class _SentencePiece:
     def decode(self, ids):
         return self._processor.decode([int(i) for i in ids])
 
+    def piece(self, token_id):
+        return self._processor.id_to_piece(token_id)
+
 
 class _HuggingFace:
     def __init__(self, path: str) -> None:
@@ -132,3 +139,6 @@ class _HuggingFace:
 
     def decode(self, ids):
         return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
+
+    def piece(self, token_id):
+        return self._tokenizer.convert_ids_to_tokens(token_id)

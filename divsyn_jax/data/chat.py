@@ -1,0 +1,239 @@
+"""Conversations for supervised fine-tuning: reading them, and the chat template that turns one into text and tokens.
+
+Records (of a corpus in any form with fields: JSONL, Parquet, tfds:, hf:) hold one of
+
+    {"messages": [{"role": "system" | "user" | "assistant", "content": TEXT}, ...]}
+    {"prompt": TEXT, "response": TEXT}
+    {"instruction": TEXT, "input": TEXT, "output": TEXT}        the input may be empty or absent
+
+The template is plain text, so that any lossless tokenizer can write it; BOS opens a conversation and EOS closes a response:
+
+    <s><|system|>
+    You are a helpful assistant.
+    <|user|>
+    What is two and two?
+    <|assistant|>
+    Four.</s>
+    <|user|>
+    ...
+
+A marker that the tokenizer knows as one piece (a SentencePiece user-defined symbol, an added token of Hugging Face) becomes
+that one id by itself. A conversation without a system message opens with the template's own system prompt, when it has one.
+White space of messages is kept. Nobody can forge a role or an end: wherever a message itself holds a role marker or the text
+of BOS or EOS, a space is put after that text's first character (`<|user|>` reads `< |user|>`), in training, in evaluation and
+in the Jinja form alike. Only responses, with the EOS after each, are learned from.
+"""
+
+import dataclasses
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from divsyn_jax.data.corpus import CorpusReader, Document, Malformed, field_text
+from divsyn_jax.data.tokenizer import Tokenizer
+
+TEMPLATE_FILE = "chat_template.jinja"
+ROLES = ("system", "user", "assistant")
+Message = dict[str, str]
+
+_JINJA = """\
+{{- bos -}}
+{%- if system_prompt and messages[0]['role'] != 'system' -%}
+    {{- '<|system|>\\n' ~ system_prompt ~ '\\n' -}}
+{%- endif -%}
+{%- for message in messages -%}
+    {%- set content = namespace(text=message['content']) -%}
+    {%- for text in reserved -%}
+        {%- set content.text = content.text | replace(text, text[0] ~ ' ' ~ text[1:]) -%}
+    {%- endfor -%}
+    {{- '<|' ~ message['role'] ~ '|>\\n' ~ content.text -}}
+    {%- if message['role'] != 'assistant' -%}
+        {{- '\\n' -}}
+    {%- else -%}
+        {{- eos -}}
+        {%- if not loop.last or add_generation_prompt -%}
+            {{- '\\n' -}}
+        {%- endif -%}
+    {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+    {{- '<|assistant|>\\n' -}}
+{%- endif -%}
+"""
+
+
+class ConversationReader(CorpusReader):
+    """Iterates over the conversations of one corpus: documents whose `fields["messages"]` hold role and content.
+
+    The text of a document is its contents joined by blank lines, so that its fingerprint is that of the same corpus with
+    prompt and response in one field. A conversation is malformed unless it is an optional system message followed by pairs
+    of user and assistant.
+
+    Attributes:
+      left_out: conversations skipped because a message is empty, as `file:line: which`; `empty` counts them.
+    """
+
+    _remedy = "correct the file"
+
+    def __iter__(self) -> Iterator[Document]:
+        self.left_out: list[str] = []
+        yield from super().__iter__()
+
+    def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
+        record = self._decoded(record)
+        if isinstance(record, str):
+            raise Malformed("plain text holds no roles; give JSONL or Parquet with messages, or prompt and response")
+        messages = messages_of(record)
+        return Document("\n\n".join(message["content"] for message in messages), {"messages": messages}, where)
+
+    def _column(self) -> None:
+        return None
+
+    def _is_empty(self, document: Document) -> bool:
+        for message in document.fields["messages"]:
+            if not message["content"].strip():
+                self.left_out.append(f"{document.where}: a message of the {message['role']} is empty")
+                return True
+        return False
+
+
+def messages_of(record: Mapping[str, Any]) -> list[Message]:
+    """The messages of a record in any of the forms above. Raises `Malformed`, saying why."""
+    if "messages" in record:
+        return _checked_messages(record["messages"])
+    if "prompt" in record and "response" in record:
+        prompt, response = field_text(record, "prompt"), field_text(record, "response")
+    elif "instruction" in record and "output" in record:
+        prompt, response = field_text(record, "instruction"), field_text(record, "output")
+        if record.get("input"):
+            prompt += "\n\n" + field_text(record, "input")
+    else:
+        has = ", ".join(map(str, record)) or "none"
+        raise Malformed(f"needs messages, or prompt and response, or instruction and output (its fields: {has})")
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+
+
+def _checked_messages(messages: Any) -> list[Message]:
+    if not isinstance(messages, Sequence) or not all(isinstance(message, Mapping) for message in messages):
+        raise Malformed("'messages' must be a list of objects with role and content")
+    checked = []
+    for number, message in enumerate(messages, 1):
+        if "role" not in message or "content" not in message:
+            raise Malformed(f"message {number} needs role and content")
+        checked.append({"role": field_text(message, "role"), "content": field_text(message, "content")})
+    if checked and checked[0]["role"] == "system" and not checked[0]["content"].strip():
+        del checked[0]  # the same as none
+    roles = [message["role"] for message in checked]
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    if not turns or turns != ["user", "assistant"] * (len(turns) // 2):
+        raise Malformed(f"roles are {', '.join(roles) or 'none'}; an optional system, then user and assistant in turn")
+    return checked
+
+
+@dataclasses.dataclass(frozen=True)
+class ChatTemplate:
+    """The template of the module's docstring for one tokenizer.
+
+    Attributes:
+      system_prompt: opens a conversation that has no system message of its own; '' for none.
+      bos, eos: texts that stand for the tokenizer's BOS and EOS ids (the same for a tokenizer with a single separator).
+      bos_id, eos_id: those ids.
+    """
+
+    system_prompt: str
+    bos: str
+    eos: str
+    bos_id: int
+    eos_id: int
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, system_prompt: str = "") -> "ChatTemplate":
+        """The template for `tokenizer`."""
+        bos_id, eos_id = tokenizer.bos_id, tokenizer.eos_id
+        return cls(system_prompt, tokenizer.piece(bos_id), tokenizer.piece(eos_id), bos_id, eos_id)
+
+    def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
+        """The conversation as text; with `add_generation_prompt` it ends where a response begins."""
+        return "".join(text for text, _ in self._parts(messages, add_generation_prompt))
+
+    def encode(self, tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of rendered texts, or pieces of them, with the ids of BOS and EOS where the template put them."""
+        special = {self.bos: self.bos_id, self.eos: self.eos_id}
+        pattern = "|".join(map(re.escape, special))
+        split = [re.split(f"({pattern})", text) for text in texts]  # every second piece is BOS or EOS
+        plain = iter(tokenizer.encode([piece for pieces in split for piece in pieces[::2]]))
+        return [
+            [token for n, piece in enumerate(pieces) for token in ([special[piece]] if n % 2 else next(plain))]
+            for pieces in split
+        ]
+
+    def encode_conversations(
+        self, tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]
+    ) -> list[tuple[list[int], list[bool]]]:
+        """For each conversation its token ids, and for each token whether it is of a response (its EOS included).
+
+        A response is tokenised apart from what precedes it, as it is when a model continues a prompt.
+        """
+        parts = [list(self._parts(messages, False)) for messages in conversations]
+        ids = iter(self.encode(tokenizer, [text for conversation in parts for text, _ in conversation]))
+        encoded = []
+        for conversation in parts:
+            tokens: list[int] = []
+            of_response: list[bool] = []
+            for _, is_response in conversation:
+                part = next(ids)
+                tokens += part
+                of_response += [is_response] * len(part)
+            encoded.append((tokens, of_response))
+        return encoded
+
+    def jinja(self) -> str:
+        """The template for `tokenizer.apply_chat_template` of transformers: renders what `render` does."""
+        # Jinja reads the escapes of JSON strings.
+        quoted = functools.partial(json.dumps, ensure_ascii=False)
+        return (
+            f"{{%- set system_prompt = {quoted(self._plain(self.system_prompt))} -%}}\n"
+            f"{{%- set bos, eos = {quoted(self.bos)}, {quoted(self.eos)} -%}}\n"
+            f"{{%- set reserved = {quoted(self._reserved())} -%}}\n{_JINJA}"
+        )
+
+    def _parts(self, messages: Sequence[Message], add_generation_prompt: bool) -> Iterator[tuple[str, bool]]:
+        """The rendered text in parts, each with whether it is a response."""
+        prompt = self.bos
+        if self.system_prompt and messages[0]["role"] != "system":
+            prompt += _turn("system", self._plain(self.system_prompt))
+        for number, message in enumerate(messages, 1):
+            if message["role"] != "assistant":
+                prompt += _turn(message["role"], self._plain(message["content"]))
+                continue
+            yield prompt + _opening("assistant"), False
+            yield self._plain(message["content"]) + self.eos, True
+            prompt = "\n" if number < len(messages) or add_generation_prompt else ""
+        if add_generation_prompt:
+            prompt += _opening("assistant")
+        if prompt:
+            yield prompt, False
+
+    def _reserved(self) -> tuple[str, ...]:
+        return (*(f"<|{role}|>" for role in ROLES), *dict.fromkeys((self.bos, self.eos)))
+
+    def _plain(self, content: str) -> str:
+        """`content` with every text broken that the template gives a meaning."""
+        for text in self._reserved():
+            content = content.replace(text, _broken(text))
+        return content
+
+
+def _opening(role: str) -> str:
+    return f"<|{role}|>\n"
+
+
+def _turn(role: str, content: str) -> str:
+    return f"{_opening(role)}{content}\n"
+
+
+def _broken(text: str) -> str:
+    return f"{text[0]} {text[1:]}"
+
