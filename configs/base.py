@@ -13,6 +13,7 @@ def get_base() -> ConfigDict:
     return ConfigDict(
         {
             "steps": 1000,
+            "epochs": 0,
             "global_batch": 256,
             "accumulation_steps": 1,
             "seq_len": 2048,
@@ -64,4 +65,16 @@ def bind_level(config: ConfigDict, argument: str | None) -> ConfigDict:
     if level:
         config.data.train = level.data_train()
         config.level = ConfigDict(level.to_dict())
+    return config
+
+
+def fine_tune(config: ConfigDict) -> ConfigDict:
+    """Turn a pre-training recipe into that of its fine-tuning on conversations (Chen et al. 2024, A.1).
+
+    The paper does not state batch, warm-up and schedule.
+    """
+    config.steps, config.epochs, config.global_batch = 0, 3, 32
+    config.optimizer.update(peak_lr=2e-5, weight_decay=0.0, warmup_steps=20)
+    config.data.train = config.data.eval = ""
+    config.checkpoint.every_steps = 200
     return config

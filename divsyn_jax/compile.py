@@ -29,6 +29,7 @@ from ml_collections import config_flags
 from divsyn_jax import commandline, hlo, metrics, model, optimizer, sharding, step
 from divsyn_jax.attention import resolve_backend
 from divsyn_jax.commandline import UserError
+from divsyn_jax.data.shards import PACKED_ROWS
 from divsyn_jax.recipe import Recipe
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Recipe, e.g. configs/1_4b.py.", lock_config=True)
@@ -126,10 +127,12 @@ def compile_step(recipe: Recipe, devices: list[Any]) -> Compiled:
 
 
 def abstract_batch(recipe: Recipe, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes and shardings of the batch a train step takes."""
+    """Shapes and shardings of the batch a train step takes: packed conversations where the recipe counts epochs, else text."""
     rows = sharding.batch_sharding(mesh)
     B = recipe.global_batch
-    shapes = {"tokens": (B, recipe.seq_len + 1), "length": (B,), "source": (B,), "stop": (B,)}
+    text = {"tokens": (B, recipe.seq_len + 1), "length": (B,)}
+    packed = {name: (B, recipe.seq_len) for name in PACKED_ROWS}
+    shapes = {**(packed if recipe.epochs else text), "source": (B,), "stop": (B,)}
     return {name: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=rows) for name, shape in shapes.items()}
 
 
@@ -162,7 +165,7 @@ def xla_flops_per_token(recipe: Recipe) -> float:
             length = jax.ShapeDtypeStruct((1,), jnp.int32)
             valid = jax.ShapeDtypeStruct((), jnp.float32)
             gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))
-            return gradient.lower(params, tokens, length, valid).cost_analysis()["flops"]
+            return gradient.lower(params, {"tokens": tokens, "length": length}, valid).cost_analysis()["flops"]
 
     one, two = count(1), count(2)
     return (one + (recipe.model.layers - 1) * (two - one)) / recipe.seq_len
@@ -267,6 +270,8 @@ def main(arguments: list[str]) -> None:
     topology = commandline.require(_TOPOLOGY.value, "topology", "v5e:4x4")
     config.model.attention = resolve_backend(config.model.attention, "tpu")
     recipe = Recipe.from_config(config.to_dict())
+    if recipe.epochs:  # how long a run is changes nothing in a step
+        recipe = recipe.of_length((recipe.optimizer.warmup_steps + 1) * recipe.global_batch)
     chip, devices = topology_devices(topology)
     if _SEARCH.value:
         recipe, compiled = search(recipe, chip, devices, [int(rows) for rows in _SEARCH_ROWS.value])

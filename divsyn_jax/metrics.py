@@ -40,7 +40,7 @@ PEAK_FLOPS = {
 }
 
 
-def flops_per_token(config: ModelConfig, seq_len: int) -> float:
+def flops_per_token(config: ModelConfig, seq_len: float) -> float:
     """Forward and backward model FLOPs for one token: 6 per weight that multiplies, plus the causal half of attention.
 
     The embedding gather and the norms are not counted; the output projection is. Attention: scores and weighted sum take
@@ -137,7 +137,6 @@ class Reporter:
         self._rows_S = np.array(progress["rows"], np.int64)
         self._in_steps, self._started = progress["in_steps"], progress["started"]
         self._log = MetricsLog(workdir, progress["step"], recipe.log, recipe.to_dict()) if enabled else None
-        self._flops = flops_per_token(recipe.model, recipe.seq_len) * recipe.global_batch * recipe.seq_len
         self._peak = PEAK_FLOPS.get(jax.devices()[0].device_kind)
         self._last, self._paused = time.perf_counter(), 0.0
         interval = 1 if sys.stderr.isatty() else 15
@@ -194,13 +193,25 @@ class Reporter:
                     },
                     **(extra or {}),
                     "seconds": seconds,
-                    "tokens_per_second": float(host["targets"]) / seconds,
-                    "mfu": self._flops / seconds / (self._peak * jax.device_count()) if self._peak else None,
+                    **self._throughput(host, seconds),
                     "goodput": min(1.0, self._in_steps / max(time.time() - self._started, 1e-9)),
                     "memory_peak_bytes": (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use"),
                 },
             )
         return bool(host["stop"])
+
+    def _throughput(self, host: Mapping[str, Any], seconds: float) -> dict[str, float | None]:
+        """Tokens a second and MFU; of packed conversations without padding, attention within a conversation."""
+        positions = self._recipe.global_batch * self._recipe.seq_len
+        packed = {}
+        if "inputs" in host:
+            tokens, inputs, context = float(host["inputs"]), float(host["inputs"]), float(host["context"])
+            packed = {"targets": int(host["targets"]), "padding_share": 1 - inputs / positions}
+        else:
+            tokens, inputs, context = float(host["targets"]), positions, self._recipe.seq_len
+        flops = flops_per_token(self._recipe.model, context) * inputs
+        mfu = flops / seconds / (self._peak * jax.device_count()) if self._peak else None
+        return {**packed, "tokens_per_second": tokens / seconds, "mfu": mfu}
 
     def progress(self) -> dict[str, Any]:
         """Running totals, for the checkpoint: rows taken from each source, seconds in steps, start of the run."""

@@ -22,8 +22,8 @@ class DataConfig:
 
     Attributes:
       root: folder that relative shards folders are under.
-      train: `folder` or `name=folder:weight,...` (shards packed `concat`).
-      eval: the same, one entry a domain (shards packed `document`); may be empty.
+      train: `folder` or `name=folder:weight,...` (shards packed `concat`, or for fine-tuning `best_fit`).
+      eval: the same, one entry a domain (shards packed `document` or `best_fit`); may be empty.
     """
 
     root: str
@@ -99,7 +99,8 @@ class Recipe:
     """One training run.
 
     Attributes:
-      steps: optimizer steps.
+      steps: optimizer steps; 0 until `of_length` where `epochs` says how long the run is.
+      epochs: passes over every source of data.train; 0 where `steps` says how long the run is.
       global_batch: windows in a step, over all devices and accumulation steps.
       accumulation_steps: micro-batches a step is computed in.
       seq_len: inputs in a window.
@@ -109,6 +110,7 @@ class Recipe:
     """
 
     steps: int
+    epochs: int
     global_batch: int
     accumulation_steps: int
     seq_len: int
@@ -133,7 +135,9 @@ class Recipe:
             raise ValueError(
                 f"accumulation_steps={self.accumulation_steps} does not divide global_batch={self.global_batch}"
             )
-        if self.optimizer.warmup_steps >= self.steps:
+        if not self.steps and not self.epochs:
+            raise ValueError("steps=0 and epochs=0; give one of them")
+        if self.steps and self.optimizer.warmup_steps >= self.steps:
             raise ValueError(
                 f"optimizer.warmup_steps={self.optimizer.warmup_steps} leaves nothing of steps={self.steps}"
             )
@@ -145,6 +149,18 @@ class Recipe:
         """Build from a ConfigDict or plain dict. Raises `UserError` naming the key that is unknown, missing or wrong."""
         return _build(cls, config, "config")
 
+    def of_length(self, rows: int) -> "Recipe":
+        """The recipe with the `steps` that take `rows` windows, which are those of its `epochs`.
+
+        Raises `UserError` when steps are given too, or are no more than the warm-up's.
+        """
+        if self.steps:
+            raise UserError(f"config.steps={self.steps} and config.epochs={self.epochs}: give one, and 0 for the other")
+        try:
+            return dataclasses.replace(self, steps=math.ceil(rows / self.global_batch))
+        except ValueError as error:
+            raise UserError(f"config: {error} ({self.epochs} epochs of {rows // self.epochs} windows)") from None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict, the inverse of `from_config`."""
         return dataclasses.asdict(self)
@@ -152,7 +168,7 @@ class Recipe:
 
 # Counts that a run cannot do without; every other number may be 0 as well.
 _POSITIVE = {
-    *("config.steps", "config.global_batch", "config.accumulation_steps", "config.seq_len", "config.eval.batch"),
+    *("config.global_batch", "config.accumulation_steps", "config.seq_len", "config.eval.batch"),
     "config.log.every_steps",
     *(f"config.model.{size}" for size in ("vocab_size", "hidden", "intermediate", "layers", "heads", "kv_heads")),
 }

@@ -13,6 +13,7 @@ from divsyn_jax import distributed, files
 from divsyn_jax.checkpointing import Checkpoints
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.recipe import Recipe
 
 # Keys that may differ when a run is continued: where things lie and how they are watched, not what is computed.
@@ -36,6 +37,8 @@ def check_same_recipe(workdir: pathlib.Path, recipe: Recipe) -> None:
         return
     earlier = files.read_json(workdir / "config.json")
     for key, value in recipe.to_dict().items():
+        if key == "steps" and recipe.epochs:
+            continue  # follows from the data, whose identity checkpoints guard
         if key not in _FREE_TO_CHANGE and earlier.get(key) != value:
             was, now = json.dumps(earlier.get(key)), json.dumps(value)
             raise UserError(
@@ -43,8 +46,8 @@ def check_same_recipe(workdir: pathlib.Path, recipe: Recipe) -> None:
             )
 
 
-def write(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer) -> None:
-    """Write the resolved recipe, the environment and the tokenizer."""
+def write(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer, chat_template: str) -> None:
+    """Write the resolved recipe, the environment, the tokenizer and with it the chat template, '' for none."""
     files.write_json(workdir / "config.json", recipe.to_dict())
     files.write_json(
         workdir / "environment.json",
@@ -58,6 +61,8 @@ def write(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer
     )
     (workdir / "tokenizer").mkdir(exist_ok=True)
     tokenizer.copy_to(workdir / "tokenizer")
+    if chat_template:
+        files.write_text(workdir / "tokenizer" / TEMPLATE_FILE, chat_template)
 
 
 def check_same_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:

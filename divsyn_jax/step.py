@@ -47,10 +47,13 @@ def _fresh_state(config: ModelConfig, optimizer: optax.GradientTransformation, s
 
 
 def make_loss(recipe: Recipe) -> Callable:
-    """`(params, tokens [b, L+1], length [b], valid_targets) -> (loss, nll)`: sums over these rows over `valid_targets`."""
+    """`(params, windows, valid_targets) -> (loss, nll)`: sums over these windows, divided by `valid_targets`.
 
-    def loss(params: llama.Params, tokens: jax.Array, length: jax.Array, valid_targets: jax.Array):
-        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(recipe.model, params, tokens, length)
+    Windows are the rows of a batch without `source` and `stop`.
+    """
+
+    def loss(params: llama.Params, windows: Batch, valid_targets: jax.Array):
+        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(recipe.model, params, windows)
         weights_BL = valid_BL / valid_targets
         return weighted_loss(x_BLD, head_VD, targets_BL, weights_BL, recipe.loss.z_loss, recipe.loss.chunk)
 
@@ -66,18 +69,19 @@ def make_gradient(recipe: Recipe) -> Callable:
     gradient = jax.value_and_grad(make_loss(recipe), has_aux=True)
 
     def mean_gradient(params: llama.Params, batch: Batch) -> tuple[jax.Array, llama.Params]:
-        valid_targets = jnp.sum(batch["length"] - 1).astype(jnp.float32)
+        windows = {name: rows for name, rows in batch.items() if name not in ("source", "stop")}
+        valid_targets = _count_targets(batch).astype(jnp.float32)
         if accumulation == 1:
-            (_, nll), gradients = gradient(params, batch["tokens"], batch["length"], valid_targets)
+            (_, nll), gradients = gradient(params, windows, valid_targets)
             return nll, gradients
         # Micro-batch a takes rows a, a+A, ...: each keeps rows of every device, so no row changes place.
         micro = jax.tree.map(
             lambda x: x.reshape(x.shape[0] // accumulation, accumulation, *x.shape[1:]).swapaxes(0, 1),
-            (batch["tokens"], batch["length"]),
+            windows,
         )
 
-        def accumulate(carry, tokens_and_length):
-            (_, nll), gradients = gradient(params, *tokens_and_length, valid_targets)
+        def accumulate(carry, windows):
+            (_, nll), gradients = gradient(params, windows, valid_targets)
             return jax.tree.map(jnp.add, carry, (nll, gradients)), None
 
         zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
@@ -91,9 +95,10 @@ def make_train_step(
 ) -> Callable:
     """The jitted `(state, batch) -> (state, scalars)`; the state's buffers are donated.
 
-    The batch holds `tokens` [B, L+1], `length` [B], `source` [B] and `stop` [B] (1 where the row's process was asked to
-    stop). The scalars are on every device: `loss`, `grad_norm`, `learning_rate`, `targets`, `stop`, and `rows_S`, the rows
-    taken from each source.
+    The batch holds what `Mixture.batches` yields and `stop` [B] (1 where the row's process was asked to stop). The scalars
+    are on every device: `loss`, `grad_norm`, `learning_rate`, `targets`, `stop`, and `rows_S`, the rows taken from each
+    source; of packed windows also `inputs`, which are not padding, and `context`, the mean over those of the length of their
+    conversation.
     """
     mean_gradient = make_gradient(recipe)
 
@@ -104,10 +109,15 @@ def make_train_step(
             "loss": nll,
             "grad_norm": optax.global_norm(gradients),
             "learning_rate": schedule(state["step"]),
-            "targets": jnp.sum(batch["length"] - 1),
+            "targets": _count_targets(batch),
             "stop": jnp.sum(batch["stop"]),
             "rows_S": jnp.sum(jax.nn.one_hot(batch["source"], sources, dtype=jnp.int32), axis=0),
         }
+        if "segments" in batch:
+            real_BL = batch["segments"] > 0
+            scalars["inputs"] = jnp.sum(real_BL)
+            # 1 + 3 + 5 + ... over the n positions of a conversation is n^2: the sum of its length over its inputs.
+            scalars["context"] = jnp.sum((2.0 * batch["positions"] + 1.0) * real_BL) / scalars["inputs"]
         params = optax.apply_updates(state["params"], updates)
         return {"params": params, "opt_state": opt_state, "step": state["step"] + 1}, scalars
 
@@ -125,21 +135,30 @@ def check_repeatable(train_step: Callable, state: State, batch: Batch, number: i
 
 
 def make_eval_step(config: ModelConfig, chunk: int) -> Callable:
-    """The jitted `(params, tokens [B, L+1], length [B]) -> nll [B]`: summed nats over the valid targets of each row."""
+    """The jitted `(params, windows) -> nll`: nats over valid targets, summed by row [B]; by position [B, L] where packed."""
 
-    def eval_step(params: llama.Params, tokens: jax.Array, length: jax.Array) -> jax.Array:
-        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(config, params, tokens, length)
+    def eval_step(params: llama.Params, windows: Batch) -> jax.Array:
+        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(config, params, windows)
         nll_BL, _ = token_nll(x_BLD, head_VD, targets_BL, chunk)
+        nll = nll_BL * valid_BL if "segments" in windows else jnp.sum(nll_BL * valid_BL, axis=1)
         # On every device, so that every process can read it.
-        return jax.lax.with_sharding_constraint(jnp.sum(nll_BL * valid_BL, axis=1), PartitionSpec())
+        return jax.lax.with_sharding_constraint(nll, PartitionSpec())
 
     return jax.jit(eval_step)
 
 
-def _hidden_and_targets(config: ModelConfig, params: llama.Params, tokens: jax.Array, length: jax.Array):
-    """Hidden states, output projection, targets and their validity (1.0 or 0.0) of windows [B, L+1]."""
-    inputs_BL, targets_BL = tokens[:, :-1], tokens[:, 1:]
+def _count_targets(batch: Batch) -> jax.Array:
+    return jnp.sum(batch["loss_mask"] if "loss_mask" in batch else batch["length"] - 1)
+
+
+def _hidden_and_targets(config: ModelConfig, params: llama.Params, windows: Batch):
+    """Hidden states, output projection, targets and their validity (1.0 or 0.0), of text or of packed conversations."""
     model = llama.bind(config, params)
+    if "segments" in windows:
+        x_BLD = model.hidden_states(windows["inputs"], windows["positions"], Mask(windows["segments"]))
+        return x_BLD, model.head_VD(), windows["targets"], windows["loss_mask"].astype(jnp.float32)
+    tokens, length = windows["tokens"], windows["length"]
+    inputs_BL, targets_BL = tokens[:, :-1], tokens[:, 1:]
     x_BLD = model.hidden_states(inputs_BL, llama.default_positions(inputs_BL), Mask())
     valid_BL = (jnp.arange(targets_BL.shape[1]) < length[:, None] - 1).astype(jnp.float32)
     return x_BLD, model.head_VD(), targets_BL, valid_BL

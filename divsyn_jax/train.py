@@ -13,6 +13,7 @@ import os
 import pathlib
 import signal
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -62,7 +63,11 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
 
     # ---------------------------------------------------------------------------------------------- data
     sources = parse_sources(recipe.data.train, recipe.data.root)
-    mixture = Mixture(sources, recipe.seq_len, recipe.seed, recipe.global_batch)
+    mixture = Mixture(sources, recipe.seq_len, recipe.seed, recipe.global_batch, recipe.epochs)
+    if mixture.rows:
+        recipe = recipe.of_length(mixture.rows)
+    if mixture.packing == "best_fit" and not recipe.init_from:
+        raise UserError("fine-tuning starts from a trained run; name its directory with --config.init_from=RUN")
     tokenizer = tokenizers.load_copy(mixture.windows[0].folder)
     if tokenizer.vocab_size > recipe.model.vocab_size:
         ids = f"model.vocab_size={recipe.model.vocab_size} is smaller than the tokenizer's {tokenizer.vocab_size} ids"
@@ -103,7 +108,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
             "started": time.time(),
         }
     if distributed.is_first():
-        run_directory.write(workdir, recipe, tokenizer)
+        run_directory.write(workdir, recipe, tokenizer, mixture.chat_template)
         files.write_json(workdir / "sharding.json", {"mesh": dict(mesh.shape), "state": sharding.describe(state)})
         _print_summary(recipe, mixture, mesh)
 
@@ -185,8 +190,19 @@ def _print_summary(recipe: Recipe, mixture: Mixture, mesh: jax.sharding.Mesh) ->
     print(f"MFU counts {metrics.MFU_CONVENTION}")
     for source, windows in zip(mixture.sources, mixture.windows, strict=True):
         share = source.weight / weights
-        epochs = share * tokens / windows.manifest["targets"]
+        if mixture.rows:
+            share = len(windows) * recipe.epochs / mixture.rows
+        epochs = recipe.epochs or share * recipe.steps * recipe.global_batch / len(windows)
         print(f"  {source.name}: {share:.1%} of {tokens:,} tokens, {epochs:.2f} epochs of {source.folder}", flush=True)
+        if mixture.packing == "best_fit":
+            print(f"    {_describe_conversations(windows.manifest)}", flush=True)
+
+
+def _describe_conversations(manifest: Mapping[str, Any]) -> str:
+    used = manifest["chat"]["packing_efficiency"]
+    responses = manifest["targets"] / manifest["chat"]["inputs"]
+    counts = f"{manifest['documents']:,} conversations in {manifest['windows']:,} windows"
+    return f"{counts}, {1 - used:.1%} padding; loss on the {responses:.1%} of targets that are responses"
 
 
 def main(arguments: list[str]) -> None:

@@ -79,7 +79,9 @@ def main(arguments: list[str]) -> None:
     )
     if chat:
         share = manifest["targets"] / manifest["chat"]["inputs"]
-        print(f"{manifest['chat']['packing_efficiency']:.1%} of inputs used, {share:.1%} of them before a response token")
+        print(
+            f"{manifest['chat']['packing_efficiency']:.1%} of inputs used, {share:.1%} of them before a response token"
+        )
 
 
 def run() -> None:

@@ -236,4 +236,3 @@ def _turn(role: str, content: str) -> str:
 
 def _broken(text: str) -> str:
     return f"{text[0]} {text[1:]}"
-

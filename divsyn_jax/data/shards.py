@@ -190,7 +190,9 @@ class ShardedWindows:
         documents = files.read_json(path)
         expected = len(self) if packing == "document" else self.manifest["documents"]
         try:
-            held = sum(document["windows"] if packing == "document" else 1 for document in documents if document["bytes"] > 0)
+            held = sum(
+                document["windows"] if packing == "document" else 1 for document in documents if document["bytes"] > 0
+            )
         except (KeyError, TypeError):
             held = None
         if held != expected:

@@ -95,8 +95,8 @@ def difference(one, other) -> dict[str, float]:
 def wrong_normalisation(recipe: Recipe):
     """Each micro-batch divided by its own count, as a mean of means does."""
     whole = step.make_loss(recipe)
-    return lambda params, tokens, length, valid: whole(
-        params, tokens, length, jnp.sum(length - 1) * jnp.float32(recipe.accumulation_steps)
+    return lambda params, windows, valid: whole(
+        params, windows, jnp.sum(windows["length"] - 1) * jnp.float32(recipe.accumulation_steps)
     )
 
 
@@ -104,15 +104,15 @@ def wrong_sharding(recipe: Recipe):
     """Every device takes the mean of its own rows, and the means are averaged."""
     whole = step.make_loss(recipe)
 
-    def loss(params, tokens, length, valid):
-        def on_device(params, tokens, length):
-            value, nll = whole(params, tokens, length, jnp.sum(length - 1).astype(jnp.float32))
+    def loss(params, windows, valid):
+        def on_device(params, windows):
+            value, nll = whole(params, windows, jnp.sum(windows["length"] - 1).astype(jnp.float32))
             return jax.lax.pmean(value, "replica"), jax.lax.pmean(nll, "replica")
 
         rows = PartitionSpec("replica")
-        return jax.shard_map(
-            on_device, in_specs=(PartitionSpec(), rows, rows), out_specs=PartitionSpec(), check_vma=False
-        )(params, tokens, length)
+        return jax.shard_map(on_device, in_specs=(PartitionSpec(), rows), out_specs=PartitionSpec(), check_vma=False)(
+            params, windows
+        )
 
     return loss
 
