@@ -131,7 +131,7 @@ def abstract_batch(recipe: Recipe, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct
     rows = sharding.batch_sharding(mesh)
     B = recipe.global_batch
     text = {"tokens": (B, recipe.seq_len + 1), "length": (B,)}
-    packed = {name: (B, recipe.seq_len) for name in PACKED_ROWS}
+    packed = dict.fromkeys(PACKED_ROWS, (B, recipe.seq_len))
     shapes = {**(packed if recipe.epochs else text), "source": (B,), "stop": (B,)}
     return {name: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=rows) for name, shape in shapes.items()}
 
