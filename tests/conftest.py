@@ -91,6 +91,27 @@ def small_texts(count: int, seed: int = 0, words: int = 60) -> list[str]:
     ]
 
 
+def conversations(count: int, seed: int = 0) -> list[dict]:
+    """Deterministic little questions and answers of different lengths, some of two turns."""
+    import random
+
+    generator = random.Random(seed)
+    records = []
+    for index, text in enumerate(small_texts(count, seed, words=30)):
+        middle = generator.randrange(10, 60)
+        prompt, response = f"{index}: {text[:middle]}", text[middle : middle + generator.randrange(5, 60)]
+        turns = [("user", prompt), ("assistant", response), ("user", "why"), ("assistant", "so")]
+        talk = {"messages": [{"role": role, "content": content} for role, content in turns]}
+        records.append({"prompt": prompt, "response": response} if index % 5 else talk)
+    return records
+
+
+def write_conversations(path: pathlib.Path, records: list[dict]) -> str:
+    """Write records as JSONL and return the path as text."""
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return str(path)
+
+
 @pytest.fixture(scope="session")
 def tokenizer_dir(tmp_path_factory) -> pathlib.Path:
     """A tokenizer of 400 ids for the little documents of `small_texts`."""

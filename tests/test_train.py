@@ -55,8 +55,12 @@ def uninterrupted(shards, tmp_path_factory, command):
 
 
 def start(shards, workdir, *overrides) -> subprocess.Popen:
+    return start_with(arguments(shards, workdir, *overrides))
+
+
+def start_with(given: list[str]) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "divsyn_jax.train", *arguments(shards, workdir, *overrides)],
+        [sys.executable, "-m", "divsyn_jax.train", *given],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -9,31 +9,11 @@ import pytest
 
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.data.chat import ChatTemplate
+from divsyn_jax.data.chat import ChatTemplate, messages_of
 from divsyn_jax.data.packing import best_fit_decreasing
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.shards import ShardedWindows, unpack_window
-from tests.conftest import fails_with_one_line, small_texts
-
-
-def conversations(count: int, seed: int = 0) -> list[dict]:
-    """Little questions and answers of different lengths, some of two turns."""
-    generator = random.Random(seed)
-    words = small_texts(count, seed=seed, words=30)
-    records = []
-    for index, text in enumerate(words):
-        middle = generator.randrange(10, 60)
-        pair = {"prompt": f"{index}: {text[:middle]}", "response": text[middle : middle + generator.randrange(5, 60)]}
-        if index % 5 == 0:
-            turns = [("user", pair["prompt"]), ("assistant", pair["response"]), ("user", "why"), ("assistant", "so")]
-            pair = {"messages": [{"role": role, "content": content} for role, content in turns]}
-        records.append(pair)
-    return records
-
-
-def write(path, records):
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return str(path)
+from tests.conftest import conversations, fails_with_one_line, write_conversations
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -57,13 +37,11 @@ def test_best_fit_takes_the_fullest_bin_that_still_holds_an_item():
 
 def test_windows_hold_every_conversation_whole_and_once(tmp_path, tokenizer_dir):
     records = conversations(80)
-    path = write(tmp_path / "a.jsonl", records)
+    path = write_conversations(tmp_path / "a.jsonl", records)
     manifest = build_shards([path], str(tokenizer_dir), str(tmp_path / "out"), 160, "best_fit", system_prompt="Hm.")
     windows = ShardedWindows(tmp_path / "out")
     tokenizer = tokenizers.load(str(tokenizer_dir))
     template = ChatTemplate.of(tokenizer, "Hm.")
-    from divsyn_jax.data.chat import messages_of
-
     expected = template.encode_conversations(tokenizer, [messages_of(record) for record in records])
     found, real, learned = [], 0, 0
     for index in range(len(windows)):
@@ -91,7 +69,7 @@ def test_windows_hold_every_conversation_whole_and_once(tmp_path, tokenizer_dir)
 
 
 def test_output_does_not_depend_on_workers(tmp_path, tokenizer_dir):
-    path = write(tmp_path / "a.jsonl", conversations(200))
+    path = write_conversations(tmp_path / "a.jsonl", conversations(200))
 
     def digest(workers):
         out = tmp_path / f"out{workers}"
@@ -105,7 +83,7 @@ def test_output_does_not_depend_on_workers(tmp_path, tokenizer_dir):
 
 def test_what_is_left_out_is_counted_and_named(tmp_path, tokenizer_dir, command):
     records = [*conversations(20), {"prompt": "word " * 200, "response": "x"}, {"prompt": "p", "response": ""}]
-    path = write(tmp_path / "a.jsonl", records)
+    path = write_conversations(tmp_path / "a.jsonl", records)
     arguments = [f"--input={path}", f"--tokenizer={tokenizer_dir}", "--seq_len=160", f"--output={tmp_path / 'out'}"]
     # The long one is a shard of its own, which is then not written.
     result = command("tools.build_shards", "--format=chat", "--shard_bytes=500", *arguments)
@@ -123,10 +101,8 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, tokenizer_dir, command)
 def test_the_largest_conversation_that_fits_is_kept(tmp_path, tokenizer_dir):
     tokenizer = tokenizers.load(str(tokenizer_dir))
     record = conversations(1)[0]
-    from divsyn_jax.data.chat import messages_of
-
     [(tokens, _)] = ChatTemplate.of(tokenizer).encode_conversations(tokenizer, [messages_of(record)])
-    path = write(tmp_path / "a.jsonl", [record])
+    path = write_conversations(tmp_path / "a.jsonl", [record])
     build_shards([path], str(tokenizer_dir), str(tmp_path / "fits"), len(tokens) - 1, "best_fit")
     with pytest.raises(UserError, match=r"a.jsonl:1: .* inputs, a window holds .*larger --seq_len"):
         build_shards([path], str(tokenizer_dir), str(tmp_path / "not"), len(tokens) - 2, "best_fit")
@@ -134,7 +110,7 @@ def test_the_largest_conversation_that_fits_is_kept(tmp_path, tokenizer_dir):
 
 
 def test_damaged_documents_are_named(tmp_path, tokenizer_dir):
-    path = write(tmp_path / "a.jsonl", conversations(5))
+    path = write_conversations(tmp_path / "a.jsonl", conversations(5))
     build_shards([path], str(tokenizer_dir), str(tmp_path / "out"), 160, "best_fit")
     for damage in ("[1, 2]", '[{"bytes": 3}]', "{}"):
         (tmp_path / "out" / "documents.json").write_text(damage)

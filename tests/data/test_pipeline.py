@@ -6,7 +6,7 @@ import pytest
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.pipeline import Mixture, Source, parse_sources
 from divsyn_jax.data.shard_builder import build_shards
-from tests.conftest import small_texts, write_jsonl
+from tests.conftest import conversations, small_texts, write_conversations, write_jsonl
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +116,72 @@ def test_shards_with_another_tokenizer_beside_them_are_refused(folders, tmp_path
     (tmp_path / "a" / "tokenizer.model").write_bytes(b"another")
     with pytest.raises(UserError, match="not the one the shards were built with"):
         Mixture([Source("a", tmp_path / "a", 1.0)], 16, 0, 4)
+
+
+@pytest.fixture(scope="module")
+def chats(tmp_path_factory, tokenizer_dir):
+    root = tmp_path_factory.mktemp("chats")
+    for index, name in enumerate(("a", "b")):
+        corpus = write_conversations(root / f"{name}.jsonl", conversations(30 + 15 * index, seed=index))
+        build_shards([corpus], str(tokenizer_dir), str(root / name), 160, "best_fit")
+    return root
+
+
+def chat_mixture(chats, global_batch=4, epochs=3):
+    return Mixture([Source("a", chats / "a", 1.0), Source("b", chats / "b", 1.0)], 160, 3, global_batch, epochs)
+
+
+def rows_of(batches):
+    """Every row of the batches as (source, inputs)."""
+    return [(int(s), tuple(map(int, i))) for b in batches for s, i in zip(b["source"], b["inputs"], strict=True)]
+
+
+def test_conversations_continue_at_every_position(chats):
+    data = chat_mixture(chats)
+    count = -(-data.rows // 4)
+    whole = take(data.batches(0), count)
+    assert set(whole[0]) == {"inputs", "targets", "loss_mask", "segments", "positions", "source"}
+    for position in range(count):
+        rest = take(data.batches(position), count - position)
+        for left, right in zip(rest, whole[position:], strict=True):
+            assert all(np.array_equal(left[name], right[name]) for name in left)
+    halves = [take(data.batches(0, host, 2), count) for host in range(2)]
+    assert [rows_of([left, right]) for left, right in zip(*halves, strict=True)] == [rows_of([b]) for b in whole]
+
+
+def test_epochs_hold_every_window_of_every_source_exactly_so_often(chats):
+    data = chat_mixture(chats, global_batch=5)
+    sizes = [len(windows) for windows in data.windows]
+    assert data.rows == 3 * sum(sizes)
+    count = -(-data.rows // 5)
+    assert 5 * count > data.rows  # else this tests no blank rows
+    rows = rows_of(take(data.batches(0), count + 2))
+    real, blank = rows[: data.rows], rows[data.rows :]
+    assert set(blank) == {(-1, (0,) * 160)}
+    n = sum(sizes)
+    epochs = [sorted(real[k * n : (k + 1) * n]) for k in range(3)]
+    assert epochs[0] == epochs[1] == epochs[2]
+    assert len(set(epochs[0])) == n
+    assert [sum(source == k for source, _ in epochs[0]) for k in range(2)] == sizes
+    assert real[:n] != real[n : 2 * n]  # reshuffled
+    assert [source for source, _ in real[:n]] != sorted(source for source, _ in real[:n])  # and shuffled together
+
+
+def test_text_is_counted_in_epochs_too(folders):
+    data = Mixture([Source("a", folders / "a", 1.0)], 16, 0, 8, epochs=2)
+    batches = take(data.batches(0), -(-data.rows // 8) + 1)
+    targets = sum(int(np.sum(batch["length"] - 1)) for batch in batches)
+    assert targets == 2 * data.windows[0].manifest["targets"]
+
+
+def test_what_does_not_go_with_conversations_is_refused(folders, chats, tmp_path, tokenizer_dir):
+    corpus = write_conversations(tmp_path / "c.jsonl", conversations(10))
+    build_shards([corpus], str(tokenizer_dir), str(tmp_path / "c"), 160, "best_fit", system_prompt="Be kind.")
+    with pytest.raises(UserError, match="--system_prompt"):
+        Mixture([Source("a", chats / "a", 1.0), Source("c", tmp_path / "c", 1.0)], 160, 0, 4)
+    with pytest.raises(UserError, match="leave the weights out"):
+        Mixture([Source("a", chats / "a", 1.0), Source("b", chats / "b", 2.0)], 160, 0, 4, epochs=1)
+    corpus = write_jsonl(tmp_path / "t.jsonl", small_texts(40))
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "text"), 160)
+    with pytest.raises(UserError, match="--format=chat"):
+        Mixture([Source("a", chats / "a", 1.0), Source("t", tmp_path / "text", 1.0)], 160, 0, 4)
