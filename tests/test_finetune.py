@@ -22,6 +22,13 @@ L = 160  # longer than a block of queries
 ROWS = 4
 
 
+@pytest.fixture(scope="module", autouse=True)
+def mesh():
+    one = sharding.make_mesh(sharding.MeshConfig(1, 1, 1))
+    with jax.set_mesh(one):
+        yield one
+
+
 @pytest.fixture(scope="module")
 def chats(tmp_path_factory, tokenizer_dir):
     """Folders `a` and `b` of conversations to fine-tune on and `held` to evaluate on, of sequence length 160."""
@@ -111,17 +118,15 @@ def test_the_loss_is_the_mean_over_responses_of_the_whole_batch(params, batch):
     nll = np.asarray(step.make_eval_step(shape.model, 0)(params, {name: batch[name] for name in PACKED_ROWS}))
     mean = nll.sum() / batch["loss_mask"].sum()
     for accumulation in (1, 2, 4):
-        gradient = step.make_gradient(dataclasses.replace(shape, accumulation_steps=accumulation))
+        gradient = jax.jit(step.make_gradient(dataclasses.replace(shape, accumulation_steps=accumulation)))
         assert float(gradient(params, batch)[0]) == pytest.approx(mean, rel=1e-5)
 
 
-def test_held_out_conversations_are_summed_one_by_one(params, chats):
+def test_held_out_conversations_are_summed_one_by_one(params, chats, mesh):
     domain = heldout.ChatDomain(Source("held", chats / "held", 1.0), L)
-    mesh = sharding.make_mesh(sharding.MeshConfig(1, 1, 1))
-    with jax.set_mesh(mesh):
-        evaluate = step.make_eval_step(recipe().model, 0)
-        whole = domain.evaluate(evaluate, params, 64, mesh)
-        by_three = domain.evaluate(evaluate, params, 3, mesh)
+    evaluate = step.make_eval_step(recipe().model, 0)
+    whole = domain.evaluate(evaluate, params, 64, mesh)
+    by_three = domain.evaluate(evaluate, params, 3, mesh)
     held = next(Mixture([Source("held", chats / "held", 1.0)], L, 0, len(domain.windows), epochs=1).batches(0))
     alone = unpacked(held)
     nll = np.asarray(evaluate(params, alone)).sum(axis=1)
@@ -160,7 +165,7 @@ def base(shards, tmp_path_factory):
     """A pre-trained run."""
     workdir = tmp_path_factory.mktemp("base") / "run"
     process = start(shards, workdir, "--config.data.eval=")
-    output, _ = process.communicate(timeout=200)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return workdir
 
@@ -208,7 +213,7 @@ def test_killed_anywhere_equals_uninterrupted(chats, base, tmp_path, fine_tuned)
         process.send_signal(signal.SIGKILL)
         process.wait()
     process = start_with(arguments(chats, base, workdir))
-    output, _ = process.communicate(timeout=200)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     assert metrics_of(workdir) == metrics_of(fine_tuned[0])
 
