@@ -1,5 +1,7 @@
-"""Runs that take minutes: ten random kills, and the paper's shapes on this machine's CPU."""
+"""Runs that take minutes: ten random kills, fine-tuning on real instructions, and the paper's shapes on this machine's CPU."""
 
+import collections
+import gzip
 import json
 import random
 import resource
@@ -11,7 +13,8 @@ import time
 import pytest
 
 from divsyn_jax.data.shard_builder import build_shards
-from tests.conftest import ROOT, small_texts, write_jsonl
+from divsyn_jax.data.tokenizer_trainer import train_tokenizer
+from tests.conftest import ROOT, small_texts, write_conversations, write_jsonl
 from tests.test_train import STEPS, metrics_of, start, uninterrupted  # noqa: F401
 
 pytestmark = pytest.mark.slow
@@ -69,3 +72,37 @@ def test_a_1_4b_forward_pass_fits_16_gib():
     result = subprocess.run([sys.executable, "-c", FORWARD], cwd=ROOT, capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr[-2000:]
     assert int(result.stdout.split()[-1]) < 16 * GIB
+
+
+def test_fine_tuning_lowers_the_loss_of_held_out_responses(shared_data, tmp_path, command):
+    """A little Wikipedia, then human-written instructions of 20 kinds: the last tenth of each kind is held out."""
+    wiki, instructions = shared_data / "real_wiki.jsonl.gz", shared_data / "sft_t0_human.jsonl.gz"
+    kinds = collections.defaultdict(list)
+    with gzip.open(instructions, "rt") as stream:
+        for record in map(json.loads, stream):
+            if len(record["text"]) < 700:
+                kinds[record["category"]].append({key: record[key] for key in ("prompt", "response")})
+    split = {"train": [], "held": []}
+    for records in kinds.values():
+        split["train"] += records[: len(records) * 9 // 10]
+        split["held"] += records[len(records) * 9 // 10 :]
+    tokenizer = str(tmp_path / "tokenizer")
+    train_tokenizer([str(wiki), str(instructions)], tokenizer, 2048, max_bytes=2_000_000)
+    build_shards([str(wiki)], tokenizer, str(tmp_path / "wiki"), 256)
+    for name, records in split.items():
+        corpus = write_conversations(tmp_path / f"{name}.jsonl", records)
+        build_shards([corpus], tokenizer, str(tmp_path / name), 256, "best_fit", system_prompt="Answer the request.")
+
+    def run(name, *flags):
+        common = (f"--workdir={tmp_path / name}", f"--config.data.root={tmp_path}", "--config.seq_len=256")
+        result = command("divsyn_jax.train", *common, *flags, "--config.data.eval=held", timeout=1500)
+        assert result.returncode == 0, result.stderr[-2000:]
+        return [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()][-1]
+
+    base = run("base", "--config=configs/tiny.py", "--config.data.train=wiki", "--config.global_batch=8")
+    tuned = run(
+        "tuned", "--config=configs/sft_tiny.py", "--config.data.train=train", f"--config.init_from={tmp_path / 'base'}"
+    )
+    print({name: {key: line[key] for key in line if key.startswith("eval/")} for name, line in (("base", base), ("tuned", tuned))}, tuned["step"])  # fmt: skip
+    assert tuned["epochs/train"] == 3.0
+    assert tuned["eval/held/loss"] < base["eval/held/loss"] - 0.5
