@@ -1,9 +1,11 @@
 """Checkpoints of a run: parameters, optimizer and data position in one Orbax (v1) step, saved asynchronously."""
 
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
+import numpy as np
 from orbax.checkpoint.experimental import v1 as ocp
 
 from divsyn_jax import distributed
@@ -60,16 +62,52 @@ class Checkpoints:
             )
         return None
 
-    def restore_params(self, abstract_params: Any) -> tuple[Any, dict[str, Any]]:
-        """Parameters and progress of the newest checkpoint, without the optimizer. Raises `UserError` when there is none."""
-        latest = self._checkpointer.latest
-        if latest is None:
-            raise UserError(f"{self._checkpointer.directory}: no checkpoint here; train the run first")
+    def restore_params(self, abstract_params: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
+        """Parameters and progress of the checkpoint of `step` (default: the newest), without the optimizer.
+
+        Raises `UserError` when there is none, or its shapes are not those of `abstract_params`.
+        """
+        step = self._step(step)
         try:
-            parts = self._checkpointer.load_checkpointables(latest.step, {"params": abstract_params, "progress": None})
+            parts = self._checkpointer.load_checkpointables(step, {"params": abstract_params, "progress": None})
         except ValueError as error:
             raise UserError(f"{self._checkpointer.directory}: does not fit this model ({_first_line(error)})") from None
         return parts["params"], parts["progress"]
+
+    def read_progress(self, step: int | None = None) -> dict[str, Any]:
+        """Progress of the checkpoint of `step` (default: the newest). Raises `UserError` when there is none."""
+        return self._checkpointer.load_checkpointables(self._step(step), {"progress": None})["progress"]
+
+    def stream_params(
+        self, abstract_params: Any, step: int | None = None
+    ) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+        """Path and value of every parameter, one in memory at a time. Raises `UserError` when there is no checkpoint."""
+        step = self._step(step)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(abstract_params):
+            keys = tuple(entry.key for entry in path)
+            wanted = np.empty((), leaf.dtype)
+            for key in reversed(keys):
+                wanted = {key: wanted}
+            reading = ocp.Context()
+            reading.pytree.loading.partial_load = True
+            with reading:
+                value = self._checkpointer.load_checkpointables(step, {"params": wanted})["params"]
+            for key in keys:
+                value = value[key]
+            yield keys, value
+            del value
+
+    def save_params(self, params: Any, progress: dict[str, Any]) -> None:
+        """Save parameters alone, as a run that can be read and started from but not continued; returns when they are on disk."""
+        self._checkpointer.save_checkpointables(progress["step"], {"params": params, "progress": progress})
+
+    def _step(self, step: int | None) -> int:
+        steps = sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
+        if not steps:
+            raise UserError(f"{self._checkpointer.directory}: no checkpoint here; train the run first")
+        if step is not None and step not in steps:
+            raise UserError(f"{self._checkpointer.directory}: no checkpoint of step {step}; there are {steps}")
+        return steps[-1] if step is None else step
 
     def wait(self) -> None:
         """Block until every started save is on disk."""

@@ -1,0 +1,128 @@
+"""Directories of safetensors files, written and read one tensor at a time.
+
+The library's own writer takes all tensors of a file at once; the format is a length, a JSON header and the raw bytes
+(https://github.com/huggingface/safetensors#format), so a header can be written first and the tensors streamed after it.
+"""
+
+import json
+import math
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from divsyn_jax import files
+from divsyn_jax.commandline import UserError
+
+SINGLE_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+_FLOATS = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": None, "F64": np.dtype(np.float64)}
+
+
+def write(
+    folder: pathlib.Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    tensors: Iterable[tuple[str, np.ndarray]],
+    max_file_bytes: int,
+) -> None:
+    """Write float32 tensors into files of at most `max_file_bytes`, with an index when there are several.
+
+    Args:
+      shapes: shape of every tensor, in the order in which `tensors` yields them.
+      tensors: name and value; only one is held at a time. A tensor larger than the limit gets a file of its own.
+    """
+    groups = _grouped({name: 4 * math.prod(shape) for name, shape in shapes.items()}, max_file_bytes)
+    names = [SINGLE_FILE] if len(groups) == 1 else _numbered(len(groups))
+    stream = iter(tensors)
+    for file_name, group in zip(names, groups, strict=True):
+        with open(folder / file_name, "wb") as file:
+            file.write(_header({name: shapes[name] for name in group}))
+            for expected in group:
+                name, value = next(stream)
+                if name != expected or value.shape != shapes[name]:
+                    raise ValueError(f"{name} {value.shape} where {expected} {shapes[expected]} is due")
+                np.ascontiguousarray(value, "<f4").tofile(file)
+    if len(groups) > 1:
+        size = 4 * sum(math.prod(shape) for shape in shapes.values())
+        where = {name: file_name for file_name, group in zip(names, groups, strict=True) for name in group}
+        files.write_json(folder / INDEX_FILE, {"metadata": {"total_size": size}, "weight_map": where})
+
+
+def open_tensors(folder: pathlib.Path) -> dict[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]]:
+    """Shape of every tensor of a directory, and a function that reads it as float32 (from float32, 16-bit or 64-bit floats).
+
+    Raises `UserError` for a directory without readable safetensors files or with other kinds of numbers.
+    """
+    if (folder / INDEX_FILE).is_file():
+        names = sorted(set(files.read_json(folder / INDEX_FILE)["weight_map"].values()))
+    elif (folder / SINGLE_FILE).is_file():
+        names = [SINGLE_FILE]
+    else:
+        raise UserError(
+            f"{folder}: no {SINGLE_FILE} or {INDEX_FILE} here; only safetensors checkpoints can be imported"
+        )
+    found = {}
+    for name in names:
+        for tensor, shape, read in _open_file(folder / name):
+            found[tensor] = (shape, read)
+    return found
+
+
+def _open_file(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...], Callable[[], np.ndarray]]]:
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header: dict[str, Any] = json.loads(file.read(length)) if 0 < length < size else {}
+    except FileNotFoundError:
+        raise UserError(f"{path}: named in {INDEX_FILE} but missing; fetch it") from None
+    except ValueError:
+        header = {}
+    header.pop("__metadata__", None)
+    if not header or 8 + length + max(entry["data_offsets"][1] for entry in header.values()) != size:
+        raise UserError(f"{path}: not a whole safetensors file; fetch it again")
+    for tensor, entry in header.items():
+        if entry["dtype"] not in _FLOATS:
+            raise UserError(f"{path}: tensor {tensor!r} holds {entry['dtype']}; only float checkpoints can be imported")
+        yield tensor, tuple(entry["shape"]), _reader(path, entry, 8 + length)
+
+
+def _reader(path: pathlib.Path, entry: Mapping[str, Any], base: int) -> Callable[[], np.ndarray]:
+    def read() -> np.ndarray:
+        count, offset = math.prod(entry["shape"]), base + entry["data_offsets"][0]
+        if entry["dtype"] == "BF16":  # the upper half of a float32
+            halves = np.fromfile(path, "<u2", count, offset=offset)
+            return (halves.astype("<u4") << 16).view("<f4").reshape(entry["shape"])
+        values = np.fromfile(path, _FLOATS[entry["dtype"]].newbyteorder("<"), count, offset=offset)
+        return values.astype(np.float32, copy=False).reshape(entry["shape"])
+
+    return read
+
+
+def _grouped(sizes: Mapping[str, int], limit: int) -> list[list[str]]:
+    groups: list[list[str]] = [[]]
+    filled = 0
+    for name, size in sizes.items():
+        if groups[-1] and filled + size > limit:
+            groups.append([])
+            filled = 0
+        groups[-1].append(name)
+        filled += size
+    return groups
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"model-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
+
+
+def _header(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+    entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # transformers refuses files without it
+    offset = 0
+    for name, shape in shapes.items():
+        end = offset + 4 * math.prod(shape)
+        entries[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text

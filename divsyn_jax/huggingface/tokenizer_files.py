@@ -1,0 +1,145 @@
+"""The run's tokenizer as `transformers` reads it: the same ids for the same text."""
+
+import pathlib
+import shutil
+from typing import Any
+
+from divsyn_jax import files
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.data.tokenizer import MODEL_FILE, Tokenizer
+
+CHAT_TEMPLATE_FILE = "chat_template.jinja"  # transformers looks for a file of this name
+_PROBE = "two  spaces, a ligature \ufb01, full width \uff21"  # what normalising models do not give back
+
+
+def export(source: pathlib.Path, tokenizer: Tokenizer, context: int, folder: pathlib.Path) -> None:
+    """Write the tokenizer of a run (files in `source`) into `folder`; the chat template goes along where there is one.
+
+    Hugging Face tokenizers are copied. A SentencePiece BPE model becomes `tokenizer.json`, and its `tokenizer.model` is kept
+    beside it, so that importing the directory gives the very tokenizer (and hash) of the run.
+    """
+    for file in tokenizers.tokenizer_files(tokenizer.path):
+        shutil.copyfile(file, folder / file.name)
+    has_template = (source / CHAT_TEMPLATE_FILE).is_file()
+    if has_template:
+        shutil.copyfile(source / CHAT_TEMPLATE_FILE, folder / CHAT_TEMPLATE_FILE)
+    if (source / MODEL_FILE).is_file():
+        definition, bos, eos = _from_sentencepiece(str(source / MODEL_FILE))
+        files.write_json(folder / "tokenizer.json", definition)
+        config = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": bos,
+            "eos_token": eos,
+            "model_max_length": context,
+            "clean_up_tokenization_spaces": False,
+            # Text that happens to hold '</s>' is text. A chat template writes its markers into the text, so there it is one.
+            "split_special_tokens": not has_template,
+        }
+        files.write_json(folder / "tokenizer_config.json", config)
+
+
+def import_files(source: pathlib.Path, folder: pathlib.Path) -> Tokenizer:
+    """Copy the tokenizer of a Hugging Face directory into `folder` (made here) and load it from there.
+
+    `tokenizer.model` is the tokenizer where it stands alone, or where `tokenizer.json` says the same (our own exports);
+    otherwise the Hugging Face files are: they may hold tokens added later.
+    """
+    folder.mkdir(parents=True)
+    names = [name for name in (*tokenizers.FILES, CHAT_TEMPLATE_FILE) if (source / name).is_file()]
+    if MODEL_FILE in names and "tokenizer.json" in names:
+        definition, *_ = _from_sentencepiece(str(source / MODEL_FILE))
+        if files.read_json(source / "tokenizer.json") == definition:
+            names = [name for name in names if name in (MODEL_FILE, CHAT_TEMPLATE_FILE)]
+        else:
+            names.remove(MODEL_FILE)
+    for name in names:
+        shutil.copyfile(source / name, folder / name)
+    try:
+        return tokenizers.load_copy(folder)
+    except UserError as error:
+        raise UserError(str(error).replace(str(folder), str(source))) from None
+
+
+def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
+    """`tokenizer.json` of a SentencePiece BPE model, and its BOS and EOS pieces.
+
+    SentencePiece merges by score: every way to split a piece into two pieces is a merge, ranked by the score of the whole.
+    Raises `UserError` for a model that is not BPE or rewrites text before it encodes it.
+    """
+    import sentencepiece
+
+    processor = sentencepiece.SentencePieceProcessor(model_file=path)
+    ids = range(processor.vocab_size())
+    pieces = [processor.id_to_piece(i) for i in ids]
+    special = [i for i in ids if processor.is_control(i) or processor.is_unknown(i)]
+    text_ids = {pieces[i]: i for i in ids if i not in special and not processor.is_byte(i)}
+    if (
+        any(processor.get_score(i) % 1 for i in text_ids.values())
+        or processor.decode(processor.encode(_PROBE)) != _PROBE
+    ):
+        raise UserError(f"{path}: only BPE models without text normalisation have an equal in tokenizer.json")
+    merges = []
+    for piece, i in text_ids.items():
+        for cut in range(1, len(piece)):
+            left, right = piece[:cut], piece[cut:]
+            if left in text_ids and right in text_ids:
+                merges.append((-processor.get_score(i), text_ids[left], text_ids[right], left, right))
+    merges.sort()
+    bos_id, eos_id = processor.bos_id(), processor.eos_id()
+    bos, eos = pieces[bos_id], pieces[eos_id]
+    # A dummy prefix is a space before the text; which models add one shows in how they encode a letter.
+    prefixed = processor.encode("a", out_type=str)[0].startswith("▁")
+    normalizers = [{"type": "Prepend", "prepend": "▁"}] if prefixed else []
+    normalizers.append({"type": "Replace", "pattern": {"String": " "}, "content": "▁"})
+    decoders = [
+        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+        {"type": "ByteFallback"},
+        {"type": "Fuse"},
+    ]
+    if prefixed:
+        decoders.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
+    definition = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {
+                "id": i,
+                "content": pieces[i],
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": True,
+            }
+            for i in (bos_id, eos_id)
+        ],
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
+        "pre_tokenizer": None,
+        # A model is trained on documents that begin with BOS.
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": bos, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [
+                {"SpecialToken": {"id": bos, "type_id": 0}},
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"Sequence": {"id": "B", "type_id": 1}},
+            ],
+            "special_tokens": {bos: {"id": bos, "ids": [bos_id], "tokens": [bos]}},
+        },
+        "decoder": {"type": "Sequence", "decoders": decoders},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": pieces[processor.unk_id()],
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": True,
+            "byte_fallback": True,
+            "ignore_merges": False,
+            "vocab": {piece: i for i, piece in enumerate(pieces)},
+            "merges": [[left, right] for *_, left, right in merges],
+        },
+    }
+    return definition, bos, eos

@@ -1,0 +1,78 @@
+"""A finished or imported run, opened for reading: its recipe, tokenizer and parameters."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from divsyn_jax import files, model, sharding
+from divsyn_jax.checkpointing import Checkpoints
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """A run directory that holds a recipe, a tokenizer and checkpoints."""
+
+    workdir: pathlib.Path
+    recipe: Recipe
+    tokenizer: tokenizers.Tokenizer
+
+    @functools.cached_property
+    def inference_model(self) -> model.ModelConfig:
+        """The model as it is scored and sampled: float32 and portable attention, whatever it was trained with, so that
+        numbers do not move with batch size, devices or platform."""
+        return dataclasses.replace(self.recipe.model, dtype="float32", attention="blocked", remat="none")
+
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints, to be closed by the caller."""
+        return Checkpoints(self.workdir, self.recipe.checkpoint.keep, self.recipe.checkpoint.keep_every_steps)
+
+    def abstract_params(self, mesh: Mesh | None = None) -> Any:
+        """Shapes and dtypes of the parameters, with their shardings when a mesh is given."""
+        shapes = jax.eval_shape(lambda: model.init_params(self.recipe.model, 0))
+        if mesh is None:
+            return shapes
+        return jax.tree.map(
+            lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
+            shapes,
+            sharding.state_shardings(shapes, mesh),
+        )
+
+    def load_params(self, mesh: Mesh, step: int | None = None) -> tuple[Any, dict[str, Any]]:
+        """Parameters and progress of the checkpoint of `step` (default: the newest). Raises `UserError` if unreadable."""
+        checkpoints = self.checkpoints()
+        try:
+            return checkpoints.restore_params(self.abstract_params(mesh), step)
+        except UserError:
+            raise
+        except Exception as error:  # damaged files surface as many types in Orbax and TensorStore
+            why = (str(error).splitlines() or [""])[0][:200]
+            place = f"{self.workdir}/checkpoints"
+            raise UserError(f"{place}: cannot be read ({type(error).__name__}: {why}); train the run again") from None
+        finally:
+            checkpoints.close()
+
+
+def open_run(workdir: pathlib.Path) -> TrainedRun:
+    """Open a run directory. Raises `UserError` where there is none or its recipe or tokenizer is unusable."""
+    if not (workdir / "config.json").is_file():
+        raise UserError(f"{workdir}: no run here (config.json is missing); train it with python -m divsyn_jax.train")
+    config = files.read_json(workdir / "config.json")
+    try:
+        recipe = Recipe.from_config(config)
+    except UserError as error:
+        raise UserError(f"{workdir / 'config.json'}: {error}") from None
+    return TrainedRun(workdir, recipe, tokenizers.load_copy(workdir / "tokenizer"))
+
+
+def checkpoint_identity(progress: dict[str, Any]) -> str:
+    """A name for the weights of a checkpoint: equal for the same step of the same training, different after retraining."""
+    return hashlib.sha256(json.dumps(progress, sort_keys=True).encode()).hexdigest()[:16]
