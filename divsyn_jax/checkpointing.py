@@ -99,7 +99,12 @@ class Checkpoints:
 
     def save_params(self, params: Any, progress: dict[str, Any]) -> None:
         """Save parameters alone, as a run that can be read and started from but not continued; returns when they are on disk."""
-        self._checkpointer.save_checkpointables(progress["step"], {"params": params, "progress": progress})
+        writing = ocp.Context()
+        # One parameter in flight at a time, in small chunks: what is compressed and not yet on disk is held in memory.
+        writing.memory.write_concurrent_bytes = max(leaf.nbytes for leaf in jax.tree.leaves(params))
+        writing.array.saving.storage_options.chunk_byte_size = 1 << 24
+        with writing:
+            self._checkpointer.save_checkpointables(progress["step"], {"params": params, "progress": progress})
 
     def _step(self, step: int | None) -> int:
         steps = sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
