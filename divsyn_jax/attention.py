@@ -80,20 +80,24 @@ def attention(q_BLHK: jax.Array, k_BLGK: jax.Array, v_BLGK: jax.Array, mask: Mas
     raise ValueError(f"unknown attention backend {backend!r}; known: {', '.join(BACKENDS)}")
 
 
-def _attend_block(q_BLHK, k_BMGK, v_BMGK, q_segments_BL, k_segments_BM, q_offset: int) -> jax.Array:
-    """Queries of positions q_offset.. against keys of positions 0..; the whole score matrix of the block is formed."""
+def attend(q_BLHK: jax.Array, k_BMGK: jax.Array, v_BMGK: jax.Array, allowed_BLM: jax.Array) -> jax.Array:
+    """Attention [B, L, H, K] where `allowed_BLM` (first axis perhaps 1) says who sees whom; the score matrix is formed."""
     B, L, H, K = q_BLHK.shape
-    M, G = k_BMGK.shape[1:3]
+    G = k_BMGK.shape[2]
     q_BLGRK = q_BLHK.reshape(B, L, G, H // G, K)
     scores_BGRLM = jnp.einsum("BLGRK,BMGK->BGRLM", q_BLGRK, k_BMGK, preferred_element_type=jnp.float32) * K**-0.5
-    allowed_LM = jnp.arange(L)[:, None] + q_offset >= jnp.arange(M)[None, :]
-    allowed = allowed_LM[None, None, None]
-    if q_segments_BL is not None:
-        same_BLM = q_segments_BL[:, :, None] == k_segments_BM[:, None, :]
-        allowed = allowed & same_BLM[:, None, None]
-    scores_BGRLM = jnp.where(allowed, scores_BGRLM, jnp.finfo(jnp.float32).min)
+    scores_BGRLM = jnp.where(allowed_BLM[:, None, None], scores_BGRLM, jnp.finfo(jnp.float32).min)
     weights_BGRLM = jax.nn.softmax(scores_BGRLM, axis=-1).astype(v_BMGK.dtype)
     return jnp.einsum("BGRLM,BMGK->BLGRK", weights_BGRLM, v_BMGK).reshape(B, L, H, K)
+
+
+def _attend_block(q_BLHK, k_BMGK, v_BMGK, q_segments_BL, k_segments_BM, q_offset: int) -> jax.Array:
+    """Queries of positions q_offset.. against keys of positions 0..; the whole score matrix of the block is formed."""
+    L, M = q_BLHK.shape[1], k_BMGK.shape[1]
+    allowed_BLM = (jnp.arange(L)[:, None] + q_offset >= jnp.arange(M)[None, :])[None]
+    if q_segments_BL is not None:
+        allowed_BLM = allowed_BLM & (q_segments_BL[:, :, None] == k_segments_BM[:, None, :])
+    return attend(q_BLHK, k_BMGK, v_BMGK, allowed_BLM)
 
 
 def _blocked(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:

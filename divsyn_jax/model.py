@@ -95,12 +95,22 @@ class Layer(nnx.Module):
         self.config = config
 
     def __call__(self, x_BLD: jax.Array, rope_BLK: tuple[jax.Array, jax.Array], mask: Mask) -> jax.Array:
+        q_BLHK, k_BLGK, v_BLGK = self.queries_keys_values(x_BLD, rope_BLK)
+        return self.after_attention(x_BLD, attention(q_BLHK, k_BLGK, v_BLGK, mask, self.config.attention))
+
+    def queries_keys_values(
+        self, x_BLD: jax.Array, rope_BLK: tuple[jax.Array, jax.Array]
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Rotated queries [B, L, H, K] and keys [B, L, G, K], and values [B, L, G, K]."""
         c, dtype = self.config, self.config.dtype
         h_BLD = rms_norm(x_BLD, self.attention_norm, c.norm_eps)
         q_BLHK = rotate(_product("BLD,DHK->BLHK", h_BLD, self.query, dtype), rope_BLK)
         k_BLGK = rotate(_product("BLD,DGK->BLGK", h_BLD, self.key, dtype), rope_BLK)
-        v_BLGK = _product("BLD,DGK->BLGK", h_BLD, self.value, dtype)
-        a_BLHK = attention(q_BLHK, k_BLGK, v_BLGK, mask, c.attention)
+        return q_BLHK, k_BLGK, _product("BLD,DGK->BLGK", h_BLD, self.value, dtype)
+
+    def after_attention(self, x_BLD: jax.Array, a_BLHK: jax.Array) -> jax.Array:
+        """The layer's output [B, L, D], from its input and what its heads attended to."""
+        c, dtype = self.config, self.config.dtype
         x_BLD = x_BLD + _product("BLHK,HKD->BLD", a_BLHK, self.attention_out, dtype)
         h_BLD = rms_norm(x_BLD, self.mlp_norm, c.norm_eps)
         gate_BLF = _product("BLD,DF->BLF", h_BLD, self.gate, dtype)
@@ -168,7 +178,12 @@ def logits(
     """Float32 logits [B, L, V]. For inspection and scoring; training never forms this array (see divsyn_jax/loss.py)."""
     model = bind(config, params)
     x_BLD = model.hidden_states(tokens_BL, default_positions(tokens_BL) if positions_BL is None else positions_BL, mask)
-    return _product("BLD,VD->BLV", x_BLD, model.head_VD(), config.dtype, out=jnp.float32)
+    return output_logits(model, x_BLD)
+
+
+def output_logits(model: Llama, x_BLD: jax.Array) -> jax.Array:
+    """Float32 logits [B, L, V] of final hidden states."""
+    return _product("BLD,VD->BLV", x_BLD, model.head_VD(), model.config.dtype, out=jnp.float32)
 
 
 def default_positions(tokens_BL: jax.Array) -> jax.Array:

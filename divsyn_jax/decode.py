@@ -1,0 +1,182 @@
+"""Text from a model, token by token, with a cache of keys and values; and the forward pass over explicit masks it rests on.
+
+The cache holds, for every layer, the keys and values of every position: two arrays [N, B, M, G, K], slot m of a row being
+position m of its text. Prompts of unequal length are padded on the right; what padding leaves in a slot is overwritten when
+the text arrives there, and until then lies in the future of every query.
+
+Shape legend: N layers, B rows, L new tokens, M slots, S tokens decoded in one call, D hidden, H query heads, G key/value
+heads, R = H/G, K head dimension, V vocabulary.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from divsyn_jax import model as llama
+from divsyn_jax import sharding
+from divsyn_jax.attention import attend
+from divsyn_jax.model import ModelConfig, Params
+
+_CHUNK = 16  # tokens decoded between two looks at what was written
+_SLOTS = 64  # shapes are multiples of this, so that few are compiled
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen.
+
+    Attributes:
+      temperature: 0 takes the likeliest token.
+      top_k: only the likeliest so many; 0: all.
+      top_p: only the likeliest that together have this probability (nucleus sampling, Holtzman et al. 2020); 1: all.
+      seed: of the draws. A row's draws depend on it and the row's number, not on the rows beside it.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
+            raise ValueError(f"{self}: temperature and top_k must be at least 0, top_p in (0, 1]")
+
+
+def forward(
+    config: ModelConfig, params: Params, tokens_BL: jax.Array, positions_BL: jax.Array, cache: dict[str, jax.Array]
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Final hidden states [B, L, D] of new tokens at `positions_BL`, and the cache with their keys and values in it."""
+    model = llama.bind(config, params)
+    x_BLD = model.embedding[...].astype(config.dtype)[tokens_BL]
+    rope_BLK = llama.rope_tables(positions_BL, config.head_dim, config.rope_theta)
+    rows_B1 = jnp.arange(tokens_BL.shape[0])[:, None]
+    M = cache["keys"].shape[2]
+    allowed_BLM = jnp.arange(M) <= positions_BL[:, :, None]
+
+    def layer_step(x_BLD, layer_and_cache):
+        layer, keys_BMGK, values_BMGK = layer_and_cache
+        q_BLHK, k_BLGK, v_BLGK = layer.queries_keys_values(x_BLD, rope_BLK)
+        keys_BMGK = keys_BMGK.at[rows_B1, positions_BL].set(k_BLGK)
+        values_BMGK = values_BMGK.at[rows_B1, positions_BL].set(v_BLGK)
+        a_BLHK = attend(q_BLHK, keys_BMGK, values_BMGK, allowed_BLM)
+        return layer.after_attention(x_BLD, a_BLHK), (keys_BMGK, values_BMGK)
+
+    x_BLD, (keys, values) = jax.lax.scan(layer_step, x_BLD, (model.layers, cache["keys"], cache["values"]))
+    return llama.rms_norm(x_BLD, model.final_norm, config.norm_eps), {"keys": keys, "values": values}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def prefill(
+    config: ModelConfig, params: Params, tokens_BL: jax.Array, length_B: jax.Array, slots: int
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Logits [B, V] after the last token of each prompt, and a cache of M = `slots` that holds the prompts."""
+    B = tokens_BL.shape[0]
+    empty = jnp.zeros((config.layers, B, slots, config.kv_heads, config.head_dim), config.dtype)
+    cache = {"keys": empty, "values": empty}
+    x_BLD, cache = forward(config, params, tokens_BL, llama.default_positions(tokens_BL), cache)
+    last_B1D = jnp.take_along_axis(x_BLD, (length_B - 1)[:, None, None], axis=1)
+    return llama.output_logits(llama.bind(config, params), last_B1D)[:, 0], cache
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def decode_chunk(config: ModelConfig, params: Params, state: dict[str, Any], keys_B: jax.Array, choice: dict[str, Any]):
+    """Up to S = `_CHUNK` tokens more in every row, fewer when all rows are done: (state, tokens [B, S]).
+
+    `state` holds `cache`, `logits` [B, V] of the next token, `position` [B] it goes to, and `done` [B]; a row that is done
+    repeats EOS. `choice` holds temperature, top_k, top_p and eos. A row ends by itself at the last slot of the cache.
+    """
+    B, M = state["logits"].shape[0], state["cache"]["keys"].shape[2]
+
+    def condition(carry):
+        step, state, _ = carry
+        return (step < _CHUNK) & ~jnp.all(state["done"])
+
+    def body(carry):
+        step, state, tokens_BS = carry
+        keys = jax.vmap(jax.random.fold_in)(keys_B, state["position"])
+        chosen_B = jnp.where(state["done"], choice["eos"], sample(state["logits"], keys, choice))
+        done_B = state["done"] | (chosen_B == choice["eos"]) | (state["position"] >= M - 1)
+        position_B = jnp.minimum(state["position"], M - 1)
+        x_B1D, cache = forward(config, params, chosen_B[:, None], position_B[:, None], state["cache"])
+        logits_BV = llama.output_logits(llama.bind(config, params), x_B1D)[:, 0]
+        state = {"cache": cache, "logits": logits_BV, "position": state["position"] + ~state["done"], "done": done_B}
+        return step + 1, state, tokens_BS.at[:, step].set(chosen_B)
+
+    tokens_BS = jnp.full((B, _CHUNK), choice["eos"], jnp.int32)
+    _, state, tokens_BS = jax.lax.while_loop(condition, body, (0, state, tokens_BS))
+    return state, tokens_BS
+
+
+def sample(logits_BV: jax.Array, keys_B: jax.Array, choice: dict[str, Any]) -> jax.Array:
+    """The next token [B] of every row, drawn with its own key; see `Sampling`."""
+    order_BV = jnp.argsort(-logits_BV, axis=-1)
+    sorted_BV = jnp.take_along_axis(logits_BV, order_BV, axis=-1) / jnp.maximum(choice["temperature"], 1e-6)
+    probability_BV = jax.nn.softmax(sorted_BV, axis=-1)
+    before_BV = jnp.cumsum(probability_BV, axis=-1) - probability_BV
+    top_k = jnp.where(choice["top_k"] > 0, choice["top_k"], logits_BV.shape[-1])
+    kept_BV = (jnp.arange(logits_BV.shape[-1]) < top_k) & (before_BV < choice["top_p"])
+    drawn_B = jax.vmap(jax.random.categorical)(keys_B, jnp.where(kept_BV, sorted_BV, -jnp.inf))
+    rank_B = jnp.where(choice["temperature"] > 0, drawn_B, 0)
+    return jnp.take_along_axis(order_BV, rank_B[:, None], axis=-1)[:, 0].astype(jnp.int32)
+
+
+def generate(
+    config: ModelConfig,
+    params: Params,
+    mesh: Mesh,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int,
+    eos_id: int,
+    sampling: Sampling,
+    stopped: Callable[[int, list[int]], bool] = lambda row, tokens: False,
+) -> list[list[int]]:
+    """Continue each prompt (ids, not empty) by at most `max_tokens` tokens; EOS ends a text and is not returned.
+
+    Args:
+      stopped: asked now and then, with a row and its new tokens, whether that text has ended by another rule.
+    """
+    splits = mesh.shape["replica"] * mesh.shape["fsdp"]
+    rows = -(-len(prompts) // splits) * splits
+    longest = max(map(len, prompts))
+    tokens_BL = np.full((rows, _rounded(longest)), eos_id, np.int32)
+    length_B = np.ones(rows, np.int32)
+    for row, prompt in enumerate(prompts):
+        tokens_BL[row, : len(prompt)], length_B[row] = prompt, len(prompt)
+    where = sharding.batch_sharding(mesh)
+    tokens_BL, length_B = jax.device_put(tokens_BL, where), jax.device_put(length_B, where)
+    logits_BV, cache = prefill(config, params, tokens_BL, length_B, _rounded(longest + max_tokens + 1))
+    done = np.arange(rows) >= len(prompts)
+    state = {"cache": cache, "logits": logits_BV, "position": length_B, "done": jax.device_put(done, where)}
+    keys_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(sampling.seed), jnp.arange(rows))
+    choice = {
+        "temperature": jnp.float32(sampling.temperature),
+        "top_k": jnp.int32(sampling.top_k),
+        "top_p": jnp.float32(sampling.top_p),
+        "eos": jnp.int32(eos_id),
+    }
+    found: list[list[int]] = [[] for _ in prompts]
+    for _ in range(0, max_tokens, _CHUNK):
+        state, tokens_BS = decode_chunk(config, params, state, keys_B, choice)
+        done = np.array(state["done"])
+        for row, new in enumerate(np.asarray(tokens_BS)[: len(prompts)].tolist()):
+            if not found[row] or found[row][-1] != eos_id:
+                found[row] += new[: new.index(eos_id) + 1] if eos_id in new else new
+            done[row] |= len(found[row]) >= max_tokens or stopped(row, found[row])
+        if done.all():
+            break
+        state["done"] = jax.device_put(done, where)
+    return [_without_eos(tokens[:max_tokens], eos_id) for tokens in found]
+
+
+def _without_eos(tokens: list[int], eos_id: int) -> list[int]:
+    return tokens[: tokens.index(eos_id)] if eos_id in tokens else tokens
+
+
+def _rounded(size: int) -> int:
+    return -(-size // _SLOTS) * _SLOTS
