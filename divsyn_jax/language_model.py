@@ -1,0 +1,175 @@
+"""A run as the language model of lm-evaluation-harness. Needs the extra `eval`."""
+
+import contextlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jax.sharding import Mesh
+from lm_eval import utils
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import TemplateLM
+from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
+from tqdm import tqdm
+
+from divsyn_jax import chat_prompts, decode, scoring
+from divsyn_jax.commandline import UserError
+from divsyn_jax.decode import Sampling
+from divsyn_jax.model import Params
+from divsyn_jax.request_cache import RequestCache, key_of
+from divsyn_jax.trained_run import TrainedRun
+
+
+class RunLanguageModel(TemplateLM):
+    """Scores and continues text with a run's parameters.
+
+    A text begins with BOS, as in training. Requests go to the device in batches of `batch_tokens` tokens, sharded over the
+    mesh; answers are kept in `cache` as they come. All processes must make the same requests.
+
+    Attributes:
+      truncated: requests so far that were longer than the run's context and lost tokens on the left.
+    """
+
+    def __init__(self, run: TrainedRun, params: Params, mesh: Mesh, batch_tokens: int, cache: RequestCache) -> None:
+        super().__init__()
+        self._run, self._params, self._mesh = run, params, mesh
+        self._batch_tokens, self._cache = batch_tokens, cache
+        self._chat = chat_prompts.load(run.workdir / "tokenizer", run.tokenizer)
+        self.max_length = run.recipe.seq_len
+        self.truncated = 0
+
+    @property
+    def eot_token_id(self) -> int:
+        return self._run.tokenizer.eos_id
+
+    @property
+    def prefix_token_id(self) -> int:
+        return self._run.tokenizer.bos_id
+
+    @property
+    def tokenizer_name(self) -> str:
+        return self._run.tokenizer.sha256
+
+    def chat_template(self, chat_template: bool | str = False) -> str | None:
+        return self._chat.template if self._chat and chat_template else None
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        return self._chat.render(chat_history, add_generation_prompt)
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
+        """Ids with BOS in front, unless `add_special_tokens` is False or a chat template wrote BOS already."""
+        if self._chat:
+            ids = self._chat.encode(string)
+        else:
+            ids = self._run.tokenizer.encode([string])[0]
+        if add_special_tokens is False or (self._chat and ids[:1] == [self.prefix_token_id]):
+            return ids
+        return [self.prefix_token_id, *ids]
+
+    def _loglikelihood_tokens(
+        self, requests: list[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **_: Any
+    ) -> list[tuple[float, bool]]:
+        answers: list[tuple[float, bool] | None] = []
+        keys, wanted = [], {}
+        for _, context, continuation in requests:
+            assert context, "a continuation follows something"
+            assert 0 < len(continuation) <= self.max_length, "a continuation fits the context"
+            tokens = (context + continuation)[-(self.max_length + 1) :]
+            self.truncated += len(tokens) < len(context) + len(continuation)
+            key = key_of("loglikelihood", tokens, [len(continuation)])
+            keys.append(key)
+            if self._cache.get(key) is None:
+                wanted[key] = scoring.Request(tokens, len(tokens) - len(continuation))
+        names = list(wanted)
+        with tqdm(total=len(names), desc="log-likelihoods", unit="request", disable=disable_tqdm) as bar:
+            for batch in scoring.score(
+                self._run.inference_model, self._params, self._mesh, list(wanted.values()), self._batch_tokens
+            ):
+                self._cache.put({names[index]: list(answer) for index, answer in batch.items()})
+                bar.update(len(batch))
+        answers = [tuple(self._cache.get(key)) for key in keys]
+        return answers
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        """Log-likelihood of whole texts: windows of the run's context, each token predicted once, after BOS."""
+        counts, pairs = [], []
+        for (text,) in (request.args for request in requests):
+            windows = utils.get_rolling_token_windows(
+                token_list=self.tok_encode(text, add_special_tokens=False),
+                prefix_token=self.prefix_token_id,
+                max_seq_len=self.max_length,
+                context_len=1,
+            )
+            of_text = [("", *utils.make_disjoint_window(window)) for window in windows]
+            counts.append(len(of_text))
+            pairs += of_text
+        scores = iter(self._loglikelihood_tokens(pairs, disable_tqdm))
+        return [sum(value for value, _ in itertools.islice(scores, count)) for count in counts]
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Continuations up to a stop string, EOS or the token limit, with the request's sampling settings."""
+        prepared = [self._generation(*request.args) for request in requests]
+        wanted = {key: rest for key, *rest in prepared if self._cache.get(key) is None}
+        with tqdm(total=len(wanted), desc="generations", unit="request", disable=disable_tqdm) as bar:
+            for keys in self._generation_batches(wanted):
+                texts = self._generate([wanted[key][0] for key in keys], wanted[keys[0]][1])
+                self._cache.put(dict(zip(keys, texts, strict=True)))
+                bar.update(len(keys))
+        return [self._cache.get(key) for key, *_ in prepared]
+
+    def _generation(self, context: str, settings: dict[str, Any]) -> tuple[str, list[int], dict[str, Any]]:
+        settings = normalize_gen_kwargs(settings)
+        room = self.max_length - settings["max_gen_toks"]
+        if room <= 0:
+            raise UserError(
+                f"{self._run.workdir}: a task asks for {settings['max_gen_toks']} tokens, "
+                f"but the model's context is {self.max_length}; leave the task out"
+            )
+        ids = self.tok_encode(context)
+        self.truncated += len(ids) > room
+        return key_of("generate_until", ids[-room:], settings), ids[-room:], settings
+
+    def _generation_batches(self, wanted: dict[str, Any]) -> Iterator[list[str]]:
+        def order(key: str) -> tuple[str, int]:
+            ids, settings = wanted[key]
+            return json.dumps(settings, sort_keys=True), -len(ids)
+
+        for _, group in itertools.groupby(sorted(wanted, key=order), lambda key: order(key)[0]):
+            keys = list(group)
+            while keys:
+                ids, settings = wanted[keys[0]]  # the longest
+                size = max(1, self._batch_tokens // (len(ids) + settings["max_gen_toks"]))
+                yield keys[:size]
+                del keys[:size]
+
+    def _generate(self, prompts: Sequence[list[int]], settings: dict[str, Any]) -> list[str]:
+        stops = [stop for stop in settings["until"] if stop]
+        tokenizer = self._run.tokenizer
+        sampling = Sampling()
+        if settings.get("do_sample"):
+            sampling = Sampling(settings["temperature"], settings.get("top_k", 0), settings.get("top_p", 1.0))
+
+        def stopped(_: int, tokens: list[int]) -> bool:
+            text = tokenizer.decode(tokens)
+            return any(stop in text for stop in stops)
+
+        written = decode.generate(
+            self._run.inference_model,
+            self._params,
+            self._mesh,
+            prompts,
+            settings["max_gen_toks"],
+            tokenizer.eos_id,
+            sampling,
+            stopped,
+        )
+        return [postprocess_generated_text(tokenizer.decode(tokens), stops, None) for tokens in written]
+
+
+@contextlib.contextmanager
+def opened(run: TrainedRun, params: Params, mesh: Mesh, batch_tokens: int, identity: str) -> Iterator[RunLanguageModel]:
+    """The language model of a run's checkpoint called `identity`, with its answers under eval/ in the run's folder."""
+    name = f"requests-{identity}-{run.tokenizer.sha256[:8]}.jsonl"
+    with contextlib.closing(RequestCache(run.workdir / "eval" / name)) as cache:
+        yield RunLanguageModel(run, params, mesh, batch_tokens, cache)

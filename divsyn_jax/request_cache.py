@@ -1,0 +1,49 @@
+"""Answers to evaluation requests on disk, so that an interrupted evaluation goes on where it stopped."""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+
+class RequestCache:
+    """An append-only JSONL file of one model's answers; half a line, left by a kill, is ignored.
+
+    The file belongs to one checkpoint and tokenizer: its name must say which.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._answers: dict[str, Any] = {}
+        whole = 0
+        if path.is_file():
+            with open(path, "rb") as file:
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
+                    entry = json.loads(line)
+                    self._answers[entry["request"]] = entry["answer"]
+                    whole += len(line)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "ab")
+        self._file.truncate(whole)
+
+    def get(self, request: str) -> Any | None:
+        """The answer to the request of this key, or None."""
+        return self._answers.get(request)
+
+    def put(self, answers: dict[str, Any]) -> None:
+        """Keep the answers of one batch."""
+        self._answers.update(answers)
+        lines = (json.dumps({"request": key, "answer": answer}) + "\n" for key, answer in answers.items())
+        self._file.write("".join(lines).encode())
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def key_of(kind: str, *parts: Sequence[int] | dict[str, Any]) -> str:
+    """The key of a request: a hash of its kind, its token ids and its settings."""
+    return hashlib.sha256(json.dumps([kind, *parts], sort_keys=True).encode()).hexdigest()[:32]
