@@ -80,7 +80,7 @@ def _packaged(name: str, local: bool) -> pathlib.Path | None:
 
 def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
     config = load_yaml(path, resolve_func=True)
-    if not isinstance(config.get("dataset_path"), str) or "task" in config and isinstance(config["task"], list):
+    if not isinstance(config.get("dataset_path"), str) or ("task" in config and isinstance(config["task"], list)):
         raise UserError(f"--tasks={name}: a group or a task written in Python; name its single tasks for --task_data")
     items = task_data.read(task_data.find(folder, name), name)
     splits = [config[key] for key in ("test_split", "validation_split") if config.get(key)]

@@ -59,10 +59,7 @@ class RunLanguageModel(TemplateLM):
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
         """Ids with BOS in front, unless `add_special_tokens` is False or a chat template wrote BOS already."""
-        if self._chat:
-            ids = self._chat.encode(string)
-        else:
-            ids = self._run.tokenizer.encode([string])[0]
+        ids = self._chat.encode(string) if self._chat else self._run.tokenizer.encode([string])[0]
         if add_special_tokens is False or (self._chat and ids[:1] == [self.prefix_token_id]):
             return ids
         return [self.prefix_token_id, *ids]
