@@ -60,10 +60,11 @@ def get_base() -> ConfigDict:
 
 
 def bind_level(config: ConfigDict, argument: str | None) -> ConfigDict:
-    """Apply the config argument (`level=NAME` or nothing): data.train and the stored level follow from the level's table."""
+    """Apply the config argument (`level=NAME[,control=CONTROL]` or nothing): data.train, steps and the stored level follow."""
     level = diversity.level_of(argument)
     if level:
         config.data.train = level.data_train()
+        config.steps = round(config.steps * level.steps_ratio)
         config.level = ConfigDict(level.to_dict())
     return config
 

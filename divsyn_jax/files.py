@@ -1,6 +1,7 @@
 """Writing files so that a reader never sees half of one: write under a temporary name, then rename."""
 
 import contextlib
+import fcntl
 import fnmatch
 import json
 import os
@@ -74,3 +75,37 @@ def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def resumed_directory(path: str | os.PathLike, settings: Any) -> Iterator[pathlib.Path]:
+    """Yield a directory that becomes `path` when the block ends, and is yielded again to who comes with equal `settings` before.
+
+    It lies beside `path`, hidden, until the block ends regularly; left there by a stopped or killed process it is taken up
+    again, unless `settings` (JSON) differ. An existing `path` is replaced only at the end. Raises `UserError` where no
+    directory can be made, and while another process is in the block.
+    """
+    check_replaceable(path)
+    path = pathlib.Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made a folder ({error.strerror}); name another") from None
+    with open(partial / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{path}: another process is writing it; wait for it or name another folder") from None
+        mark = partial / ".settings.json"
+        if not mark.exists() or read_json(mark) != settings:
+            for entry in partial.iterdir():
+                if entry.name != ".lock":
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            write_json(mark, settings)
+        yield partial
+        mark.unlink()
+        (partial / ".lock").unlink()
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(partial, path)

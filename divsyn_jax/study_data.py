@@ -1,6 +1,7 @@
 """The texts of a study: level corpora, the real part of the mixture, and held-out domains that no level was trained on."""
 
 import hashlib
+import itertools
 import json
 import pathlib
 import re
@@ -58,7 +59,7 @@ def heldout_source(
     """Texts of a held-out domain before decontamination: `grammar`, `pydoc`, or any corpus."""
     if source == "grammar":
         full = {key: max(level[key] for level in levels) for key in ("topics", "styles", "personas")}
-        for document in generate(Breadth(**full), 2 * documents, _HELDOUT_SEED):
+        for document in itertools.islice(generate(Breadth(**full), _HELDOUT_SEED), 2 * documents):
             yield document["text"]
     elif source == "pydoc":
         for document in pydoc_passages(heldout=True):

@@ -27,6 +27,8 @@ JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
 TEXT_SUFFIXES = (".txt", ".md", ".text")
 MAX_MALFORMED_SHARE = 0.01
 _PROBLEMS_KEPT = 5
+# What other commands put beside the documents of a corpus.
+_NO_DOCUMENTS = ("manifest.json", "score.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +237,7 @@ def corpus_files(spec: str) -> list[str]:
         found = sorted(
             str(p)
             for p in pathlib.Path(spec).rglob("*")
-            if p.is_file() and not p.name.startswith(".") and _kind(str(p))
+            if p.is_file() and not p.name.startswith(".") and p.name not in _NO_DOCUMENTS and _kind(str(p))
         )
         if not found:
             raise UserError(f"{spec}: no .jsonl, .parquet or text files in this directory")

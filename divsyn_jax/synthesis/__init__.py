@@ -1,1 +1,1 @@
-"""The built-in synthesis: a seeded grammar that writes passages from topics x styles x personas."""
+"""The built-in synthesis: a seeded grammar that writes passages, instructions and multiple-choice items, without any model."""

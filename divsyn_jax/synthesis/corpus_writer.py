@@ -1,44 +1,141 @@
-"""Writing a corpus of the built-in grammar: documents and a manifest of how they came to be."""
+"""Writing what the built-in grammar makes: records with their provenance, and a manifest of how they came to be."""
 
+import collections
 import dataclasses
-import io
-import json
+import hashlib
 import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import zstandard
+from tqdm import tqdm
 
 from divsyn_jax import files
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import TextFingerprint
-from divsyn_jax.synthesis import grammar
+from divsyn_jax.synthesis import grammar, questions
 from divsyn_jax.synthesis.grammar import Breadth
+from divsyn_jax.synthesis.record_file import RecordWriter, recover
 from divsyn_jax.synthesis.sentences import words
 
+KINDS = ("documents", "instructions", "items")
+# Provenance that the manifest counts.
+_COUNTED = ("template", "topic", "style", "persona", "generator", "form")
+# A breadth that runs out of new texts is told so, instead of trying for ever.
+_MAX_REJECTS_PER_RECORD = 10
 
-def generate_corpus(breadth: Breadth, documents: int, seed: int, output: str | os.PathLike) -> dict[str, Any]:
-    """Write the corpus folder `output` and return its manifest; raises `UserError` unless at least one document is asked for."""
-    if documents < 1:
-        raise UserError(f"--documents={documents}: give at least 1")
-    fingerprint = TextFingerprint()
-    total_words = 0
-    with files.new_directory(output) as folder:
-        with (
-            open(folder / "documents.jsonl.zst", "wb") as raw,
-            zstandard.ZstdCompressor(level=9).stream_writer(raw) as compressed,
-            io.TextIOWrapper(compressed, encoding="utf-8", newline="\n") as lines,
-        ):
-            for document in grammar.generate(breadth, documents, seed):
-                lines.write(json.dumps(document, ensure_ascii=False) + "\n")
-                fingerprint.update(document["text"])
-                total_words += words(document["text"])
-        manifest = {
-            "generator": "grammar",
-            "breadth": dataclasses.asdict(breadth),
-            "seed": seed,
-            "documents": documents,
-            "words": total_words,
-            "fingerprint": fingerprint.hexdigest(),
-        }
+
+def generate_corpus(
+    breadth: Breadth, count: int, seed: int, output: str | os.PathLike, kind: str = "documents"
+) -> dict[str, Any]:
+    """Write `count` records of a kind to the folder `output` and return its manifest.
+
+    Of instructions and items, 0 means all there are. A text that the corpus already holds is rejected and counted, and the
+    next one takes its place. What a killed process had written is continued, to the same bytes; a corpus that is there with
+    these settings is left as it is. Raises `UserError` when
+    there are not so many records.
+    """
+    count = _checked_count(breadth, count, seed, kind)
+    settings = {
+        "kind": kind,
+        "version": grammar.VERSION,
+        "template": breadth.template,
+        "breadth": {**dataclasses.asdict(breadth), "generators": list(breadth.generators)},
+        "seed": seed,
+        kind: count,
+    }
+    earlier = pathlib.Path(output, "manifest.json")
+    if earlier.is_file() and (manifest := files.read_json(earlier)).items() >= settings.items():
+        return manifest
+    with files.resumed_directory(output, settings) as folder:
+        path = folder / f"{kind}.jsonl.zst"
+        totals = _Totals()
+        for record in recover(path):
+            totals.add(record)
+        bar = tqdm(total=count, initial=totals.records, unit="record", desc=kind, mininterval=1, delay=2)
+        with bar, RecordWriter(path) as writer:
+            for record in _accepted(_candidates(breadth, seed, kind, totals.tried), totals, count):
+                writer.write(record)
+                bar.update()
+        manifest = {"source": "grammar", **settings, **totals.describe()}
         files.write_json(folder / "manifest.json", manifest)
     return manifest
+
+
+def _checked_count(breadth: Breadth, count: int, seed: int, kind: str) -> int:
+    if kind == "documents":
+        if count < 1:
+            raise UserError(f"documents={count}: give at least 1")
+        return count
+    most = len(_questions(breadth, seed, kind))
+    if not 0 <= count <= most:
+        raise UserError(f"questions={count}: {breadth.topics} topics have {most} {kind}; give 1 to {most}, or 0 for all")
+    return count or most
+
+
+def _questions(breadth: Breadth, seed: int, kind: str) -> list[dict[str, Any]]:
+    return (questions.instructions if kind == "instructions" else questions.items)(seed, breadth.topics)
+
+
+def _candidates(breadth: Breadth, seed: int, kind: str, first: int) -> Iterator[dict[str, Any]]:
+    if kind == "documents":
+        return grammar.generate(breadth, seed, first)
+    return iter(_questions(breadth, seed, kind)[first:])
+
+
+def _accepted(candidates: Iterable[dict[str, Any]], totals: "_Totals", count: int) -> Iterator[dict[str, Any]]:
+    """New records until the corpus holds `count`."""
+    while totals.records < count:
+        record = next(iter(candidates))
+        if totals.add(record):
+            yield record
+        elif totals.tried - totals.records > _MAX_REJECTS_PER_RECORD * count:
+            raise UserError(f"{totals.records} different texts found, not {count}; ask for fewer or for more breadth")
+
+
+class _Totals:
+    """Running account of a corpus, which recovered and new records enter alike."""
+
+    def __init__(self) -> None:
+        self.records = self.tried = 0
+        self._words = self._bytes = 0
+        self._seen: set[bytes] = set()
+        self._fingerprint = TextFingerprint()
+        self._counts: dict[str, collections.Counter] = {name: collections.Counter() for name in _COUNTED}
+
+    def add(self, record: Mapping[str, Any]) -> bool:
+        """Enter a record unless its text is there already; says whether it was entered."""
+        # The number at the end of an id counts candidates, so the rejected ones before it are known.
+        self.tried = int(record["id"].rpartition("-")[2]) + 1
+        text = _text(record)
+        encoded = text.encode()
+        key = hashlib.sha256(encoded).digest()[:16]
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        self._fingerprint.update(text)
+        self.records += 1
+        self._words += words(text)
+        self._bytes += len(encoded)
+        for name, counter in self._counts.items():
+            counter.update(record[name].split(grammar.BETWEEN_TOPICS) if name in record else [])
+        return True
+
+    def describe(self) -> dict[str, Any]:
+        """The part of the manifest that counts."""
+        return {
+            "rejects": {"duplicate": self.tried - self.records},
+            "words": self._words,
+            "bytes": self._bytes,
+            "fingerprint": self._fingerprint.hexdigest(),
+            "counts": {name: dict(sorted(counter.items())) for name, counter in self._counts.items() if counter},
+        }
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    """What makes a record different from another: a document's text, an instruction's two sides, an item's question."""
+    if "text" in record:
+        return record["text"]
+    if "prompt" in record:
+        return f"{record['prompt']}\n\n{record['response']}"
+    return record["question"]

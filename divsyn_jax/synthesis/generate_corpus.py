@@ -1,23 +1,30 @@
-"""Write a synthetic corpus whose breadth is a knob, without any language model.
+"""Write a synthetic corpus of a chosen diversity.
 
-  generate_corpus --topics=8 --styles=4 --personas=4 --documents=2000 --seed=0 --output=corpora/narrow
+  generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/persona
+  generate_corpus --config=configs/synthesis.py:topic --config.grammar.topics=8 --config.documents=2000 --output=corpora/narrow
+  generate_corpus --config=configs/synthesis.py:topic --kind=instructions --output=corpora/instructions
 
-writes documents.jsonl.zst (one object a line: id, text, topic, field, style, persona, seed) and manifest.json. A broader
-corpus contains the topics, styles and personas of a narrower one. The same flags give the same texts on every machine.
+writes documents.jsonl.zst (one object a line: text and provenance) and manifest.json, without any language model. A broader
+corpus contains the topics, styles and personas of a narrower one. The same settings give the same bytes on every machine,
+also after an interruption, which the same command continues. --kind=instructions writes prompts and responses for
+fine-tuning, --kind=items multiple-choice questions, both from facts that documents tell but never ask.
 """
 
+import signal
+from typing import Any
+
 from absl import flags
+from ml_collections import config_flags
 
 from divsyn_jax import commandline, files
-from divsyn_jax.commandline import UserError
-from divsyn_jax.synthesis.corpus_writer import generate_corpus
+from divsyn_jax.commandline import Unfinished, UserError
+from divsyn_jax.synthesis.corpus_writer import KINDS, generate_corpus
 from divsyn_jax.synthesis.grammar import Breadth
 
-_TOPICS = flags.DEFINE_integer("topics", 8, "Topics to draw on, from the front of the fixed list.")
-_STYLES = flags.DEFINE_integer("styles", 4, "Styles to draw on, from the front of the fixed list.")
-_PERSONAS = flags.DEFINE_integer("personas", 4, "Personas to draw on, from the front of the fixed list.")
-_DOCUMENTS = flags.DEFINE_integer("documents", 2000, "Documents to write.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of every choice.")
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Settings, configs/synthesis.py:<template or level>; any is overridden by --config.key=value."
+)
+_KIND = flags.DEFINE_enum("kind", KINDS[0], KINDS, "What to write.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write; an earlier corpus there is replaced.")
 
 
@@ -25,14 +32,24 @@ def main(arguments: list[str]) -> None:
     """The command: see the module's documentation."""
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; everything is given by flags (see --help)")
-    output = commandline.require(_OUTPUT.value, "output", "corpora/narrow")
+    config = commandline.require(_CONFIG.value, "config", "configs/synthesis.py:topic_styles_persona")
+    output = commandline.require(_OUTPUT.value, "output", "corpora/persona")
+    signal.signal(signal.SIGTERM, _stop)
     try:
-        breadth = Breadth(_TOPICS.value, _STYLES.value, _PERSONAS.value)
+        breadth = Breadth(**config.grammar)
     except ValueError as error:
-        raise UserError(f"--{error}") from None
-    files.check_replaceable(output, ["documents.jsonl.zst", "manifest.json"])
-    manifest = generate_corpus(breadth, _DOCUMENTS.value, _SEED.value, output)
-    print(f"{output}: {manifest['documents']:,} documents, {manifest['words']:,} words")
+        raise UserError(f"--config.grammar.{error}") from None
+    files.check_replaceable(output, [*(f"{kind}.jsonl.zst" for kind in KINDS), "manifest.json", "score.json"])
+    count = config.documents if _KIND.value == "documents" else config.questions
+    manifest = generate_corpus(breadth, count, config.seed, output, _KIND.value)
+    rejected = manifest["rejects"]["duplicate"]
+    print(
+        f"{output}: {manifest[_KIND.value]:,} {_KIND.value}, {manifest['words']:,} words, {rejected:,} duplicates rejected"
+    )
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise Unfinished("stopped by SIGTERM; run the same command to continue")
 
 
 def run() -> None:

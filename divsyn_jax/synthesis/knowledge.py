@@ -100,6 +100,25 @@ _LISTS = {
     "steps": _Shape(6, ("clause",)),
 }
 _FACTS = 8
+# The last entries of these lists are told in documents and never asked there: so many are left to the instructions that
+# fine-tuning learns from, and so many to the items that evaluation asks (questions.py).
+HELD_OUT = {"terms": (2, 2), "tools": (1, 1), "facts": (2, 2)}
+
+
+def without_held_out(topic: "Topic") -> "Topic":
+    """What documents may put as questions: the topic without its held-out entries."""
+    return dataclasses.replace(topic, **{name: getattr(topic, name)[: -sum(HELD_OUT[name])] for name in HELD_OUT})
+
+
+def of_instructions(topic: "Topic", entries: str) -> tuple:
+    """The held-out entries that instructions ask."""
+    count, of_items = HELD_OUT[entries]
+    return getattr(topic, entries)[-count - of_items : -of_items]
+
+
+def of_items(topic: "Topic", entries: str) -> tuple:
+    """The held-out entries that nothing but items asks."""
+    return getattr(topic, entries)[-HELD_OUT[entries][1] :]
 
 
 @functools.cache

@@ -58,10 +58,11 @@ def personas() -> tuple[Persona, ...]:
 
 
 class Voice:
-    """A persona's lists shuffled for one passage, so that it says nothing twice."""
+    """A persona's lists shuffled for one passage, so that it says nothing twice; and the generator that words it."""
 
-    def __init__(self, persona: Persona, rng: random.Random) -> None:
+    def __init__(self, persona: Persona, rng: random.Random, generator: str = "grammar") -> None:
         self.persona = persona
+        self.generator = generator
         self.neutral = persona.neutral
         self._introduced = False
         self._piles = {}

@@ -1,10 +1,11 @@
 """The sentence finisher, and the deck that deals a topic's knowledge without repeating itself within a passage."""
 
+import functools
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from divsyn_jax.synthesis.knowledge import Topic
+from divsyn_jax.synthesis.knowledge import Topic, without_held_out
 
 _ARTICLE = re.compile(r"^(an?|the) ", re.IGNORECASE)
 # Sound decides between a and an, not the letter.
@@ -32,6 +33,7 @@ def bare(noun_phrase: str) -> str:
     return _ARTICLE.sub("", noun_phrase)
 
 
+@functools.lru_cache(maxsize=1 << 14)  # every value of every sentence comes here, mostly the same ones
 def capitalise(text: str) -> str:
     """`text` with its first letter in upper case; an opening quotation mark or bracket before it is passed over."""
     for index, character in enumerate(text):
@@ -69,18 +71,28 @@ def words(text: str) -> int:
     return len(text.split())
 
 
+def asks(template: str) -> bool:
+    """Whether a template puts a question or answers one, which no held-out entry may enter."""
+    return "?" in template or any(slot in template.lower() for slot in ("{question}", "{answer}"))
+
+
 class Deck:
     """One topic's knowledge shuffled for one passage: every entry and every template is used at most once.
+
+    Held-out entries are told and never asked: they enter no template that `asks`, and no deck of a style that is all
+    questions and answers.
 
     Attributes:
       topic: the topic dealt from.
       common: values every template may use, such as {name} or {place}; a style adds its own.
     """
 
-    def __init__(self, topic: Topic, rng: random.Random) -> None:
+    def __init__(self, topic: Topic, rng: random.Random, all_asked: bool = False) -> None:
         self.topic = topic
         self._rng = rng
-        self._piles = {kind: _shuffled(entries, rng) for kind, entries in _entries(topic).items()}
+        self._askable = _entries(without_held_out(topic))
+        told = self._askable if all_asked else _entries(topic)
+        self._piles = {kind: _shuffled(entries, rng) for kind, entries in told.items()}
         self._spent: set[str] = set()
         people, places = _shuffled(topic.people, rng), _shuffled(topic.places, rng)
         self.common = {
@@ -107,10 +119,13 @@ class Deck:
 
     def say(self, kind: str, templates: Sequence[str], **values: str) -> str:
         """One finished sentence or more: the next entry of `kind` in a template that this passage has not used yet."""
+        entry = self.draw(kind)
+        if entry and entry not in self._askable[kind]:
+            templates = [template for template in templates if not asks(template)]
         fresh = [template for template in templates if template not in self._spent] or list(templates)
         template = self._rng.choice(fresh)
         self._spent.add(template)
-        return fill(template, {**self.common, **self.draw(kind), **values})
+        return fill(template, {**self.common, **entry, **values})
 
 
 def render(template: str, values: Mapping[str, str]) -> str:

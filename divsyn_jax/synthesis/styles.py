@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from divsyn_jax.synthesis.knowledge import Topic
 from divsyn_jax.synthesis.personas import Voice
-from divsyn_jax.synthesis.sentences import Deck, capitalise, render, with_article, words
+from divsyn_jax.synthesis.sentences import Deck, asks, capitalise, render, with_article, words
 
 MIN_WORDS, MAX_WORDS = 90, 150
 _NAMES = (
@@ -60,21 +60,42 @@ class Style:
     write: Callable[[Topic, Voice, random.Random], str]
 
 
+# The built-in generators: one with every template, and four that word things in their own way.
+GENERATORS = ("grammar", "dialect-a", "dialect-b", "dialect-c", "dialect-d")
+
+
 @functools.cache
-def frames(file: str) -> Frames:
-    """The templates of frames/`file`.toml."""
+def frames(file: str, generator: str) -> Frames:
+    """The templates of frames/`file`.toml that `generator` uses: all of them, or about half when it is a dialect."""
     path = importlib.resources.files("divsyn_jax.synthesis") / "frames" / f"{file}.toml"
-    return Frames(**tomllib.loads(path.read_text(encoding="utf-8")))
+    everything = Frames(**tomllib.loads(path.read_text(encoding="utf-8")))
+    dialect = GENERATORS.index(generator) - 1
+    if dialect < 0:
+        return everything
+    return dataclasses.replace(
+        everything, templates={slot: _of_dialect(list_, dialect) for slot, list_ in everything.templates.items()}
+    )
+
+
+def _of_dialect(templates: Sequence[str], dialect: int) -> list[str]:
+    """Two neighbours of every four templates; some that ask and some that tell wherever there are both."""
+    kept = []
+    for group in ([t for t in templates if asks(t)], [t for t in templates if not asks(t)]):
+        own = [t for number, t in enumerate(group) if (number - dialect) % 4 < 2]
+        kept += own or group[dialect % len(group) :][:1] if group else []
+    return kept
 
 
 class _Writer:
     """What writing one passage takes: the topic's deck, the voice, the style's templates, and the cast of names."""
 
-    def __init__(self, file: str, topic: Topic, voice: Voice, rng: random.Random, personal: bool) -> None:
-        self.frames = frames(file)
+    def __init__(
+        self, file: str, topic: Topic, voice: Voice, rng: random.Random, personal: bool, all_asked: bool = False
+    ) -> None:
+        self.frames = frames(file, voice.generator)
         self.rng = rng
         self.voice = voice
-        self.deck = Deck(topic, rng)
+        self.deck = Deck(topic, rng, all_asked)
         self._personal = personal
         self.target = rng.randint(MIN_WORDS + 4, MAX_WORDS - 25)
         pupil, friend, sender = rng.sample(_FIRST_NAMES, 3)
@@ -185,7 +206,7 @@ def how_to(topic: Topic, voice: Voice, rng: random.Random) -> str:
 
 def dialogue(topic: Topic, voice: Voice, rng: random.Random) -> str:
     """Turns of two speakers: one asks, the other, who has the voice, knows."""
-    writer = _Writer("05_dialogue", topic, voice, rng, personal=True)
+    writer = _Writer("05_dialogue", topic, voice, rng, personal=True, all_asked=True)
     asker, teller = writer.deck.common["pupil"], writer.deck.common["friend"]
     first = writer.say("voice_open") if rng.random() < 0.5 else ""
     turns = [(asker, writer.say("open")), (teller, f"{first} {writer.say('define')}".strip())]
@@ -208,7 +229,7 @@ def _turn_words(turns: Sequence[tuple[str, str]]) -> int:
 
 def question_and_answer_page(topic: Topic, voice: Voice, rng: random.Random) -> str:
     """A help page: a title and four or more questions, each with its answer."""
-    writer = _Writer("06_question_and_answer_page", topic, voice, rng, personal=True)
+    writer = _Writer("06_question_and_answer_page", topic, voice, rng, personal=True, all_asked=True)
     title = writer.title("title")
     intro, aside, close = rng.choice((("voice_open", "voice_aside", "close"), (None, "voice_aside", "voice_close")))
     head = writer.say(intro) if intro else ""
