@@ -69,7 +69,7 @@ def answers_of(lm, tasks, limit=None):
 def assert_same_answers(ours, theirs):
     assert ours.keys() == theirs.keys()
     for name in ours:
-        for (mine, my_value), (his, his_value) in zip(zip(*ours[name]), zip(*theirs[name]), strict=True):
+        for (mine, my_value), (his, his_value) in zip(zip(*ours[name], strict=True), zip(*theirs[name], strict=True), strict=True):
             np.testing.assert_allclose(mine, his, rtol=1e-5, err_msg=name)
             best = sorted(his)[-2:]
             if best[1] - best[0] > 1e-4:

@@ -1,8 +1,9 @@
 """The training input: shuffled, repeated, mixed windows whose whole state is one integer.
 
-The chain is a pure grain `MapDataset`: source, shuffle, repeat (reshuffled each epoch), mix by weights. Row i of the global
-order is a function of i, the seed and the shards alone, so a run continues at any row, on any number of hosts.
-Where a run is counted in epochs, all sources are shuffled together, and blank rows without a target fill the last batch.
+The order is a pure grain `MapDataset` of places (source and window): shuffle, repeat (reshuffled each epoch), mix by weights.
+Row i of the global order is a function of i, the seed and the sizes alone, so a run continues at any row, on any number of
+hosts. Where a run is counted in epochs, all sources are shuffled together, and blank rows without a target fill the last
+batch. Windows are read a batch at a time, which takes a quarter of the time of one chain through which every window goes.
 
 Shape legend: b rows of this process, L sequence length.
 """
@@ -11,7 +12,6 @@ import dataclasses
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import grain
 import numpy as np
@@ -19,10 +19,13 @@ import numpy as np
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
-from divsyn_jax.data.shards import ShardedWindows, unpack_window
+from divsyn_jax.data.shards import PACKED_ROWS, ShardedWindows, unpack_window
 
 # More rows than any run consumes; a finite end keeps grain's index arithmetic in int64.
 _ENDLESS = 1 << 62
+# A place is source * _PLACES + window.
+_PLACES = 1 << 40
+_BLANK = -1  # the place of a row without a window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,31 +36,41 @@ class Source:
       name: label in metrics and reports.
       folder: shards folder.
       weight: share of the mixture's tokens, relative to the other weights.
+      tokens: only the windows that hold the first so many tokens are used; None: all.
     """
 
     name: str
     folder: str
     weight: float
+    tokens: int | None = None
 
 
 def parse_sources(spec: str, root: str = "") -> tuple[Source, ...]:
-    """Parse `folder` or `name=folder:weight,name=folder,...` (weight 1 when absent); relative folders lie under `root`.
+    """Parse `folder` or `name=folder@tokens:weight,name=folder,...`; relative folders lie under `root`.
 
-    Raises `UserError` for an empty part, a weight that is not positive or a repeated name.
+    The weight is 1 when absent; without @tokens a folder is used whole. Raises `UserError` for an empty part, a weight or a
+    number of tokens that is not positive, or a repeated name.
     """
     sources = []
     for part in filter(None, spec.split(",")):
-        match = re.fullmatch(r"(?:([\w.-]+)=)?(.+?)(?::([0-9.eE+-]+))?", part.strip())
-        if not match:
-            raise UserError(f"data source {part!r}: use name=folder:weight")
-        name, folder, weight = match.groups()
+        match = re.fullmatch(r"(?:([\w.-]+)=)?(.+?)(?:@([0-9]+))?(?::([0-9.eE+-]+))?", part.strip())
+        if not match or (match[3] and not int(match[3])):
+            raise UserError(f"data source {part!r}: use name=folder:weight or name=folder@tokens:weight")
+        name, folder, tokens, weight = match.groups()
         try:
             value = float(weight) if weight else 1.0
         except ValueError:
             value = 0.0
         if not 0 < value < float("inf"):
             raise UserError(f"data source {part!r}: the weight must be a positive number")
-        sources.append(Source(name or pathlib.Path(folder).name, str(pathlib.Path(root, folder)), value))
+        sources.append(
+            Source(
+                name or pathlib.Path(folder).name,
+                str(pathlib.Path(root, folder)),
+                value,
+                int(tokens) if tokens else None,
+            )
+        )
     names = [source.name for source in sources]
     if len(set(names)) < len(names):
         raise UserError(f"data sources {spec!r}: names must differ; write name=folder")
@@ -84,8 +97,8 @@ class Mixture:
                 "data.train is empty; give a shards folder under data.root, e.g. --config.data.train=corpus"
             )
         self.sources = tuple(sources)
-        self.windows = [ShardedWindows(source.folder) for source in sources]
-        self._global_batch = global_batch
+        self.windows = [ShardedWindows(source.folder, source.tokens) for source in sources]
+        self._seq_len, self._global_batch = seq_len, global_batch
         self.packing = "best_fit" if self.windows[0].manifest["packing"] == "best_fit" else "concat"
         for source, windows in zip(self.sources, self.windows, strict=True):
             check_shards(source, windows, seq_len, self.packing)
@@ -101,24 +114,27 @@ class Mixture:
             "global_batch": global_batch,
             **({"epochs": epochs} if epochs else {}),
             "sources": {
-                source.name: {"weight": source.weight, "fingerprint": windows.fingerprint}
+                source.name: {
+                    "weight": source.weight,
+                    "fingerprint": windows.fingerprint,
+                    **({"tokens": source.tokens} if source.tokens else {}),
+                }
                 for source, windows in zip(self.sources, self.windows, strict=True)
             },
         }
         self.chat_template = _chat_template(self.windows) if self.packing == "best_fit" else ""
-        row_of = _Unpack if self.packing == "best_fit" else _Pad
-        self._blank = row_of.blank(seq_len)
-        components = [
-            grain.MapDataset.source(windows).map(row_of(seq_len, index)) for index, windows in enumerate(self.windows)
+        places = [
+            grain.MapDataset.range(index * _PLACES, index * _PLACES + len(windows))
+            for index, windows in enumerate(self.windows)
         ]
         if epochs:
-            self.rows = epochs * sum(map(len, components))
-            self._rows = grain.MapDataset.concatenate(components).shuffle(seed=seed).repeat()
+            self.rows = epochs * sum(map(len, places))
+            self._places = grain.MapDataset.concatenate(places).shuffle(seed=seed).repeat()
         else:
             self.rows = None
-            components = [component.shuffle(seed=seed + index).repeat() for index, component in enumerate(components)]
+            places = [each.shuffle(seed=seed + index).repeat() for index, each in enumerate(places)]
             weights = [source.weight for source in sources]
-            self._rows = grain.MapDataset.mix(components, weights) if len(components) > 1 else components[0]
+            self._places = grain.MapDataset.mix(places, weights) if len(places) > 1 else places[0]
 
     def batches(self, first_batch: int, process: int = 0, processes: int = 1) -> Iterator[dict[str, np.ndarray]]:
         """This process's rows of global batches `first_batch`, `first_batch` + 1, ...: contiguous, in process order.
@@ -129,53 +145,47 @@ class Mixture:
           source's index, -1 for a blank row.
         """
         rows = self._global_batch // processes
-        start = process * rows
+        blocks = self._places.batch(rows)
+        read = self._read_packed if self.packing == "best_fit" else self._read_text
 
-        def global_row(local: int) -> dict[str, Any]:
-            row = local // rows * self._global_batch + start + local % rows
-            return self._blank if self.rows is not None and row >= self.rows else self._rows[row]
+        def batch(block: int) -> dict[str, np.ndarray]:
+            place_b = blocks[block]
+            if self.rows is not None:  # after the last epoch
+                place_b = np.where(block * rows + np.arange(rows) < self.rows, place_b, _BLANK)
+            source_b, index_b = np.divmod(place_b, _PLACES)
+            return {**read(source_b, index_b), "source": source_b.astype(np.int32)}
 
-        # One thread reading ahead hides the disk; more would only compete with the step on a CPU.
+        # Batch n of process p is block n * processes + p of the global order. One thread reading ahead hides the disk;
+        # more would only compete with the step on a CPU.
         return iter(
-            grain.MapDataset.range(first_batch * rows, _ENDLESS)
-            .map(global_row)
-            .batch(rows)
+            grain.MapDataset.range(first_batch * processes + process, _ENDLESS, processes)
+            .map(batch)
             .to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4))
         )
 
+    def _read_text(self, source_b: np.ndarray, index_b: np.ndarray) -> dict[str, np.ndarray]:
+        """Windows padded to L+1 tokens; a blank row has one token and predicts nothing."""
+        tokens = np.zeros((len(source_b), self._seq_len + 1), np.int32)
+        length = np.ones(len(source_b), np.int32)
+        for row, window in self._windows_at(source_b, index_b):
+            tokens[row, : len(window)] = window
+            length[row] = len(window)
+        return {"tokens": tokens, "length": length}
 
-@dataclasses.dataclass(frozen=True)
-class _Pad(grain.transforms.Map):
-    """Pad a window to L+1 tokens and label it with its source."""
+    def _read_packed(self, source_b: np.ndarray, index_b: np.ndarray) -> dict[str, np.ndarray]:
+        """Rows of packed windows by name, padded to L; a blank row is all padding."""
+        rows = {name: np.zeros((len(source_b), self._seq_len), np.int32) for name in PACKED_ROWS}
+        for row, window in self._windows_at(source_b, index_b):
+            for name, values in unpack_window(window, self._seq_len).items():
+                rows[name][row] = values
+        return rows
 
-    seq_len: int
-    source: int
-
-    def map(self, window: np.ndarray) -> dict[str, np.ndarray]:
-        tokens = np.zeros(self.seq_len + 1, np.int32)
-        tokens[: len(window)] = window
-        return {"tokens": tokens, "length": np.int32(len(window)), "source": np.int32(self.source)}
-
-    @classmethod
-    def blank(cls, seq_len: int) -> dict[str, np.ndarray]:
-        """A row that predicts nothing."""
-        return cls(seq_len, -1).map(np.zeros(1, np.int32))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Unpack(grain.transforms.Map):
-    """Name and pad the rows of a packed window and label it with its source."""
-
-    seq_len: int
-    source: int
-
-    def map(self, window: np.ndarray) -> dict[str, np.ndarray]:
-        return {**unpack_window(window, self.seq_len), "source": np.int32(self.source)}
-
-    @classmethod
-    def blank(cls, seq_len: int) -> dict[str, np.ndarray]:
-        """A row that predicts nothing."""
-        return cls(seq_len, -1).map(np.zeros(0, np.int32))
+    def _windows_at(self, source_b: np.ndarray, index_b: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """(row, window) of every row that is not blank, those of one source read together."""
+        for number, windows in enumerate(self.windows):
+            rows = np.flatnonzero(source_b == number)
+            if len(rows):
+                yield from zip(rows, windows.read(index_b[rows]), strict=True)
 
 
 def check_shards(source: Source, windows: ShardedWindows, seq_len: int, packing: str) -> None:

@@ -13,6 +13,7 @@ Packings:
     the bytes of each conversation's responses. For fine-tuning and its evaluation.
 """
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -40,6 +41,7 @@ _MANIFEST_TYPES = {
     "targets": int,
     "shards": list,
 }
+_SHARD_TYPES = {"file": str, "windows": int, "targets": int, "bytes": int, "sha256": str}
 # One record a group: the only layout that array_record reads at random without decoding neighbours.
 _WRITER_OPTIONS = "group_size:1,uncompressed"
 
@@ -122,11 +124,12 @@ class ShardedWindows:
       folder: where the shards lie.
       manifest: the folder's manifest.
 
-    Raises `UserError` at opening when the folder is no shards folder, or a shard is missing, truncated or of another size
-    than the manifest says, naming the shard.
+    With `tokens` only the first windows exist, as many as hold so many tokens to predict. All shards are read once at
+    opening (a second or two for 1 GB). Raises `UserError` then when the folder is no shards folder, or a shard is missing,
+    truncated or of other content than the manifest says, naming the shard.
     """
 
-    def __init__(self, folder: str | os.PathLike) -> None:
+    def __init__(self, folder: str | os.PathLike, tokens: int | None = None) -> None:
         from array_record.python import array_record_data_source
 
         self.folder = pathlib.Path(folder)
@@ -144,26 +147,38 @@ class ShardedWindows:
                     f"{path}: {path.stat().st_size} bytes where the manifest says {shard['bytes']}: truncated or replaced; build the shards again"
                 )
             paths.append(str(path))
+        _check_content(paths, [shard["sha256"] for shard in self.manifest["shards"]])
         self._dtype = np.dtype(self.manifest["dtype"])
-        try:
-            self._source = array_record_data_source.ArrayRecordDataSource(paths)
-        except RuntimeError as error:
-            raise UserError(
-                f"{folder}: a shard is damaged ({str(error).splitlines()[0]}); build the shards again"
-            ) from None
+        self._source = array_record_data_source.ArrayRecordDataSource(paths)
         if len(self._source) != self.manifest["windows"]:
             raise UserError(
                 f"{folder}: {len(self._source)} windows where the manifest says {self.manifest['windows']}; build the shards again"
             )
 
+        self._length = len(self._source) if tokens is None else self._windows_of(tokens)
+
     def __len__(self) -> int:
-        return len(self._source)
+        return self._length
 
     def __getitem__(self, index: int) -> np.ndarray:
         return np.frombuffer(self._source[index], self._dtype).astype(np.int32)
 
-    def __repr__(self) -> str:  # grain compares sources by their repr
-        return f"ShardedWindows({data_fingerprint(self.manifest)})"
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """The windows at `indices`, read together, in the type they are stored in."""
+        return [np.frombuffer(record, self._dtype) for record in self._source.__getitems__(indices)]
+
+    def _windows_of(self, tokens: int) -> int:
+        """How many of the first windows hold `tokens` tokens to predict."""
+        count = 0
+        for shard in self.manifest["shards"]:
+            if tokens <= shard["targets"]:
+                return count + -(-tokens // self.seq_len)
+            tokens -= shard["targets"]
+            count += shard["windows"]
+        total = self.manifest["targets"]
+        raise UserError(
+            f"{self.folder}: holds {total:,} tokens, {tokens:,} fewer than are asked for; give a smaller number (unique_tokens= of a level)"
+        )
 
     @property
     def seq_len(self) -> int:
@@ -202,6 +217,20 @@ class ShardedWindows:
         return documents
 
 
+def _check_content(paths: Sequence[str], expected: Sequence[str]) -> None:
+    """Raise `UserError` naming the first shard whose bytes have another hash than expected."""
+    # hashlib lets go of the interpreter lock, so threads read and hash side by side.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for path, sha256, wanted in zip(paths, pool.map(_sha256, paths), expected, strict=True):
+            if sha256 != wanted:
+                raise UserError(f"{path}: damaged (its content is not what the manifest says); build the shards again")
+
+
+def _sha256(path: str | os.PathLike) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _check_manifest(manifest: Any, folder: pathlib.Path) -> None:
     """Raise `UserError` unless the manifest is of this format and holds what reading needs."""
     place = folder / "manifest.json"
@@ -219,7 +248,9 @@ def _check_manifest(manifest: Any, folder: pathlib.Path) -> None:
     shards = [] if wrong else manifest["shards"]
     if not wrong and not (
         shards
-        and all(isinstance(s, dict) and type(s.get("file")) is str and type(s.get("bytes")) is int for s in shards)
+        and all(
+            isinstance(s, dict) and all(type(s.get(key)) is kind for key, kind in _SHARD_TYPES.items()) for s in shards
+        )
     ):
         wrong = ["shards"]
     if wrong:

@@ -69,7 +69,9 @@ def _checked_count(breadth: Breadth, count: int, seed: int, kind: str) -> int:
         return count
     most = len(_questions(breadth, seed, kind))
     if not 0 <= count <= most:
-        raise UserError(f"questions={count}: {breadth.topics} topics have {most} {kind}; give 1 to {most}, or 0 for all")
+        raise UserError(
+            f"questions={count}: {breadth.topics} topics have {most} {kind}; give 1 to {most}, or 0 for all"
+        )
     return count or most
 
 

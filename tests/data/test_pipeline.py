@@ -1,11 +1,13 @@
 """The input order: a function of the row number, the same on any number of hosts, exact from every position."""
 
+import grain
 import numpy as np
 import pytest
 
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.pipeline import Mixture, Source, parse_sources
 from divsyn_jax.data.shard_builder import build_shards
+from divsyn_jax.data.shards import ShardedWindows
 from tests.conftest import conversations, small_texts, write_conversations, write_jsonl
 
 
@@ -15,6 +17,16 @@ def folders(tmp_path_factory, tokenizer_dir):
     for index, name in enumerate(("a", "b")):
         corpus = write_jsonl(root / f"{name}.jsonl", small_texts(30 + 20 * index, seed=index, words=20))
         build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=16)
+    return root
+
+
+@pytest.fixture(scope="module")
+def many_windows(tmp_path_factory, tokenizer_dir):
+    """Two folders of thousands of windows (a few dozen take grain's shuffle far longer, which draws until it hits one)."""
+    root = tmp_path_factory.mktemp("many")
+    for index, name in enumerate(("a", "b")):
+        corpus = write_jsonl(root / f"{name}.jsonl", small_texts(300, seed=index, words=40))
+        build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=2, shard_bytes=10_000)
     return root
 
 
@@ -34,6 +46,20 @@ def same(left, right):
         for x, y in zip(left, right, strict=True)
         for key in ("tokens", "length", "source")
     )
+
+
+def test_the_order_is_that_of_a_chain_of_windows(folders):
+    components = [
+        grain.MapDataset.source(ShardedWindows(folders / name)).shuffle(seed=3 + index).repeat()
+        for index, name in enumerate(("a", "b"))
+    ]
+    chain = grain.MapDataset.mix(components, [3.0, 1.0])
+    rows = [
+        row
+        for batch in take(mixture(folders).batches(0), 40)
+        for row in zip(batch["tokens"], batch["length"], strict=True)
+    ]
+    assert all(np.array_equal(tokens[:length], chain[i]) for i, (tokens, length) in enumerate(rows))
 
 
 def test_continuing_at_every_position_gives_the_same_stream(folders):
@@ -68,11 +94,26 @@ def test_seeds_and_sources_shuffle_differently(folders):
     assert not same(take(mixture(folders, seed=3).batches(0), 3), take(mixture(folders, seed=4).batches(0), 3))
 
 
-@pytest.mark.parametrize("weights", [(3.0, 1.0), (0.9, 0.1), (7.0, 3.0), (34.0, 4.5)])
-def test_realised_shares(folders, weights):
-    data = mixture(folders, global_batch=100, weights=weights)
-    source = np.concatenate([batch["source"] for batch in take(data.batches(0), 100)])
-    assert abs(np.mean(source == 0) - weights[0] / sum(weights)) < 0.005
+@pytest.mark.parametrize(
+    ("weights", "hosts"),
+    [((3.0, 1.0), 1), ((0.9, 0.1), 1), ((34.0, 4.5), 1), *(((34.0, 20.0), hosts) for hosts in (1, 2, 4, 8))],
+)
+def test_token_shares_over_ten_thousand_windows(many_windows, weights, hosts):
+    sources = [Source(name, many_windows / name, weight) for name, weight in zip("ab", weights, strict=True)]
+    data = Mixture(sources, 2, 3, 400)
+    tokens = np.zeros(2)
+    for host in range(hosts):
+        for batch in take(data.batches(0, host, hosts), 25):
+            np.add.at(tokens, batch["source"], batch["length"] - 1)
+    assert abs(tokens[0] / tokens.sum() - weights[0] / sum(weights)) < 0.005
+
+
+def test_only_the_first_tokens_of_a_source(folders):
+    data = Mixture([Source("a", folders / "a", 1.0, tokens=100)], 16, 0, 7)
+    assert len(data.windows[0]) == 7
+    seen = {tuple(row) for batch in take(data.batches(0), 4) for row in batch["tokens"]}
+    assert seen == {tuple(ShardedWindows(folders / "a")[i]) for i in range(7)}
+    assert data.identity != Mixture([Source("a", folders / "a", 1.0)], 16, 0, 7).identity
 
 
 def test_identity_changes_with_what_determines_the_order(folders):
@@ -88,8 +129,9 @@ def test_parse_sources():
         Source("real", "root/a", 3.0),
         Source("syn", "root/b/c", 0.5),
     )
+    assert parse_sources("a=x@580:2,y@7") == (Source("a", "x", 2.0, 580), Source("y", "y", 1.0, 7))
     assert parse_sources("n=/abs", "root") == (Source("n", "/abs", 1.0),)
-    for bad in ("a=x:-1", "a=x:0", "a=x,a=y"):
+    for bad in ("a=x:-1", "a=x:0", "a=x,a=y", "a=x@0"):
         with pytest.raises(UserError):
             parse_sources(bad)
 

@@ -87,12 +87,20 @@ def test_large_vocabularies_use_four_bytes():
     assert shards.token_dtype(65537) == np.dtype("<u4")
 
 
+def _flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda path: path.unlink(), "is missing"),
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "truncated or replaced"),
         (lambda path: path.write_bytes(path.read_bytes() + b"x"), "truncated or replaced"),
+        (lambda path: path.write_bytes(b"\7" * path.stat().st_size), "damaged"),
+        (lambda path: _flip_a_bit(path), "damaged"),
     ],
 )
 def test_damaged_shards_are_named(tmp_path, tokenizer_dir, damage, message):
@@ -122,17 +130,13 @@ def test_damaged_manifests_are_named(tmp_path, tokenizer_dir, change, message):
         ShardedWindows(tmp_path / "out")
 
 
-def test_damaged_content_is_named(tmp_path, tokenizer_dir):
+def test_damaged_documents_are_named(tmp_path, tokenizer_dir):
     corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS[:5])
     build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, packing="document")
     for damage in ("[1, 2]", '[{"bytes": 3, "windows": 1}]', "{}"):
         (tmp_path / "out" / "documents.json").write_text(damage)
         with pytest.raises(UserError, match="documents.json: damaged"):
             ShardedWindows(tmp_path / "out").documents()
-    shard = tmp_path / "out" / "shard-00000.array_record"
-    shard.write_bytes(b"\7" * shard.stat().st_size)
-    with pytest.raises(UserError, match="a shard is damaged"):
-        ShardedWindows(tmp_path / "out")
 
 
 def test_output_that_is_not_shards_is_left_alone(tmp_path, tokenizer_dir, capsys):
@@ -158,3 +162,25 @@ def test_failure_leaves_nothing_behind(tmp_path, tokenizer_dir):
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
     with pytest.raises(UserError, match="make them with build_shards"):
         ShardedWindows(tmp_path / "out")
+
+
+def test_the_first_tokens_alone(tmp_path, tokenizer_dir):
+    corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
+    manifest = build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=3000)
+    whole = ShardedWindows(tmp_path / "out")
+    for tokens in (1, 16, 17, manifest["shards"][0]["targets"], 1000, manifest["targets"]):
+        part = ShardedWindows(tmp_path / "out", tokens)
+        held = np.cumsum([len(whole[i]) - 1 for i in range(len(whole))])
+        assert len(part) == 1 + np.searchsorted(held, tokens)
+        assert np.array_equal(part[len(part) - 1], whole[len(part) - 1])
+        assert part.fingerprint == whole.fingerprint
+    with pytest.raises(UserError, match="1 fewer than are asked for"):
+        ShardedWindows(tmp_path / "out", manifest["targets"] + 1)
+
+
+def test_windows_read_together(tmp_path, tokenizer_dir):
+    corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=3000)
+    windows = ShardedWindows(tmp_path / "out")
+    indices = [5, len(windows) - 1, 0, 5]
+    assert all(np.array_equal(a, windows[i]) for i, a in zip(indices, windows.read(indices), strict=True))

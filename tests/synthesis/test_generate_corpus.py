@@ -79,7 +79,10 @@ def test_every_level_has_a_grammar(level):
         (["--config.grammar.personas=many"], "personas"),
         (["--config.grammar.colours=3"], "colours"),
         (["--config.documents=0"], "documents=0: give at least 1"),
-        (["--kind=items", "--config.questions=999"], "questions=999: 31 topics have 248 items; give 1 to 248, or 0 for all"),
+        (
+            ["--kind=items", "--config.questions=999"],
+            "questions=999: 31 topics have 248 items; give 1 to 248, or 0 for all",
+        ),
         (["--kind=poems"], "kind"),
         (["stray"], "unexpected argument 'stray'"),
     ],
