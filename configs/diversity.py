@@ -87,7 +87,7 @@ class Level:
         """The mixture in the form of `data.train`: real and synthetic shards weighted by effective tokens."""
         real = f"real=real:{REAL_TOKENS_B:g}"
         limit = "" if self.limit_b is None else f"@{self.limit_b * 1e9:.0f}"
-        return f"{real},synthetic={self.corpus}{limit}:{self.effective_tokens_b:g}" if self.corpus else real
+        return f"{real},synthetic={self.corpus}{limit}:{self.effective_tokens_b:.12g}" if self.corpus else real
 
     def grammar(self) -> dict[str, Any]:
         """The knobs of the built-in grammar for this level (`divsyn_jax.synthesis.grammar.Breadth`)."""

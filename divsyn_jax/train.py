@@ -3,9 +3,9 @@
   python -m divsyn_jax.train --config=configs/350m.py:level=topic_styles_persona --workdir=runs/350m
 
 Any key of the recipe is overridden by --config.key=value. The same command continues an interrupted run exactly where it
-stopped; a finished run holds a file DONE. Writes config.json, metrics.jsonl, TensorBoard events, checkpoints/ and, when
-data.eval names held-out domains, eval/<domain> metrics. On several hosts start the same command on each: TPU slices and
-Slurm are detected, elsewhere give --coordinator, --processes and --process.
+stopped; a finished run holds a file DONE. Writes config.json, level.json (what it is trained on), metrics.jsonl, TensorBoard
+events, checkpoints/ and, when data.eval names held-out domains, eval/<domain> metrics. On several hosts start the same command
+on each: TPU slices and Slurm are detected, elsewhere give --coordinator, --processes and --process.
 """
 
 import dataclasses
@@ -32,6 +32,7 @@ from divsyn_jax import (
     run_directory,
     sharding,
     step,
+    training_data,
 )
 from divsyn_jax.attention import resolve_backend
 from divsyn_jax.checkpointing import Checkpoints
@@ -68,6 +69,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         recipe = recipe.of_length(mixture.rows)
     if mixture.packing == "best_fit" and not recipe.init_from:
         raise UserError("fine-tuning starts from a trained run; name its directory with --config.init_from=RUN")
+    trained_on = training_data.describe(recipe.level, mixture)
     tokenizer = tokenizers.load_copy(mixture.windows[0].folder)
     if tokenizer.vocab_size > recipe.model.vocab_size:
         ids = f"model.vocab_size={recipe.model.vocab_size} is smaller than the tokenizer's {tokenizer.vocab_size} ids"
@@ -109,6 +111,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         }
     if distributed.is_first():
         run_directory.write(workdir, recipe, tokenizer, mixture.chat_template)
+        files.write_json(workdir / "level.json", trained_on)
         files.write_json(workdir / "sharding.json", {"mesh": dict(mesh.shape), "state": sharding.describe(state)})
         _print_summary(recipe, mixture, mesh)
 

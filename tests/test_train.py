@@ -86,6 +86,8 @@ def test_a_run_writes_what_it_promises(uninterrupted):
     assert abs(lines[-1]["share/a"] - 0.75) < 0.05
     assert json.loads((uninterrupted / "DONE").read_text())["step"] == STEPS
     assert json.loads((uninterrupted / "config.json").read_text())["model"]["hidden"] == 32
+    assert list(json.loads((uninterrupted / "level.json").read_text())["sources"]) == ["a", "b"]
+    assert lines[-1]["epochs/a"] > lines[0]["epochs/a"] > 0
     assert {"sharding.json", "environment.json", "tokenizer"} <= {path.name for path in uninterrupted.iterdir()}
 
 
