@@ -3,7 +3,7 @@
 #   make study                                            the default study on this machine's CPU
 #   make study CORPORA='a.jsonl.gz b.jsonl.gz' EVAL='news=heldout.jsonl'    the same study on your own corpora
 #   make test                                             the tests that take minutes
-#   make test-slow, make test-ladders                     the longer ones
+#   make test-slow, make test-ladders, make test-beam     the longer ones, and those in Apache Beam's environment
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make lint
 PYTHON ?= python3
@@ -18,7 +18,8 @@ WORKDIR ?=
 PYTEST_ARGS ?=
 comma := ,
 
-.PHONY: env env-tpu env-diversity bench-score torch study test test-slow test-ladders bench-cpu lint format clean
+.PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-ladders test-beam
+.PHONY: bench-cpu bench-score bench-pipeline lint format clean
 .DELETE_ON_ERROR:
 
 # One installation into the environment, by uv where it installs.
@@ -52,6 +53,10 @@ torch: env
 env-tpu:
 	@$(MAKE) --no-print-directory env VENV=.venv-tpu EXTRAS=train,tpu,dev
 
+# An environment of its own: Apache Beam pins an old protobuf, which breaks the conversion of SentencePiece models.
+env-beam:
+	@$(MAKE) --no-print-directory env VENV=.venv-beam EXTRAS=beam,dev
+
 # An environment of its own: diversity 0.3.1 holds transformers and sentence-transformers back.
 env-diversity:
 	@$(MAKE) --no-print-directory env VENV=.venv-diversity EXTRAS=score,peer
@@ -76,6 +81,13 @@ bench-cpu: torch
 # Speed and equality of values beside PyPI diversity, in one process. BENCH_ARGS='--corpus=...' for another corpus.
 bench-score: env-diversity
 	@.venv-diversity/bin/python tools/benchmarks/bench_score.py $(BENCH_ARGS)
+# Tokens a second per core of the input pipeline and of build_shards, beside what they are made of.
+bench-pipeline: env
+	@$(BIN)/python tools/benchmarks/bench_pipeline.py $(BENCH_ARGS)
+
+# build_shards on Apache Beam, in the environment that has it.
+test-beam: env-beam
+	@.venv-beam/bin/python -m pytest tests/data/test_beam_builder.py $(PYTEST_ARGS)
 
 lint: env
 	@$(BIN)/ruff check .
