@@ -9,6 +9,10 @@ follow the order of the input. `--packing=document` makes shards for evaluation 
 
 makes shards for fine-tuning, and for evaluation of its loss: whole conversations packed best-fit, loss on responses only. The
 records and the chat template are described in divsyn_jax/data/chat.py. What is left out is named.
+
+On a cluster, with --output on a file system that all its workers share, and from the environment of `make env-beam`:
+
+  build_shards ... --runner=FlinkRunner --beam_options=--flink_master=host:8081,--environment_type=LOOPBACK
 """
 
 from absl import flags
@@ -16,6 +20,7 @@ from absl import flags
 from divsyn_jax import commandline
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data import corpus_flags
+from divsyn_jax.data.beam_runner import RUNNERS
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.shards import TEXT_PACKINGS
 
@@ -37,6 +42,11 @@ _NAMED = 10  # records that the output names; the manifest names all that are le
 _SHARD_BYTES = flags.DEFINE_integer("shard_bytes", 16 << 20, "Bytes of text in one shard, about.", lower_bound=1)
 _WORKERS = flags.DEFINE_integer("workers", 1, "Processes that tokenise.", lower_bound=1)
 
+_RUNNER = flags.DEFINE_enum(
+    "runner", None, RUNNERS, "Write the shards on Apache Beam; default: processes of this machine."
+)
+_BEAM_OPTIONS = flags.DEFINE_list("beam_options", [], "Options of Beam and its runner, comma-separated.")
+
 
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
@@ -50,6 +60,8 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"--packing={_PACKING.value}: is for --format=text; conversations are packed best-fit")
     if _SYSTEM_PROMPT.value and not chat:
         raise UserError("--system_prompt is for --format=chat")
+    if _BEAM_OPTIONS.value and not _RUNNER.value:
+        raise UserError("--beam_options are for --runner")
     manifest = build_shards(
         inputs,
         tokenizer,
@@ -60,6 +72,8 @@ def main(arguments: list[str]) -> None:
         _SHARD_BYTES.value,
         _WORKERS.value,
         _SYSTEM_PROMPT.value,
+        runner=_RUNNER.value,
+        beam_options=_BEAM_OPTIONS.value,
     )
     skipped = sum(source["malformed"] for source in manifest["sources"])
     problems = [problem for source in manifest["sources"] for problem in source["problems"]]

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from divsyn_jax import files
 from divsyn_jax.commandline import UserError
-from divsyn_jax.data import shards
+from divsyn_jax.data import beam_runner, shards
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE, ChatTemplate, ConversationReader, Message
 from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
@@ -78,15 +78,20 @@ def build_shards(
     shard_bytes: int = 16 << 20,
     workers: int = 1,
     system_prompt: str = "",
+    runner: str | None = None,
+    beam_options: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Tokenise `inputs` into the shards folder `output` and return its manifest.
 
     Packed `best_fit`, the inputs are conversations, `system_prompt` opens those that have none, and windows are packed from
     the conversations of one shard: more `shard_bytes` pack a little better. At most `workers` + 1 shards' worth of text is
-    held in memory. Raises `UserError` for unreadable input, in which case nothing is left at `output`.
+    held in memory. With `runner` the shards are written by Apache Beam (see divsyn_jax/data/beam_runner.py) instead of
+    processes of this one, to the same bytes. Raises `UserError` for unreadable input, in which case nothing is left at
+    `output`.
     """
-    written = ["shard-*.array_record", "manifest.json", "documents.json", TEMPLATE_FILE, *tokenizers.FILES]
-    files.check_replaceable(output, written)
+    files.check_replaceable(
+        output, ["shard-*.array_record", "manifest.json", "documents.json", TEMPLATE_FILE, *tokenizers.FILES]
+    )
     loaded = tokenizers.load(tokenizer)
     template = ChatTemplate.of(loaded, system_prompt) if packing == "best_fit" else None
     # A packed window holds positions beside ids.
@@ -103,7 +108,12 @@ def build_shards(
         # `delay`: a bar only for a corpus that takes its time, so that bad input is one line on stderr.
         bar = tqdm(unit="token", unit_scale=True, desc=f"shards {pathlib.Path(output).name}", mininterval=1, delay=2)
         with bar as progress:
-            for shard in _in_order(tasks, workers):
+            written = (
+                beam_runner.in_order(tasks, _write, folder, runner, workers, beam_options)
+                if runner
+                else _in_order(tasks, workers)
+            )
+            for shard in written:
                 entries += [shard.entry] if shard.entry else []
                 documents += shard.documents
                 tokens += shard.tokens

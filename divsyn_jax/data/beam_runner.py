@@ -1,0 +1,73 @@
+"""Running independent tasks on Apache Beam: on this machine's processes, or on a Flink, Spark or Dataflow cluster.
+
+Tasks and results travel as files in a folder that every worker must reach (a shared file system), because what a cluster is
+sent or sends back is limited in size, and because results come back in the order of the tasks whatever finished first.
+"""
+
+import functools
+import pathlib
+import pickle
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from divsyn_jax.commandline import UserError
+
+RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner")
+
+
+def in_order(
+    tasks: Iterable[Any],
+    function: Callable[[Any], Any],
+    folder: pathlib.Path,
+    runner: str,
+    workers: int,
+    options: Sequence[str],
+) -> Iterator[Any]:
+    """Yield `function(task)` of every task, in order. One task at a time is held in memory here.
+
+    Args:
+      tasks: values that pickle.
+      function: found by its module and name on every worker.
+      folder: shared by all workers; a hidden folder in it holds tasks and results until all are yielded.
+      runner: one of `RUNNERS`.
+      workers: processes of the DirectRunner; other runners have options of their own.
+      options: Beam's, e.g. `--flink_master=host:8081`.
+
+    Raises `UserError` where Beam is not installed.
+    """
+    try:
+        import apache_beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError:
+        raise UserError(
+            f"--runner={runner}: Apache Beam is not installed here; use the environment of `make env-beam`"
+        ) from None
+    exchange = folder / ".beam"
+    exchange.mkdir()
+    count = 0
+    for task in tasks:
+        (exchange / f"{count}.task").write_bytes(pickle.dumps(task))
+        count += 1
+    own = (f"--runner={runner}",)
+    if runner == "DirectRunner":
+        own += (f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing")
+    with apache_beam.Pipeline(options=PipelineOptions([*own, *options])) as pipeline:
+        _ = (
+            pipeline
+            | apache_beam.Create([str(exchange / str(number)) for number in range(count)])
+            | apache_beam.Reshuffle()  # else one worker takes them all
+            | apache_beam.Map(functools.partial(_run, function))
+        )
+    for number in range(count):
+        yield pickle.loads((exchange / f"{number}.result").read_bytes())
+    shutil.rmtree(exchange)
+
+
+def _run(function: Callable[[Any], Any], place: str) -> None:
+    task = pickle.loads(pathlib.Path(f"{place}.task").read_bytes())
+    result = pathlib.Path(f"{place}.result")
+    # A runner may repeat a task, even beside itself: the file appears whole, and its content is always the same.
+    temporary = result.with_suffix(f".{id(task)}.tmp")
+    temporary.write_bytes(pickle.dumps(function(task)))
+    temporary.replace(result)
