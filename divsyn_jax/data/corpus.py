@@ -1,7 +1,7 @@
 """Streaming readers for corpora: a corpus in any of its forms becomes an iterator of documents.
 
 Forms: a JSONL file (`.jsonl`/`.json`, also `.gz` and `.zst`), a Parquet file, a text file (`.txt`, `.md`, `.text`), a
-directory of those (searched recursively, in sorted order), a glob, `tfds:name[/config]:split` (or the folder of a
+directory of those (searched recursively, in sorted order), a glob, each also by URL (see remote.py), `tfds:name[/config]:split` (or the folder of a
 prepared TFDS dataset in place of its name), `hf:name[:config]:split`.
 Memory does not grow with the corpus. This module imports neither jax nor torch.
 """
@@ -22,6 +22,7 @@ from typing import Any
 import zstandard
 
 from divsyn_jax.commandline import UserError
+from divsyn_jax.data import remote
 
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
 TEXT_SUFFIXES = (".txt", ".md", ".text")
@@ -233,6 +234,8 @@ def corpus_files(spec: str) -> list[str]:
     """The files of a path, directory or glob, sorted. Raises `UserError` when there are none or a format is unknown."""
     if not spec:
         raise UserError("an empty name among the corpora; name a file, directory or glob")
+    if remote.is_remote(spec):
+        return _remote_files(spec)
     if os.path.isdir(spec):
         found = sorted(
             str(p)
@@ -256,6 +259,17 @@ def corpus_files(spec: str) -> list[str]:
     return found
 
 
+def _remote_files(url: str) -> list[str]:
+    found = remote.find(url)
+    if found is None:
+        raise UserError(f"{url}: nothing there")
+    if found != [url]:
+        found = [path for path in found if path.rpartition("/")[2] not in _NO_DOCUMENTS and _kind(path)]
+    if not found or not _kind(found[0]):
+        raise UserError(f"{url}: no .jsonl, .parquet or text files there")
+    return found
+
+
 def _kind(path: str) -> str | None:
     stem = re.sub(r"\.(gz|zst)$", "", path.lower())
     if stem.endswith(JSONL_SUFFIXES):
@@ -266,18 +280,19 @@ def _kind(path: str) -> str | None:
 
 
 def _open(path: str) -> io.BufferedIOBase:
+    stream = remote.open_file(path) if remote.is_remote(path) else open(path, "rb")
     if path.lower().endswith(".gz"):
-        return gzip.open(path, "rb")
+        return gzip.open(stream, "rb")
     if path.lower().endswith(".zst"):
-        return io.BufferedReader(_ZstdStream(path), buffer_size=1 << 20)
-    return open(path, "rb")
+        return io.BufferedReader(_ZstdStream(stream), buffer_size=1 << 20)
+    return stream
 
 
 class _ZstdStream(io.RawIOBase):
     """Decompresses concatenated Zstandard frames and, unlike zstandard's own reader, reports a truncated last frame."""
 
-    def __init__(self, path: str) -> None:
-        self._file = open(path, "rb")
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self._file = file
         self._frame = None
         self._ready = memoryview(b"")
 
@@ -340,7 +355,7 @@ def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mappi
     except ImportError:
         raise UserError(f"{path}: reading Parquet needs pyarrow: pip install 'divsyn-jax[corpora]'") from None
     try:
-        table = pyarrow.parquet.ParquetFile(path)
+        table = pyarrow.parquet.ParquetFile(remote.open_file(path) if remote.is_remote(path) else path)
         if column is not None and column not in table.schema_arrow.names:
             raise UserError(
                 f"{path}: no column {column!r} (it has: {', '.join(table.schema_arrow.names)}); name it with --text_field"

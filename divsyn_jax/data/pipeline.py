@@ -17,6 +17,7 @@ import grain
 import numpy as np
 
 from divsyn_jax.commandline import UserError
+from divsyn_jax.data import remote
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.shards import PACKED_ROWS, ShardedWindows, unpack_window
@@ -66,7 +67,7 @@ def parse_sources(spec: str, root: str = "") -> tuple[Source, ...]:
         sources.append(
             Source(
                 name or pathlib.Path(folder).name,
-                str(pathlib.Path(root, folder)),
+                remote.join(root, folder),
                 value,
                 int(tokens) if tokens else None,
             )

@@ -25,6 +25,7 @@ import numpy as np
 
 from divsyn_jax import files
 from divsyn_jax.commandline import UserError
+from divsyn_jax.data import remote
 
 FORMAT_VERSION = 1
 TEXT_PACKINGS = ("concat", "document")
@@ -121,7 +122,7 @@ class ShardedWindows:
     window flat, for `unpack_window`).
 
     Attributes:
-      folder: where the shards lie.
+      folder: where the shards lie; of a URL the local copy.
       manifest: the folder's manifest.
 
     With `tokens` only the first windows exist, as many as hold so many tokens to predict. All shards are read once at
@@ -132,7 +133,7 @@ class ShardedWindows:
     def __init__(self, folder: str | os.PathLike, tokens: int | None = None) -> None:
         from array_record.python import array_record_data_source
 
-        self.folder = pathlib.Path(folder)
+        self.folder = remote.local_copy(str(folder)) if remote.is_remote(folder) else pathlib.Path(folder)
         if not (self.folder / "manifest.json").is_file():
             raise UserError(f"{folder}: no shards here (manifest.json is missing); make them with build_shards")
         self.manifest = files.read_json(self.folder / "manifest.json")

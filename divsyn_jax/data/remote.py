@@ -1,0 +1,79 @@
+"""Corpora and shards on object stores: any URL that fsspec knows (gs:// with gcsfs, s3:// with s3fs, memory:// in tests).
+
+Corpora are streamed. Shards are read at random by a library that knows local files only, so a remote shards folder is copied
+to $DIVSYN_CACHE (default ~/.cache/divsyn_jax) once; every use checks the copy by content, as it does any shards.
+"""
+
+import hashlib
+import io
+import os
+import pathlib
+import shutil
+from typing import Any
+
+from divsyn_jax import files
+from divsyn_jax.commandline import UserError
+
+
+def is_remote(path: str | os.PathLike) -> bool:
+    """Whether `path` is a URL."""
+    return "://" in str(path)
+
+
+def join(root: str, path: str) -> str:
+    """`path` under `root`, unless it is absolute or a URL."""
+    if is_remote(path):
+        return path
+    return (
+        f"{root.rstrip('/')}/{path}" if is_remote(root) and not os.path.isabs(path) else str(pathlib.Path(root, path))
+    )
+
+
+def open_file(url: str) -> io.BufferedIOBase:
+    """The file at `url`, for reading bytes as a stream."""
+    return _filesystem(url).open(url, "rb")
+
+
+def find(url: str) -> list[str] | None:
+    """The files a URL stands for, sorted: itself, those under it, or those a pattern matches; None where there is nothing."""
+    filesystem = _filesystem(url)
+    try:
+        if any(character in url for character in "*?["):
+            found = filesystem.glob(url)
+        elif filesystem.isfile(url):
+            found = [url]
+        else:
+            found = filesystem.find(url)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{url}: cannot be read ({str(error).splitlines()[0]})") from None
+    return sorted(filesystem.unstrip_protocol(path) for path in found) or None
+
+
+def local_copy(url: str) -> pathlib.Path:
+    """The folder at `url`, which has a manifest.json, on this machine; copied unless a copy of the same manifest is there."""
+    filesystem = _filesystem(url)
+    try:
+        manifest = filesystem.cat_file(f"{url.rstrip('/')}/manifest.json")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{url}: no shards there (manifest.json cannot be read: {error})") from None
+    cache = pathlib.Path(os.environ.get("DIVSYN_CACHE") or pathlib.Path.home() / ".cache" / "divsyn_jax")
+    folder = cache / "shards" / hashlib.sha256(manifest).hexdigest()[:32]
+    if not folder.is_dir():
+        with files.new_directory(folder) as partial:
+            for path in filesystem.find(url):
+                with filesystem.open(path, "rb") as source, open(partial / path.rpartition("/")[2], "wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+    return folder
+
+
+def _filesystem(url: str) -> Any:
+    try:
+        import fsspec
+    except ImportError:
+        raise UserError(f"{url}: needs fsspec: pip install 'divsyn-jax[corpora]'") from None
+    try:
+        return fsspec.core.url_to_fs(url)[0]
+    except ImportError as error:  # the store's own package is missing, which fsspec says
+        raise UserError(f"{url}: {error}") from None
+    except ValueError as error:
+        raise UserError(f"{url}: {error}; known are gs://, s3:// and others of fsspec") from None
