@@ -23,6 +23,7 @@ import dataclasses
 import glob
 import hashlib
 import json
+import math
 import os
 import pathlib
 import platform
@@ -414,7 +415,7 @@ def _correlations(recipe: Mapping[str, Any], levels: Sequence[Mapping[str, Any]]
         for metric in METRICS:
             values = [level["metrics"][metric]["value"] for level in used]
             present = all(value is not None for value in values)
-            x = statistics.log2(values) if metric == PRIMARY_METRIC else values
+            x = [math.log2(value) for value in values] if metric == PRIMARY_METRIC else values
             rows.append(
                 {
                     "metric": metric,

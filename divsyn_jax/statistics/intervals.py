@@ -1,0 +1,32 @@
+"""Means with intervals, and the way back from an interval to a standard error."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+
+
+def mean_interval(values: Sequence[float]) -> dict[str, float | int | None]:
+    """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two values."""
+    x = np.asarray(values, float)
+    mean = float(x.mean())
+    if len(x) < 2:
+        return {"value": mean, "ci_low": None, "ci_high": None, "n": len(x)}
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
+    return {"value": mean, "ci_low": mean - half, "ci_high": mean + half, "n": len(x)}
+
+
+def standard_error(estimate: Mapping[str, Any], log2: bool = False) -> float | None:
+    """Standard error that a 95% interval {ci_low, ci_high} of a normal estimate implies, on log2 scale where asked for.
+
+    None where the estimate has no interval, or none on that scale.
+    """
+    low, high = estimate.get("ci_low"), estimate.get("ci_high")
+    if low is None or high is None or (log2 and low <= 0):
+        return None
+    width = math.log2(high / low) if log2 else high - low
+    return float(width / (2 * stats.norm.ppf((1 + LEVEL) / 2)))
