@@ -53,6 +53,26 @@ def write_jsonl(path: pathlib.Path, documents: Iterable[Mapping[str, Any]]) -> N
     files.write_text(path, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents))
 
 
+def write_equal_corpora(sources: Mapping[str, str], folder: pathlib.Path, options: ReadOptions) -> None:
+    """Write every corpus cut to about the bytes of the smallest, as `<name>.jsonl` in `folder`, unless they are there.
+
+    A document stays when a hash of its text falls below the share to keep, so the choice does not depend on order.
+    """
+    if folder.exists():
+        return
+    size = {
+        name: sum(len(document.text.encode()) for document in CorpusReader(source, options))
+        for name, source in sources.items()
+    }
+    with files.new_directory(folder) as temporary:
+        for name, source in sources.items():
+            keep = min(size.values()) / size[name]
+            with open(temporary / f"{name}.jsonl", "w", encoding="utf-8") as file:
+                for document in CorpusReader(source, options):
+                    if int.from_bytes(text_key(document.text)[:8], "big") < keep * 2**64:
+                        file.write(json.dumps({options.text_field: document.text}, ensure_ascii=False) + "\n")
+
+
 def heldout_source(
     name: str, source: str, levels: list[Mapping[str, Any]], documents: int, options: ReadOptions
 ) -> Iterator[str]:

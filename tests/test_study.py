@@ -10,7 +10,7 @@ import time
 import pytest
 
 from configs.studies import corpora
-from divsyn_jax import study, study_data, study_report
+from divsyn_jax import study, study_data, study_figures, study_recipe
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import ReadOptions
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
@@ -51,13 +51,13 @@ def test_study_json_holds_what_it_promises(finished):
         values = [
             run["metrics"]["eval/grammar/bits_per_byte"] for run in content["runs"] if run["level"] == level["name"]
         ]
-        assert level["performance"]["grammar"]["value"] == pytest.approx(sum(values) / 2)
+        assert level["performance"]["grammar/bits_per_byte"]["value"] == pytest.approx(sum(values) / 2)
 
 
 def test_the_report_is_self_contained(finished):
     page = (finished / "report.html").read_text()
     assert "positive control" in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     for outside in ("http://", "https://", "<script", "<link", "<img"):
         assert outside not in page.replace("http://www.w3.org/", ""), outside  # the SVG name space
     assert (finished / "report.png").read_bytes().startswith(b"\x89PNG")
@@ -171,15 +171,15 @@ def test_the_fingerprint_follows_texts_not_paths(tmp_path):
 
 
 def test_short_names():
-    assert study_report.short_names(["ladder_x_k001", "ladder_x_k016"]) == ["k001", "k016"]
-    assert study_report.short_names(["alpha", "beta"]) == ["alpha", "beta"]
-    assert study_report.short_names(["level_1", "level_2"]) == ["level_1", "level_2"]
+    assert study_figures.short_names(["ladder_x_k001", "ladder_x_k016"]) == ["k001", "k016"]
+    assert study_figures.short_names(["alpha", "beta"]) == ["alpha", "beta"]
+    assert study_figures.short_names(["level_1", "level_2"]) == ["level_1", "level_2"]
 
 
 def test_glob_gives_a_level_each(tmp_path):
     for name in "ab":
         write_jsonl(tmp_path / f"{name}.jsonl", small_texts(5))
-    assert study._expand(str(tmp_path / "*.jsonl")) == [
+    assert study_recipe._expand(str(tmp_path / "*.jsonl")) == [
         os.path.join(tmp_path, "a.jsonl"),
         os.path.join(tmp_path, "b.jsonl"),
     ]

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The study recipe; every key is explained in divsyn_jax/study.py."""
+    """The study recipe; every key is explained in divsyn_jax/study_recipe.py."""
     return ConfigDict(
         {
             "name": "tiny",
@@ -28,16 +28,21 @@ def get_config() -> ConfigDict:
             # Two corpora that differ in nothing but the seed: what the whole chain shows when there is nothing to show.
             "null_control": ("breadth_3", "breadth_3_twin"),
             "corpora": (),
+            "equal_text": False,
             "text_field": "text",
             "real": "pydoc",
             "real_weight": 1.0,
             "synthetic_weight": 3.0,
             "heldout": ("grammar", "pydoc"),
             "heldout_documents": 200,
+            "tasks": (),
             "seeds": (0, 1, 2),
+            "sizes": {},
+            "stages": ("pretrain", "evaluate"),
             "vocab_size": 2048,
             "score": {"agent": "embedding", "draws": 20_000, "sample_size": 10, "threshold": 0.5, "max_documents": 600},
             "train": {"config": "configs/tiny.py", "steps": 150, "global_batch": 16, "seq_len": 128},
+            "sft": {},
             # Seconds on two cores, set-up excluded; printed beside what each stage took.
             "budget": {"corpora": 15, "score": 60, "tokenise": 25, "train": 330, "evaluate": 40, "report": 10},
         }

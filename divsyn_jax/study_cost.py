@@ -1,0 +1,61 @@
+"""What a run costs, foreseen from its recipe alone (analytic; divsyn_jax.compile asks the compiler).
+
+FLOPs by the convention of MFU; bytes on a device: parameters, two AdamW moments and gradients in float32 (16 a parameter),
+the layer inputs kept for the backward pass and one chunk of logits, unsharded. Imports jax for the model's shapes.
+"""
+
+import dataclasses
+import importlib.util
+import math
+
+from divsyn_jax import metrics, model
+from divsyn_jax.recipe import Recipe
+from divsyn_jax.study_plan import config_path
+from divsyn_jax.study_recipe import Run, Study
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Parameters, training tokens, FLOPs, bytes on one device and bytes on disk of a run's pre-training."""
+
+    parameters: int
+    tokens: int
+    flops: float
+    device_bytes: int
+    disk_bytes: int
+
+    def hours(self, peak_flops: float, mfu: float) -> float:
+        """Accelerator-hours at that utilisation."""
+        return self.flops / (peak_flops * mfu) / 3600
+
+
+def estimate(study: Study, run: Run) -> Cost:
+    """The cost of pre-training a run. Raises `UserError` for a recipe that does not stand."""
+    keys = study.train_keys(run)
+    recipe = _recipe(keys)
+    shape = recipe.model
+    parameters = model.count_params(shape)
+    rows = recipe.global_batch // recipe.accumulation_steps
+    width = 2 if shape.dtype == "bfloat16" else 4
+    kept = 1 if shape.remat == "full" else 4 + 3 * math.ceil(shape.intermediate / shape.hidden)
+    activations = rows * recipe.seq_len * shape.hidden * shape.layers * width * kept
+    logits = 2 * 4 * rows * (recipe.loss.chunk or recipe.seq_len) * shape.vocab_size
+    tokens = recipe.steps * recipe.global_batch * recipe.seq_len
+    return Cost(
+        parameters=parameters,
+        tokens=tokens,
+        flops=metrics.flops_per_token(shape, recipe.seq_len) * tokens,
+        device_bytes=16 * parameters + activations + logits,
+        disk_bytes=12 * parameters * max(recipe.checkpoint.keep, 1),
+    )
+
+
+def _recipe(keys) -> Recipe:
+    path, _, argument = config_path(keys["config"]).partition(":")
+    spec = importlib.util.spec_from_file_location("run_recipe", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config(argument) if argument else module.get_config()
+    with config.unlocked():
+        config.update({key: value for key, value in keys.items() if key not in ("config", "sft")})
+    return Recipe.from_config(config.to_dict())

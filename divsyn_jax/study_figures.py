@@ -1,0 +1,180 @@
+"""The figures of a study's report, from the content of study.json."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LABELS = {
+    "effective_clusters": "effective clusters",
+    "cluster_score": "cluster score C/S",
+    "baselines.context_length": "context length (words)",
+    "baselines.compression_ratio": "compression ratio",
+    "baselines.ngram_diversity": "n-gram diversity",
+    "baselines.self_repetition": "self-repetition",
+}
+_INK, _POINT, _NULL = "#22313f", "#1f6fb4", "#c0571a"
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names without the prefix they share, cut at an underscore, for labels in figures; whole where only digits would stay."""
+    if len(names) < 2:
+        return list(names)
+    first, last = min(names), max(names)
+    common = next(
+        (i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), min(len(first), len(last))
+    )
+    cut = first[:common].rfind("_") + 1
+    short = [name[cut:] for name in names]
+    return short if all(any(letter.isalpha() for letter in name) for name in short) else list(names)
+
+
+def outcomes_figure(study: Mapping[str, Any]):
+    """The primary metric against every outcome, a panel each."""
+    import matplotlib.pyplot as plt
+
+    measured = study["outcomes"]
+    columns = min(2, len(measured))
+    rows = -(-len(measured) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(5.4 * columns, 4.2 * rows), squeeze=False, layout="constrained")
+    for axis in axes.flat[len(measured) :]:
+        axis.set_visible(False)
+    for axis, outcome in zip(axes.flat, measured, strict=False):
+        _scatter(axis, study, study["primary_metric"], outcome)
+        axis.set_title(outcome_label(outcome["name"]), fontsize=10)
+    return figure
+
+
+def metrics_figure(study: Mapping[str, Any]):
+    """The primary outcome against every metric."""
+    import matplotlib.pyplot as plt
+
+    metrics = list(study["levels"][0]["metrics"])
+    columns = 3
+    rows = -(-len(metrics) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(11, 3.3 * rows), squeeze=False, layout="constrained")
+    for axis in axes.flat[len(metrics) :]:
+        axis.set_visible(False)
+    for axis, metric in zip(axes.flat, metrics, strict=False):
+        _scatter(axis, study, metric, study["outcomes"][0])
+    return figure
+
+
+def mixtures_figure(study: Mapping[str, Any]):
+    """Realised shares of the sources in what each level's runs read, mean over seeds."""
+    import matplotlib.pyplot as plt
+
+    names = [level["name"] for level in study["levels"]]
+    runs = [run for run in study["runs"] if run["stage"] == "pretrain"]
+    sources = sorted({key.removeprefix("share/") for run in runs for key in run["metrics"] if key.startswith("share/")})
+    figure, axis = plt.subplots(figsize=(9, 0.7 + 0.34 * len(names)), layout="constrained")
+    left = [0.0] * len(names)
+    for source, color in zip(sources, ("#8a97a3", _POINT, _NULL), strict=False):
+        shares = []
+        for name in names:
+            of_level = [run["metrics"].get(f"share/{source}", 0.0) for run in runs if run["level"] == name]
+            shares.append(sum(of_level) / len(of_level))
+        axis.barh(names, shares, left=left, color=color, label=source, height=0.6)
+        left = [x + share for x, share in zip(left, shares, strict=True)]
+    axis.invert_yaxis()
+    axis.set_xlim(0, 1)
+    axis.xaxis.set_major_formatter("{x:.0%}")
+    axis.legend(fontsize=8, frameon=False, ncols=len(sources), loc="lower left", bbox_to_anchor=(0, 1))
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def outcome_label(name: str) -> str:
+    """An outcome's name as people say it."""
+    text = name.replace("tasks/mean", "mean task accuracy")
+    if text.endswith("/bits_per_byte"):
+        head, _, domain = text.removesuffix("/bits_per_byte").rpartition("/")
+        text = f"{head}/held-out {domain}" if head else f"held-out {domain}"
+    return text.replace("sft/", "after fine-tuning: ").replace("/", ": ", 1) if "/" in text else text
+
+
+def _scatter(axis, study: Mapping[str, Any], metric: str, outcome: Mapping[str, Any]) -> None:
+    names = short_names([level["name"] for level in study["levels"]])
+    twins = study["recipe"]["null_control"][1:]
+    for level, name in zip(study["levels"], names, strict=True):
+        x, y = level["metrics"][metric], level["performance"][outcome["name"]]
+        if x["value"] is None:
+            continue
+        color = _NULL if level["name"] in twins else _POINT
+        axis.errorbar(
+            x["value"],
+            y["value"],
+            xerr=_bars(x),
+            yerr=_bars(y),
+            fmt="o" if level["name"] not in twins else "s",
+            color=color,
+            markerfacecolor="white" if level["name"] in twins else color,
+            capsize=3,
+            linewidth=1,
+            markersize=6,
+        )
+        axis.annotate(
+            name,
+            (x["value"], y["value"]),
+            xytext=(7, -13 if level["name"] in twins else 6),
+            textcoords="offset points",
+            fontsize=8,
+            color=_INK,
+        )
+    row = next(
+        (r for r in study["correlations"] if r["metric"] == metric and r["performance"] == outcome["name"]), None
+    )
+    if row and row["estimate"] is not None:
+        interval = f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]" if row.get("ci_low") is not None else ""
+        axis.text(
+            0.02,
+            0.03,
+            f"r = {row['estimate']:.2f}{interval}, n = {row['n']}",
+            transform=axis.transAxes,
+            fontsize=8.5,
+            color=_INK,
+        )
+        if row["scale"] == "log2":
+            axis.set_xscale("log", base=2)
+            axis.xaxis.set_major_formatter("{x:g}")
+    axis.set_xlabel(LABELS.get(metric, metric))
+    axis.set_ylabel("accuracy (higher is better)" if outcome["higher_is_better"] else "bits per byte (lower is better)")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.margins(0.12)
+
+
+def _bars(estimate: Mapping[str, Any]):
+    if estimate.get("ci_low") is None:
+        return None
+    return [[estimate["value"] - estimate["ci_low"]], [estimate["ci_high"] - estimate["value"]]]
+
+
+def curves_figure(study: Mapping[str, Any]):
+    """Training loss by level, mean over seeds and sizes."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    names = [level["name"] for level in study["levels"]]
+    colors = plt.get_cmap("viridis")([i / max(1, len(names) - 1) * 0.9 for i in range(len(names))])
+    for name, label, color in zip(names, short_names(names), colors, strict=True):
+        curves = [run["curve"] for run in study["runs"] if run["level"] == name and run["stage"] == "pretrain"]
+        length = min(map(len, curves))
+        steps = [point[0] for point in curves[0][:length]]
+        mean = [sum(curve[i][1] for curve in curves) / len(curves) for i in range(length)]
+        axis.plot(steps, mean, label=label, color=color, linewidth=1.4)
+    axis.set_xlabel("optimizer step")
+    axis.set_ylabel("training loss (nats per token)")
+    axis.legend(fontsize=8, frameon=False, ncols=2)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def svg(figure) -> str:
+    """The figure as an SVG element; the same study gives the same bytes."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "divsyn"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+    return text[text.index("<svg") :]

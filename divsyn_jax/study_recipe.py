@@ -1,0 +1,235 @@
+"""What a study is: its recipe resolved and checked, its identity, and where everything of it lies.
+
+Keys of a study recipe (configs/studies/*.py):
+  name, kind: label; 'positive_control' (the outcome is largely built in) or 'observation'.
+  levels: the corpora compared, by name: `corpus` (a path), or written by the built-in grammar: topics, styles, personas,
+    seed (`documents` in each). A level may weigh its corpus with a `synthetic_weight` of its own (0: real text alone).
+  corpora: more corpora, one level each (--corpora).
+  equal_text: cut every level to the bytes of the smallest, so that unique tokens and repetition are equal.
+  null_control: names of two levels that differ in nothing but the seed, or empty.
+  real, real_weight, synthetic_weight: text mixed into every run ('pydoc', a corpus, or '' for none) and token weights.
+  heldout, heldout_documents: domains to evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each.
+  tasks: downstream tasks to evaluate on (evaluate --tasks); may be empty.
+  seeds: of the training runs; every level is trained once a seed.
+  sizes: named overrides of `train`, every level and seed trained at each; empty: `train` as it is.
+  stages: what a run goes through: pretrain, evaluate, and perhaps sft, evaluate.
+  vocab_size: of the one tokenizer, trained on equal bytes of every level and of the real text.
+  score: settings of score_corpus. train, sft: the run recipe and the keys it overrides; sft.data: conversations.
+  budget: seconds a part should take.
+"""
+
+import dataclasses
+import glob
+import hashlib
+import json
+import os
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from divsyn_jax import study_data
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data.corpus import ReadOptions, split_name
+
+STAGES = ("pretrain", "evaluate", "sft", "evaluate")
+# Keys that say how long and where, not what.
+_NOT_IDENTITY = ("budget",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One model: a level trained with a seed at a size ('' in a study of one size)."""
+
+    size: str
+    level: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder under runs/: [size/]level/seed<k>."""
+        return "/".join(filter(None, (self.size, self.level, f"seed{self.seed}")))
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A resolved study: the recipe as a plain dict and the folder it lies in."""
+
+    recipe: Mapping[str, Any]
+    workdir: pathlib.Path
+
+    @property
+    def options(self) -> ReadOptions:
+        """How its corpora are read."""
+        return ReadOptions(text_field=self.recipe["text_field"])
+
+    @property
+    def level_names(self) -> list[str]:
+        """Names of the levels, in the recipe's order."""
+        return [level["name"] for level in self.recipe["levels"]]
+
+    @property
+    def sizes(self) -> list[str]:
+        """Names of the model sizes, [''] for one that needs no name."""
+        return list(self.recipe["sizes"]) or [""]
+
+    def source(self, level: Mapping[str, Any]) -> str:
+        """Path of a level's corpus as given or generated."""
+        return level.get("corpus") or str(self.workdir / "corpora" / level["name"] / "documents.jsonl.zst")
+
+    def corpus(self, level: Mapping[str, Any]) -> str:
+        """Path of the corpus that is scored and trained on."""
+        if self.recipe["equal_text"]:
+            return str(self.workdir / "corpora" / "equal" / f"{level['name']}.jsonl")
+        return self.source(level)
+
+    @property
+    def real_corpus(self) -> str | None:
+        """Path of the real part of the mixture, None when there is none."""
+        real = self.recipe["real"]
+        return str(self.workdir / "corpora" / "real.jsonl") if real == "pydoc" else (real or None)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Seeds outermost: an interrupted study has all levels of the first seeds."""
+        return [
+            Run(size, level, seed) for seed in self.recipe["seeds"] for size in self.sizes for level in self.level_names
+        ]
+
+    @property
+    def trained_stages(self) -> list[str]:
+        """The stages that train: pretrain, perhaps sft."""
+        return [stage for stage in self.recipe["stages"] if stage != "evaluate"]
+
+    def run_dir(self, run: Run, stage: str = "pretrain") -> pathlib.Path:
+        """Run directory of a training stage."""
+        folder = self.workdir / "runs" / run.name
+        return folder if stage == "pretrain" else folder / stage
+
+    def train_keys(self, run: Run) -> dict[str, Any]:
+        """The run recipe's overrides at this size, `config` among them."""
+        return _merged(self.recipe["train"], self.recipe["sizes"].get(run.size, {}))
+
+
+def resolve(
+    config: Mapping[str, Any], corpora: Sequence[str], heldout: Sequence[str], text_field: str, read: bool = True
+) -> dict[str, Any]:
+    """The recipe as a plain dict, with user corpora as levels and their text fingerprints.
+
+    `read=False` leaves the corpora unread and unchecked, for a plan made where they are not. Raises `UserError`.
+    """
+    recipe = json.loads(json.dumps(dict(config)))
+    _check_recipe(recipe)
+    if text_field:
+        recipe["text_field"] = text_field
+    options = ReadOptions(text_field=recipe["text_field"])
+    recipe["heldout"] = [*recipe["heldout"], *heldout]
+    paths = [found for pattern in (*recipe.pop("corpora"), *corpora) for found in _expand(pattern)]
+    for argument in paths:
+        name, path = split_name(argument)
+        recipe["levels"].append({"name": name, "corpus": os.path.abspath(path) if os.path.exists(path) else path})
+    if len(recipe["levels"]) < 2:
+        raise UserError("a study compares at least two corpora; give them as --corpora='a.jsonl b.jsonl ...'")
+    if not recipe["heldout"]:
+        raise UserError("a study needs held-out text; give it as --eval='name=corpus'")
+    names = [level["name"] for level in recipe["levels"]] + [_domain(entry)[0] for entry in recipe["heldout"]]
+    for name in recipe["null_control"]:
+        if name not in names:
+            raise UserError(f"null_control names {name!r}, which is no level; levels are {', '.join(names)}")
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"two corpora or domains are called {name!r}; write name=path")
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise UserError(f"{name!r} cannot be a name; write name=path with letters, digits, '.', '_' and '-'")
+    built_in = recipe["real"] == "pydoc" or any("corpus" not in level for level in recipe["levels"])
+    if built_in and recipe["text_field"] != "text":
+        raise UserError(
+            f"--text_field={recipe['text_field']}: the built-in corpora hold their text in 'text'; rename the field in yours"
+        )
+    for level in recipe["levels"]:
+        if "corpus" in level and os.path.exists(level["corpus"]):
+            level["corpus"] = os.path.abspath(level["corpus"])
+        if "corpus" in level and read:
+            level["fingerprint"] = study_data.corpus_fingerprint(level["corpus"], options)
+    domains = {}
+    for entry in recipe["heldout"]:
+        name, source = _domain(entry)
+        domains[name] = {"source": source}
+        if source not in ("grammar", "pydoc") and read:
+            domains[name] = {
+                "source": os.path.abspath(source),
+                "fingerprint": study_data.corpus_fingerprint(source, options),
+            }
+    recipe["heldout"] = domains
+    return recipe
+
+
+_KEYS = (
+    *(
+        "name",
+        "kind",
+        "levels",
+        "corpora",
+        "equal_text",
+        "null_control",
+        "documents",
+        "text_field",
+        "real",
+        "real_weight",
+    ),
+    *("synthetic_weight", "heldout", "heldout_documents", "tasks", "seeds", "sizes", "stages", "vocab_size", "score"),
+    *("train", "sft", "budget"),
+)
+
+
+def _check_recipe(recipe: Mapping[str, Any]) -> None:
+    """Raise `UserError` for what would only fail hours later."""
+    for key in _KEYS:
+        if key not in recipe:
+            raise UserError(f"config.{key}: missing; a study recipe looks like configs/studies/tiny.py")
+    seeds = recipe["seeds"]
+    if not seeds or len(set(seeds)) < len(seeds) or any(type(seed) is not int or seed < 0 for seed in seeds):
+        raise UserError(f"config.seeds={seeds}: give at least one whole number of 0 or more, each once")
+    if len(recipe["null_control"]) not in (0, 2):
+        raise UserError(f"config.null_control={recipe['null_control']}: name two levels, or none")
+    generated = any("corpus" not in level for level in recipe["levels"])
+    if recipe["heldout_documents"] < 1 or (generated and recipe["documents"] < 1):
+        raise UserError("config.documents and config.heldout_documents must be at least 1")
+    if tuple(recipe["stages"]) not in (STAGES[:2], STAGES):
+        known = " or ".join(str(stages) for stages in (STAGES[:2], STAGES))
+        raise UserError(f"config.stages={tuple(recipe['stages'])}: a run goes through {known}")
+    if "sft" in recipe["stages"] and not {"config", "data"} <= set(recipe["sft"]):
+        raise UserError(
+            "config.sft: give sft.config (a run recipe) and sft.data (conversations), or leave sft out of stages"
+        )
+    if any(level.get("synthetic_weight") == 0 for level in recipe["levels"]) and not recipe["real"]:
+        raise UserError("a level with synthetic_weight 0 trains on real text alone; name it in config.real")
+
+
+def fingerprint(recipe: Mapping[str, Any]) -> str:
+    """Identity of a study: its recipe without the time budget and without paths of corpora."""
+    facts = json.loads(json.dumps({key: value for key, value in recipe.items() if key not in _NOT_IDENTITY}))
+    for record in (*facts["levels"], *facts["heldout"].values()):
+        if "fingerprint" in record:
+            record.pop("corpus", None)
+            record.pop("source", None)
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _expand(pattern: str) -> list[str]:
+    if glob.has_magic(pattern) and not os.path.exists(pattern):
+        return sorted(glob.glob(pattern)) or [pattern]
+    return [pattern]
+
+
+def _domain(entry: str) -> tuple[str, str]:
+    return (entry, entry) if entry in ("grammar", "pydoc") else split_name(entry)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes`, nested keys one by one."""
+    merged = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if nested else value
+    return merged

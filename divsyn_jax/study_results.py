@@ -1,0 +1,277 @@
+"""Everything a study found, from the files of its runs and scores: the content of study.json."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from divsyn_jax import files, hypotheses, statistics, study_plan
+from divsyn_jax.statistics import ItemScores
+from divsyn_jax.study_recipe import Run, Study, fingerprint
+
+# Every metric that performance is set against; effective clusters, the primary one, on a log scale.
+METRICS = (
+    "effective_clusters",
+    "cluster_score",
+    "baselines.context_length",
+    "baselines.compression_ratio",
+    "baselines.ngram_diversity",
+    "baselines.self_repetition",
+)
+PRIMARY_METRIC = METRICS[0]
+# What moves together with diversity in the paper; each is held fixed in turn.
+CONTROLS = ("length", "unique_tokens", "repetition")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """One measure of performance: a test, after a stage, at a size.
+
+    Attributes:
+      name: [size/][sft/]test, the `performance` of a correlation.
+      size, stage: which run directory it is read from.
+      test: `<domain>/bits_per_byte` or `tasks/mean`.
+      higher_is_better: False for bits per byte.
+    """
+
+    name: str
+    size: str
+    stage: str
+    test: str
+    higher_is_better: bool
+
+
+def outcomes(study: Study) -> list[Outcome]:
+    """Every outcome of a study; the first is the primary one."""
+    tests = [f"{domain}/bits_per_byte" for domain in study.recipe["heldout"]]
+    if study.recipe["tasks"]:
+        tests.insert(0, "tasks/mean")
+    return [
+        Outcome(
+            "/".join(filter(None, (size, "" if stage == "pretrain" else stage, test))),
+            size,
+            stage,
+            test,
+            test == "tasks/mean",
+        )
+        for size in study.sizes
+        for stage in study.trained_stages
+        for test in tests
+    ]
+
+
+def collect(study: Study) -> dict[str, Any]:
+    """The content of study.json. Every run must be finished."""
+    recipe = study.recipe
+    comparison = files.read_json(study.workdir / "scores" / "comparison.json")
+    runs = [_run_record(study, run, stage) for stage in study.trained_stages for run in study.runs]
+    measured = outcomes(study)
+    levels = [_level_record(study, level, comparison, runs, measured) for level in recipe["levels"]]
+    items = {outcome.name: _items(study, outcome) for outcome in measured}
+    correlations = _correlations(recipe, levels, measured, items)
+    first = study.run_dir(study.runs[0])
+    config, environment = files.read_json(first / "config.json"), files.read_json(first / "environment.json")
+    evidence = hypotheses.Evidence(recipe, levels, measured, items, correlations, PRIMARY_METRIC)
+    return {
+        "name": recipe["name"],
+        "kind": recipe["kind"],
+        "fingerprint": fingerprint(recipe),
+        "recipe": recipe,
+        "agent": comparison["agent"],
+        "score_settings": comparison["settings"],
+        "primary_metric": PRIMARY_METRIC,
+        "primary_domain": next(iter(recipe["heldout"])),
+        "primary_outcome": measured[0].name,
+        "outcomes": [dataclasses.asdict(outcome) for outcome in measured],
+        "levels": levels,
+        "runs": runs,
+        "heldout": files.read_json(study.workdir / "heldout" / "heldout.json"),
+        "correlations": correlations,
+        "verdicts": hypotheses.verdicts(evidence),
+        "held_equal": _held_equal(recipe, config, levels),
+        "environment": {
+            "commit": _commit(),
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            **environment,
+        },
+    }
+
+
+def _level_record(study: Study, level, comparison, runs, measured: Sequence[Outcome]) -> dict[str, Any]:
+    name = level["name"]
+    score = files.read_json(study.workdir / "scores" / name / "score.json")
+    manifest = files.read_json(study.workdir / "shards" / name / "manifest.json")
+    mine = [run for run in runs if run["level"] == name]
+    metrics = {metric: _metric(metric, score, comparison["metrics"][metric][name]) for metric in METRICS}
+    epochs = mine[0]["metrics"].get("epochs/synthetic", 0.0)
+    return {
+        "name": name,
+        **{key: level[key] for key in ("topics", "styles", "personas") if key in level},
+        "documents": score["corpus"]["documents"],
+        "fingerprint": score["corpus"]["fingerprint"],
+        "unique_tokens": manifest["tokens"],
+        "epochs": epochs,
+        "duplicates": score["duplicates"]["exact"],
+        "metrics": metrics,
+        "controls": {
+            "length": manifest["tokens"] / score["corpus"]["documents"],
+            "unique_tokens": math.log2(manifest["tokens"]),
+            "repetition": epochs,
+        },
+        "performance": {
+            outcome.name: statistics.mean_interval(
+                [
+                    run["metrics"][f"eval/{outcome.test}"]
+                    for run in mine
+                    if (run["size"], run["stage"]) == (outcome.size, outcome.stage)
+                ]
+            )
+            for outcome in measured
+        },
+    }
+
+
+def _metric(metric: str, score: Mapping[str, Any], estimate: Mapping[str, Any]) -> dict[str, Any]:
+    """A score with the interval for the process that wrote the corpus, where there is one: a level is such a process."""
+    own = score.get(metric, {})
+    if own.get("generator_ci_low") is None:
+        return dict(estimate)
+    return {
+        "value": own["value"],
+        "ci_low": own["generator_ci_low"],
+        "ci_high": own["generator_ci_high"],
+        "of": "generator",
+    }
+
+
+def _run_record(study: Study, run: Run, stage: str) -> dict[str, Any]:
+    workdir = study.run_dir(run, stage)
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    last = lines[-1]
+    metrics = {key: value for key, value in last.items() if key.startswith(("share/", "epochs/"))}
+    evaluated = files.read_json(workdir / "eval.json")
+    for name, domain in evaluated["domains"].items():
+        metrics[f"eval/{name}/bits_per_byte"] = domain["bits_per_byte"]
+        metrics[f"eval/{name}/loss"] = domain["loss"]
+    if study.recipe["tasks"]:
+        metrics["eval/tasks/mean"] = evaluated["mean"]
+        metrics.update({f"eval/tasks/{name}": task["value"] for name, task in evaluated["tasks"].items()})
+    # A curve of at most 100 points, each the mean loss since the one before.
+    stride = max(1, len(lines) // 100)
+    curve = [
+        [lines[min(start + stride, len(lines)) - 1]["step"], sum(line["loss"] for line in part) / len(part)]
+        for start in range(0, len(lines), stride)
+        for part in [lines[start : start + stride]]
+    ]
+    return {
+        **dataclasses.asdict(run),
+        "stage": stage,
+        "step": last["step"],
+        "metrics": {"train_loss": curve[-1][1], **metrics},
+        "curve": curve,
+        "seconds": sum(line["seconds"] for line in lines),
+    }
+
+
+def _items(study: Study, outcome: Outcome) -> dict[str, ItemScores] | None:
+    """Per-document bits and bytes of every level (C = 1, seeds, documents); None for a test kept without its items."""
+    domain, _, unit = outcome.test.rpartition("/")
+    if unit != "bits_per_byte":
+        return None
+    found = {}
+    for level in study.level_names:
+        rows = []
+        for seed in study.recipe["seeds"]:
+            folder = study.run_dir(Run(outcome.size, level, seed), outcome.stage)
+            lines = (folder / "eval" / f"{domain}.jsonl").read_text().splitlines()
+            rows.append([json.loads(line) for line in lines])
+        bits = np.array([[document["nll"] / math.log(2) for document in row] for row in rows])
+        found[level] = ItemScores(bits[None], np.array([document["bytes"] for document in rows[0]], float))
+    return found
+
+
+def _correlations(recipe, levels, measured: Sequence[Outcome], items) -> list[dict[str, Any]]:
+    """Every metric with every outcome, over levels; the null twin is left out."""
+    used = [level for level in levels if level["name"] not in recipe["null_control"][1:]]
+    rows = []
+    for outcome in measured:
+        performance = [level["performance"][outcome.name]["value"] for level in used]
+        tests = items[outcome.name]
+        stacked = tests and ItemScores(
+            np.concatenate([tests[level["name"]].numerator_CMI for level in used]),
+            tests[used[0]["name"]].denominator_I,
+        )
+        found = [_correlation(metric, used, outcome, performance, stacked) for metric in METRICS]
+        others = [row for row in found if row["metric"] != PRIMARY_METRIC and row.get("p") is not None]
+        for row, p in zip(others, statistics.holm([row["p"] for row in others]), strict=True):
+            row["p_holm"] = p
+        rows += found
+    return rows
+
+
+def _correlation(metric: str, used, outcome: Outcome, performance, items: ItemScores | None) -> dict[str, Any]:
+    estimates = [level["metrics"][metric] for level in used]
+    log2 = metric == PRIMARY_METRIC
+    row = {
+        "metric": metric,
+        "scale": "log2" if log2 else "linear",
+        "performance": outcome.name,
+        "method": "Pearson, Fisher 95% interval; the unit is the corpus",
+    }
+    if any(estimate["value"] is None for estimate in estimates):
+        return {**row, "estimate": None, "reason": "metric not run", "n": len(used), "spearman": None}
+    x = [math.log2(estimate["value"]) if log2 else estimate["value"] for estimate in estimates]
+    errors = [statistics.standard_error(estimate, log2) for estimate in estimates]
+    known = None if any(error is None for error in errors) else errors
+    return {
+        **row,
+        **statistics.pearson(x, performance),
+        "spearman": statistics.spearman(x, performance),
+        "partial": {
+            control: statistics.partial(x, performance, [level["controls"][control] for level in used])
+            for control in CONTROLS
+        },
+        "leave_one_out": statistics.leave_one_out(x, performance, [level["name"] for level in used]),
+        "curvature": statistics.curvature(x, performance),
+        "noise_free": statistics.noise_free_correlation(x, known, [items]) if items else None,
+    }
+
+
+def _held_equal(recipe: Mapping[str, Any], run: Mapping[str, Any], levels: Sequence[Mapping[str, Any]]) -> list[str]:
+    tokens = run["steps"] * run["global_batch"] * run["seq_len"]
+    unique = [level["unique_tokens"] for level in levels]
+    weights = {level.get("synthetic_weight", recipe["synthetic_weight"]) for level in recipe["levels"]}
+    real = ""
+    if recipe["real"]:
+        shares = sorted(recipe["real_weight"] / (recipe["real_weight"] + weight) for weight in weights)
+        real = f", of which {shares[0]:.0%}" + (f" to {shares[-1]:.0%}" if len(shares) > 1 else "") + " real text"
+    return [
+        f"training tokens: {tokens:,} a run{real}",
+        "model, optimizer, schedule, tokenizer, evaluation text and seeds",
+        f"not held equal: unique tokens of the corpora, {min(unique):,} to {max(unique):,} "
+        f"({min(level['epochs'] for level in levels):.2f} to {max(level['epochs'] for level in levels):.2f} epochs)",
+    ]
+
+
+def _commit() -> str | None:
+    """Commit of the code, with '+' where the tree was changed; None outside a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=pathlib.Path(study_plan.ROOT),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

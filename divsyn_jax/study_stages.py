@@ -1,0 +1,158 @@
+"""Run the parts of a study on this machine: what every run needs, then the runs. Whatever is done is skipped."""
+
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Sequence
+
+from divsyn_jax import files, local_runner, study_data, study_plan
+from divsyn_jax.commandline import UserError
+from divsyn_jax.data.shard_builder import build_shards
+from divsyn_jax.data.tokenizer_trainer import train_tokenizer
+from divsyn_jax.local_runner import Job, Slot
+from divsyn_jax.study_recipe import Study, fingerprint
+
+
+def claim_workdir(study: Study) -> None:
+    """Record the recipe in the study's folder. Raises `UserError` when the folder holds another study."""
+    study.workdir.mkdir(parents=True, exist_ok=True)
+    mine, record = fingerprint(study.recipe), study.workdir / "recipe.json"
+    if record.exists():
+        theirs = files.read_json(record)
+        if theirs["fingerprint"] != mine:
+            raise UserError(
+                f"{study.workdir}: holds a study of another recipe or other corpora ({theirs['fingerprint'][:8]}); use another --workdir"
+            )
+    files.write_json(record, {"fingerprint": mine, "recipe": study.recipe})
+
+
+def prepare(study: Study, slots: Sequence[Slot]) -> None:
+    """Corpora and held-out text, scores, tokenizer and shards."""
+    for name, function in (("corpora", _corpora), ("score", _score), ("tokenise", _tokenise)):
+        with_time(study, name, lambda function=function: function(study, slots))
+    files.write_text(study.workdir / "PREPARED", fingerprint(study.recipe) + "\n")
+
+
+def train(study: Study, slots: Sequence[Slot]) -> None:
+    """Every stage of every run: all runs of a stage before the next stage."""
+    trained = "pretrain"
+    for index, stage in enumerate(study.recipe["stages"]):
+        if stage == "evaluate":
+            name = "evaluate" if trained == "pretrain" else f"{trained} evaluate"
+            with_time(study, name, lambda trained=trained: _evaluate(study, slots, trained))
+            continue
+        trained = stage
+        jobs = []
+        for run in study.runs:
+            step = study_plan.steps(study, run)[index]
+            jobs.append(Job(f"{run.name} {stage}", step.command, step.log, step.result.exists))
+        with_time(study, "train" if stage == "pretrain" else stage, lambda jobs=jobs: run_jobs(study, jobs, slots))
+
+
+def with_time(study: Study, name: str, function) -> None:
+    """Call `function`, and add the seconds it took to timing.json under `name`."""
+    print(f"[{name}]", flush=True)
+    started, record = time.monotonic(), study.workdir / "timing.json"
+    function()
+    times = files.read_json(record) if record.exists() else {}
+    files.write_json(record, {**times, name: times.get(name, 0.0) + time.monotonic() - started})
+
+
+def run_jobs(study: Study, jobs: Sequence[Job], slots: Sequence[Slot]) -> None:
+    """Run the jobs that are not done on these slots, with a line for each. Raises `UserError` when one fails."""
+    waiting = sum(not job.done() for job in jobs)
+    finished = 0
+    started = time.monotonic()
+
+    def on_done(job: Job, seconds: float) -> None:
+        nonlocal finished
+        finished += 1
+        left = (time.monotonic() - started) / finished * (waiting - finished)
+        print(f"  {job.name}: {seconds:.0f} s   ({finished}/{waiting}, ETA {left:.0f} s)", flush=True)
+
+    try:
+        local_runner.run_jobs(jobs, slots, study_plan.environment(study), on_done)
+    except local_runner.JobFailed as failure:
+        raise UserError(f"{failure}; mend the cause and run the same command to continue") from None
+
+
+def _corpora(study: Study, slots: Sequence[Slot]) -> None:
+    recipe = study.recipe
+    for level in recipe["levels"]:
+        if "corpus" not in level:
+            study_data.write_level_corpus(level, recipe["documents"], study.workdir / "corpora" / level["name"])
+    if recipe["real"] == "pydoc" and not os.path.exists(study.real_corpus):
+        study_data.write_jsonl(pathlib.Path(study.real_corpus), study_data.pydoc_passages(heldout=False))
+    if recipe["equal_text"]:
+        sources = {level["name"]: study.source(level) for level in recipe["levels"]}
+        study_data.write_equal_corpora(sources, study.workdir / "corpora" / "equal", study.options)
+    record = study.workdir / "heldout" / "heldout.json"
+    if record.exists():
+        return
+    training = [study.corpus(level) for level in recipe["levels"]] + ([study.real_corpus] if study.real_corpus else [])
+    keys = study_data.training_keys(training, study.options)
+    domains = {}
+    for name, domain in recipe["heldout"].items():
+        texts = study_data.heldout_source(
+            name, domain["source"], recipe["levels"], recipe["heldout_documents"], study.options
+        )
+        path = study.workdir / "heldout" / f"{name}.jsonl"
+        domains[name] = study_data.write_heldout(path, texts, keys, recipe["heldout_documents"])
+        print(
+            f"held-out {name}: {domains[name]['documents']} documents of {domains[name]['candidates']:,} "
+            f"({domains[name]['in_training']:,} dropped: in a training corpus)"
+        )
+    files.write_json(record, domains)
+
+
+def _score(study: Study, slots: Sequence[Slot]) -> None:
+    done = study.workdir / "scores" / "comparison.json"
+    command = [
+        *(sys.executable, "-m", "divsyn_jax.diversity.score_corpus"),
+        *(f"{level['name']}={study.corpus(level)}" for level in study.recipe["levels"]),
+        f"--output={study.workdir / 'scores'}",
+        f"--text_field={study.recipe['text_field']}",
+        *(f"--{key}={value}" for key, value in study.recipe["score"].items()),
+    ]
+    everything = [local_runner.whole_machine()]
+    run_jobs(study, [Job("score", command, study.workdir / "logs" / "score.log", done.exists)], everything)
+
+
+def _tokenise(study: Study, slots: Sequence[Slot]) -> None:
+    tokenizer, shards, seq_len = study.workdir / "tokenizer", study.workdir / "shards", study.recipe["train"]["seq_len"]
+    training = {level["name"]: study.corpus(level) for level in study.recipe["levels"]}
+    if study.real_corpus:
+        training["real"] = study.real_corpus
+    if not tokenizer.exists():
+        train_tokenizer(list(training.values()), str(tokenizer), study.recipe["vocab_size"], study.options)
+    for name, corpus in training.items():
+        if not (shards / name).exists():
+            build_shards([corpus], str(tokenizer), str(shards / name), seq_len, "concat", study.options)
+    for name in study.recipe["heldout"]:
+        if not (shards / "heldout" / name).exists():
+            heldout = str(study.workdir / "heldout" / f"{name}.jsonl")
+            build_shards([heldout], str(tokenizer), str(shards / "heldout" / name), seq_len, "document")
+    if "sft" in study.recipe["stages"]:
+        command = [
+            *(sys.executable, "-m", "divsyn_jax.data.build_shards", "--format=chat", f"--seq_len={seq_len}"),
+            *(f"--input={study.recipe['sft']['data']}", f"--tokenizer={tokenizer}", f"--output={shards / 'sft'}"),
+        ]
+        job = Job("conversations", command, study.workdir / "logs" / "conversations.log", (shards / "sft").exists)
+        run_jobs(study, [job], [local_runner.whole_machine()])
+
+
+def _evaluate(study: Study, slots: Sequence[Slot], stage: str) -> None:
+    """A process evaluates several runs, because they share the compiled step."""
+    jobs = []
+    for index in range(len(slots)):
+        workdirs = [study.run_dir(run, stage) for run in study.runs][index :: len(slots)]
+        lacking = [workdir for workdir in workdirs if not (workdir / "eval.json").exists()]
+        if lacking:
+
+            def done(lacking=lacking) -> bool:
+                return all((workdir / "eval.json").exists() for workdir in lacking)
+
+            log = study.workdir / "logs" / f"evaluate{index}.log"
+            jobs.append(Job(f"evaluate {len(lacking)} runs", study_plan.evaluate_command(study, lacking), log, done))
+    run_jobs(study, jobs, slots)
