@@ -3,7 +3,7 @@
 #   make study                                            the default study on this machine's CPU
 #   make study CORPORA='a.jsonl.gz b.jsonl.gz' EVAL='news=heldout.jsonl'    the same study on your own corpora
 #   make test                                             the tests that take minutes
-#   make test-slow, make test-ladders, make test-beam     the longer ones, and those in Apache Beam's environment
+#   make test-slow, -ladders, -slurm, -beam               the longer ones; on a real Slurm; in Apache Beam's environment
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make lint
 PYTHON ?= python3
@@ -18,7 +18,7 @@ WORKDIR ?=
 PYTEST_ARGS ?=
 comma := ,
 
-.PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-ladders test-beam
+.PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-ladders test-slurm test-beam
 .PHONY: bench-cpu bench-score bench-pipeline lint format clean
 .DELETE_ON_ERROR:
 
@@ -66,13 +66,17 @@ study: torch
 	  $(if $(CORPORA),--corpora='$(CORPORA)') $(if $(EVAL),--eval='$(EVAL)') $(STUDY_ARGS)
 
 test: env
-	@$(BIN)/python -m pytest -m 'not slow and not ladders' -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not slow and not ladders and not slurm' -n 2 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: env
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 test-ladders: env
 	@$(BIN)/python -m pytest -m ladders $(PYTEST_ARGS)
+
+# Needs Debian's slurm-wlm and munge; skipped with that reason elsewhere.
+test-slurm: env
+	@$(BIN)/python -m pytest -m slurm -rs $(PYTEST_ARGS)
 
 # Ratios against transformers + torch on this machine's CPU.
 bench-cpu: torch

@@ -98,7 +98,9 @@ def _print_findings(study: Study) -> None:
     verdicts = files.read_json(study.workdir / "study.json")["verdicts"]
     for verdict in (verdict for verdict in verdicts if verdict["of"] == "study"):
         print(f"{verdict['verdict'].upper()}: {verdict['hypothesis']} ({verdict['because']})")
-    print(f"and the verdicts on {sum(verdict['of'] == 'paper' for verdict in verdicts)} claims of the paper, in the report")
+    print(
+        f"and the verdicts on {sum(verdict['of'] == 'paper' for verdict in verdicts)} claims of the paper, in the report"
+    )
     print(f"report: {study.workdir / 'report.html'}")
 
 

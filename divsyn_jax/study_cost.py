@@ -57,5 +57,5 @@ def _recipe(keys) -> Recipe:
     spec.loader.exec_module(module)
     config = module.get_config(argument) if argument else module.get_config()
     with config.unlocked():
-        config.update({key: value for key, value in keys.items() if key not in ("config", "sft")})
+        config.update({key: value for key, value in keys.items() if key != "config"})
     return Recipe.from_config(config.to_dict())

@@ -87,18 +87,16 @@ def _pretrain_command(study: Study, run: Run) -> tuple[str, ...]:
 
 
 def _sft_command(study: Study, run: Run) -> tuple[str, ...]:
-    keys = {key: value for key, value in study.recipe["sft"].items() if key != "data"}
-    size = study.recipe["sizes"].get(run.size, {}).get("sft", {})
     bound = {
         "data.train": study.workdir / "shards" / "sft",
         "init_from": study.run_dir(run),
         "seed": run.seed,
     }
-    return _train_command({**keys, **size}, study.run_dir(run, "sft"), bound)
+    return _train_command(study.sft_keys(run), study.run_dir(run, "sft"), bound)
 
 
 def _train_command(keys: Mapping[str, Any], workdir: pathlib.Path, bound: Mapping[str, Any]) -> tuple[str, ...]:
-    overrides = _flat({key: value for key, value in keys.items() if key not in ("config", "sft")})
+    overrides = _flat({key: value for key, value in keys.items() if key != "config"})
     return (
         *(sys.executable, "-m", "divsyn_jax.train", f"--config={config_path(keys['config'])}", f"--workdir={workdir}"),
         *(f"--config.{key}={value}" for key, value in {**bound, **overrides}.items()),
@@ -106,12 +104,20 @@ def _train_command(keys: Mapping[str, Any], workdir: pathlib.Path, bound: Mappin
 
 
 def config_path(path: str) -> str:
-    """Absolute path of a run recipe, looked for here and beside the package; a `:level=...` argument stays."""
+    """Path of a run recipe, looked for here and beside the package; a `:level=...` argument stays."""
     file, colon, argument = path.partition(":")
-    for candidate in (pathlib.Path(file), ROOT / file):
-        if candidate.exists():
-            return f"{candidate.resolve()}{colon}{argument}"
-    raise UserError(f"config {path!r}: no such file")
+    found = next((place.resolve() for place in (pathlib.Path(file), ROOT / file) if place.exists()), file)
+    return f"{found}{colon}{argument}"
+
+
+def check_configs(study: Study) -> None:
+    """Raise `UserError` for a run recipe that is not there."""
+    keys = [study.train_keys(run) for run in study.runs]
+    if "sft" in study.recipe["stages"]:
+        keys += [study.sft_keys(run) for run in study.runs]
+    for path in {key["config"] for key in keys}:
+        if not os.path.isfile(config_path(path).partition(":")[0]):
+            raise UserError(f"config {path!r}: no such file")
 
 
 def environment(study: Study) -> dict[str, str]:

@@ -11,7 +11,8 @@ Keys of a study recipe (configs/studies/*.py):
   heldout, heldout_documents: domains to evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each.
   tasks: downstream tasks to evaluate on (evaluate --tasks); may be empty.
   seeds: of the training runs; every level is trained once a seed.
-  sizes: named overrides of `train`, every level and seed trained at each; empty: `train` as it is.
+  sizes: small to large: a name and overrides of `train` (and, as `sft`, of `sft`), every level and seed trained at each;
+    empty: `train` as it is.
   stages: what a run goes through: pretrain, evaluate, and perhaps sft, evaluate.
   vocab_size: of the one tokenizer, trained on equal bytes of every level and of the real text.
   score: settings of score_corpus. train, sft: the run recipe and the keys it overrides; sft.data: conversations.
@@ -71,7 +72,7 @@ class Study:
     @property
     def sizes(self) -> list[str]:
         """Names of the model sizes, [''] for one that needs no name."""
-        return list(self.recipe["sizes"]) or [""]
+        return [size["name"] for size in self.recipe["sizes"]] or [""]
 
     def source(self, level: Mapping[str, Any]) -> str:
         """Path of a level's corpus as given or generated."""
@@ -108,7 +109,17 @@ class Study:
 
     def train_keys(self, run: Run) -> dict[str, Any]:
         """The run recipe's overrides at this size, `config` among them."""
-        return _merged(self.recipe["train"], self.recipe["sizes"].get(run.size, {}))
+        return _merged(self.recipe["train"], {key: value for key, value in self.size(run).items() if key != "sft"})
+
+    def sft_keys(self, run: Run) -> dict[str, Any]:
+        """The same of fine-tuning."""
+        keys = {key: value for key, value in self.recipe["sft"].items() if key != "data"}
+        return _merged(keys, self.size(run).get("sft", {}))
+
+    def size(self, run: Run) -> dict[str, Any]:
+        """What the run's size overrides."""
+        found = next((size for size in self.recipe["sizes"] if size["name"] == run.size), {})
+        return {key: value for key, value in found.items() if key != "name"}
 
 
 def resolve(

@@ -16,6 +16,7 @@ from divsyn_jax.study_recipe import Study, fingerprint
 
 def claim_workdir(study: Study) -> None:
     """Record the recipe in the study's folder. Raises `UserError` when the folder holds another study."""
+    study_plan.check_configs(study)
     study.workdir.mkdir(parents=True, exist_ok=True)
     mine, record = fingerprint(study.recipe), study.workdir / "recipe.json"
     if record.exists():

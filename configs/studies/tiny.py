@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
             "heldout_documents": 200,
             "tasks": (),
             "seeds": (0, 1, 2),
-            "sizes": {},
+            "sizes": (),
             "stages": ("pretrain", "evaluate"),
             "vocab_size": 2048,
             "score": {"agent": "embedding", "draws": 20_000, "sample_size": 10, "threshold": 0.5, "max_documents": 600},

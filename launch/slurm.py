@@ -1,0 +1,130 @@
+"""Slurm: one array job whose tasks are runs, after a job that prepares and before one that reports.
+
+A task goes through its run's stages, each training stage one `srun` over all its nodes; what is done is skipped, so a task
+may be started any number of times. Preempted, drained or near its time limit, training gets SIGTERM, saves and exits with 75, and the
+task puts itself back into the queue. It calls `scontrol requeue` itself, because a site's RequeueExit may not name 75 and an
+`afterok` on an array never forgets a non-zero exit.
+"""
+
+import shlex
+from collections.abc import Sequence
+
+from absl import flags
+
+from divsyn_jax import study_plan
+from divsyn_jax.study_recipe import Run, Study
+from launch.submission import Submission, call, exports
+
+_SBATCH = flags.DEFINE_string("sbatch", "", "Options for sbatch, e.g. '--partition=a100 --gres=gpu:8 --time=12:00:00'.")
+_NODES = flags.DEFINE_integer("nodes", 1, "Nodes of a run, one process on each.", lower_bound=1)
+
+_STEP = """\
+requeue() { scontrol requeue "$1"; sleep 300; }  # the sleep ends with the job
+step() {  # result, options of srun, command ...: nothing where the result stands
+  [ -e "$1" ] && return
+  echo "$(date -Is) ${*:3}"
+  srun --kill-on-bad-exit=1 $2 "${@:3}" && return
+  local code=$?
+  [ $code -eq 75 ] && requeue "$JOB"
+  exit $code
+}"""
+
+
+def submit(submission: Submission) -> None:
+    """Send what is neither done nor in the queue."""
+    study = submission.study
+    queue = {} if submission.dry_run else _queue(submission)
+    runs = submission.unsent(_active(submission, queue))
+    waiting = [job["job"] for job in submission.jobs if job["kind"] == "prepare" and (job["job"], "N/A") in queue]
+    if not study_plan.is_prepared(study) and not waiting:
+        path = submission.write("prepare.sh", part_script(submission, "prepare"))
+        waiting = [_sbatch(submission, path)]
+        submission.record(waiting[0], "prepare")
+    held = sorted({job for job, index in queue if index != "N/A"})
+    if runs:
+        path = submission.write(f"runs-{len(submission.jobs)}.sh", array_script(study, runs))
+        after = (
+            [] if study_plan.is_prepared(study) else [f"--dependency=afterok:{waiting[0]}", "--kill-on-invalid-dep=yes"]
+        )
+        job = _sbatch(submission, path, *after)
+        submission.record(job, "runs", runs)
+        held.append(job)
+    if runs or (not held and not (study.workdir / "study.json").exists()):
+        path = submission.write("report.sh", part_script(submission, "report"))
+        after = [f"--dependency=afterany:{':'.join(held)}"] if held else []
+        submission.record(_sbatch(submission, path, *after), "report")
+    print(f"{len(runs)} of {len(study.runs)} runs sent; follow them with: launch/sweep.py status --backend=slurm")
+
+
+def active(submission: Submission) -> dict[str, str]:
+    """State of every run that the queue holds."""
+    return _active(submission, _queue(submission))
+
+
+def cancel(submission: Submission) -> None:
+    """End the study's jobs; training saves first."""
+    jobs = sorted({job for job, _ in _queue(submission)})
+    if jobs:
+        submission.call(["scancel", *jobs])
+    print(f"{len(jobs)} jobs cancelled")
+
+
+def array_script(study: Study, runs: Sequence[Run]) -> str:
+    """The array job: a case for each run."""
+    cases = []
+    for index, run in enumerate(runs):
+        lines = [f"{index})  # {run.name}"]
+        for step in study_plan.steps(study, run):
+            tasks = "--nodes=1 --ntasks=1" if step.stage.endswith("evaluate") else ""
+            lines.append(
+                f"  step {shlex.quote(str(step.result))} {shlex.quote(tasks)} \\\n    {shlex.join(step.command)}"
+            )
+        cases.append("\n".join([*lines, "  ;;"]))
+    head = _head(study, "runs", "%x-%A_%a.out", f"--array=0-{len(runs) - 1}")
+    body = "\n".join(cases)
+    return f"{head}\nJOB=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID\n{_STEP}\n\ncase $SLURM_ARRAY_TASK_ID in\n{body}\nesac\n"
+
+
+def part_script(submission: Submission, part: str) -> str:
+    """A job that runs a part of the study on one node."""
+    command = shlex.join(submission.study_command(part))
+    head = _head(submission.study, part, "%x-%j.out")
+    tasks = "'--nodes=1 --ntasks=1'"
+    return f"{head}\nJOB=$SLURM_JOB_ID\n{_STEP}\n\nstep /dev/null/never {tasks} \\\n  {command}\n"
+
+
+def _head(study: Study, kind: str, output: str, *options: str) -> str:
+    nodes = _NODES.value if kind == "runs" else 1
+    lines = [
+        f"--job-name={study.recipe['name']}-{kind}",
+        f"--output={study.workdir / 'launch' / output}",
+        "--open-mode=append",
+        "--requeue",
+        "--signal=TERM@120",  # to the steps, two minutes before the time limit
+        f"--nodes={nodes}",
+        "--ntasks-per-node=1",
+        *options,
+        *shlex.split(_SBATCH.value),
+    ]
+    return "\n".join(["#!/bin/bash", *(f"#SBATCH {line}" for line in lines), "set -u", exports(study)])
+
+
+def _sbatch(submission: Submission, path: str, *options: str) -> str:
+    return submission.call(["sbatch", "--parsable", *options, path]).split(";")[0]
+
+
+def _queue(submission: Submission) -> dict[tuple[str, str], str]:
+    """State by (job, index in its array or 'N/A') of this study's jobs that have not ended."""
+    known = {job["job"] for job in submission.jobs}
+    lines = call(["squeue", "--noheader", "--array", "--format=%F|%K|%T"]).splitlines()
+    found = {(job, index): state for job, index, state in (line.split("|") for line in lines)}
+    return {key: state.lower() for key, state in found.items() if key[0] in known}
+
+
+def _active(submission: Submission, queue: dict[tuple[str, str], str]) -> dict[str, str]:
+    return {
+        name: queue[job["job"], str(index)]
+        for job in submission.jobs
+        for index, name in enumerate(job["runs"])
+        if (job["job"], str(index)) in queue
+    }

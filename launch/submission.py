@@ -1,0 +1,88 @@
+"""What was sent where: the record of a study's jobs, and what still has to be sent."""
+
+import dataclasses
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from divsyn_jax import files, study_plan
+from divsyn_jax.commandline import Failure, UserError
+from divsyn_jax.study_recipe import Run, Study
+
+
+@dataclasses.dataclass(frozen=True)
+class Submission:
+    """A study on its way to a cluster.
+
+    Attributes:
+      study: the study.
+      study_command: argument vector of a part of it ('prepare', 'report').
+      dry_run: print instead of writing and running.
+    """
+
+    study: Study
+    study_command: Callable[[str], tuple[str, ...]]
+    dry_run: bool
+
+    @property
+    def jobs(self) -> list[dict[str, Any]]:
+        """Jobs sent so far: {job, kind, runs}, `runs` by their index in the job."""
+        record = self.study.workdir / "launch" / "jobs.json"
+        return files.read_json(record) if record.exists() else []
+
+    def record(self, job: str, kind: str, runs: Sequence[Run] = ()) -> None:
+        """Remember a job."""
+        if not self.dry_run:
+            entry = {"job": job, "kind": kind, "runs": [run.name for run in runs]}
+            files.write_json(self.study.workdir / "launch" / "jobs.json", [*self.jobs, entry])
+
+    def states(self, active: Mapping[str, str]) -> dict[str, str]:
+        """State by run: done; as the scheduler says while it holds it (`active`); failed where it was sent; missing."""
+        lacking = {run.name for run in study_plan.missing(self.study)}
+        sent = {name for job in self.jobs for name in job["runs"]}
+        return {
+            run.name: "done"
+            if run.name not in lacking
+            else active.get(run.name) or ("failed" if run.name in sent else "missing")
+            for run in self.study.runs
+        }
+
+    def unsent(self, active: Mapping[str, str]) -> list[Run]:
+        """Runs to send: missing or failed."""
+        states = self.states(active)
+        return [run for run in self.study.runs if states[run.name] in ("missing", "failed")]
+
+    def write(self, name: str, script: str) -> str:
+        """Write a script under launch/ and return its path; print it in a dry run."""
+        path = self.study.workdir / "launch" / name
+        if self.dry_run:
+            print(f"# ---- {path}\n{script}")
+        else:
+            files.write_text(path, script)
+        return str(path)
+
+    def call(self, command: Sequence[str]) -> str:
+        """Run a scheduler's command and return what it prints; print it in a dry run. Raises `Failure` when it fails."""
+        if self.dry_run:
+            print(shlex.join(command))
+            return "JOB"
+        return call(command)
+
+
+def call(command: Sequence[str]) -> str:
+    """Run a scheduler's command and return what it prints. Raises `UserError` where it is not installed."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise UserError(
+            f"{command[0]}: not installed here; run this where jobs are submitted, or add --dry_run"
+        ) from None
+    if done.returncode:
+        raise Failure(f"{shlex.join(command[:2])} failed: {' '.join((done.stderr or done.stdout).split())}")
+    return done.stdout.strip()
+
+
+def exports(study: Study) -> str:
+    """The environment of every step as shell lines."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in study_plan.environment(study).items())

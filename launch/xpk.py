@@ -1,0 +1,126 @@
+"""TPU slices: a GKE workload a run through xpk, and a plain script for TPU VMs without GKE.
+
+All hosts of a slice run the same script; training finds its peers through the TPU runtime, and host 0 alone evaluates. The study's
+folder must be one that every host mounts at the same path. Preparing and reporting need no TPU: they run where sweep runs.
+"""
+
+import re
+import shlex
+
+from absl import flags
+
+from divsyn_jax import commandline, study_plan
+from divsyn_jax.commandline import UserError
+from divsyn_jax.study_recipe import Run, Study
+from launch.submission import Submission, call, exports
+
+_CLUSTER = flags.DEFINE_string("cluster", None, "GKE cluster (xpk).")
+_PROJECT = flags.DEFINE_string("project", None, "Google Cloud project (xpk).")
+_ZONE = flags.DEFINE_string("zone", None, "Zone (xpk).")
+_TPU_TYPE = flags.DEFINE_string("tpu_type", "v5litepod-16", "Slice of a run (xpk).")
+_DOCKER_IMAGE = flags.DEFINE_string("docker_image", None, "Image that holds the package and its dependencies (xpk).")
+_TPU_VERSION = flags.DEFINE_string("tpu_version", "v2-alpha-tpuv5-lite", "Software version of a plain TPU VM.")
+
+
+def submit(submission: Submission) -> None:
+    """Send a workload for each run that is neither done nor queued; write a TPU-VM script for each beside it."""
+    if not study_plan.is_prepared(submission.study):
+        command = shlex.join(submission.study_command("prepare"))
+        if not submission.dry_run:
+            raise UserError(f"the study is not prepared; first run, with its folder mounted: {command}")
+        print(f"# first, where the study's folder is mounted:\n{command}\n")
+    place = _place()
+    image = commandline.require(_DOCKER_IMAGE.value, "docker_image", "gcr.io/me/divsyn_jax")
+    runs = submission.unsent({} if submission.dry_run else active(submission))
+    for run in runs:
+        attempt = sum(run.name in job["runs"] for job in submission.jobs)
+        script = submission.write(f"{_slug(run.name)}.sh", run_script(submission.study, run))
+        submission.write(f"{_slug(run.name)}-tpu-vm.sh", tpu_vm_script(submission.study, run, script))
+        name = workload(submission.study, run, attempt)
+        submission.call(workload_command(name, script, image, place))
+        submission.record(name, "runs", [run])
+    print(f"# {len(runs)} of {len(submission.study.runs)} runs sent; when they are done: launch/sweep.py collect")
+
+
+def active(submission: Submission) -> dict[str, str]:
+    """State of every run whose workload is queued or running."""
+    found = {}
+    for status in ("QUEUED", "RUNNING"):
+        listed = call(["xpk", "workload", "list", *_place(), f"--filter-by-status={status}"])
+        names = set(re.findall(r"[a-z0-9-]+", listed))
+        for job in submission.jobs:
+            found.update({name: status.lower() for name in job["runs"] if job["job"] in names})
+    return found
+
+
+def cancel(submission: Submission) -> None:
+    """Delete the study's workloads that are queued or running."""
+    alive = active(submission)
+    jobs = [job["job"] for job in submission.jobs if any(name in alive for name in job["runs"])]
+    for job in jobs:
+        submission.call(["xpk", "workload", "delete", f"--workload={job}", "--force", *_place()])
+    print(f"{len(jobs)} workloads deleted")
+
+
+def workload(study: Study, run: Run, attempt: int) -> str:
+    """Name of a run's workload: unique to its attempt, at most 39 characters, as Kubernetes takes it."""
+    index = study.runs.index(run)
+    return f"{_slug(study.recipe['name'])[:24].strip('-')}-{index:03d}-{attempt}"
+
+
+def workload_command(name: str, script: str, image: str, place: list[str]) -> list[str]:
+    """The xpk command that starts a run."""
+    return [
+        *("xpk", "workload", "create", f"--workload={name}", *place, f"--tpu-type={_TPU_TYPE.value}", "--num-slices=1"),
+        *(f"--docker-image={image}", f"--command=bash {shlex.quote(script)}", "--max-restarts=10"),
+    ]
+
+
+def run_script(study: Study, run: Run) -> str:
+    """What every host of a slice runs."""
+    lines = []
+    for step in study_plan.steps(study, run):
+        alone = '[ "${TPU_WORKER_ID:-0}" != 0 ] || ' if step.stage.endswith("evaluate") else ""
+        lines.append(f"[ -e {shlex.quote(str(step.result))} ] || {alone}{shlex.join(_portable(step.command))}")
+    return "\n".join(["#!/bin/bash", f"# {run.name}", "set -eu", exports(study), *lines]) + "\n"
+
+
+def tpu_vm_script(study: Study, run: Run, script: str) -> str:
+    """The same run on a TPU VM of its own, created and deleted around it."""
+    name = workload(study, run, 0)
+    place = [f"--project={_PROJECT.value or 'PROJECT'}", f"--zone={_ZONE.value or 'ZONE'}"]
+    gcloud = ["gcloud", "compute", "tpus", "tpu-vm"]
+    create = [
+        *gcloud,
+        "create",
+        name,
+        *place,
+        f"--accelerator-type={_TPU_TYPE.value}",
+        f"--version={_TPU_VERSION.value}",
+    ]
+    ssh = [*gcloud, "ssh", name, *place, "--worker=all", f"--command=bash {shlex.quote(script)}"]
+    delete = [*gcloud, "delete", name, *place, "--quiet"]
+    note = "# The study's folder and the package must be on every worker (a mounted disk, or copied with tpu-vm scp)."
+    lines = [
+        "#!/bin/bash",
+        note,
+        "set -eu",
+        shlex.join([*create, "--spot"]),
+        f"trap {shlex.quote(shlex.join(delete))} EXIT",
+    ]
+    return "\n".join([*lines, shlex.join(ssh)]) + "\n"
+
+
+def _portable(command: tuple[str, ...]) -> tuple[str, ...]:
+    """With the interpreter of the machine that runs it."""
+    return ("python", *command[1:])
+
+
+def _place() -> list[str]:
+    values = {"cluster": commandline.require(_CLUSTER.value, "cluster", "my-cluster")}
+    values.update({name: value for name, value in (("project", _PROJECT.value), ("zone", _ZONE.value)) if value})
+    return [f"--{name}={value}" for name, value in values.items()]
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
