@@ -20,7 +20,7 @@ ul.verdicts{list-style:none;padding:0}ul.verdicts li{background:var(--card);padd
 li.good{border-color:var(--good)!important}li.bad{border-color:var(--bad)!important}ul.verdicts b{text-transform:uppercase;font-size:.8rem;letter-spacing:.04em}
 figure{margin:1rem 0}figure svg{width:100%;height:auto}figcaption{color:var(--soft);font-size:.9rem}
 .scroll{overflow-x:auto}details{margin:.6rem 0}summary{cursor:pointer}table{border-collapse:collapse;font-size:.88rem;font-variant-numeric:tabular-nums}
-th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left}
+th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}th:first-child,td:first-child,.words td,.words th{text-align:left}.words td{white-space:normal;min-width:5rem}
 code{background:var(--card);padding:.1rem .3rem;border-radius:3px;overflow-wrap:anywhere}
 @media print{body{max-width:none;padding:0}h2{break-after:avoid}figure,tr,li{break-inside:avoid}.scroll{overflow:visible}table{font-size:7.5pt}th,td{white-space:normal;padding:.2rem .3rem}}
 @media(max-width:40rem){figure{overflow-x:auto}figure svg{min-width:34rem}body{padding:1rem .8rem 3rem}}
@@ -72,7 +72,7 @@ for their number (Holm) in the table below.</figcaption></figure>
 <h2>Correlations</h2><div class="scroll">{_correlation_table(study)}</div>
 <h2>What else could explain it</h2>{_explanations(study)}
 <h2>The claims of Chen et al. 2024</h2>{_verdict_list(testable)}
-<details><summary>{len(claims) - len(testable)} more claims need levels, sizes or stages that this study does not have</summary><div class="scroll">
+<details><summary>{len(claims) - len(testable)} more claims need levels, sizes or stages that this study does not have</summary><div class="scroll words">
 {_table(["claim", "why it is not tested here"], [[v["hypothesis"], v["because"]] for v in claims if v not in testable])}</div></details>
 <details><summary>The published averages, for orientation</summary><p class="soft">Mean accuracy in percent over eight tasks, single runs, no error bars
 published; the binomial standard error is about 0.65 points. Other corpora and models than these here.</p><div class="scroll">{_paper_table(study)}</div></details>
@@ -205,7 +205,9 @@ def _explanations(study: Mapping[str, Any]) -> str:
             )
     note = """<p class="soft">The primary metric. Given a control: the correlation left when it is held fixed, refused where too few corpora or
 collinearity leave nothing to estimate. r without noise: what these very corpora would show if scores, seeds and documents held no noise.</p>"""
-    return f'<div class="scroll">{_table(["performance", "question", "answer", "p", "standing"], rows)}</div>{note}'
+    return (
+        f'<div class="scroll words">{_table(["performance", "question", "answer", "p", "standing"], rows)}</div>{note}'
+    )
 
 
 def _standing(found: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -27,12 +28,13 @@ STUDY = "tests/slurm/slurm_study.py"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster():
     """Environment for clients of a Slurm that is taken down afterwards."""
-    folder = tmp_path_factory.mktemp("slurm")
+    folder = tempfile.mkdtemp(prefix="slurm-one-")  # not pytest's: munge wants folders that everyone may enter
     subprocess.run(["tests/slurm/cluster.sh", "up", folder], cwd=ROOT, check=True, timeout=120)
-    yield {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+    yield {**os.environ, "SLURM_CONF": f"{folder}/slurm.conf"}
     subprocess.run(["tests/slurm/cluster.sh", "down", folder], cwd=ROOT, check=True, timeout=120)
+    shutil.rmtree(folder)
 
 
 def until(what, condition, seconds=900):

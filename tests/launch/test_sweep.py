@@ -1,0 +1,163 @@
+"""Sweep: what it plans, the scripts it prints, and that it sends only what is missing."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT, fails_with_one_line
+
+STUDY = "--study=tests/study_recipe.py"
+TPU = ("--backend=xpk", "--cluster=c", "--zone=us-east5-a", "--project=p", "--docker_image=gcr.io/p/divsyn")
+
+
+def sweep(*arguments, **options):
+    command = [sys.executable, "launch/sweep.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, **options)
+
+
+def printed(*arguments):
+    result = sweep(*arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_plan_foresees_every_run():
+    table = printed("plan", STUDY, "--accelerator=TPU v4", "--mfu=0.5")
+    assert table.count("pretrain, evaluate") == 8
+    assert re.search(r"8 runs, 6,144 tokens: 0\.0 hours of one TPU v4 at 50%", table)  # 8 x 6 steps x 4 x 32
+
+
+def test_plan_of_a_paper_study_needs_no_corpora():
+    table = printed("plan", "--study=configs/studies/generators.py")
+    assert "350m/generator_mixed/seed2" in table
+    assert "406,296,000" in table
+
+
+def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
+    output = printed(
+        "submit",
+        STUDY,
+        "--backend=slurm",
+        f"--workdir={tmp_path}/s",
+        "--nodes=4",
+        "--dry_run",
+        "--sbatch=--time=1:00:00",
+    )
+    assert not (tmp_path / "s").exists()
+    scripts = dict(re.findall(r"# ---- (\S+)\n(#!/bin/bash\n.*?)(?=\nsbatch |\Z)", output, re.DOTALL))
+    assert [pathlib.Path(path).name for path in scripts] == ["prepare.sh", "runs-0.sh", "report.sh"]
+    for script in scripts.values():
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    array = scripts[f"{tmp_path}/s/launch/runs-0.sh"]
+    for line in ("--array=0-7", "--nodes=4", "--time=1:00:00", "--requeue"):
+        assert f"#SBATCH {line}\n" in array
+    assert "sbatch --parsable --dependency=afterok:JOB" in output
+    # Run one task with srun and scontrol replaced: done steps are skipped, 75 puts the task back.
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "srun").write_text(
+        '#!/bin/bash\necho "srun $*"; case "$*" in *divsyn_jax.train*) exit ${CODE:-0};; esac\n'
+    )
+    (tools / "scontrol").write_text('#!/bin/bash\necho "scontrol $*"\n')
+    (tools / "sleep").write_text("#!/bin/bash\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    environment = {"PATH": f"{tools}:{os.environ['PATH']}", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}
+
+    def task(**more):
+        return subprocess.run(["bash", "-c", array], env={**environment, **more}, capture_output=True, text=True)
+
+    fresh = task()
+    assert fresh.returncode == 0
+    assert [
+        re.search(r"divsyn_jax\.(\w+)", line)[1] for line in fresh.stdout.splitlines() if line.startswith("srun")
+    ] == ["train", "evaluate"]
+    stopped = task(CODE="75")
+    assert stopped.returncode == 75
+    assert "scontrol requeue 7_2" in stopped.stdout
+    assert "divsyn_jax.evaluate" not in stopped.stdout
+    done = tmp_path / "s" / "runs" / "middle_twin" / "seed0" / "DONE"
+    done.parent.mkdir(parents=True)
+    done.write_text("{}")
+    assert "divsyn_jax.train" not in task().stdout
+
+
+def test_status_tells_what_is_sent_and_what_is_done(tmp_path):
+    workdir, tools = tmp_path / "s", tmp_path / "bin"
+    run = workdir / "runs" / "narrow" / "seed0"
+    run.mkdir(parents=True)
+    for name in ("DONE", "eval.json"):
+        (run / name).write_text("{}")
+    (workdir / "launch").mkdir()
+    names = ["narrow/seed0", "middle/seed0", "broad/seed0"]
+    (workdir / "launch" / "jobs.json").write_text(json.dumps([{"job": "7", "kind": "runs", "runs": names}]))
+    tools.mkdir()
+    (tools / "squeue").write_text("#!/bin/bash\necho '7|1|RUNNING'; echo '8|0|PENDING'\n")
+    (tools / "squeue").chmod(0o755)
+    result = sweep(
+        "status",
+        STUDY,
+        "--backend=slurm",
+        f"--workdir={workdir}",
+        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
+    )
+    states = [line.split() for line in result.stdout.splitlines()[:4]]
+    assert states == [
+        ["narrow/seed0", "done"],
+        ["middle/seed0", "running"],
+        ["middle_twin/seed0", "missing"],
+        ["broad/seed0", "failed"],
+    ]
+
+
+def test_xpk_understands_the_commands(tmp_path):
+    xpk = shutil.which("xpk")
+    if not xpk:
+        pytest.skip("xpk is not on the PATH: pip install xpk, in an environment of its own")
+    output = printed("submit", STUDY, *TPU, f"--workdir={tmp_path}/s", "--dry_run")
+    commands = [shlex.split(line) for line in output.splitlines() if line.startswith("xpk workload create")]
+    assert len(commands) == 8
+    python = pathlib.Path(xpk).resolve().parent / "python"
+    parse = (
+        "import argparse, json, sys; from xpk.parser.core import set_parser; parser = argparse.ArgumentParser();"
+        "set_parser(parser=parser); got = parser.parse_args(sys.argv[1:]); print(json.dumps([got.workload, got.command, got.tpu_type]))"
+    )
+    for command in (commands[0], commands[-1]):
+        done = subprocess.run([python, "-c", parse, *command[1:]], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        workload, script, kind = json.loads(done.stdout.splitlines()[-1])
+        assert re.fullmatch(r"test-00[07]-0", workload)
+        assert script.startswith(f"bash {tmp_path}/s/launch/")
+        assert kind == "v5litepod-16"
+
+
+def test_tpu_scripts_are_bash(tmp_path):
+    output = printed("submit", STUDY, *TPU, f"--workdir={tmp_path}/s", "--dry_run")
+    scripts = re.findall(r"# ---- (\S+)\n(#!/bin/bash\n.*?)(?=\n(?:# ----|xpk ))", output, re.DOTALL)
+    assert len(scripts) == 16
+    for _, script in scripts:
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    assert "tpu-vm create" in output
+    assert "--worker=all" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["start", STUDY], "give one of plan, submit"),
+        (["plan"], "--study is required"),
+        (["plan", STUDY, "--accelerator=abacus"], "known are"),
+        (["cancel", STUDY], "stop it there with Ctrl-C"),
+        (["submit", STUDY, "--backend=xpk", "--dry_run"], "--cluster is required"),
+        (["collect", STUDY, "--workdir=OUT"], "8 of 8 runs are unfinished"),
+    ],
+)
+def test_bad_input_gives_one_line(tmp_path, arguments, message):
+    fails_with_one_line(sweep(*[a.replace("OUT", str(tmp_path / "out")) for a in arguments]), message)

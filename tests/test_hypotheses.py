@@ -1,0 +1,82 @@
+"""Verdicts on made-up studies whose answer is known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from divsyn_jax import hypotheses
+from divsyn_jax.hypotheses import CANNOT_TELL, NOT_SUPPORTED, SUPPORTED
+from divsyn_jax.statistics import ItemScores
+from divsyn_jax.study_results import Outcome, _correlations
+
+OUTCOMES = [Outcome("text/bits_per_byte", "", "pretrain", "text/bits_per_byte", False)]
+
+
+def evidence(levels: dict[str, tuple[float, float]], seeds: int = 3) -> hypotheses.Evidence:
+    """Levels as {name: (effective clusters, bits per byte)}, with little noise."""
+    generator = np.random.default_rng(0)
+    items, records = {}, []
+    for name, (clusters, bits) in levels.items():
+        noise = 0.01 * generator.standard_normal((1, seeds, 1)) + 0.05 * generator.standard_normal((1, seeds, 80))
+        items[name] = ItemScores(bits + noise, np.ones(80))
+        of = {"value": clusters, "ci_low": clusters * 0.95, "ci_high": clusters * 1.05}
+        metrics = {"effective_clusters": of, "cluster_score": of}
+        metrics |= {f"baselines.{m}": {"value": None} for m in ("context_length", "compression_ratio")}
+        metrics |= {f"baselines.{m}": {"value": None} for m in ("ngram_diversity", "self_repetition")}
+        performance = {OUTCOMES[0].name: {"value": float(items[name].performance_CM.mean()), "ci_low": None}}
+        controls = {"length": generator.random(), "unique_tokens": generator.random(), "repetition": 1.0}
+        record = {"name": name, "metrics": metrics, "performance": performance, "controls": controls}
+        records.append({**record, "unique_tokens": 100})
+    recipe = {"null_control": (), "seeds": list(range(seeds))}
+    by_outcome = {OUTCOMES[0].name: items}
+    rows = _correlations(recipe, records, OUTCOMES, by_outcome)
+    return hypotheses.Evidence(recipe, records, OUTCOMES, by_outcome, rows, "effective_clusters")
+
+
+def verdicts(found: hypotheses.Evidence) -> dict[str, str]:
+    return {verdict["id"]: verdict["verdict"] for verdict in hypotheses.verdicts(found)}
+
+
+TEMPLATES = {"topic": (10, 2.0), "topic_styles": (20, 1.8), "topic_styles_persona": (40, 1.6)}
+
+
+def test_an_order_that_is_there_is_supported():
+    assert verdicts(evidence(TEMPLATES))["templates"] == SUPPORTED
+
+
+def test_the_opposite_order_is_refuted():
+    swapped = {**TEMPLATES, "topic_styles_persona": (40, 2.2)}
+    assert verdicts(evidence(swapped))["templates"] == NOT_SUPPORTED
+
+
+def test_no_difference_cannot_be_told():
+    assert (
+        verdicts(evidence({name: (clusters, 2.0) for name, (clusters, _) in TEMPLATES.items()}))["templates"]
+        == CANNOT_TELL
+    )
+
+
+def test_what_the_study_lacks_is_said():
+    found = {verdict["id"]: verdict for verdict in hypotheses.verdicts(evidence(TEMPLATES))}
+    assert found["ratio"]["because"] == "the study has no level ratio_5b"
+    assert found["score_predicts_sft"]["because"] == "the study has no sft stage"
+    assert found["size"]["because"] == "the study has one model size"
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(-0.1, SUPPORTED), (0.1, f"{NOT_SUPPORTED}: the opposite")])
+def test_the_direction_of_a_correlation_counts(slope, verdict):
+    levels = {f"l{i}": (2.0**i, 2.0 + slope * i) for i in range(1, 7)}
+    assert verdicts(evidence(levels))["predicts:text/bits_per_byte"] == verdict
+
+
+def test_a_bent_relation_is_not_linear():
+    levels = {f"l{i}": (float(i), 2.0 - 0.1 * (i - 4) ** 2) for i in range(1, 8)}
+    assert verdicts(evidence(levels))["linear"] == NOT_SUPPORTED
+
+
+def test_the_null_control_finds_a_difference_that_is_there():
+    for other, verdict in ((2.0, SUPPORTED), (2.3, NOT_SUPPORTED)):
+        found = evidence({"one": (10, 2.0), "two": (10, other), "three": (20, 1.0)})
+        found = dataclasses.replace(found, recipe={**found.recipe, "null_control": ("one", "two")})
+        assert verdicts(found)["null_control"] == verdict
