@@ -1,6 +1,7 @@
 """The harness through our language model: against its own `hf` backend on the exported run, resumable, and summarised."""
 
 import gzip
+import itertools
 import json
 import math
 
@@ -69,7 +70,9 @@ def answers_of(lm, tasks, limit=None):
 def assert_same_answers(ours, theirs):
     assert ours.keys() == theirs.keys()
     for name in ours:
-        for (mine, my_value), (his, his_value) in zip(zip(*ours[name], strict=True), zip(*theirs[name], strict=True), strict=True):
+        for (mine, my_value), (his, his_value) in zip(
+            zip(*ours[name], strict=True), zip(*theirs[name], strict=True), strict=True
+        ):
             np.testing.assert_allclose(mine, his, rtol=1e-5, err_msg=name)
             best = sorted(his)[-2:]
             if best[1] - best[0] > 1e-4:
@@ -115,7 +118,7 @@ def test_answers_on_real_items_are_those_of_the_hf_backend(tmp_path, shared_data
     for name in REAL_TASKS:
         (source,) = shared_data.glob(f"bench_{name}*.jsonl.gz")
         with gzip.open(source, "rt") as lines:
-            (tmp_path / "items" / f"{name}.jsonl").write_text("".join(line for line, _ in zip(lines, range(60))))
+            (tmp_path / "items" / f"{name}.jsonl").write_text("".join(itertools.islice(lines, 60)))
     tasks = harness.open_tasks(REAL_TASKS, tmp_path / "items")
     mesh, opened = open_language_model(workdir)
     with jax.set_mesh(mesh), opened as lm:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special
 
 from divsyn_jax.diversity.intervals import t_quantile
+from divsyn_jax.statistics import holm
 
 ALL_PAIRS_UP_TO = 8  # corpora; beyond, Holm over all pairs would bury every difference
 FAILURE_RATES_APART = 0.03  # failures go with content: beyond this, two scores are of different kinds of draws
@@ -122,12 +123,3 @@ def _t_test(difference: float, error: float, freedom: float) -> Difference:
     half_width = t_quantile(freedom) * error
     p_value = 2 * float(special.stdtr(freedom, -abs(difference) / error))
     return Difference(difference, difference - half_width, difference + half_width, p_value)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment (Holm 1979) of p-values tested together, in the order given."""
-    adjusted, running = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
