@@ -137,6 +137,7 @@ class Reporter:
         self._rows_S = np.array(progress["rows"], np.int64)
         self._in_steps, self._started = progress["in_steps"], progress["started"]
         self._log = MetricsLog(workdir, progress["step"], recipe.log, recipe.to_dict()) if enabled else None
+        self._flops = flops_per_token(recipe.model, recipe.seq_len) * recipe.global_batch * recipe.seq_len
         self._peak = PEAK_FLOPS.get(jax.devices()[0].device_kind)
         self._last, self._paused = time.perf_counter(), 0.0
         interval = 1 if sys.stderr.isatty() else 15
@@ -201,15 +202,13 @@ class Reporter:
         return bool(host["stop"])
 
     def _throughput(self, host: Mapping[str, Any], seconds: float) -> dict[str, float | None]:
-        """Tokens a second and MFU; of packed conversations without padding, attention within a conversation."""
-        positions = self._recipe.global_batch * self._recipe.seq_len
-        packed = {}
+        """Tokens a second and MFU; of packed conversations without padding, and with attention within a conversation."""
+        tokens, flops, packed = float(host["targets"]), self._flops, {}
         if "inputs" in host:
-            tokens, inputs, context = float(host["inputs"]), float(host["inputs"]), float(host["context"])
-            packed = {"targets": int(host["targets"]), "padding_share": 1 - inputs / positions}
-        else:
-            tokens, inputs, context = float(host["targets"]), positions, self._recipe.seq_len
-        flops = flops_per_token(self._recipe.model, context) * inputs
+            positions = self._recipe.global_batch * self._recipe.seq_len
+            packed = {"targets": int(host["targets"]), "padding_share": 1 - float(host["inputs"]) / positions}
+            tokens = float(host["inputs"])
+            flops = flops_per_token(self._recipe.model, float(host["context"])) * tokens
         mfu = flops / seconds / (self._peak * jax.device_count()) if self._peak else None
         return {**packed, "tokens_per_second": tokens / seconds, "mfu": mfu}
 

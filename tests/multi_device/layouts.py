@@ -57,7 +57,24 @@ def batches():
         }
 
 
-def run(recipe: Recipe, layout: MeshConfig | None):
+def packed_batches():
+    """The same text as conversations of two a row, of which the second halves are learned from."""
+    generator = np.random.default_rng(1)
+    for batch in batches():
+        cut = generator.integers(8, L - 8, (B, 1))
+        column, segments = np.arange(L), 1 + (np.arange(L) >= cut)
+        yield {
+            "inputs": batch["tokens"][:, :-1],
+            "targets": batch["tokens"][:, 1:],
+            "loss_mask": ((column < cut / 2) | (column > (cut + L) / 2)).astype(np.int32),
+            "segments": segments.astype(np.int32),
+            "positions": (column - (segments - 1) * cut).astype(np.int32),
+            "source": batch["source"],
+            "stop": batch["stop"],
+        }
+
+
+def run(recipe: Recipe, layout: MeshConfig | None, batches=batches):
     """(losses of all steps, gradient of the first batch as host arrays); layout None is one device."""
     one = MeshConfig(1, 1, 1)
     mesh = sharding.make_mesh(layout or one, None if layout else jax.devices()[:1])
@@ -130,8 +147,12 @@ def main() -> None:
     for name, variant in variants.items():
         found[f"variant {name}"] = difference(reference, run(variant, None))
         found[f"variant {name}, fsdp"] = difference(reference, run(variant, LAYOUTS["fsdp"]))
-    right = step.make_loss
+    packed = run(base, None, packed_batches)
+    for name in ("replica x fsdp x tensor", "fsdp"):
+        found[f"layout {name}, packed"] = difference(packed, run(base, LAYOUTS[name], packed_batches))
     two = recipe(accumulation_steps=2)
+    found["variant accumulation, packed"] = difference(packed, run(two, None, packed_batches))
+    right = step.make_loss
     for name, wrong, layout, of in (
         ("normalisation", wrong_normalisation, None, two),
         ("sharding", wrong_sharding, LAYOUTS["data"], base),

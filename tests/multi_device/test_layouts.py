@@ -23,7 +23,7 @@ def found() -> dict:
 
 def test_all_right_variants_agree(found):
     right = {name: gap for name, gap in found.items() if name.startswith(("layout", "variant"))}
-    assert len(right) == 13
+    assert len(right) == 16
     for name, gap in right.items():
         assert gap["loss"] < TOLERANCE, (name, gap)
         assert gap["gradient"] < TOLERANCE, (name, gap)
