@@ -1,7 +1,9 @@
 """Train a language model from a recipe.
 
   python -m divsyn_jax.train --config=configs/350m.py:level=topic_styles_persona --workdir=runs/350m
+  python -m divsyn_jax.train --config=configs/sft_350m.py --config.init_from=runs/350m --config.data.train=instructions --workdir=runs/350m_sft
 
+The second fine-tunes the first on conversations, shards made with build_shards --format=chat.
 Any key of the recipe is overridden by --config.key=value. The same command continues an interrupted run exactly where it
 stopped; a finished run holds a file DONE. Writes config.json, level.json (what it is trained on), metrics.jsonl, TensorBoard
 events, checkpoints/ and, when data.eval names held-out domains, eval/<domain> metrics. On several hosts start the same command
