@@ -13,20 +13,15 @@ the harness's fields, or {"text", "choices", "label"} (see divsyn_jax/task_data.
 the chat template for runs that have one. An interrupted evaluation goes on where it stopped. Needs the extra `eval`.
 """
 
-import json
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import jax
 from absl import flags
-from jax.sharding import Mesh
 
-from divsyn_jax import commandline, files, heldout, sharding, step, trained_run
+from divsyn_jax import commandline, evaluation
 from divsyn_jax.commandline import UserError
-from divsyn_jax.recipe import Recipe
-from divsyn_jax.trained_run import TrainedRun
 
 _WORKDIR = flags.DEFINE_list("workdir", None, "Run directories (comma-separated).")
 _DATA = flags.DEFINE_string("data", None, "Domains as name=folder,...; default: the run's data.eval.")
@@ -35,93 +30,6 @@ _TASK_DATA = flags.DEFINE_string("task_data", None, "Folder of local items, <tas
 _LIMIT = flags.DEFINE_integer("limit", None, "Only the first so many items of each task.", lower_bound=1)
 _CHAT = flags.DEFINE_bool("chat", None, "Use the chat template; default: where the run has one.")
 _BATCH_TOKENS = flags.DEFINE_integer("batch_tokens", 4096, "Tokens in a batch of task requests.", lower_bound=1)
-
-
-def evaluate_run(
-    workdir: pathlib.Path,
-    data: str | None = None,
-    tasks: Sequence[Any] = (),
-    chat: bool | None = None,
-    limit: int | None = None,
-    batch_tokens: int = 4096,
-) -> dict[str, Any]:
-    """Evaluate the newest checkpoint of a run, write `eval.json` and return it. Raises `UserError` for an unusable run.
-
-    Args:
-      data: domains, in place of the run's own data.eval.
-      tasks: as `harness.open_tasks` gives them. Results of other tasks on the same checkpoint stay in eval.json.
-      chat: use the chat template; None: where the run has one.
-      limit: of items a task.
-      batch_tokens: see `language_model`.
-    """
-    run = trained_run.open_run(workdir)
-    recipe = run.recipe
-    spec = recipe.data.eval if data is None else data
-    if not spec and not tasks:
-        raise UserError(f"{workdir}: the run names no data.eval; give domains with --data=name=folder, or --tasks")
-    domains = heldout.open_domains(spec, recipe.data.root if data is None else "", recipe.seq_len, run.tokenizer.sha256)
-    if spec and not domains:
-        raise UserError(f"--data={spec}: no domain; give domains as name=folder,...")
-    mesh = sharding.make_mesh(recipe.mesh)
-    with jax.set_mesh(mesh):
-        params, progress = run.load_params(mesh)
-        identity = trained_run.checkpoint_identity(progress)
-        result: dict[str, Any] = {"step": progress["step"], "checkpoint": identity, "domains": {}, "tasks": {}}
-        eval_step = _cached_eval_step(recipe)
-        for domain in domains:
-            documents = domain.evaluate(eval_step, params, recipe.eval.batch, mesh)
-            result["domains"][domain.name] = {
-                **heldout.summarise(documents),
-                "data": domain.windows.fingerprint,
-                "window": recipe.seq_len,
-            }
-            lines = (json.dumps({"document": index, **document}) for index, document in enumerate(documents))
-            files.write_text(workdir / "eval" / f"{domain.name}.jsonl", "\n".join(lines) + "\n")
-        if tasks:
-            result.update(_evaluate_tasks(run, params, mesh, identity, tasks, chat, limit, batch_tokens))
-    files.write_json(workdir / "eval.json", result)
-    return result
-
-
-def _evaluate_tasks(
-    run: TrainedRun,
-    params: Any,
-    mesh: Mesh,
-    identity: str,
-    tasks: Sequence[Any],
-    chat: bool | None,
-    limit: int | None,
-    batch_tokens: int,
-) -> dict[str, Any]:
-    """`tasks`, `mean` and `mean_without_copa` of eval.json."""
-    from divsyn_jax import chat_prompts, harness, language_model
-
-    has_template = chat_prompts.load(run.workdir / "tokenizer", run.tokenizer) is not None
-    if chat and not has_template:
-        raise UserError(f"{run.workdir}: --chat, but the run has no chat template; fine-tune it on conversations")
-    chat = has_template if chat is None else chat
-    entries: dict[str, Any] = {}
-    if (run.workdir / "eval.json").is_file():
-        earlier = files.read_json(run.workdir / "eval.json")
-        entries = earlier["tasks"] if earlier.get("checkpoint") == identity else {}
-    with language_model.opened(run, params, mesh, batch_tokens, identity) as lm:
-        for name, (entry, items) in harness.run(lm, tasks, chat, limit).items():
-            harness.write_items(run.workdir, name, items)
-            entries[name] = {**entry, "chat_template": chat}
-        if lm.truncated:
-            print(f"{run.workdir}: {lm.truncated} requests were longer than {lm.max_length} tokens and cut on the left")
-    return {"tasks": entries, **harness.means(entries)}
-
-
-_EVAL_STEPS: dict[tuple, Callable] = {}
-
-
-def _cached_eval_step(recipe: Recipe) -> Callable:
-    """Runs of one shape share one compiled step."""
-    key = (recipe.model, recipe.loss.chunk)
-    if key not in _EVAL_STEPS:
-        _EVAL_STEPS[key] = step.make_eval_step(*key)
-    return _EVAL_STEPS[key]
 
 
 def _open_tasks() -> list[Any]:
@@ -173,7 +81,9 @@ def main(arguments: list[str]) -> None:
     tasks = _open_tasks()
     results = {}
     for workdir in workdirs:
-        result = evaluate_run(pathlib.Path(workdir), _DATA.value, tasks, _CHAT.value, _LIMIT.value, _BATCH_TOKENS.value)
+        result = evaluation.evaluate_run(
+            pathlib.Path(workdir), _DATA.value, tasks, _CHAT.value, _LIMIT.value, _BATCH_TOKENS.value
+        )
         _print(workdir, result)
         results[workdir] = result["tasks"]
     if tasks:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import datasets
+import jinja2
 import lm_eval.tasks
 from lm_eval import evaluator
 from lm_eval.api.group import Group
@@ -39,6 +40,8 @@ PAPER_TASKS = {
 _LOCAL_ONLY = {"blimp": "blimp/_template_yaml"}
 _BOOTSTRAP_DRAWS = 1000  # for metrics that are not means
 _FEWSHOT_SEED = 1234  # the harness's own default
+# How an item that lacks a field, or holds another kind of value, shows in the harness.
+_ITEM_ERRORS = (KeyError, ValueError, TypeError, IndexError, jinja2.TemplateError)
 
 
 def task_names(spec: Sequence[str]) -> list[str]:
@@ -89,7 +92,7 @@ def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
     config.update(task=name, custom_dataset=lambda **_: dict.fromkeys(splits, _dataset(items, name)))
     try:
         return ConfigurableTask(config=config)
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except _ITEM_ERRORS as error:
         why = f"{type(error).__name__}: {error}"
         raise UserError(
             f"{task_data.find(folder, name)}: not items of {name} ({why}); see --help for the form"
@@ -123,12 +126,9 @@ def run(lm: LM, tasks: Sequence[Task | Group], chat: bool, limit: int | None) ->
         if task.get_config("num_fewshot") is None:
             task.set_config(key="num_fewshot", value=0)
         task.set_fewshot_seed(seed=_FEWSHOT_SEED)
-    try:
-        found = evaluator.evaluate(
-            lm, loaded, limit=limit, bootstrap_iters=_BOOTSTRAP_DRAWS, apply_chat_template=chat, log_samples=True
-        )
-    except KeyError as error:
-        raise UserError(f"--task_data: an item lacks the field {error}; see --help for the form") from None
+    found = evaluator.evaluate(
+        lm, loaded, limit=limit, bootstrap_iters=_BOOTSTRAP_DRAWS, apply_chat_template=chat, log_samples=True
+    )
     return {
         name: _entry_and_items(name, found["results"][name], found["samples"][name], task)
         for name, task in loaded["tasks"].items()

@@ -8,7 +8,7 @@ import pytest
 from divsyn_jax import model, sharding, trained_run
 from divsyn_jax.commandline import UserError
 from divsyn_jax.decode import Sampling
-from divsyn_jax.generate import generate_texts, read_prompts
+from divsyn_jax.text_generation import generate_texts, read_prompts
 from tests.trained_runs import make_run
 
 

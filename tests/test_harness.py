@@ -11,14 +11,14 @@ import pytest
 
 from divsyn_jax import sharding, trained_run
 from divsyn_jax.commandline import UserError
-from divsyn_jax.export import export_run
+from divsyn_jax.huggingface.exchange import export_run
 from divsyn_jax.statistics import paired_bootstrap
 from tests.conftest import fails_with_one_line, small_texts
 from tests.trained_runs import make_run
 
 pytest.importorskip("lm_eval")
 from divsyn_jax import harness, language_model
-from divsyn_jax.evaluate import evaluate_run
+from divsyn_jax.evaluation import evaluate_run
 
 REAL_TASKS = ("hellaswag", "arc_easy", "arc_challenge", "piqa", "winogrande", "blimp")
 
@@ -67,12 +67,15 @@ def answers_of(lm, tasks, limit=None):
     return found
 
 
+def pairs(answers):
+    """(log-likelihoods, value) of every item."""
+    return zip(*answers, strict=True)
+
+
 def assert_same_answers(ours, theirs):
     assert ours.keys() == theirs.keys()
     for name in ours:
-        for (mine, my_value), (his, his_value) in zip(
-            zip(*ours[name], strict=True), zip(*theirs[name], strict=True), strict=True
-        ):
+        for (mine, my_value), (his, his_value) in zip(pairs(ours[name]), pairs(theirs[name]), strict=True):
             np.testing.assert_allclose(mine, his, rtol=1e-5, err_msg=name)
             best = sorted(his)[-2:]
             if best[1] - best[0] > 1e-4:

@@ -13,8 +13,8 @@ import pytest
 from divsyn_jax import model, run_directory, sharding, trained_run
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.export import export_run, import_checkpoint
 from divsyn_jax.huggingface import tensor_files
+from divsyn_jax.huggingface.exchange import export_run, import_checkpoint
 from tests.conftest import ROOT, fails_with_one_line
 from tests.trained_runs import make_run
 
@@ -227,16 +227,16 @@ def test_bad_usage_is_one_line(tmp_path, tokenizer_dir, command):
 
 MEMORY = """
 import pathlib, shutil, sys, threading, time
-from divsyn_jax import export
+from divsyn_jax.huggingface import exchange
 
 def own_memory():  # what is not the content of a file
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) * 1024
 
 def convert(source, target):
     if sys.argv[1] == "export":
-        export.export_run(source, target, 100_000_000)
+        exchange.export_run(source, target, 100_000_000)
     else:
-        export.import_checkpoint(source, target)
+        exchange.import_checkpoint(source, target)
 
 peak = 0
 def watch():

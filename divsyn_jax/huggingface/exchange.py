@@ -1,0 +1,163 @@
+"""A run becomes a directory that transformers loads, and a Llama checkpoint becomes a run. The command is divsyn_jax/export.py."""
+
+import contextlib
+import pathlib
+import tempfile
+from typing import Any
+
+import jax
+import numpy as np
+
+from divsyn_jax import files, model, trained_run
+from divsyn_jax.checkpointing import Checkpoints
+from divsyn_jax.commandline import UserError
+from divsyn_jax.huggingface import llama, model_card, tensor_files, tokenizer_files
+from divsyn_jax.model import ModelConfig
+from divsyn_jax.optimizer import OptimizerConfig
+from divsyn_jax.recipe import (
+    CheckpointConfig,
+    DataConfig,
+    DebugConfig,
+    EvalConfig,
+    LogConfig,
+    LossConfig,
+    ProfileConfig,
+    Recipe,
+)
+from divsyn_jax.sharding import MeshConfig
+
+# What an export consists of: an output folder that holds anything else is not replaced.
+_WRITTEN = (
+    *("*.safetensors", tensor_files.INDEX_FILE, "config.json", "generation_config.json", "README.md"),
+    *("tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", tokenizer_files.CHAT_TEMPLATE_FILE),
+)
+
+
+def export_run(workdir: pathlib.Path, output: pathlib.Path, max_file_bytes: int, step: int | None = None) -> None:
+    """Write the checkpoint of `step` (default: the newest) as a Hugging Face directory. Raises `UserError` for a bad run."""
+    files.check_replaceable(output, _WRITTEN)
+    run = trained_run.open_run(workdir)
+    recipe, tokenizer = run.recipe, run.tokenizer
+    abstract = run.abstract_params()
+    slices = llama.slices(abstract)
+    of_parameter: dict[tuple[str, ...], list[llama.Slice]] = {}
+    for piece in slices:
+        of_parameter.setdefault(piece.path, []).append(piece)
+    with contextlib.closing(run.checkpoints()) as checkpoints, files.new_directory(output) as folder:
+        progress = checkpoints.read_progress(step)
+
+        def tensors():
+            for path, parameter in checkpoints.stream_params(abstract, progress["step"]):
+                for piece in of_parameter[path]:
+                    yield piece.name, piece.to_theirs(parameter)
+                del parameter  # before the next is read
+
+        tensor_files.write(folder, {piece.name: piece.shape for piece in slices}, tensors(), max_file_bytes)
+        config = llama.to_config(recipe.model, recipe.seq_len, tokenizer.bos_id, tokenizer.eos_id)
+        files.write_json(folder / "config.json", config)
+        special = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
+        files.write_json(
+            folder / "generation_config.json", {**special, "do_sample": False, "max_length": recipe.seq_len}
+        )
+        tokenizer_files.export(workdir / "tokenizer", tokenizer, recipe.seq_len, folder)
+        chat = (folder / tokenizer_files.CHAT_TEMPLATE_FILE).exists()
+        card = model_card.write(recipe, progress, _evaluation_of(workdir, progress), chat)
+        files.write_text(folder / "README.md", card)
+
+
+def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
+    """Make a run directory of a Hugging Face Llama directory. Raises `UserError` naming what cannot be imported."""
+    if not (source / "config.json").is_file():
+        raise UserError(f"{source}: no config.json here; name the directory of a Hugging Face checkpoint")
+    if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+        raise UserError(f"{workdir}: exists already; import into a new --workdir")
+    shape, context = llama.from_config(files.read_json(source / "config.json"), str(source / "config.json"))
+    abstract = jax.eval_shape(lambda: model.init_params(shape, 0))
+    tensors = tensor_files.open_tensors(source)
+    slices = llama.slices(abstract)
+    _check_tensors(slices, tensors, source)
+    recipe = _imported_recipe(shape, context)
+    identity = {"imported_from": source.resolve().name}
+    with files.new_directory(workdir) as folder:
+        tokenizer = tokenizer_files.import_files(source, folder / "tokenizer")
+        if tokenizer.vocab_size > shape.vocab_size:
+            raise UserError(
+                f"{source}: its tokenizer has {tokenizer.vocab_size} ids, its model only {shape.vocab_size}"
+            )
+        # Parameters are put together in files, and mapped: Orbax writes arrays that live on the CPU without copying them.
+        with tempfile.TemporaryDirectory(dir=folder) as scratch, jax.default_device(jax.devices("cpu")[0]):
+            params = jax.tree_util.tree_map_with_path(
+                lambda path, leaf: _assembled(path, leaf, slices, tensors, pathlib.Path(scratch)), abstract
+            )
+            with contextlib.closing(Checkpoints(folder, 1, 0)) as checkpoints:
+                checkpoints.save_params(params, {"step": 0, "data": identity})
+            del params
+        files.write_json(folder / "config.json", recipe.to_dict())
+        files.write_json(folder / "DONE", {"step": 0, "data": identity})
+
+
+def _assembled(path: tuple, leaf: jax.ShapeDtypeStruct, slices, tensors, scratch: pathlib.Path) -> jax.Array:
+    keys = tuple(entry.key for entry in path)
+    # .npy files align their data, which is what lets JAX use it where it lies.
+    array = np.lib.format.open_memmap(scratch / f"{'.'.join(keys)}.npy", "w+", leaf.dtype, leaf.shape)
+    for piece in slices:
+        if piece.path == keys:
+            _, read = tensors[piece.name]
+            array[... if piece.layer is None else piece.layer] = piece.to_ours(read())
+            array.flush()
+    return jax.device_put(np.asarray(array), may_alias=True)
+
+
+def _check_tensors(slices: list[llama.Slice], tensors: dict[str, Any], source: pathlib.Path) -> None:
+    wanted = {piece.name: piece.shape for piece in slices}
+    # Old checkpoints carry the rotary frequencies; tied ones may repeat the embedding as the head.
+    spare = {name for name in tensors if name.endswith("rotary_emb.inv_freq")} | {"lm_head.weight"}
+    for name in sorted(set(tensors) - set(wanted) - spare):
+        raise UserError(f"{source}: tensor {name!r} has no place in a plain Llama model")
+    for name, shape in wanted.items():
+        if name not in tensors:
+            raise UserError(f"{source}: tensor {name!r} is missing")
+        if tensors[name][0] != shape:
+            raise UserError(f"{source}: tensor {name!r} is {tensors[name][0]}, not {shape} as config.json says")
+
+
+def _imported_recipe(shape: ModelConfig, context: int) -> Recipe:
+    """The recipe of a run that was never trained here: its shape and context are what is true of it."""
+    return Recipe(
+        steps=1,
+        global_batch=1,
+        accumulation_steps=1,
+        seq_len=context,
+        seed=0,
+        init_from="",
+        model=shape,
+        optimizer=OptimizerConfig(
+            peak_lr=0.0,
+            schedule="constant",
+            warmup_steps=0,
+            final_lr_ratio=0.0,
+            decay_share=0.0,
+            b1=0.9,
+            b2=0.95,
+            eps=1e-8,
+            weight_decay=0.0,
+            clip_norm=0.0,
+        ),
+        loss=LossConfig(chunk=0, z_loss=0.0),
+        data=DataConfig(root="shards", train="", eval=""),
+        mesh=MeshConfig(replica=1, fsdp=-1, tensor=1),
+        checkpoint=CheckpointConfig(every_steps=0, keep=1, keep_every_steps=0),
+        eval=EvalConfig(every_steps=0, batch=8),
+        log=LogConfig(every_steps=1, tensorboard=False, wandb=""),
+        profile=ProfileConfig(first_step=0, steps=0),
+        debug=DebugConfig(deterministic=False, nans=False, repeat_every_steps=0),
+        level={},
+    )
+
+
+def _evaluation_of(workdir: pathlib.Path, progress: dict[str, Any]) -> dict[str, Any]:
+    """eval.json, when it is of this checkpoint."""
+    if not (workdir / "eval.json").is_file():
+        return {}
+    evaluation = files.read_json(workdir / "eval.json")
+    return evaluation if evaluation.get("step") == progress["step"] else {}

@@ -1,0 +1,68 @@
+"""Continuations of prompts by a trained run. The command is divsyn_jax/generate.py."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+import jax
+
+from divsyn_jax import chat_prompts, decode, sharding, trained_run
+from divsyn_jax.commandline import UserError
+from divsyn_jax.decode import Sampling
+
+
+def generate_texts(
+    workdir: pathlib.Path,
+    prompts: Sequence[str],
+    max_tokens: int,
+    sampling: Sampling,
+    chat: bool = False,
+    step: int | None = None,
+) -> list[str]:
+    """Continuations of prompts by the checkpoint of `step` (default: the newest) of a run.
+
+    Raises `UserError` when the run is unusable, has no chat template for `chat`, or a prompt leaves no room in its context.
+    """
+    run = trained_run.open_run(workdir)
+    tokenizer = run.tokenizer
+    if chat:
+        template = chat_prompts.load(workdir / "tokenizer", tokenizer)
+        if template is None:
+            raise UserError(f"{workdir}: --chat, but the run has no chat template; fine-tune it on conversations")
+        ids = [template.encode(template.render([{"role": "user", "content": prompt}])) for prompt in prompts]
+    else:
+        ids = [[tokenizer.bos_id, *tokens] for tokens in tokenizer.encode(prompts)]
+    longest = max(map(len, ids))
+    if longest + max_tokens > run.recipe.seq_len:
+        lengths = f"a prompt of {longest} tokens and --max_tokens={max_tokens}"
+        raise UserError(f"{workdir}: {lengths} do not fit the context of {run.recipe.seq_len}; shorten one")
+    mesh = sharding.make_mesh(run.recipe.mesh)
+    with jax.set_mesh(mesh):
+        params, _ = run.load_params(mesh, step)
+        written = decode.generate(run.inference_model, params, mesh, ids, max_tokens, tokenizer.eos_id, sampling)
+    return [tokenizer.decode(tokens) for tokens in written]
+
+
+def read_prompts(path: pathlib.Path) -> list[str]:
+    """Prompts of a file. Raises `UserError` naming the line that is wrong."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 (byte {error.start}); convert the file to UTF-8") from None
+    if path.suffix != ".jsonl":
+        return [line for line in lines if line]
+    prompts = []
+    for number, line in enumerate(lines, 1):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            raise UserError(
+                f"{path}:{number}: not JSON; one string or object with 'prompt' a line is expected"
+            ) from None
+        prompt = value.get("prompt") if isinstance(value, dict) else value
+        if not isinstance(prompt, str):
+            raise UserError(f"{path}:{number}: a string or an object with 'prompt' is expected")
+        prompts.append(prompt)
+    return prompts
