@@ -19,7 +19,7 @@ PYTEST_ARGS ?=
 comma := ,
 
 .PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-ladders test-slurm test-beam
-.PHONY: bench-cpu bench-score bench-pipeline lint format clean
+.PHONY: bench-cpu bench-eval bench-score bench-pipeline lint format clean
 .DELETE_ON_ERROR:
 
 # One installation into the environment, by uv where it installs.
@@ -37,8 +37,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@extras='$(EXTRAS)'; \
 	if [ -z "$$extras" ]; then \
 	  if [ "$$(uname)" != Linux ] || $(BIN)/python -m pip install --quiet --dry-run --no-deps --only-binary :all: "$$(grep ^torch== constraints.txt)+cpu" >/dev/null 2>&1; \
-	  then extras=study,dev; \
-	  else extras=train,corpora,report,dev; \
+	  then extras=study,eval,dev; \
+	  else extras=train,corpora,report,eval,dev; \
 	    echo "note: pip finds no CPU build of torch for this Python; tests that need torch are skipped (make torch brings it, with several GB of CUDA)"; fi; \
 	fi; $(call install,$$extras)
 	@touch $@
@@ -47,7 +47,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 torch: env
 	@$(BIN)/python -c 'import sys; from importlib import util; sys.exit(not util.find_spec("torch"))' || { \
 	echo "note: installing torch, which on Linux brings several GB of CUDA libraries unless pip finds a CPU build"; \
-	$(call install,study$(comma)dev); }
+	$(call install,study$(comma)eval$(comma)dev); }
 
 # An environment of its own: libtpu is 1 GB, and JAX looks for a TPU wherever it is installed.
 env-tpu:
@@ -85,6 +85,7 @@ bench-cpu: torch
 # Speed and equality of values beside PyPI diversity, in one process. BENCH_ARGS='--corpus=...' for another corpus.
 bench-score: env-diversity
 	@.venv-diversity/bin/python tools/benchmarks/bench_score.py $(BENCH_ARGS)
+
 # Tokens a second per core of the input pipeline and of build_shards, beside what they are made of.
 bench-pipeline: env
 	@$(BIN)/python tools/benchmarks/bench_pipeline.py $(BENCH_ARGS)
@@ -92,6 +93,10 @@ bench-pipeline: env
 # build_shards on Apache Beam, in the environment that has it.
 test-beam: env-beam
 	@.venv-beam/bin/python -m pytest tests/data/test_beam_builder.py $(PYTEST_ARGS)
+
+# Evaluation beside lm-eval's `hf` backend on the exported model; TASK_DATA holds <task>.jsonl[.gz] files.
+bench-eval: env
+	@$(BIN)/python tools/benchmarks/bench_eval.py --task_data='$(TASK_DATA)'
 
 lint: env
 	@$(BIN)/ruff check .

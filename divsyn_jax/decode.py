@@ -89,7 +89,7 @@ def decode_chunk(config: ModelConfig, params: Params, state: dict[str, Any], key
     """Up to S = `_CHUNK` tokens more in every row, fewer when all rows are done: (state, tokens [B, S]).
 
     `state` holds `cache`, `logits` [B, V] of the next token, `position` [B] it goes to, and `done` [B]; a row that is done
-    repeats EOS. `choice` holds temperature, top_k, top_p and eos. A row ends by itself at the last slot of the cache.
+    repeats EOS. `choice` holds temperature, top_k, top_p, eos and vocabulary. A row ends by itself at the last slot of the cache.
     """
     B, M = state["logits"].shape[0], state["cache"]["keys"].shape[2]
 
@@ -114,7 +114,11 @@ def decode_chunk(config: ModelConfig, params: Params, state: dict[str, Any], key
 
 
 def sample(logits_BV: jax.Array, keys_B: jax.Array, choice: dict[str, Any]) -> jax.Array:
-    """The next token [B] of every row, drawn with its own key; see `Sampling`."""
+    """The next token [B] of every row, drawn with its own key; see `Sampling`.
+
+    Ids from `choice["vocabulary"]` on pad the model's vocabulary and stand for no text: they are never chosen.
+    """
+    logits_BV = jnp.where(jnp.arange(logits_BV.shape[-1]) < choice["vocabulary"], logits_BV, -jnp.inf)
     order_BV = jnp.argsort(-logits_BV, axis=-1)
     sorted_BV = jnp.take_along_axis(logits_BV, order_BV, axis=-1) / jnp.maximum(choice["temperature"], 1e-6)
     probability_BV = jax.nn.softmax(sorted_BV, axis=-1)
@@ -133,12 +137,14 @@ def generate(
     prompts: Sequence[Sequence[int]],
     max_tokens: int,
     eos_id: int,
+    vocabulary: int,
     sampling: Sampling,
     stopped: Callable[[int, list[int]], bool] = lambda row, tokens: False,
 ) -> list[list[int]]:
     """Continue each prompt (ids, not empty) by at most `max_tokens` tokens; EOS ends a text and is not returned.
 
     Args:
+      vocabulary: number of ids of the tokenizer; the model's may be padded.
       stopped: asked now and then, with a row and its new tokens, whether that text has ended by another rule.
     """
     splits = mesh.shape["replica"] * mesh.shape["fsdp"]
@@ -159,6 +165,7 @@ def generate(
         "top_k": jnp.int32(sampling.top_k),
         "top_p": jnp.float32(sampling.top_p),
         "eos": jnp.int32(eos_id),
+        "vocabulary": jnp.int32(vocabulary),
     }
     found: list[list[int]] = [[] for _ in prompts]
     for _ in range(0, max_tokens, _CHUNK):

@@ -89,7 +89,7 @@ class RunLanguageModel(TemplateLM):
         return answers
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-        """Log-likelihood of whole texts: windows of the run's context, each token predicted once, after BOS."""
+        """Log-likelihood of whole texts: windows of the run's context, each token predicted once, after one BOS."""
         counts, pairs = [], []
         for (text,) in (request.args for request in requests):
             windows = utils.get_rolling_token_windows(
@@ -158,6 +158,7 @@ class RunLanguageModel(TemplateLM):
             prompts,
             settings["max_gen_toks"],
             tokenizer.eos_id,
+            tokenizer.vocab_size,
             sampling,
             stopped,
         )

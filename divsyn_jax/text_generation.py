@@ -39,7 +39,9 @@ def generate_texts(
     mesh = sharding.make_mesh(run.recipe.mesh)
     with jax.set_mesh(mesh):
         params, _ = run.load_params(mesh, step)
-        written = decode.generate(run.inference_model, params, mesh, ids, max_tokens, tokenizer.eos_id, sampling)
+        written = decode.generate(
+            run.inference_model, params, mesh, ids, max_tokens, tokenizer.eos_id, tokenizer.vocab_size, sampling
+        )
     return [tokenizer.decode(tokens) for tokens in written]
 
 

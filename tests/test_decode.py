@@ -11,6 +11,7 @@ from divsyn_jax.decode import Sampling
 from divsyn_jax.sharding import MeshConfig
 from tests.test_model import TINY, larger_weights
 
+V = TINY.vocab_size
 NO_EOS = 200  # never written: the vocabulary ends before
 PROMPTS = [[5], list(range(3, 20)), [7, 8, 9, 50, 51] * 14]
 
@@ -35,7 +36,7 @@ def without_cache(params, prompt, count) -> list[int]:
 
 
 def test_greedy_tokens_are_those_of_the_forward_pass(params, mesh):
-    found = decode.generate(TINY, params, mesh, PROMPTS, 20, NO_EOS, Sampling())
+    found = decode.generate(TINY, params, mesh, PROMPTS, 20, NO_EOS, V, Sampling())
     for prompt, tokens in zip(PROMPTS, found, strict=True):
         assert tokens == without_cache(params, prompt, 20)
 
@@ -56,14 +57,22 @@ def test_logits_after_prefill_and_each_step_are_those_of_the_forward_pass(params
 
 
 def test_eos_and_other_rules_end_a_text(params, mesh):
-    whole = decode.generate(TINY, params, mesh, PROMPTS, 40, NO_EOS, Sampling())
+    whole = decode.generate(TINY, params, mesh, PROMPTS, 40, NO_EOS, V, Sampling())
     eos = whole[1][5]
-    ended = decode.generate(TINY, params, mesh, PROMPTS, 40, eos, Sampling())
+    ended = decode.generate(TINY, params, mesh, PROMPTS, 40, eos, V, Sampling())
     for tokens, full in zip(ended, whole, strict=True):
         assert tokens == (full[: full.index(eos)] if eos in full else full)
     asked = []
     stopped = decode.generate(
-        TINY, params, mesh, PROMPTS[:1], 40, NO_EOS, Sampling(), lambda row, tokens: asked.append(len(tokens)) or True
+        TINY,
+        params,
+        mesh,
+        PROMPTS[:1],
+        40,
+        NO_EOS,
+        V,
+        Sampling(),
+        lambda row, tokens: asked.append(len(tokens)) or True,
     )
     assert asked == [16]
     assert stopped[0] == whole[0][:16]
@@ -71,17 +80,17 @@ def test_eos_and_other_rules_end_a_text(params, mesh):
 
 def test_a_rows_draws_do_not_depend_on_its_neighbours(params, mesh):
     hot = Sampling(temperature=1.0, seed=3)
-    together = decode.generate(TINY, params, mesh, PROMPTS, 24, NO_EOS, hot)
-    assert together[:2] == decode.generate(TINY, params, mesh, PROMPTS[:2], 24, NO_EOS, hot)
-    assert together[0] != decode.generate(TINY, params, mesh, PROMPTS[:1], 24, NO_EOS, Sampling(1.0, seed=4))[0]
+    together = decode.generate(TINY, params, mesh, PROMPTS, 24, NO_EOS, V, hot)
+    assert together[:2] == decode.generate(TINY, params, mesh, PROMPTS[:2], 24, NO_EOS, V, hot)
+    assert together[0] != decode.generate(TINY, params, mesh, PROMPTS[:1], 24, NO_EOS, V, Sampling(1.0, seed=4))[0]
 
 
 def test_draws_follow_the_distribution_that_is_left():
     logits = jnp.log(jnp.array([0.1, 0.4, 0.3, 0.2]))
     keys = jax.random.split(jax.random.key(0), 20_000)
 
-    def shares(temperature=1.0, top_k=0, top_p=1.0):
-        choice = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    def shares(temperature=1.0, top_k=0, top_p=1.0, vocabulary=4):
+        choice = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "vocabulary": vocabulary}
         drawn = decode.sample(jnp.broadcast_to(logits, (len(keys), 4)), keys, choice)
         return np.bincount(np.asarray(drawn), minlength=4) / len(keys)
 
@@ -91,6 +100,7 @@ def test_draws_follow_the_distribution_that_is_left():
     squared = np.array([0.01, 0.16, 0.09, 0.04]) / 0.3
     np.testing.assert_allclose(shares(temperature=0.5), squared, atol=0.015)
     np.testing.assert_array_equal(shares(temperature=0.0), [0, 1, 0, 0])
+    np.testing.assert_allclose(shares(vocabulary=3), [1 / 8, 4 / 8, 3 / 8, 0], atol=0.015)
 
 
 def test_meaningless_sampling_is_refused():
