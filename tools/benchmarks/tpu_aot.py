@@ -52,6 +52,7 @@ def main() -> None:
         "Real train step of the preset (fp32 master weights, bf16 compute, splash attention, chunked loss, AdamW, FSDP over all chips, sequence 2048,",
         "the paper's global batch in micro-batches). Bytes and collectives are the compiler's, for one device and one step; collectives in loops are",
         "counted once a trip. FLOPs: XLA's count of unrolled layers with plain attention against the analytic full square. `fits` leaves 3% of HBM free.",
+        'A device is a whole chip: v4 as "megacore", its two cores driven as one, as its machines run.',
         "",
         "| preset | parameters | slice | rows/chip x micro-batches | remat | arguments + temporaries, GiB | HBM | fits | FLOPs/step, XLA / analytic | collectives (count, GiB) | compute bound (analytic) |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
