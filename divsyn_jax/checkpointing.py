@@ -100,9 +100,8 @@ class Checkpoints:
     def save_params(self, params: Any, progress: dict[str, Any]) -> None:
         """Save parameters alone, as a run that can be read and started from but not continued; returns when they are on disk."""
         writing = ocp.Context()
-        # One parameter in flight at a time, in small chunks: what is compressed and not yet on disk is held in memory.
+        # One parameter in flight at a time: what is compressed and not yet on disk is held in memory.
         writing.memory.write_concurrent_bytes = 1 + max(leaf.nbytes for leaf in jax.tree.leaves(params))
-        writing.array.saving.storage_options.chunk_byte_size = 1 << 24
         with writing:
             self._checkpointer.save_checkpointables(progress["step"], {"params": params, "progress": progress})
 

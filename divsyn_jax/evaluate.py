@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from divsyn_jax import commandline, evaluation
+from divsyn_jax import commandline
 from divsyn_jax.commandline import UserError
 
 _WORKDIR = flags.DEFINE_list("workdir", None, "Run directories (comma-separated).")
@@ -75,6 +75,8 @@ def _compare(workdirs: Sequence[str], names: Sequence[str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
+    from divsyn_jax import evaluation  # --help does without JAX
+
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; give runs as --workdir=A,B")
     workdirs = commandline.require(_WORKDIR.value, "workdir", "runs/350m")

@@ -16,7 +16,6 @@ from absl import flags
 
 from divsyn_jax import commandline
 from divsyn_jax.commandline import UserError
-from divsyn_jax.huggingface import exchange
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run directory: read, or made by --import_from.")
 _OUTPUT = flags.DEFINE_string("output", None, "Directory to write for transformers.")
@@ -29,6 +28,8 @@ _MAX_FILE_SIZE_MB = flags.DEFINE_integer("max_file_size_mb", 5000, "Split safete
 
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
+    from divsyn_jax.huggingface import exchange  # --help does without JAX
+
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; see --help")
     workdir = pathlib.Path(commandline.require(_WORKDIR.value, "workdir", "runs/350m"))

@@ -13,9 +13,8 @@ import pathlib
 
 from absl import flags
 
-from divsyn_jax import commandline, text_generation
+from divsyn_jax import commandline
 from divsyn_jax.commandline import UserError
-from divsyn_jax.decode import Sampling
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint; default: the newest.")
@@ -32,6 +31,9 @@ _JSON = flags.DEFINE_bool("json", False, "Print one JSON object a prompt.")
 
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
+    from divsyn_jax import text_generation  # --help does without JAX
+    from divsyn_jax.decode import Sampling
+
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; give prompts as --prompt=TEXT")
     workdir = pathlib.Path(commandline.require(_WORKDIR.value, "workdir", "runs/350m"))
