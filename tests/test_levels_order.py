@@ -52,9 +52,5 @@ def test_templates_by_their_cells(templates):
 
 @pytest.mark.slow
 def test_breadths_by_the_embedding_agent(breadths):
-    assert_ordered(breadths, ("cluster_score",), agent="embedding")
-
-
-@pytest.mark.slow
-def test_templates_by_the_embedding_agent(templates):
-    assert_ordered(templates, ("cluster_score",), agent="embedding")
+    """Styles and personas hardly move this agent, which sees what a text is about: it does not part the templates."""
+    assert_ordered(breadths, ("cluster_score",), agent="embedding", max_documents=400, draws=5000)
