@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from divsyn_jax.commandline import UserError
+from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import Tokenizer
-from divsyn_jax.huggingface.tokenizer_files import CHAT_TEMPLATE_FILE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ChatPrompts:
                 raise_exception=_refuse,
             )
         except TemplateError as error:
-            raise UserError(f"{CHAT_TEMPLATE_FILE}: cannot be rendered ({error})") from None
+            raise UserError(f"{TEMPLATE_FILE}: cannot be rendered ({error})") from None
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text, with the ids of BOS and EOS where their texts stand."""
@@ -56,9 +56,9 @@ class ChatPrompts:
 
 def load(folder: pathlib.Path, tokenizer: Tokenizer) -> ChatPrompts | None:
     """The chat template in the tokenizer folder of a run, None where there is none."""
-    path = folder / CHAT_TEMPLATE_FILE
+    path = folder / TEMPLATE_FILE
     return ChatPrompts(path.read_text(encoding="utf-8"), tokenizer) if path.is_file() else None
 
 
 def _refuse(message: str) -> None:
-    raise UserError(f"{CHAT_TEMPLATE_FILE}: {message}")
+    raise UserError(f"{TEMPLATE_FILE}: {message}")

@@ -23,7 +23,7 @@ from typing import Any
 import zstandard
 
 from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import _jsonl_records as jsonl_records
+from divsyn_jax.data.corpus import jsonl_records
 
 Item = dict[str, Any]
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")

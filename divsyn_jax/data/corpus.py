@@ -193,7 +193,7 @@ class CorpusReader:
                 if kind == "parquet":
                     yield from _parquet_records(path, self._column())
                 elif kind == "jsonl":
-                    yield from _jsonl_records(path)
+                    yield from jsonl_records(path)
                 else:
                     yield from self._text_records(path)
             except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, OSError) as error:
@@ -289,7 +289,8 @@ def _open(path: str) -> io.BufferedIOBase:
     return stream
 
 
-def _jsonl_records(path: str) -> Iterator[tuple[str, bytes]]:
+def jsonl_records(path: str) -> Iterator[tuple[str, bytes]]:
+    """(`file:line`, bytes) of every line that is not blank."""
     with _open(path) as stream:
         for number, line in enumerate(stream, 1):
             if number == 1:

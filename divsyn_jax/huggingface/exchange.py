@@ -11,6 +11,7 @@ import numpy as np
 from divsyn_jax import files, model, trained_run
 from divsyn_jax.checkpointing import Checkpoints
 from divsyn_jax.commandline import UserError
+from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.huggingface import llama, model_card, tensor_files, tokenizer_files
 from divsyn_jax.model import ModelConfig
 from divsyn_jax.optimizer import OptimizerConfig
@@ -29,7 +30,7 @@ from divsyn_jax.sharding import MeshConfig
 # What an export consists of: an output folder that holds anything else is not replaced.
 _WRITTEN = (
     *("*.safetensors", tensor_files.INDEX_FILE, "config.json", "generation_config.json", "README.md"),
-    *("tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", tokenizer_files.CHAT_TEMPLATE_FILE),
+    *("tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", TEMPLATE_FILE),
 )
 
 
@@ -60,7 +61,7 @@ def export_run(workdir: pathlib.Path, output: pathlib.Path, max_file_bytes: int,
             folder / "generation_config.json", {**special, "do_sample": False, "max_length": recipe.seq_len}
         )
         tokenizer_files.export(workdir / "tokenizer", tokenizer, recipe.seq_len, folder)
-        chat = (folder / tokenizer_files.CHAT_TEMPLATE_FILE).exists()
+        chat = (folder / TEMPLATE_FILE).exists()
         card = model_card.write(recipe, progress, _evaluation_of(workdir, progress), chat)
         files.write_text(folder / "README.md", card)
 
@@ -125,6 +126,7 @@ def _imported_recipe(shape: ModelConfig, context: int) -> Recipe:
     """The recipe of a run that was never trained here: its shape and context are what is true of it."""
     return Recipe(
         steps=1,
+        epochs=0,
         global_batch=1,
         accumulation_steps=1,
         seq_len=context,

@@ -7,9 +7,9 @@ from typing import Any
 from divsyn_jax import files
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import MODEL_FILE, Tokenizer
 
-CHAT_TEMPLATE_FILE = "chat_template.jinja"  # transformers looks for a file of this name
 _PROBE = "two  spaces, a ligature \ufb01, full width \uff21"  # what normalising models do not give back
 
 
@@ -21,9 +21,9 @@ def export(source: pathlib.Path, tokenizer: Tokenizer, context: int, folder: pat
     """
     for file in tokenizers.tokenizer_files(tokenizer.path):
         shutil.copyfile(file, folder / file.name)
-    has_template = (source / CHAT_TEMPLATE_FILE).is_file()
+    has_template = (source / TEMPLATE_FILE).is_file()
     if has_template:
-        shutil.copyfile(source / CHAT_TEMPLATE_FILE, folder / CHAT_TEMPLATE_FILE)
+        shutil.copyfile(source / TEMPLATE_FILE, folder / TEMPLATE_FILE)
     if (source / MODEL_FILE).is_file():
         definition, bos, eos = _from_sentencepiece(str(source / MODEL_FILE))
         files.write_json(folder / "tokenizer.json", definition)
@@ -46,11 +46,11 @@ def import_files(source: pathlib.Path, folder: pathlib.Path) -> Tokenizer:
     otherwise the Hugging Face files are: they may hold tokens added later.
     """
     folder.mkdir(parents=True)
-    names = [name for name in (*tokenizers.FILES, CHAT_TEMPLATE_FILE) if (source / name).is_file()]
+    names = [name for name in (*tokenizers.FILES, TEMPLATE_FILE) if (source / name).is_file()]
     if MODEL_FILE in names and "tokenizer.json" in names:
         definition, *_ = _from_sentencepiece(str(source / MODEL_FILE))
         if files.read_json(source / "tokenizer.json") == definition:
-            names = [name for name in names if name in (MODEL_FILE, CHAT_TEMPLATE_FILE)]
+            names = [name for name in names if name in (MODEL_FILE, TEMPLATE_FILE)]
         else:
             names.remove(MODEL_FILE)
     for name in names:
