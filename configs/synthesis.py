@@ -12,7 +12,7 @@ from divsyn_jax.commandline import UserError
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """The settings of a level: how many records, the seed, and what the built-in grammar draws on."""
+    """The settings of a level: how many records, the seed, what the built-in grammar draws on, what an endpoint is asked."""
     name = argument or "topic_styles_persona"
     level = diversity.level_of(f"level={name}")
     if not level.template:
@@ -21,10 +21,22 @@ def get_config(argument: str | None = None) -> ConfigDict:
         {
             "level": name,
             "seed": 0,
+            # Of the built-in grammar; of --kind=topics, how many documents of --input are read at most.
             "documents": level.grammar_documents(),
             # Of --kind=instructions and --kind=items; 0: all there are.
             "questions": 0,
             # Each a number from the front of its list; see divsyn_jax/synthesis/grammar.py.
             "grammar": level.grammar(),
+            # With --base_url and --model: the grid takes topics (all of --topics_file), styles, personas (all of
+            # --personas_file) and topics_per_document from above, and its size decides how many documents there are.
+            "endpoint": {
+                "generations": 1,  # accepted documents of a cell
+                "candidates": 4,  # documents that may be asked for one accepted
+                "personas_shown": 5,  # of which the model chooses one; 1: every persona has cells of its own
+                "min_words": 150,
+                "max_words": 1500,
+                "language": "en",  # ISO 639-1; '': any
+                "near_duplicate": 0.75,  # Jaccard similarity of word 5-grams; above 1: none is near
+            },
         }
     )

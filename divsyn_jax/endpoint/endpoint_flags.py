@@ -1,7 +1,10 @@
 """The flags every command that asks an endpoint shares."""
 
+import dataclasses
+
 from absl import flags
 
+from divsyn_jax.commandline import UserError
 from divsyn_jax.endpoint.settings import EndpointSettings
 
 _BASE_URL = flags.DEFINE_string("base_url", None, "Address of an OpenAI-compatible endpoint, up to and with /v1.")
@@ -15,6 +18,11 @@ _PRICE_INPUT = flags.DEFINE_float("price_input", None, "Price of a million promp
 _PRICE_OUTPUT = flags.DEFINE_float("price_output", None, "Price of a million completion tokens.")
 _MAX_CALLS = flags.DEFINE_integer("max_calls", None, "Calls this run may send; it stops there, to be continued.")
 _MAX_COST = flags.DEFINE_float("max_cost", None, "What this run may cost; it stops there, to be continued.")
+
+
+def given() -> bool:
+    """Whether an endpoint was named."""
+    return bool(_BASE_URL.value or _MODEL.value)
 
 
 def settings_from_flags(seed: int) -> EndpointSettings:
@@ -33,3 +41,27 @@ def settings_from_flags(seed: int) -> EndpointSettings:
         max_calls=_MAX_CALLS.value,
         max_cost=_MAX_COST.value,
     )
+
+
+def several_from_flags(seed: int) -> list[EndpointSettings]:
+    """One endpoint for each model of `--model=A,B`, at the one address of --base_url or, with as many, each at its own.
+
+    --max_calls and --max_cost are shared out equally, so that together they keep the limit.
+    """
+    models, addresses = ((flag.value or "").split(",") for flag in (_MODEL, _BASE_URL))
+    if len(set(models)) < len(models):
+        raise UserError(f"--model={_MODEL.value}: name each model once")
+    if len(addresses) not in (1, len(models)):
+        raise UserError(f"--base_url: {len(addresses)} addresses for {len(models)} models; give one, or one for each")
+    common = settings_from_flags(seed)
+    calls, cost = common.max_calls, common.max_cost
+    return [
+        dataclasses.replace(
+            common,
+            model=model,
+            base_url=address,
+            max_calls=None if calls is None else calls // len(models),
+            max_cost=None if cost is None else cost / len(models),
+        )
+        for model, address in zip(models, addresses * (len(models) // len(addresses)), strict=True)
+    ]

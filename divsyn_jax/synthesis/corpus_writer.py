@@ -1,8 +1,6 @@
 """Writing what the built-in grammar makes: records with their provenance, and a manifest of how they came to be."""
 
-import collections
 import dataclasses
-import hashlib
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,15 +10,12 @@ from tqdm import tqdm
 
 from divsyn_jax import files
 from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import TextFingerprint
 from divsyn_jax.synthesis import grammar, questions
 from divsyn_jax.synthesis.grammar import Breadth
 from divsyn_jax.synthesis.record_file import RecordWriter, recover
-from divsyn_jax.synthesis.sentences import words
+from divsyn_jax.synthesis.record_totals import RecordTotals
 
 KINDS = ("documents", "instructions", "items")
-# Provenance that the manifest counts.
-_COUNTED = ("template", "topic", "style", "persona", "generator", "form")
 # A breadth that runs out of new texts is told so, instead of trying for ever.
 _MAX_REJECTS_PER_RECORD = 10
 
@@ -95,49 +90,22 @@ def _accepted(candidates: Iterable[dict[str, Any]], totals: "_Totals", count: in
             raise UserError(f"{totals.records} different texts found, not {count}; ask for fewer or for more breadth")
 
 
-class _Totals:
-    """Running account of a corpus, which recovered and new records enter alike."""
+class _Totals(RecordTotals):
+    """The account of a corpus that recovered and new records enter alike."""
 
     def __init__(self) -> None:
-        self.records = self.tried = 0
-        self._words = self._bytes = 0
-        self._seen: set[bytes] = set()
-        self._fingerprint = TextFingerprint()
-        self._counts: dict[str, collections.Counter] = {name: collections.Counter() for name in _COUNTED}
+        super().__init__()
+        self.tried = 0
 
     def add(self, record: Mapping[str, Any]) -> bool:
         """Enter a record unless its text is there already; says whether it was entered."""
         # The number at the end of an id counts candidates, so the rejected ones before it are known.
         self.tried = int(record["id"].rpartition("-")[2]) + 1
-        text = _text(record)
-        encoded = text.encode()
-        key = hashlib.sha256(encoded).digest()[:16]
-        if key in self._seen:
+        if self.holds(record):
             return False
-        self._seen.add(key)
-        self._fingerprint.update(text)
-        self.records += 1
-        self._words += words(text)
-        self._bytes += len(encoded)
-        for name, counter in self._counts.items():
-            counter.update(record[name].split(grammar.BETWEEN_TOPICS) if name in record else [])
+        self.enter(record)
         return True
 
     def describe(self) -> dict[str, Any]:
         """The part of the manifest that counts."""
-        return {
-            "rejects": {"duplicate": self.tried - self.records},
-            "words": self._words,
-            "bytes": self._bytes,
-            "fingerprint": self._fingerprint.hexdigest(),
-            "counts": {name: dict(sorted(counter.items())) for name, counter in self._counts.items() if counter},
-        }
-
-
-def _text(record: Mapping[str, Any]) -> str:
-    """What makes a record different from another: a document's text, an instruction's two sides, an item's question."""
-    if "text" in record:
-        return record["text"]
-    if "prompt" in record:
-        return f"{record['prompt']}\n\n{record['response']}"
-    return record["question"]
+        return {"rejects": {"duplicate": self.tried - self.records}, **super().describe()}

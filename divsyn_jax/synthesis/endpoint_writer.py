@@ -1,0 +1,197 @@
+"""Writing what an endpoint generates: a fixed number of accepted documents for every cell of a grid, and a manifest.
+
+Candidates of many cells are asked for at once, and judged in grid order. A cell asks for another candidate only when it is
+certain to need it: after one that fails by itself, as soon as its answer is in; after a duplicate, when its turn has come. So
+which candidates are asked, which are accepted and every byte written depend on seeds and answers alone, not on when answers
+arrive; and a run that was stopped goes through the same candidates again, those paid for out of the cache.
+"""
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from divsyn_jax import files
+from divsyn_jax.commandline import Failure
+from divsyn_jax.endpoint.client import Client, ContentFailure
+from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.synthesis import templates
+from divsyn_jax.synthesis.endpoint_run import CACHE, finished, new_records, open_clients, run, spent
+from divsyn_jax.synthesis.flatten import flatten
+from divsyn_jax.synthesis.gates import Gates, NearDuplicates
+from divsyn_jax.synthesis.grammar import BETWEEN_TOPICS, seeded
+from divsyn_jax.synthesis.grid import Cell, Grid
+from divsyn_jax.synthesis.ordered_answers import Pending, ahead, in_order
+from divsyn_jax.synthesis.record_file import RecordWriter
+from divsyn_jax.synthesis.record_totals import RecordTotals
+
+_REASONS = {
+    "invalid": "schema",
+    "length": "cut_at_length_limit",
+}  # of the client's outcomes; the others keep their names
+# So many cells that cannot be filled stop a run: the model will not do, and every further call is wasted.
+_MOST_UNFILLED = 10
+_PROBE_CHARACTERS = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+    """A document as generated, or why it cannot be accepted."""
+
+    record: dict[str, Any] | None
+    reason: str | None = None
+
+
+class _PendingCell(Pending):
+    """The candidates of one cell."""
+
+    def __init__(self, cell: Cell, client: Client, grid: Grid, gates: Gates, most: int) -> None:
+        super().__init__()
+        self.cell = cell
+        self._client, self._grid, self._gates, self._most = client, grid, gates, most
+        for _ in range(grid.generations):
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask for one candidate more, unless the cell has had its share."""
+        if len(self.tasks) < self._most:
+            self.tasks.append(asyncio.create_task(self._candidate(len(self.tasks))))
+
+    async def _candidate(self, number: int) -> _Candidate:
+        prompt = templates.document(self.cell, number, self._grid.seed)
+        try:
+            answer = await self._client.complete(prompt.request)
+        except ContentFailure as failure:
+            candidate = _Candidate(None, _REASONS.get(failure.outcome, failure.outcome))
+        else:
+            record = self._record(prompt, number, answer.value, answer.request_id)
+            candidate = _Candidate(record, self._gates.fault(record["text"]))
+        if candidate.reason:
+            self.ask()
+        return candidate
+
+    def _record(self, prompt: templates.Prompt, number: int, value: dict[str, Any], request_id: str | None) -> dict:
+        cell, seed = self.cell, self._grid.seed
+        used = [prompt.topic_of_tag[tag] for tag in dict.fromkeys(value["topics"])] if "topics" in value else []
+        return {
+            "text": flatten(value, seeded(f"flatten/{cell.name}", seed, number)),
+            "template": self._grid.template,
+            "topic": BETWEEN_TOPICS.join(used or [cell.topics[0].name]),
+            "style": cell.style,
+            "persona": prompt.persona_of_tag[value["persona"]] if "persona" in value else "neutral",
+            "generator": self._grid.models[cell.model],
+            "keywords": sorted({keyword for passage in value["passages"] for keyword in passage["keywords"]}),
+            "cell": cell.name,
+            "candidate": number,
+            "seed": seed,
+            "prompt_version": templates.VERSION,
+            "request_id": request_id,
+        }
+
+
+def generate_documents(
+    grid: Grid, endpoints: Sequence[EndpointSettings], gates: Gates, candidates: int, output: str | os.PathLike
+) -> dict[str, Any]:
+    """Write the documents of `grid` to the folder `output` and return the manifest.
+
+    Args:
+      endpoints: who writes, one for each of the grid's models.
+      candidates: documents that a cell may ask for in place of one accepted, at most.
+
+    A corpus that is there with these settings is left as it is. Raises `Unfinished` where a rerun goes on, and `Failure`
+    naming cells that could not be filled; nothing but the cache of answers is written then.
+    """
+    settings = {
+        "source": "endpoint",
+        "kind": "documents",
+        "prompt_version": templates.VERSION,
+        "template": grid.template,
+        "grid": grid.describe(),
+        "endpoints": [endpoint.identity() for endpoint in endpoints],
+        "gates": dataclasses.asdict(gates),
+        "candidates": candidates,
+        "seed": grid.seed,
+    }
+    output = pathlib.Path(output)
+    if (earlier := finished(output, settings)) is not None:
+        return earlier
+    with new_records(output, "documents.jsonl.zst") as path:
+        counted = run(_generate(grid, endpoints, gates, candidates, path, output / CACHE))
+    manifest = {**settings, **counted}
+    files.write_json(output / "manifest.json", manifest)
+    return manifest
+
+
+async def _generate(
+    grid: Grid,
+    endpoints: Sequence[EndpointSettings],
+    gates: Gates,
+    candidates: int,
+    path: pathlib.Path,
+    cache: pathlib.Path,
+) -> dict[str, Any]:
+    totals, near = RecordTotals(), NearDuplicates(gates.near_duplicate)
+    rejects: collections.Counter[str] = collections.Counter()
+    unfilled: list[str] = []
+    async with contextlib.AsyncExitStack() as stack:
+        shown = grid.topics_per_document + min(grid.personas_shown, len(grid.personas))
+        clients = await open_clients(stack, endpoints, cache, shown, _PROBE_CHARACTERS)
+        bar = stack.enter_context(
+            tqdm(total=len(grid) * grid.generations, desc="documents", unit="document", mininterval=1, file=sys.stderr)
+        )
+        writer = stack.enter_context(RecordWriter(path))
+
+        def start(cell: Cell) -> _PendingCell:
+            return _PendingCell(cell, clients[cell.model], grid, gates, candidates * grid.generations)
+
+        cells = in_order(grid.cells(), start, ahead(clients))
+        async with contextlib.aclosing(cells):
+            async for pending in cells:
+                before, lost = totals.records, rejects.copy()
+                for task in pending.tasks:  # grows while it is gone through
+                    candidate = await task
+                    reason = candidate.reason or _duplicate(candidate.record, totals, near)
+                    if reason:
+                        rejects[reason] += 1
+                        if not candidate.reason:
+                            pending.ask()
+                        continue
+                    record = {"id": f"generated-{grid.seed}-{totals.records}", **candidate.record}
+                    totals.enter(record)
+                    writer.write(record)
+                    bar.update()
+                bar.set_postfix_str(spent(clients), refresh=False)
+                if totals.records < before + grid.generations:
+                    why = ", ".join(f"{count} {reason}" for reason, count in (rejects - lost).items())
+                    unfilled.append(f"{pending.cell.name} ({totals.records - before} of {grid.generations}: {why})")
+                if len(unfilled) == _MOST_UNFILLED:
+                    break
+        usage = {client.settings.model: client.usage.to_json() for client in clients}
+        costs = [client.usage.cost_with_cached for client in clients]
+    if unfilled:
+        more = "" if len(unfilled) < _MOST_UNFILLED else " and perhaps more"
+        raise Failure(
+            f"{len(unfilled)} cells{more} were not filled by {candidates * grid.generations} candidates each: "
+            f"{'; '.join(unfilled[:3])}{'; ...' if len(unfilled) > 3 else ''}. Nothing was written but the answers in {cache}; "
+            "raise --config.endpoint.candidates, relax a gate or take another model, and repeat the command"
+        )
+    return {
+        "documents": totals.records,
+        "rejects": dict(sorted(rejects.items())),
+        **totals.describe(),
+        "usage": usage,
+        "cost": None if None in costs else sum(costs),
+    }
+
+
+def _duplicate(record: dict[str, Any], totals: RecordTotals, near: NearDuplicates) -> str | None:
+    if totals.holds(record):
+        return "duplicate"
+    return None if near.enter(record["text"]) else "near_duplicate"

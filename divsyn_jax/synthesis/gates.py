@@ -1,0 +1,110 @@
+"""What keeps a document out of a corpus, each reason counted: length, refusal, language, duplicates.
+
+Duplicates are judged in grid order against what was accepted before, so that the outcome does not depend on which answer
+arrived first.
+"""
+
+import collections
+import dataclasses
+import re
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.synthesis.sentences import words
+
+# Near-duplicates as in FineWeb (Penedo et al. 2024, arXiv 2406.17557): 5-grams of words, 14 bands of 8 of 112 hashes, which
+# finds pairs of Jaccard similarity 0.75 with probability 0.77.
+_SHINGLE, _BANDS, _ROWS = 5, 14, 8
+# Accepted documents that a new one is compared with, the latest ones; a signature with its bands takes about 5 kB.
+_REMEMBERED = 200_000
+_NEEDS = "the gates of an endpoint's documents need datasketch and py3langid: pip install 'divsyn-jax[generate]'"
+_WORD = re.compile(r"\w+")
+# Said of oneself, by an assistant; a text about a subject has no reason to begin a sentence so.
+_REFUSAL = re.compile(
+    r"\bas an? (?:AI|artificial intelligence|(?:large )?language model)\b"
+    r"|(?:\A|[.!]\s+)(?:I(?:'|\u2019)m sorry|I am sorry|Sorry|I apologi[sz]e),? (?:but )?(?:I|we) (?:can(?:no|['\u2019])t|am unable|am not able)\b"
+    r"|(?:\A|\n)I (?:can(?:no|['\u2019])t|am unable to|am not able to|won['\u2019]t) (?:help|assist|write|create|provide|comply|fulfil)",
+    re.IGNORECASE,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gates:
+    """What a document must be like.
+
+    Attributes:
+      min_words, max_words: of its flattened text.
+      language: ISO 639-1 code of what it must be written in; '' for any.
+      near_duplicate: Jaccard similarity of word 5-grams from which it is another's near-duplicate; above 1: none is.
+
+    Raises `UserError` naming a bad value.
+    """
+
+    min_words: int = 150
+    max_words: int = 1500
+    language: str = "en"
+    near_duplicate: float = 0.75
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_words <= self.max_words:
+            raise UserError(f"--config.endpoint.min_words={self.min_words} must lie in [0, max_words={self.max_words}]")
+        if self.near_duplicate <= 0:
+            raise UserError(f"--config.endpoint.near_duplicate={self.near_duplicate} must be positive")
+        if self.language and not re.fullmatch(r"[a-z]{2}", self.language):
+            raise UserError(f"--config.endpoint.language={self.language!r} must be a two-letter code such as en, or ''")
+
+    def fault(self, text: str) -> str | None:
+        """Why `text`, taken alone, is rejected."""
+        count = words(text)
+        if _REFUSAL.search(text):
+            return "refusal"
+        if count < self.min_words:
+            return "too_short"
+        if count > self.max_words:
+            return "too_long"
+        if self.language and _language(text) != self.language:
+            return "language"
+        return None
+
+
+class NearDuplicates:
+    """The latest accepted documents by MinHash; memory does not grow beyond `_REMEMBERED` of them."""
+
+    def __init__(self, threshold: float) -> None:
+        try:
+            from datasketch import MinHash, MinHashLSH
+        except ImportError:
+            raise UserError(_NEEDS) from None
+
+        self._threshold = threshold
+        self._empty = MinHash(num_perm=_BANDS * _ROWS)
+        self._index = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
+        self._signatures: collections.OrderedDict[int, MinHash] = collections.OrderedDict()
+        self._number = 0
+
+    def enter(self, text: str) -> bool:
+        """Remember `text` unless it is near one that is remembered; says whether it was entered."""
+        signature = self._empty.copy()
+        signature.update_batch([shingle.encode() for shingle in _shingles(text)])
+        for near in self._index.query(signature):
+            if signature.jaccard(self._signatures[near]) >= self._threshold:
+                return False
+        if len(self._signatures) == _REMEMBERED:
+            oldest, _ = self._signatures.popitem(last=False)
+            self._index.remove(oldest)
+        self._index.insert(self._number, signature)
+        self._signatures[self._number] = signature
+        self._number += 1
+        return True
+
+
+def _shingles(text: str) -> set[str]:
+    found = _WORD.findall(text.casefold())
+    return {" ".join(found[start : start + _SHINGLE]) for start in range(max(1, len(found) - _SHINGLE + 1))}
+
+
+def _language(text: str) -> str:
+    try:
+        import py3langid
+    except ImportError:
+        raise UserError(_NEEDS) from None
+    return py3langid.classify(text)[0]

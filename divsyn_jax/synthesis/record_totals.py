@@ -1,0 +1,61 @@
+"""Running account of a corpus: what its manifest counts."""
+
+import collections
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from divsyn_jax.data.corpus import TextFingerprint
+from divsyn_jax.synthesis.grammar import BETWEEN_TOPICS
+from divsyn_jax.synthesis.sentences import words
+
+# Provenance that the manifest counts.
+_COUNTED = ("template", "topic", "style", "persona", "generator", "form")
+
+
+class RecordTotals:
+    """Counts of the records entered, and which texts they have."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self._words = self._bytes = 0
+        self._seen: set[bytes] = set()
+        self._fingerprint = TextFingerprint()
+        self._counts: dict[str, collections.Counter] = {name: collections.Counter() for name in _COUNTED}
+
+    def holds(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record of the same text was entered."""
+        return _key(record) in self._seen
+
+    def enter(self, record: Mapping[str, Any]) -> None:
+        """Count a record."""
+        text = _text(record)
+        self._seen.add(_key(record))
+        self._fingerprint.update(text)
+        self.records += 1
+        self._words += words(text)
+        self._bytes += len(text.encode())
+        for name, counter in self._counts.items():
+            counter.update(record[name].split(BETWEEN_TOPICS) if name in record else [])
+
+    def describe(self) -> dict[str, Any]:
+        """The part of the manifest that counts."""
+        return {
+            "words": self._words,
+            "bytes": self._bytes,
+            "fingerprint": self._fingerprint.hexdigest(),
+            "counts": {name: dict(sorted(counter.items())) for name, counter in self._counts.items() if counter},
+        }
+
+
+def _key(record: Mapping[str, Any]) -> bytes:
+    return hashlib.sha256(_text(record).encode()).digest()[:16]
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    """What makes a record different from another: a document's text, an instruction's two sides, an item's question."""
+    if "text" in record:
+        return record["text"]
+    if "prompt" in record:
+        return f"{record['prompt']}\n\n{record['response']}"
+    return record["question"]
