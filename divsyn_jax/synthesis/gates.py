@@ -6,7 +6,9 @@ arrived first.
 
 import collections
 import dataclasses
+import functools
 import re
+from typing import Any
 
 from divsyn_jax.commandline import UserError
 from divsyn_jax.synthesis.sentences import words
@@ -16,7 +18,7 @@ from divsyn_jax.synthesis.sentences import words
 _SHINGLE, _BANDS, _ROWS = 5, 14, 8
 # Accepted documents that a new one is compared with, the latest ones; a signature with its bands takes about 5 kB.
 _REMEMBERED = 200_000
-_NEEDS = "the gates of an endpoint's documents need datasketch and py3langid: pip install 'divsyn-jax[generate]'"
+_NEEDS = "the gates of an endpoint's documents need rensa and py3langid: pip install 'divsyn-jax[generate]'"
 _WORD = re.compile(r"\w+")
 # Said of oneself, by an assistant; a text about a subject has no reason to begin a sentence so.
 _REFUSAL = re.compile(
@@ -71,20 +73,20 @@ class NearDuplicates:
 
     def __init__(self, threshold: float) -> None:
         try:
-            from datasketch import MinHash, MinHashLSH
+            import rensa
         except ImportError:
             raise UserError(_NEEDS) from None
 
         self._threshold = threshold
-        self._empty = MinHash(num_perm=_BANDS * _ROWS)
-        self._index = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
-        self._signatures: collections.OrderedDict[int, MinHash] = collections.OrderedDict()
+        self._signature = functools.partial(rensa.RMinHash, num_perm=_BANDS * _ROWS, seed=0)
+        self._index = rensa.RMinHashLSH(threshold=threshold, num_perm=_BANDS * _ROWS, num_bands=_BANDS)
+        self._signatures: collections.OrderedDict[int, Any] = collections.OrderedDict()
         self._number = 0
 
     def enter(self, text: str) -> bool:
         """Remember `text` unless it is near one that is remembered; says whether it was entered."""
-        signature = self._empty.copy()
-        signature.update_batch([shingle.encode() for shingle in _shingles(text)])
+        signature = self._signature()
+        signature.update(_shingles(text))
         for near in self._index.query(signature):
             if signature.jaccard(self._signatures[near]) >= self._threshold:
                 return False
@@ -97,9 +99,9 @@ class NearDuplicates:
         return True
 
 
-def _shingles(text: str) -> set[str]:
+def _shingles(text: str) -> list[str]:
     found = _WORD.findall(text.casefold())
-    return {" ".join(found[start : start + _SHINGLE]) for start in range(max(1, len(found) - _SHINGLE + 1))}
+    return [" ".join(found[start : start + _SHINGLE]) for start in range(max(1, len(found) - _SHINGLE + 1))]
 
 
 def _language(text: str) -> str:

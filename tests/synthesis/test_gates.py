@@ -1,0 +1,70 @@
+import random
+
+import pytest
+
+from divsyn_jax.commandline import UserError
+from divsyn_jax.synthesis import gates
+from divsyn_jax.synthesis.gates import Gates, NearDuplicates
+from divsyn_jax.synthesis.grammar import Breadth, document
+from tests.synthesis.writer_brains import GERMAN
+
+ENGLISH = document(Breadth(1, 1, 1), 0, 0)["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (f"{ENGLISH} {ENGLISH}", None),
+        (ENGLISH[:100], "too_short"),
+        (ENGLISH * 20, "too_long"),
+        (GERMAN * 12, "language"),
+        ("水は川を流れて海に注ぐ。 " * 200, "language"),
+        (f"I'm sorry, but I can't write that. {ENGLISH * 2}", "refusal"),
+        (f"{ENGLISH} As an AI language model, I have no bees. {ENGLISH}", "refusal"),
+        (f"{ENGLISH}\n\nI cannot help with this request. {ENGLISH}", "refusal"),
+        # A text about refusing, or about machines, is none.
+        (f"{ENGLISH} The clerk said that she was sorry she could not help; an AI would have. {ENGLISH}", None),
+    ],
+)
+def test_faults_of_one_text(text, fault):
+    assert Gates(min_words=150, max_words=1500).fault(text) == fault
+
+
+def test_any_language_may_be_asked_for():
+    assert Gates(language="de").fault(GERMAN * 12) is None
+    assert Gates(language="").fault(GERMAN * 12) is None
+    with pytest.raises(UserError, match="language='english'"):
+        Gates(language="english")
+
+
+def similarity(first, second):
+    """Jaccard similarity of sets of word 5-grams, exactly."""
+    one, two = ({tuple(t[i : i + 5]) for i in range(len(t) - 4)} for t in (first.split(), second.split()))
+    return len(one & two) / len(one | two)
+
+
+def test_near_duplicates_are_those_of_exact_jaccard_similarity():
+    rng = random.Random(0)
+    base = [f"w{rng.randrange(10_000)}" for _ in range(400)]
+    outcome = {}
+    for changed in (1, 4, 8, 30, 60):
+        found = []
+        for _ in range(20):
+            other = list(base)
+            for place in rng.sample(range(len(other)), changed):
+                other[place] = "else"
+            near = NearDuplicates(0.75)
+            assert near.enter(" ".join(base))
+            found.append(not near.enter(" ".join(other)))
+        outcome[round(similarity(" ".join(base), " ".join(other)), 1)] = sum(found)
+    assert {similar: found for similar, found in outcome.items() if similar >= 0.9} == dict.fromkeys((1.0, 0.9), 20)
+    assert all(found == 0 for similar, found in outcome.items() if similar <= 0.5), outcome
+
+
+def test_only_the_latest_are_remembered(monkeypatch):
+    monkeypatch.setattr(gates, "_REMEMBERED", 3)
+    near, texts = NearDuplicates(0.75), [" ".join(f"{a}{i}" for i in range(50)) for a in "abcd"]
+    assert all(map(near.enter, texts))
+    assert not near.enter(texts[3])
+    assert not near.enter(texts[1])
+    assert near.enter(texts[0])
