@@ -27,8 +27,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
             "questions": 0,
             # Each a number from the front of its list; see divsyn_jax/synthesis/grammar.py.
             "grammar": level.grammar(),
-            # With --base_url and --model: the grid takes topics (all of --topics_file), styles, personas (all of
-            # --personas_file) and topics_per_document from above, and its size decides how many documents there are.
+            # With --base_url and --model: the grid takes topics (or all of --topics_file), styles, personas (or all of
+            # --personas_file) and topics_per_document from above, and models from --model; its size decides how many
+            # documents there are.
             "endpoint": {
                 "generations": 1,  # accepted documents of a cell
                 "candidates": 4,  # documents that may be asked for one accepted

@@ -20,12 +20,14 @@ _SHINGLE, _BANDS, _ROWS = 5, 14, 8
 _REMEMBERED = 200_000
 _NEEDS = "the gates of an endpoint's documents need rensa and py3langid: pip install 'divsyn-jax[generate]'"
 _WORD = re.compile(r"\w+")
-# Said of oneself, by an assistant; a text about a subject has no reason to begin a sentence so.
+# What an assistant says of itself; characters of a dialogue may be sorry, or unable to come.
+_UNABLE = r"I(?: can(?:no|['\u2019])t| can not|(?: am|['\u2019]m) (?:unable|not able) to| won['\u2019]t)"
+_SERVE = r"(?:help|assist|write|create|provide|generate|comply|fulfil|continue|discuss)\b"
 _REFUSAL = re.compile(
     r"\bas an? (?:AI|artificial intelligence|(?:large )?language model)\b"
-    r"|(?:\A|[.!]\s+)(?:I(?:'|\u2019)m sorry|I am sorry|Sorry|I apologi[sz]e),? (?:but )?(?:I|we) (?:can(?:no|['\u2019])t|am unable|am not able)\b"
-    r"|(?:\A|\n)I (?:can(?:no|['\u2019])t|am unable to|am not able to|won['\u2019]t) (?:help|assist|write|create|provide|comply|fulfil)",
-    re.IGNORECASE,
+    rf"|(?:\bsorry|\bapologi[sz]e|\bunfortunately),? (?:but )?{_UNABLE} {_SERVE}"
+    rf"|^{_UNABLE} {_SERVE}",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 

@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -57,7 +57,8 @@ def extract_topics(
     """Write `output`/topics.jsonl.zst (topic, subtopic, keywords, path, source) from a corpus; return the manifest.
 
     Of the paths whose last two levels (topic and subtopic) are alike, but for case and punctuation, the first is kept. The endpoints take documents in
-    turn. Raises `Unfinished` where a rerun goes on, and `Failure` when most documents gave no topics.
+    turn. Raises `UserError` for a corpus that cannot be read, `Unfinished` where a rerun goes on, and `Failure` when most documents
+    gave no topics.
     """
     output = pathlib.Path(output)
     settings = {
@@ -71,14 +72,22 @@ def extract_topics(
     }
     reader = CorpusReader(spec, options)
     documents = itertools.islice(reader, most_documents)
+    first = next(documents, None)  # a corpus that cannot be read leaves nothing behind
+    documents = itertools.chain([first] if first else [], documents)
     with new_records(output, "topics.jsonl.zst") as path:
         counted = run(_extract(documents, endpoints, seed, path, output / CACHE))
-    manifest = {**settings, **counted}
+    manifest = {**settings, "malformed": reader.malformed, **counted}
     files.write_json(output / "manifest.json", manifest)
     return manifest
 
 
-async def _extract(documents, endpoints, seed, path, cache) -> dict[str, Any]:
+async def _extract(
+    documents: Iterable[Document],
+    endpoints: Sequence[EndpointSettings],
+    seed: int,
+    path: pathlib.Path,
+    cache: pathlib.Path,
+) -> dict[str, Any]:
     seen: set[tuple[str, str]] = set()
     rejects: collections.Counter[str] = collections.Counter()
     asked = 0

@@ -22,6 +22,8 @@ ENGLISH = document(Breadth(1, 1, 1), 0, 0)["text"]
         (f"I'm sorry, but I can't write that. {ENGLISH * 2}", "refusal"),
         (f"{ENGLISH} As an AI language model, I have no bees. {ENGLISH}", "refusal"),
         (f"{ENGLISH}\n\nI cannot help with this request. {ENGLISH}", "refusal"),
+        (f"{ENGLISH}\n\nI’m sorry, but I am not able to provide that. {ENGLISH}", "refusal"),
+        (f'{ENGLISH} "I am sorry," said Oona. "Sorry, I can\'t come tomorrow." I cannot swim. {ENGLISH}', None),
         # A text about refusing, or about machines, is none.
         (f"{ENGLISH} The clerk said that she was sorry she could not help; an AI would have. {ENGLISH}", None),
     ],

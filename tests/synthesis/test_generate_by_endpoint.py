@@ -212,6 +212,7 @@ def test_topics_of_a_corpus_become_a_topics_file(serve, tmp_path):
         (("--topics_file=nowhere.txt",), "nowhere.txt: no such file"),
         (("--kind=items",), "--kind=items: written by the built-in grammar only"),
         (("--kind=topics",), "--input is required"),
+        (("--kind=topics", "--input=nowhere.jsonl"), "nowhere.jsonl: no such file"),
         (("--config.endpoint.candidates=0",), "candidates=0 must be at least 1"),
         (("--config.endpoint.language=english",), "language='english'"),
         (("--config.endpoint.min_words=9999",), "min_words=9999"),
