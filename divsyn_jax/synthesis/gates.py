@@ -16,7 +16,7 @@ from divsyn_jax.synthesis.sentences import words
 # Near-duplicates as in FineWeb (Penedo et al. 2024, arXiv 2406.17557): 5-grams of words, 14 bands of 8 of 112 hashes, which
 # finds pairs of Jaccard similarity 0.75 with probability 0.77.
 _SHINGLE, _BANDS, _ROWS = 5, 14, 8
-# Accepted documents that a new one is compared with, the latest ones; a signature with its bands takes about 5 kB.
+# Accepted documents that a new one is compared with, the latest ones; each takes 2 kB of memory.
 _REMEMBERED = 200_000
 _NEEDS = "the gates of an endpoint's documents need rensa and py3langid: pip install 'divsyn-jax[generate]'"
 _WORD = re.compile(r"\w+")

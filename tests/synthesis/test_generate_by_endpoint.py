@@ -159,6 +159,9 @@ def test_the_command_foresees_its_calls_and_leaves_the_key_nowhere(serve, tmp_pa
     assert server.calls() == []
     assert not (tmp_path / "a").exists()
     assert re.findall(r"^document +(\d+)", foreseen.stdout, re.MULTILINE) == ["6", "6"]
+    stopped = run(server, tmp_path / "a", "--max_calls=8", *knobs)
+    assert stopped.returncode == 75, stopped.stderr
+    assert len(server.calls()) <= 8  # of both models together
     done = run(server, tmp_path / "a", *knobs)
     assert done.returncode == 0, done.stderr
     assert len(documents_asked(server)) == 12
