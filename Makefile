@@ -5,6 +5,7 @@
 #   make test                                             the tests that take minutes
 #   make test-slow, -ladders, -slurm, -beam               the longer ones; on a real Slurm; in Apache Beam's environment
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
+#   make ablations CORPUS=a.jsonl.gz [AGENT=openai ABLATION_ARGS='--base_url=... --model=...']    the paper's, on your corpus
 #   make lint
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,7 +20,7 @@ PYTEST_ARGS ?=
 comma := ,
 
 .PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-ladders test-slurm test-beam
-.PHONY: bench-cpu bench-eval bench-score bench-pipeline lint format clean
+.PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline lint format clean
 .DELETE_ON_ERROR:
 
 # One installation into the environment, by uv where it installs.
@@ -97,6 +98,10 @@ test-beam: env-beam
 # Evaluation beside lm-eval's `hf` backend on the exported model; TASK_DATA holds <task>.jsonl[.gz] files.
 bench-eval: env
 	@$(BIN)/python tools/benchmarks/bench_eval.py --task_data='$(TASK_DATA)'
+
+# K, N, J x M, parts of the pipeline, judges: to tools/benchmarks/ablations.md, or --output in ABLATION_ARGS.
+ablations: env
+	@$(BIN)/python tools/benchmarks/ablations.py '$(CORPUS)' $(if $(AGENT),--agent=$(AGENT)) $(ABLATION_ARGS)
 
 lint: env
 	@$(BIN)/ruff check .

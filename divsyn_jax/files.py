@@ -55,6 +55,27 @@ def check_replaceable(path: str | os.PathLike, patterns: Iterable[str] = ("*",))
 
 
 @contextlib.contextmanager
+def kept_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yield `path` as a directory, made where it is missing and taken away again where the block fails and left it empty.
+
+    Raises `UserError` where no directory can be made.
+    """
+    path = pathlib.Path(path)
+    missing = [parent for parent in (path, *path.parents) if not parent.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made a folder ({error.strerror}); name another") from None
+    try:
+        yield path
+    except BaseException:
+        with contextlib.suppress(OSError):  # not empty: what is there was finished
+            for made in missing:
+                made.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def new_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a temporary directory that becomes `path` when the block ends, and vanishes when it fails.
 
