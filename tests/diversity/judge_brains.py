@@ -128,3 +128,13 @@ def _topics(documents: dict[str, str]) -> dict[str, int]:
 def _numbered(keys: dict[str, Any]) -> dict[str, int]:
     numbers: dict[Any, int] = {}
     return {tag: numbers.setdefault(key, len(numbers) + 1) for tag, key in keys.items()}
+
+
+def hostile(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
+    """The honest judge, whose every free text is the first document's (see test_report_in_browser)."""
+    answer = honest(name, system, user, schema, rng)
+    if name in ("cluster", "verify"):
+        said = next(_FENCED.finditer(user))["body"]
+        for entry in answer["clusters"] if name == "cluster" else answer.values():
+            entry |= {key: said for key in ("name", "reason") if key in entry}
+    return answer
