@@ -98,5 +98,5 @@ def _program() -> str:
 
 
 def _fail(message: str) -> None:
-    print(f"{_program()}: {message}", file=sys.stderr)
+    print(f"{_program()}: {' '.join(message.splitlines())}", file=sys.stderr)  # a name may hold a line break
     sys.exit(EXIT_USAGE)

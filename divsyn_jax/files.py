@@ -14,8 +14,9 @@ from divsyn_jax.commandline import UserError
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` (UTF-8) to `path` in one step."""
+    """Write `text` (UTF-8) to `path` in one step. Raises `UserError` when `path` is a folder."""
     path = pathlib.Path(path)
+    check_no_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
@@ -35,6 +36,12 @@ def read_json(path: str | os.PathLike) -> Any:
         raise UserError(f"{path}: no such file") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); remove it and repeat the command that wrote it") from None
+
+
+def check_no_folder(path: str | os.PathLike) -> None:
+    """Raise `UserError` when `path`, where a file is to be written, is a folder."""
+    if os.path.isdir(path):
+        raise UserError(f"{path}: a folder where a file is to be written; move it away or name another output")
 
 
 def check_replaceable(path: str | os.PathLike, patterns: Iterable[str] = ("*",)) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from absl import flags
 
+from divsyn_jax.commandline import UserError
 from divsyn_jax.diversity.judge_settings import JudgeSettings
 from divsyn_jax.endpoint import endpoint_flags
 
@@ -31,6 +32,9 @@ def asked() -> str:
 
 def agent_settings(seed: int) -> dict[str, Any]:
     """The fields of `scoring.ScoreSettings` that say who judges. Raises `UserError` naming a bad flag."""
+    for name in ("base_url", "model", "criteria"):
+        if _AGENT.value != "openai" and flags.FLAGS[name].value is not None:
+            raise UserError(f"--{name} is for --agent=openai, not --agent={_AGENT.value}: add that, or leave it out")
     return {
         "agent": _AGENT.value,
         "threshold": _THRESHOLD.value,

@@ -58,6 +58,8 @@ def main(arguments: list[str]) -> None:
     output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "calibration"))
     if output.exists() and not output.is_dir():
         raise UserError(f"--output={output}: exists and is not a folder; name another")
+    for name in ("calibration.json", "report.html"):
+        files.check_no_folder(output / name)
     signal.signal(signal.SIGTERM, _stop)
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import calibration, calibration_report, scoring
@@ -81,9 +83,8 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"--draws={settings.total_draws}: some are asked again; give {MIN_DRAWS} or more")
     # Every corpus is read before anything is written.
     samples = {ladder.name: _read(ladder, settings) for ladder in ladders}
-    output.mkdir(parents=True, exist_ok=True)
     rungs = {f"{name} {place}": sample for name, read in samples.items() for place, sample in enumerate(read)}
-    with contextlib.closing(scoring.make_agent(settings, rungs)) as agent:
+    with files.kept_directory(output), contextlib.closing(scoring.make_agent(settings, rungs)) as agent:
         found = []
         for ladder in ladders:
             figures = calibration.calibrate(

@@ -63,6 +63,7 @@ def load(path: str | pathlib.Path) -> tuple[CriteriaSet, ...]:
 def _parse_set(entry: Any, place: str) -> CriteriaSet:
     if not isinstance(entry, Mapping):
         raise UserError(f"{place} is not an object with metadata and metrics")
+    _refuse_unknown(entry, KINDS, place)
     parsed = {}
     for kind in KINDS:
         rows = entry.get(kind, [])
@@ -72,12 +73,21 @@ def _parse_set(entry: Any, place: str) -> CriteriaSet:
             texts = [row.get(key) if isinstance(row, Mapping) else None for key in ("name", "sentence")]
             if not all(isinstance(text, str) and text.strip() for text in texts):
                 raise UserError(f"{place}.{kind}[{number}] needs a name and a sentence, both text")
+            _refuse_unknown(row, ("name", "definition", "sentence"), f"{place}.{kind}[{number}]")
+            if not isinstance(row.get("definition", ""), str):
+                raise UserError(f"{place}.{kind}[{number}].definition is not text; give a text or leave it out")
         parsed[kind] = tuple(
-            Criterion(row["name"], str(row.get("definition", row["sentence"])), row["sentence"]) for row in rows
+            Criterion(row["name"], row.get("definition", row["sentence"]), row["sentence"]) for row in rows
         )
     if not any(parsed.values()):
         raise UserError(f"{place} holds no criteria; give at least one in metadata or metrics")
     return CriteriaSet(**parsed)
+
+
+def _refuse_unknown(entry: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+    for key in entry:
+        if key not in known:
+            raise UserError(f"{place} has an unknown key {key!r}; it may hold {', '.join(known)}")
 
 
 def as_json(sets: Sequence[CriteriaSet]) -> dict[str, Any]:

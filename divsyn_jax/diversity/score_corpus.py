@@ -69,7 +69,10 @@ _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would be asked and wh
 flags.adopt_module_key_flags(corpus_flags)
 flags.adopt_module_key_flags(agent_flags)
 
-_EMBEDDINGS = "embeddings"  # OUTPUT/embeddings is the default cache of vectors
+_EMBEDDINGS, _ANSWERS = "embeddings", "cache.sqlite"  # in OUTPUT: the default cache of vectors, and that of answers
+_WRITTEN = ("criteria.json", "comparison.json", "report.html")
+_RESERVED = (".", "..", _EMBEDDINGS, _ANSWERS, *_WRITTEN)
+_LONGEST_NAME = 200  # bytes; file systems allow 255, and temporary names add to it
 _TABLE = (
     "effective_clusters",
     "cluster_score",
@@ -89,7 +92,11 @@ def main(arguments: list[str]) -> None:
     if not arguments:
         raise UserError("name at least one corpus, e.g. score_corpus corpus.jsonl.gz --output=scores")
     output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "scores"))
+    if (agent_flags.asked() == "oracle") != bool(_LABEL_FIELD.value):
+        raise UserError("--label_field and --agent=oracle go together: give both, e.g. --label_field=topic, or neither")
     corpora = _named(arguments, output)
+    for name in _WRITTEN:
+        files.check_no_folder(output / name)
     signal.signal(signal.SIGTERM, _stop)
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import baselines, cost, scoring
@@ -102,7 +109,7 @@ def main(arguments: list[str]) -> None:
         target_half_width=_TARGET.value,
         retest=_RETEST.value,
         control_variate=_CONTROL_VARIATE.value,
-        answers=output / "cache.sqlite",
+        answers=output / _ANSWERS,
         seed=_SEED.value,
         baselines=_baseline_names(baselines.OFFERED),
         baseline_tokens=_BASELINE_TOKENS.value,
@@ -125,8 +132,7 @@ def main(arguments: list[str]) -> None:
     if _DRY_RUN.value:
         print(cost.dry_run(samples, settings))
         return
-    _make_directory(output)
-    with contextlib.closing(scoring.make_agent(settings, samples)) as agent:
+    with files.kept_directory(output), contextlib.closing(scoring.make_agent(settings, samples)) as agent:
         _score(output, corpora, samples, agent, budget, settings)
 
 
@@ -168,8 +174,10 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
         if name in corpora:
             raise UserError(f"{argument}: a second corpus named {name!r}; give each its own name, as NAME={spec}")
         folder = output / name
-        ours = not folder.exists() or (folder / "score.json").exists()
-        if name in (_EMBEDDINGS, ".", "..") or not ours:
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise UserError(f"{name[:40]}...: too long to name a folder; name the corpus otherwise, as NAME={spec}")
+        ours = not os.path.lexists(folder) or (folder / "score.json").exists()
+        if name in _RESERVED or not ours:
             # A finished score is replaced whole; never replace a folder that is something else.
             raise UserError(f"{argument}: {folder} is not a score's folder; name the corpus otherwise, as NAME={spec}")
         corpora[name] = spec
@@ -180,13 +188,6 @@ def _baseline_names(offered: Sequence[str]) -> tuple[str, ...]:
     if _BASELINES.value in ("all", "none"):
         return tuple(offered) if _BASELINES.value == "all" else ()
     return tuple(dict.fromkeys(name.strip() for name in _BASELINES.value.split(",")))
-
-
-def _make_directory(output: pathlib.Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--output={output}: cannot be made a directory ({error.strerror}); name another") from None
 
 
 def _finished(folder: pathlib.Path, identity: dict[str, Any]) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ Shapes: D draws, K documents a draw.
 
 import contextlib
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping
@@ -96,7 +97,7 @@ class ScoreSettings:
         require(self.sample_size >= 2, "sample_size", "a draw needs two documents or more")
         require(self.total_draws >= 2, "draws", "an interval needs two draws or more")
         target = self.target_half_width
-        require(target is None or target > 0, "target_half_width", "give a positive number")
+        require(target is None or 0 < target < math.inf, "target_half_width", "give a positive number")
         require(self.retest >= 0, "retest", "give a number of 0 or more")
         require(0 <= self.threshold <= 2, "threshold", "a cosine distance lies between 0 and 2")
         require(self.seed >= 0, "seed", "give a number of 0 or more")

