@@ -222,12 +222,11 @@ def main(arguments: list[str]) -> None:
     # A GPU is this run's alone: JAX would leave a quarter of its memory unused.
     os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.92")
     jax.config.update("jax_debug_nans", recipe.debug.nans)
+    distributed.keep_compiled()
     distributed.initialize()
     backend = resolve_backend(recipe.model.attention, jax.default_backend())
     train(dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, attention=backend)), workdir)
 
 
 if __name__ == "__main__":
-    # A second start of the same recipe finds its compiled step on disk.
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.expanduser("~/.cache/divsyn_jax/xla"))
     commandline.run(main, __doc__)
