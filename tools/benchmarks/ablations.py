@@ -275,7 +275,8 @@ HEAD = """# Ablations of the cluster-agent score
 Made by `tools/benchmarks/ablations.py`; {agent}, corpus {name} ({documents:,} documents, {sampled:,} of them sampled), K = {K}
 and N = {N:,} where these do not vary, seed {seed}; 95% intervals over draws{sets}. **Published** is Chen et al. 2024 (arXiv
 2410.15226, tables 9 and 10): another corpus, which it does not name, another judge, probably GPT-4; its +/- is the spread of
-its rounds. Compare how a column moves, not its level.
+its rounds. Compare how a column moves, not its level. A score of disjoint clusters lies
+in [1/K, K]; the published one at K = 5 does not.
 """
 
 
