@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.devices
 TOLERANCE = 1e-5
 
 

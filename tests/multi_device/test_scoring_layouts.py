@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.devices
 
 
 def test_scores_are_the_same_on_one_device_and_on_eight():
