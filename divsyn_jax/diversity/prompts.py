@@ -11,6 +11,7 @@ from typing import Any
 
 from divsyn_jax.endpoint.client import Request
 from divsyn_jax.endpoint.fence import SYSTEM_NOTE, Fenced, fence
+from divsyn_jax.endpoint.strict_schema import list_of, object_of
 
 VERSION = 1
 _TEXT = {"type": "string"}
@@ -21,23 +22,10 @@ _SYSTEM = {
 }
 
 
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _list(items: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": dict(items)}
-
-
 def propose_criteria(texts: Sequence[str], characters: int, identity: Mapping[str, Any], seed: int) -> Request:
     """Three to five attributes and three to five scales by which documents like these can be told apart."""
     fenced = fence(texts, _fence_seed(identity, seed), characters)
-    entry = _object({"name": _TEXT, "definition": _TEXT})
+    entry = object_of({"name": _TEXT, "definition": _TEXT})
     return Request(
         purpose="criteria_propose",
         system=f"{_SYSTEM['criteria']}\n{SYSTEM_NOTE}",
@@ -50,7 +38,7 @@ def propose_criteria(texts: Sequence[str], characters: int, identity: Mapping[st
             "Use specific names, not generic ones such as quality or topic. Proposals from many rounds will be merged, so "
             "cover what these documents show and nothing else.\n\n" + fenced.text
         ),
-        schema=_object({"metadata": _list(entry), "metrics": _list(entry)}),
+        schema=object_of({"metadata": list_of(entry), "metrics": list_of(entry)}),
         identity=identity,
         check=lambda value: [
             f"Give 3 to 5 entries in {kind}." for kind in ("metadata", "metrics") if not 3 <= len(value[kind]) <= 5
@@ -75,7 +63,7 @@ def merge_criteria(
             f"keep the {entries} that separate documents best. Write a concrete definition for each that a reader can apply "
             f"to a document without seeing the others.{scale}\n\n{listed}"
         ),
-        schema=_object({"entries": _list(_object({"name": _TEXT, "definition": _TEXT}))}),
+        schema=object_of({"entries": list_of(object_of({"name": _TEXT, "definition": _TEXT}))}),
         identity=identity,
         check=lambda value: [] if len(value["entries"]) == entries else [f"Give exactly {entries} entries."],
         max_output_tokens=2000,
@@ -95,7 +83,7 @@ def summarise_criteria(merged: Mapping[str, Sequence[Mapping[str, str]]], identi
             "Put each definition below into one sentence that tells a reader how to apply it when grouping documents. Keep "
             f"the order, one sentence an entry.\n\n{listed}"
         ),
-        schema=_object({kind: _list(_TEXT) for kind in merged}),
+        schema=object_of({kind: list_of(_TEXT) for kind in merged}),
         identity=identity,
         check=lambda value: [
             f"Give exactly {len(entries)} sentences in {kind}."
@@ -131,10 +119,10 @@ def cluster(fenced: Fenced, sentences: Sequence[str], identity: Mapping[str, Any
             "criteria its documents share and what sets it apart. Then assign each document, by its tag, to a cluster.\n\n"
             + fenced.text
         ),
-        schema=_object(
+        schema=object_of(
             {
-                "clusters": _list(_object({"id": number, "name": _TEXT, "reason": _TEXT})),
-                "assignment": _object(dict.fromkeys(fenced.tags, number)),
+                "clusters": list_of(object_of({"id": number, "name": _TEXT, "reason": _TEXT})),
+                "assignment": object_of(dict.fromkeys(fenced.tags, number)),
             }
         ),
         identity=identity,
@@ -150,7 +138,7 @@ def verify(fenced: Fenced, clusters: Sequence[tuple[str, str, Sequence[str]]], i
         f"- {key}: {', '.join(tags)}. Named {name!r}, because: {reason}"
         for key, (name, reason, tags) in zip(keys, clusters, strict=True)
     )
-    verdict = _object({"reason": _TEXT, "valid": {"type": "integer", "enum": [0, 1]}})
+    verdict = object_of({"reason": _TEXT, "valid": {"type": "integer", "enum": [0, 1]}})
     return Request(
         purpose="verify",
         system=f"{_SYSTEM['verify']}\n{SYSTEM_NOTE}",
@@ -160,7 +148,7 @@ def verify(fenced: Fenced, clusters: Sequence[tuple[str, str, Sequence[str]]], i
             "together because they share a style. Answer 1 for a valid group and 0 for one that is not, with the reason "
             f"first.\n\nGroups:\n{listed}\n\nDocuments:\n\n{fenced.text}"
         ),
-        schema=_object(dict.fromkeys(keys, verdict)),
+        schema=object_of(dict.fromkeys(keys, verdict)),
         identity=identity,
         check=lambda value: [],
         max_output_tokens=200 + 120 * len(clusters),

@@ -16,6 +16,7 @@ from typing import Any
 
 from divsyn_jax.endpoint.fence import SYSTEM_NOTE, fence
 from divsyn_jax.endpoint.request import Request
+from divsyn_jax.endpoint.strict_schema import list_of, object_of
 from divsyn_jax.synthesis.grid import Cell
 
 VERSION = 1
@@ -86,11 +87,11 @@ def document(cell: Cell, candidate: int, seed: int) -> Prompt:
         "different `options` without letters or numbers, one of them right: `answer` is its position, counted from 1. Let "
         "`explanation` reason step by step to the right answer; it names options by what they say, never by position.",
     ]
-    passage = _object({"keywords": _list(_TEXT), "text": _TEXT})
-    question = _object(
+    passage = object_of({"keywords": list_of(_TEXT), "text": _TEXT})
+    question = object_of(
         {
             "question": _TEXT,
-            "options": _list(_TEXT),
+            "options": list_of(_TEXT),
             "answer": {"type": "integer", "enum": list(range(1, OPTIONS + 1))},
             "explanation": _TEXT,
         }
@@ -99,7 +100,7 @@ def document(cell: Cell, candidate: int, seed: int) -> Prompt:
         purpose="document",
         system=f"{_WRITER}\n{SYSTEM_NOTE}",
         user="\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) + f"\n\n{shown.text}",
-        schema=_object({**properties, "passages": _list(passage), "question": question}),
+        schema=object_of({**properties, "passages": list_of(passage), "question": question}),
         identity=identity,
         check=_check_document,
         max_output_tokens=_MAX_OUTPUT_TOKENS,
@@ -136,7 +137,7 @@ def topics(text: str, number: int, characters: int, seed: int) -> Request:
             "three to eight `keywords` that stand for what the document says of it. Levels are short noun phrases that make "
             "sense without the document; they name a subject, not the document.\n\n" + shown.text
         ),
-        schema=_object({"topics": _list(_object({"path": _list(_TEXT), "keywords": _list(_TEXT)}))}),
+        schema=object_of({"topics": list_of(object_of({"path": list_of(_TEXT), "keywords": list_of(_TEXT)}))}),
         identity={"extraction": "topics"},
         check=_check_topics,
         max_output_tokens=1000,
@@ -149,16 +150,3 @@ def _check_topics(value: Mapping[str, Any]) -> list[str]:
     if not all(PATH_LEVELS[0] <= len(path) <= PATH_LEVELS[1] and all(map(str.strip, path)) for path in paths):
         problems.append(f"Every path needs {PATH_LEVELS[0]} to {PATH_LEVELS[1]} levels, none of them empty.")
     return problems
-
-
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _list(items: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": dict(items)}

@@ -1,0 +1,19 @@
+"""JSON Schemas in the strict form that endpoints enforce: every property required, no others allowed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def object_of(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with exactly these properties."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def list_of(items: Mapping[str, Any]) -> dict[str, Any]:
+    """An array of such items."""
+    return {"type": "array", "items": dict(items)}
