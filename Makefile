@@ -3,7 +3,7 @@
 #   make study                                            the default study on this machine's CPU
 #   make study CORPORA='a.jsonl.gz b.jsonl.gz' EVAL='news=heldout.jsonl'    the same study on your own corpora
 #   make test                                             the tests that take minutes
-#   make test-slow, -devices, -ladders, -slurm, -beam     the longer ones; on a real Slurm; in Apache Beam's environment
+#   make test-slow, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Apache Beam; with xpk
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make ablations CORPUS=a.jsonl.gz [AGENT=openai ABLATION_ARGS='--base_url=... --model=...']    the paper's, on your corpus
 #   make lint
@@ -19,7 +19,7 @@ WORKDIR ?=
 PYTEST_ARGS ?=
 comma := ,
 
-.PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-devices test-ladders test-slurm test-beam
+.PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-devices test-ladders test-slurm test-beam test-xpk
 .PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline lint format clean
 .DELETE_ON_ERROR:
 
@@ -98,6 +98,11 @@ bench-pipeline: env
 # build_shards on Apache Beam, in the environment that has it.
 test-beam: env-beam
 	@.venv-beam/bin/python -m pytest tests/data/test_beam_builder.py $(PYTEST_ARGS)
+
+# Workloads for TPU slices, read by xpk's own parser (in an environment of its own: it pins old libraries).
+test-xpk: env
+	@test -x .venv-xpk/bin/xpk || { $(PYTHON) -m venv .venv-xpk && .venv-xpk/bin/python -m pip install --quiet xpk==1.16.0; }
+	@PATH="$(CURDIR)/.venv-xpk/bin:$$PATH" $(BIN)/python -m pytest tests/launch/test_sweep.py -k xpk_understands $(PYTEST_ARGS)
 
 # Evaluation beside lm-eval's `hf` backend on the exported model; TASK_DATA holds <task>.jsonl[.gz] files.
 bench-eval: env

@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import re
 from collections.abc import Mapping, Sequence
 
 from divsyn_jax.commandline import UserError
@@ -43,15 +42,6 @@ class ChatPrompts:
             )
         except TemplateError as error:
             raise UserError(f"{TEMPLATE_FILE}: cannot be rendered ({error})") from None
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of rendered text, with the ids of BOS and EOS where their texts stand."""
-        special = {self.bos: self.tokenizer.bos_id, self.eos: self.tokenizer.eos_id}
-        pieces = re.split(f"({'|'.join(map(re.escape, special))})", text)
-        plain = iter(self.tokenizer.encode(pieces[::2]))
-        return [
-            token for n, piece in enumerate(pieces) for token in ([special[piece]] if n % 2 else next(plain))
-        ]  # every second piece is BOS or EOS
 
 
 def load(folder: pathlib.Path, tokenizer: Tokenizer) -> ChatPrompts | None:

@@ -38,6 +38,11 @@ def read_json(path: str | os.PathLike) -> Any:
         raise UserError(f"{path}: not valid JSON ({error}); remove it and repeat the command that wrote it") from None
 
 
+def read_jsonl(path: str | os.PathLike) -> list[Any]:
+    """Every line of a JSONL file that the project wrote."""
+    return [json.loads(line) for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()]
+
+
 def check_no_folder(path: str | os.PathLike) -> None:
     """Raise `UserError` when `path`, where a file is to be written, is a folder."""
     if os.path.isdir(path):

@@ -36,8 +36,8 @@ PAPER_TASKS = {
     "copa": ("super_glue/copa/default.yaml", "acc"),
     "hellaswag": ("hellaswag/hellaswag.yaml", "acc_norm"),
 }
-# All paradigms of BLiMP in one local file are one task, with the prompt that they share.
-_LOCAL_ONLY = {"blimp": "blimp/_template_yaml"}
+# Tasks of local files alone: all paradigms of BLiMP with the prompt that they share, and anyone's own questions in ARC's form.
+_LOCAL_ONLY = {"blimp": ("blimp/_template_yaml", "acc"), "items": ("arc/arc_easy.yaml", "acc_norm")}
 _BOOTSTRAP_DRAWS = 1000  # for metrics that are not means
 _FEWSHOT_SEED = 1234  # the harness's own default
 # How an item that lacks a field, or holds another kind of value, shows in the harness.
@@ -76,7 +76,7 @@ def open_tasks(names: Sequence[str], folder: pathlib.Path | None) -> list[Task |
 
 
 def _packaged(name: str, local: bool) -> pathlib.Path | None:
-    relative = PAPER_TASKS[name][0] if name in PAPER_TASKS else _LOCAL_ONLY.get(name) if local else None
+    relative, _ = PAPER_TASKS.get(name) or (local and _LOCAL_ONLY.get(name)) or ("", "")
     path = pathlib.Path(lm_eval.tasks.__file__).parent / relative if relative else None
     return path if path and path.is_file() else None
 
@@ -137,7 +137,7 @@ def run(lm: LM, tasks: Sequence[Task | Group], chat: bool, limit: int | None) ->
 
 def _entry_and_items(name: str, results: Mapping[str, Any], samples: Sequence[Mapping], task: Task):
     named = {key.partition(",")[0]: key for key in results if "," in key and "_stderr" not in key}
-    metric = PAPER_TASKS[name][1] if name in PAPER_TASKS else next(iter(named))
+    _, metric = (PAPER_TASKS | _LOCAL_ONLY).get(name) or ("", next(iter(named)))
     key = named[metric]
     stderr = results.get(key.replace(metric, f"{metric}_stderr", 1))
     kept = [sample for sample in samples if sample["filter"] == key.partition(",")[2]]

@@ -130,7 +130,7 @@ def _null_control(evidence: Evidence) -> dict[str, str]:
         items = evidence.items[outcome.name]
         if items is None:
             continue
-        found = statistics.paired_difference([items[one]], [items[two]])
+        found = statistics.paired_difference(items[one], items[two])
         p_values.append(found["p"])
         parts.append(f"{outcome.name}: {found['value']:+.3f} [{found['ci_low']:+.3f}, {found['ci_high']:+.3f}]")
     clean = min(statistics.holm(p_values)) >= 0.05
@@ -174,7 +174,7 @@ def _better(evidence: Evidence, more: str, less: str, stage: str = "pretrain") -
         items = evidence.items[outcome.name]
         if items is None:
             raise Lacking(f"{outcome.name} has no per-item results")
-        found = statistics.paired_difference([items[less]], [items[more]])
+        found = statistics.paired_difference(items[less], items[more])
         low, high = sorted((sign * found["ci_low"], sign * found["ci_high"]))
         parts.append(Part(sign * found["value"], low, high, f"{outcome.name} {more} over {less}"))
     return parts

@@ -59,7 +59,8 @@ class RunLanguageModel(TemplateLM):
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
         """Ids with BOS in front, unless `add_special_tokens` is False or a chat template wrote BOS already."""
-        ids = self._chat.encode(string) if self._chat else self._run.tokenizer.encode([string])[0]
+        tokenizer = self._run.tokenizer
+        [ids] = (tokenizer.encode_rendered if self._chat else tokenizer.encode)([string])
         if add_special_tokens is False or (self._chat and ids[:1] == [self.prefix_token_id]):
             return ids
         return [self.prefix_token_id, *ids]

@@ -73,13 +73,23 @@ def write_equal_corpora(sources: Mapping[str, str], folder: pathlib.Path, option
                         file.write(json.dumps({options.text_field: document.text}, ensure_ascii=False) + "\n")
 
 
+def write_questions(kind: str, levels: list[Mapping[str, Any]], count: int, folder: pathlib.Path) -> None:
+    """Write the grammar's `instructions` or `items` (`count`; 0: all) about the topics of all levels, unless they are there."""
+    generate_corpus(_widest(levels), count, 0, folder, kind)
+
+
+def _widest(levels: list[Mapping[str, Any]]) -> Breadth:
+    """The breadth that holds that of every grammar level."""
+    written = [level for level in levels if "topics" in level]
+    return Breadth(**{key: max(level[key] for level in written) for key in ("topics", "styles", "personas")})
+
+
 def heldout_source(
     name: str, source: str, levels: list[Mapping[str, Any]], documents: int, options: ReadOptions
 ) -> Iterator[str]:
     """Texts of a held-out domain before decontamination: `grammar`, `pydoc`, or any corpus."""
     if source == "grammar":
-        full = {key: max(level[key] for level in levels) for key in ("topics", "styles", "personas")}
-        for document in itertools.islice(generate(Breadth(**full), _HELDOUT_SEED), 2 * documents):
+        for document in itertools.islice(generate(_widest(levels), _HELDOUT_SEED), 2 * documents):
             yield document["text"]
     elif source == "pydoc":
         for document in pydoc_passages(heldout=True):

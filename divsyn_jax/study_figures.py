@@ -34,9 +34,11 @@ def outcomes_figure(study: Mapping[str, Any]):
     import matplotlib.pyplot as plt
 
     measured = study["outcomes"]
-    columns = min(2, len(measured))
+    # A row a stage and size, where the tests of one fit.
+    columns = min(3, len({outcome["test"] for outcome in measured}))
     rows = -(-len(measured) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(5.4 * columns, 4.2 * rows), squeeze=False, layout="constrained")
+    width = {1: 7, 2: 5.4, 3: 4.3}[columns]
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, 4 * rows), squeeze=False, layout="constrained")
     for axis in axes.flat[len(measured) :]:
         axis.set_visible(False)
     for axis, outcome in zip(axes.flat, measured, strict=False):

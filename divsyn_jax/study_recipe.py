@@ -9,13 +9,17 @@ Keys of a study recipe (configs/studies/*.py):
   null_control: names of two levels that differ in nothing but the seed, or empty.
   real, real_weight, synthetic_weight: text mixed into every run ('pydoc', a corpus, or '' for none) and token weights.
   heldout, heldout_documents: domains to evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each.
-  tasks: downstream tasks to evaluate on (evaluate --tasks); may be empty.
+  tasks, task_data: downstream tasks to evaluate on (evaluate --tasks), perhaps none, and the folder of their local files
+    (evaluate --task_data), '' for the hub's, or 'grammar' for the built-in grammar's `items`.
+  primary: which outcome decides: 'tasks' (their mean) or 'heldout' (bits per byte of the first domain).
   seeds: of the training runs; every level is trained once a seed.
   sizes: small to large: a name and overrides of `train` (and, as `sft`, of `sft`), every level and seed trained at each;
     empty: `train` as it is.
   stages: what a run goes through: pretrain, evaluate, and perhaps sft, evaluate.
   vocab_size: of the one tokenizer, trained on equal bytes of every level and of the real text.
-  score: settings of score_corpus. train, sft: the run recipe and the keys it overrides; sft.data: conversations.
+  score: settings of score_corpus.
+  train, sft: the run recipe and the keys it overrides. sft.data: conversations, or 'grammar' for the first
+    `sft.instructions` of the built-in grammar's (0: all).
   budget: seconds a part should take.
 """
 
@@ -26,10 +30,10 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from divsyn_jax import study_data
+from divsyn_jax import study_data, task_data
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import ReadOptions, split_name
 
@@ -91,6 +95,18 @@ class Study:
         return str(self.workdir / "corpora" / "real.jsonl") if real == "pydoc" else (real or None)
 
     @property
+    def conversations(self) -> str:
+        """Path of what runs are fine-tuned on."""
+        data = self.recipe["sft"]["data"]
+        return str(self.workdir / "corpora" / "instructions" / "instructions.jsonl.zst") if data == "grammar" else data
+
+    @property
+    def task_data(self) -> str:
+        """Folder of the tasks' items, '' for the hub's."""
+        data = self.recipe["task_data"]
+        return str(self.workdir / "corpora" / "items") if data == "grammar" else data
+
+    @property
     def runs(self) -> list[Run]:
         """Seeds outermost: an interrupted study has all levels of the first seeds."""
         return [
@@ -113,7 +129,7 @@ class Study:
 
     def sft_keys(self, run: Run) -> dict[str, Any]:
         """The same of fine-tuning."""
-        keys = {key: value for key, value in self.recipe["sft"].items() if key != "data"}
+        keys = {key: value for key, value in self.recipe["sft"].items() if key not in ("data", "instructions")}
         return _merged(keys, self.size(run).get("sft", {}))
 
     def size(self, run: Run) -> dict[str, Any]:
@@ -172,7 +188,34 @@ def resolve(
                 "fingerprint": study_data.corpus_fingerprint(source, options),
             }
     recipe["heldout"] = domains
+    if read:
+        _bind_questions(recipe)
     return recipe
+
+
+def _bind_questions(recipe: dict[str, Any]) -> None:
+    """Make the paths of conversations and items absolute and add what identifies their content."""
+    if "sft" in recipe["stages"] and recipe["sft"]["data"] != "grammar":
+        path = pathlib.Path(recipe["sft"]["data"])
+        recipe["sft"]["data"] = str(path.absolute()) if path.exists() else str(path)
+        recipe["sft_fingerprint"] = _digest([path])
+    if recipe["tasks"] and recipe["task_data"] not in ("", "grammar"):
+        folder = pathlib.Path(recipe["task_data"]).absolute()
+        recipe["task_data"] = str(folder)
+        recipe["tasks_fingerprint"] = _digest(
+            task_data.find(folder, task) for task in recipe["tasks"] if task != "paper"
+        )
+
+
+def _digest(paths: Iterable[pathlib.Path]) -> str:
+    """SHA-256 over files. Raises `UserError` naming one that cannot be read."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            digest.update(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}; give a file that can be read") from None
+    return digest.hexdigest()
 
 
 _KEYS = (
@@ -188,7 +231,19 @@ _KEYS = (
         "real",
         "real_weight",
     ),
-    *("synthetic_weight", "heldout", "heldout_documents", "tasks", "seeds", "sizes", "stages", "vocab_size", "score"),
+    *(
+        "synthetic_weight",
+        "heldout",
+        "heldout_documents",
+        "tasks",
+        "task_data",
+        "primary",
+        "seeds",
+        "sizes",
+        "stages",
+        "vocab_size",
+        "score",
+    ),
     *("train", "sft", "budget"),
 )
 
@@ -212,6 +267,20 @@ def _check_recipe(recipe: Mapping[str, Any]) -> None:
     if "sft" in recipe["stages"] and not {"config", "data"} <= set(recipe["sft"]):
         raise UserError(
             "config.sft: give sft.config (a run recipe) and sft.data (conversations), or leave sft out of stages"
+        )
+    if recipe["primary"] not in ("tasks", "heldout") or (recipe["primary"] == "tasks" and not recipe["tasks"]):
+        raise UserError(
+            f"config.primary={recipe['primary']!r}: give 'heldout', or 'tasks' where config.tasks names some"
+        )
+    questions = [recipe["sft"].get("data")] if "sft" in recipe["stages"] else []
+    questions += [recipe["task_data"]] if recipe["tasks"] else []
+    if "grammar" in questions and not any("topics" in level for level in recipe["levels"]):
+        raise UserError(
+            "config.sft.data, config.task_data: 'grammar' asks about the topics of grammar levels; give files"
+        )
+    if recipe["tasks"] and recipe["task_data"] == "grammar" and list(recipe["tasks"]) != ["items"]:
+        raise UserError(
+            f"config.tasks={tuple(recipe['tasks'])}: with config.task_data='grammar' there is the task 'items' alone"
         )
     if any(level.get("synthetic_weight") == 0 for level in recipe["levels"]) and not recipe["real"]:
         raise UserError("a level with synthetic_weight 0 trains on real text alone; name it in config.real")

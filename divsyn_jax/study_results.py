@@ -1,7 +1,6 @@
 """Everything a study found, from the files of its runs and scores: the content of study.json."""
 
 import dataclasses
-import json
 import math
 import os
 import pathlib
@@ -52,7 +51,7 @@ def outcomes(study: Study) -> list[Outcome]:
     """Every outcome of a study; the first is the primary one."""
     tests = [f"{domain}/bits_per_byte" for domain in study.recipe["heldout"]]
     if study.recipe["tasks"]:
-        tests.insert(0, "tasks/mean")
+        tests.insert(0 if study.recipe["primary"] == "tasks" else len(tests), "tasks/mean")
     return [
         Outcome(
             "/".join(filter(None, (size, "" if stage == "pretrain" else stage, test))),
@@ -155,7 +154,7 @@ def _metric(metric: str, score: Mapping[str, Any], estimate: Mapping[str, Any]) 
 
 def _run_record(study: Study, run: Run, stage: str) -> dict[str, Any]:
     workdir = study.run_dir(run, stage)
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    lines = files.read_jsonl(workdir / "metrics.jsonl")
     last = lines[-1]
     metrics = {key: value for key, value in last.items() if key.startswith(("share/", "epochs/"))}
     evaluated = files.read_json(workdir / "eval.json")
@@ -163,8 +162,9 @@ def _run_record(study: Study, run: Run, stage: str) -> dict[str, Any]:
         metrics[f"eval/{name}/bits_per_byte"] = domain["bits_per_byte"]
         metrics[f"eval/{name}/loss"] = domain["loss"]
     if study.recipe["tasks"]:
-        metrics["eval/tasks/mean"] = evaluated["mean"]
-        metrics.update({f"eval/tasks/{name}": task["value"] for name, task in evaluated["tasks"].items()})
+        values = {name: task["value"] for name, task in evaluated["tasks"].items()}
+        metrics.update({f"eval/tasks/{name}": value for name, value in values.items()})
+        metrics["eval/tasks/mean"] = sum(values.values()) / len(values)
     # A curve of at most 100 points, each the mean loss since the one before.
     stride = max(1, len(lines) // 100)
     curve = [
@@ -182,21 +182,34 @@ def _run_record(study: Study, run: Run, stage: str) -> dict[str, Any]:
     }
 
 
-def _items(study: Study, outcome: Outcome) -> dict[str, ItemScores] | None:
-    """Per-document bits and bytes of every level (C = 1, seeds, documents); None for a test kept without its items."""
+def _items(study: Study, outcome: Outcome) -> dict[str, list[ItemScores]] | None:
+    """Results by document or question of every level (C = 1, seeds, items), one entry a task.
+
+    None where a task keeps no number for each of its items (a metric over all of them).
+    """
     domain, _, unit = outcome.test.rpartition("/")
-    if unit != "bits_per_byte":
-        return None
+    tests = [domain] if unit == "bits_per_byte" else _tasks(study, outcome)
     found = {}
     for level in study.level_names:
-        rows = []
-        for seed in study.recipe["seeds"]:
-            folder = study.run_dir(Run(outcome.size, level, seed), outcome.stage)
-            lines = (folder / "eval" / f"{domain}.jsonl").read_text().splitlines()
-            rows.append([json.loads(line) for line in lines])
-        bits = np.array([[document["nll"] / math.log(2) for document in row] for row in rows])
-        found[level] = ItemScores(bits[None], np.array([document["bytes"] for document in rows[0]], float))
+        folders = [study.run_dir(Run(outcome.size, level, seed), outcome.stage) for seed in study.recipe["seeds"]]
+        found[level] = []
+        for test in tests:
+            rows = [files.read_jsonl(folder / "eval" / f"{test}.jsonl") for folder in folders]
+            if unit == "bits_per_byte":
+                values = [[document["nll"] / math.log(2) for document in row] for row in rows]
+                weights = [document["bytes"] for document in rows[0]]
+            else:
+                values, weights = [[item["value"] for item in row] for row in rows], [1] * len(rows[0])
+            if not all(isinstance(value, int | float) for row in values for value in row):
+                return None
+            found[level].append(ItemScores(np.array(values, float)[None], np.array(weights, float)))
     return found
+
+
+def _tasks(study: Study, outcome: Outcome) -> list[str]:
+    """The tasks that a run was evaluated on, `paper` and groups spelled out."""
+    folder = study.run_dir(Run(outcome.size, study.level_names[0], study.recipe["seeds"][0]), outcome.stage)
+    return list(files.read_json(folder / "eval.json")["tasks"])
 
 
 def _correlations(recipe, levels, measured: Sequence[Outcome], items) -> list[dict[str, Any]]:
@@ -206,10 +219,10 @@ def _correlations(recipe, levels, measured: Sequence[Outcome], items) -> list[di
     for outcome in measured:
         performance = [level["performance"][outcome.name]["value"] for level in used]
         tests = items[outcome.name]
-        stacked = tests and ItemScores(
-            np.concatenate([tests[level["name"]].numerator_CMI for level in used]),
-            tests[used[0]["name"]].denominator_I,
-        )
+        stacked = tests and [
+            ItemScores(np.concatenate([level.numerator_CMI for level in of_levels]), of_levels[0].denominator_I)
+            for of_levels in zip(*(tests[level["name"]] for level in used), strict=True)
+        ]
         found = [_correlation(metric, used, outcome, performance, stacked) for metric in METRICS]
         others = [row for row in found if row["metric"] != PRIMARY_METRIC and row.get("p") is not None]
         for row, p in zip(others, statistics.holm([row["p"] for row in others]), strict=True):
@@ -218,7 +231,7 @@ def _correlations(recipe, levels, measured: Sequence[Outcome], items) -> list[di
     return rows
 
 
-def _correlation(metric: str, used, outcome: Outcome, performance, items: ItemScores | None) -> dict[str, Any]:
+def _correlation(metric: str, used, outcome: Outcome, performance, items: list[ItemScores] | None) -> dict[str, Any]:
     estimates = [level["metrics"][metric] for level in used]
     log2 = metric == PRIMARY_METRIC
     row = {
@@ -242,7 +255,7 @@ def _correlation(metric: str, used, outcome: Outcome, performance, items: ItemSc
         },
         "leave_one_out": statistics.leave_one_out(x, performance, [level["name"] for level in used]),
         "curvature": statistics.curvature(x, performance),
-        "noise_free": statistics.noise_free_correlation(x, known, [items]) if items else None,
+        "noise_free": statistics.noise_free_correlation(x, known, items) if items else None,
     }
 
 

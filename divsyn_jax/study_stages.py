@@ -85,6 +85,11 @@ def _corpora(study: Study, slots: Sequence[Slot]) -> None:
             study_data.write_level_corpus(level, recipe["documents"], study.workdir / "corpora" / level["name"])
     if recipe["real"] == "pydoc" and not os.path.exists(study.real_corpus):
         study_data.write_jsonl(pathlib.Path(study.real_corpus), study_data.pydoc_passages(heldout=False))
+    if "sft" in recipe["stages"] and recipe["sft"]["data"] == "grammar":
+        folder = study.workdir / "corpora" / "instructions"
+        study_data.write_questions("instructions", recipe["levels"], recipe["sft"].get("instructions", 0), folder)
+    if recipe["tasks"] and recipe["task_data"] == "grammar":
+        study_data.write_questions("items", recipe["levels"], 0, study.workdir / "corpora" / "items")
     if recipe["equal_text"]:
         sources = {level["name"]: study.source(level) for level in recipe["levels"]}
         study_data.write_equal_corpora(sources, study.workdir / "corpora" / "equal", study.options)
@@ -137,7 +142,7 @@ def _tokenise(study: Study, slots: Sequence[Slot]) -> None:
     if "sft" in study.recipe["stages"]:
         command = [
             *(sys.executable, "-m", "divsyn_jax.data.build_shards", "--format=chat", f"--seq_len={seq_len}"),
-            *(f"--input={study.recipe['sft']['data']}", f"--tokenizer={tokenizer}", f"--output={shards / 'sft'}"),
+            *(f"--input={study.conversations}", f"--tokenizer={tokenizer}", f"--output={shards / 'sft'}"),
         ]
         job = Job("conversations", command, study.workdir / "logs" / "conversations.log", (shards / "sft").exists)
         run_jobs(study, [job], [local_runner.whole_machine()])

@@ -8,7 +8,8 @@ simple form
 text is, by task: the question (arc_easy, arc_challenge, openbookqa), the goal (piqa), the sentence with the blank as `_`
 (winogrande), context and question in one (social_iqa), `activity: context` (hellaswag), the question with the field `passage`
 beside it (boolq; the choices are no, yes) and the premise with `question` (`cause` or `effect`) beside it (copa). Other fields
-are passed on. Items of `blimp` hold sentence_good and sentence_bad; all of its paradigms may be in one file.
+are passed on. Two tasks exist as local files alone: `items`, any questions in the simple form, asked as those of ARC are and
+counted by acc_norm; and `blimp`, whose items hold sentence_good and sentence_bad, all of its paradigms in one file.
 
 The prompt is the harness's own in every case: the simple form is turned into the fields that it reads.
 """
@@ -130,6 +131,7 @@ def _hellaswag(text: str, choices: list[str], label: int, _: Mapping) -> Item:
 
 
 _SIMPLE: dict[str, Callable[[str, list[str], int, Mapping], Item]] = {
+    "items": _arc,
     "arc_easy": _arc,
     "arc_challenge": _arc,
     "openbookqa": _openbookqa,

@@ -29,7 +29,8 @@ def generate_texts(
         template = chat_prompts.load(workdir / "tokenizer", tokenizer)
         if template is None:
             raise UserError(f"{workdir}: --chat, but the run has no chat template; fine-tune it on conversations")
-        ids = [template.encode(template.render([{"role": "user", "content": prompt}])) for prompt in prompts]
+        rendered = [template.render([{"role": "user", "content": prompt}]) for prompt in prompts]
+        ids = tokenizer.encode_rendered(rendered)
     else:
         ids = [[tokenizer.bos_id, *tokens] for tokens in tokenizer.encode(prompts)]
     longest = max(map(len, ids))

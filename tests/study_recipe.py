@@ -1,6 +1,8 @@
-"""A study small enough for a test: three breadths and a null twin, two seeds, six steps, scored with the true labels."""
+"""A study small enough for a test: three breadths and a null twin, one seed, six steps, scored with the true labels."""
 
 from configs.studies import tiny
+
+MODEL = {"vocab_size": 600, "hidden": 32, "intermediate": 48, "heads": 2, "kv_heads": 2}
 
 
 def get_config():
@@ -14,16 +16,25 @@ def get_config():
         {"name": "broad", "topics": 20, "styles": 4, "personas": 4, "seed": 0},
     ]
     config.null_control = ("middle", "middle_twin")
-    config.documents, config.heldout_documents, config.seeds, config.vocab_size = 150, 20, (0, 1), 600
+    config.documents, config.heldout_documents, config.seeds, config.vocab_size = 150, 20, (0,), 600
     config.score = {"agent": "oracle", "label_field": "topic", "draws": 500, "sample_size": 10}
     config.train = {
         "config": "configs/tiny.py",
         "steps": 6,
         "global_batch": 4,
-        "seq_len": 32,
+        "seq_len": 64,
         "optimizer": {"warmup_steps": 1},
-        "model": {"vocab_size": 600, "hidden": 32, "intermediate": 48, "heads": 2, "kv_heads": 2},
+        "model": MODEL,
         "eval": {"batch": 8},
+        "checkpoint": {"every_steps": 2},
+    }
+    config.sft = {
+        "config": "configs/sft_tiny.py",
+        "data": "grammar",
+        "instructions": 40,
+        "epochs": 1,
+        "seq_len": 64,
+        "model": MODEL,
         "checkpoint": {"every_steps": 2},
     }
     return config

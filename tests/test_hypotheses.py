@@ -19,12 +19,12 @@ def evidence(levels: dict[str, tuple[float, float]], seeds: int = 3) -> hypothes
     items, records = {}, []
     for name, (clusters, bits) in levels.items():
         noise = 0.01 * generator.standard_normal((1, seeds, 1)) + 0.05 * generator.standard_normal((1, seeds, 80))
-        items[name] = ItemScores(bits + noise, np.ones(80))
+        items[name] = [ItemScores(bits + noise, np.ones(80))]
         of = {"value": clusters, "ci_low": clusters * 0.95, "ci_high": clusters * 1.05}
         metrics = {"effective_clusters": of, "cluster_score": of}
         metrics |= {f"baselines.{m}": {"value": None} for m in ("context_length", "compression_ratio")}
         metrics |= {f"baselines.{m}": {"value": None} for m in ("ngram_diversity", "self_repetition")}
-        performance = {OUTCOMES[0].name: {"value": float(items[name].performance_CM.mean()), "ci_low": None}}
+        performance = {OUTCOMES[0].name: {"value": float(items[name][0].performance_CM.mean()), "ci_low": None}}
         controls = {"length": generator.random(), "unique_tokens": generator.random(), "repetition": 1.0}
         record = {"name": name, "metrics": metrics, "performance": performance, "controls": controls}
         records.append({**record, "unique_tokens": 100})

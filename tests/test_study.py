@@ -38,7 +38,7 @@ def results(workdir):
 def test_study_json_holds_what_it_promises(finished):
     content = results(finished)
     assert [level["name"] for level in content["levels"]] == ["narrow", "middle", "middle_twin", "broad"]
-    assert len(content["runs"]) == 8
+    assert [run["stage"] for run in content["runs"]] == ["pretrain"] * 4 + ["sft"] * 4
     clusters = {level["name"]: level["metrics"]["effective_clusters"] for level in content["levels"]}
     # Topics are dealt evenly, so the oracle reads their number.
     assert clusters["narrow"]["ci_low"] <= 2 <= clusters["narrow"]["ci_high"] + 1e-9
@@ -48,10 +48,20 @@ def test_study_json_holds_what_it_promises(finished):
     assert any("null control" in verdict["hypothesis"] for verdict in content["verdicts"])
     assert content["heldout"]["grammar"]["documents"] == 20
     for level in content["levels"]:
-        values = [
-            run["metrics"]["eval/grammar/bits_per_byte"] for run in content["runs"] if run["level"] == level["name"]
-        ]
-        assert level["performance"]["grammar/bits_per_byte"]["value"] == pytest.approx(sum(values) / 2)
+        for run in (run for run in content["runs"] if run["level"] == level["name"]):
+            prefix = "" if run["stage"] == "pretrain" else "sft/"
+            for test in ("grammar/bits_per_byte", "tasks/mean"):
+                assert level["performance"][prefix + test]["value"] == run["metrics"][f"eval/{test}"]
+    assert content["primary_outcome"] == "grammar/bits_per_byte"
+
+
+def test_tasks_are_the_questions_of_the_grammar_item_by_item(finished):
+    for run in results(finished)["runs"]:
+        folder = finished / "runs" / run["level"] / "seed0" / ("sft" if run["stage"] == "sft" else "")
+        items = [json.loads(line) for line in (folder / "eval" / "items.jsonl").read_text().splitlines()]
+        assert len(items) == 160  # of the 20 topics of the broadest level
+        assert run["metrics"]["eval/tasks/mean"] == pytest.approx(sum(item["value"] for item in items) / 160)
+        assert json.loads((folder / "eval.json").read_text())["tasks"]["items"]["metric"] == "acc_norm"
 
 
 def test_the_report_is_self_contained(finished):
@@ -75,9 +85,9 @@ def test_killed_and_repeated_gives_the_same_study(finished, tmp_path):
     arguments = [sys.executable, "-m", "divsyn_jax.study", CONFIG, f"--workdir={workdir}"]
 
     def finished_runs():
-        return len(list(workdir.glob("runs/*/*/DONE")))
+        return len(list(workdir.glob("runs/**/DONE")))
 
-    for goal, kind in ((1, signal.SIGKILL), (4, signal.SIGTERM)):
+    for goal, kind in ((1, signal.SIGKILL), (5, signal.SIGTERM)):
         process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         deadline = time.monotonic() + 200
         while finished_runs() < goal and process.poll() is None and time.monotonic() < deadline:
@@ -86,7 +96,7 @@ def test_killed_and_repeated_gives_the_same_study(finished, tmp_path):
         output, _ = process.communicate(timeout=60)
         assert process.returncode == (-9 if kind == signal.SIGKILL else 75), output
         assert finished_runs() < 8
-    times = {path: path.stat().st_mtime_ns for path in workdir.glob("runs/*/*/DONE")}
+    times = {path: path.stat().st_mtime_ns for path in workdir.glob("runs/**/DONE")}
     result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr + result.stdout
     assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in times.items())

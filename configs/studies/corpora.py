@@ -15,6 +15,7 @@ def get_config():
     config.name, config.kind = "corpora", "observation"
     config.levels, config.null_control, config.documents = [], (), 0
     config.real, config.heldout = "", ()
+    config.tasks, config.task_data, config.stages, config.sft = (), "", ("pretrain", "evaluate"), {}
     config.seeds = (0, 1, 2)
     config.score.max_documents = 2000
     config.train.steps = 900

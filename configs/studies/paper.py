@@ -35,7 +35,8 @@ def experiment(name: str, levels: tuple[str, ...], sizes: tuple[str, ...] = ("35
             name=name, kind="observation", levels=[level(name) for name in levels], null_control=(), documents=0
         )
         config.update(real="corpora/real.jsonl.zst", real_weight=diversity.REAL_TOKENS_B)
-        config.update(heldout=("pydoc",), heldout_documents=2000, tasks=TASKS, vocab_size=50_257)
+        config.update(heldout=("pydoc",), heldout_documents=2000, vocab_size=50_257)
+        config.update(tasks=TASKS, task_data="", primary="tasks")
         config.stages = ("pretrain", "evaluate", "sft", "evaluate")
         config.train = {"config": "configs/350m.py", "seq_len": 2048}
         config.sft = {"data": "corpora/instructions.jsonl", "config": "configs/sft_350m.py"}

@@ -22,17 +22,28 @@ def get_config():
     ] + [{"name": "breadth_4_twin", "topics": 8, "styles": 4, "personas": 4, "seed": 1}]
     config.null_control = ("breadth_4", "breadth_4_twin")
     config.documents, config.heldout_documents, config.vocab_size = 20_000, 500, 8192
+    model = {"vocab_size": 8192, "hidden": 384, "intermediate": 1024, "layers": 8, "heads": 6, "kv_heads": 6}
+    model |= {"dtype": "bfloat16", "scan": True}
     with config.unlocked():
         config.train = {
             "config": "configs/tiny.py",
             "steps": 2000,
             "global_batch": 64,
             "seq_len": 256,
-            "model": {"vocab_size": 8192, "hidden": 384, "intermediate": 1024, "layers": 8, "heads": 6, "kv_heads": 6}
-            | {"dtype": "bfloat16", "scan": True},
+            "model": model,
             "loss": {"chunk": 64},
             "optimizer": {"peak_lr": 1e-3, "warmup_steps": 200},
             "checkpoint": {"every_steps": 500},
+        }
+        config.sft = {
+            "config": "configs/sft_tiny.py",
+            "data": "grammar",
+            "instructions": 0,
+            "epochs": 3,
+            "global_batch": 32,
+            "seq_len": 256,
+            "model": model,
+            "loss": {"chunk": 64},
         }
     config.budget = {"corpora": 120, "score": 300, "tokenise": 120, "train": 2700, "evaluate": 240, "report": 30}
     return config

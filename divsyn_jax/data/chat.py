@@ -27,7 +27,6 @@ in the Jinja form alike. Only responses, with the EOS after each, are learned fr
 import dataclasses
 import functools
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -139,35 +138,20 @@ class ChatTemplate:
     Attributes:
       system_prompt: opens a conversation that has no system message of its own; '' for none.
       bos, eos: texts that stand for the tokenizer's BOS and EOS ids (the same for a tokenizer with a single separator).
-      bos_id, eos_id: those ids.
     """
 
     system_prompt: str
     bos: str
     eos: str
-    bos_id: int
-    eos_id: int
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, system_prompt: str = "") -> "ChatTemplate":
         """The template for `tokenizer`."""
-        bos_id, eos_id = tokenizer.bos_id, tokenizer.eos_id
-        return cls(system_prompt, tokenizer.piece(bos_id), tokenizer.piece(eos_id), bos_id, eos_id)
+        return cls(system_prompt, tokenizer.piece(tokenizer.bos_id), tokenizer.piece(tokenizer.eos_id))
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
         """The conversation as text; with `add_generation_prompt` it ends where a response begins."""
         return "".join(text for text, _ in self._parts(messages, add_generation_prompt))
-
-    def encode(self, tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of rendered texts, or pieces of them, with the ids of BOS and EOS where the template put them."""
-        special = {self.bos: self.bos_id, self.eos: self.eos_id}
-        pattern = "|".join(map(re.escape, special))
-        split = [re.split(f"({pattern})", text) for text in texts]  # every second piece is BOS or EOS
-        plain = iter(tokenizer.encode([piece for pieces in split for piece in pieces[::2]]))
-        return [
-            [token for n, piece in enumerate(pieces) for token in ([special[piece]] if n % 2 else next(plain))]
-            for pieces in split
-        ]
 
     def encode_conversations(
         self, tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]
@@ -177,7 +161,7 @@ class ChatTemplate:
         A response is tokenised apart from what precedes it, as it is when a model continues a prompt.
         """
         parts = [list(self._parts(messages, False)) for messages in conversations]
-        ids = iter(self.encode(tokenizer, [text for conversation in parts for text, _ in conversation]))
+        ids = iter(tokenizer.encode_rendered([text for conversation in parts for text, _ in conversation]))
         encoded = []
         for conversation in parts:
             tokens: list[int] = []

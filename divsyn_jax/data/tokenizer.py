@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
+import re
 import shutil
 from collections.abc import Sequence
 
@@ -34,6 +35,17 @@ class Tokenizer:
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, without BOS or EOS."""
         return _backend(self.path).encode(texts)
+
+    def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text of a chat template, with the ids of BOS and EOS where their texts (`piece`) stand."""
+        special = {self.piece(token_id): token_id for token_id in (self.bos_id, self.eos_id)}
+        pattern = "|".join(map(re.escape, special))
+        split = [re.split(f"({pattern})", text) for text in texts]  # every second piece is BOS or EOS
+        plain = iter(self.encode([piece for pieces in split for piece in pieces[::2]]))
+        return [
+            [token for n, piece in enumerate(pieces) for token in ([special[piece]] if n % 2 else next(plain))]
+            for pieces in split
+        ]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids; control ids (BOS, EOS) vanish."""

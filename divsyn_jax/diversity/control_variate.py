@@ -100,7 +100,7 @@ def adjusted_effective_clusters(
     """
     shares_D = draws.pair_share_D
     pairs = float((draws.documents_D * (draws.documents_D - 1) / 2).sum())
-    plain = clusters_of_pair_share(mean_of(shares_D, draws.set_D), pairs, documents)
+    plain = clusters_of_pair_share(mean_of(shares_D, draws.set_D), len(draws), pairs, documents)
     control = _control(shares_D, cheap_D, cheap_mean, cheap_error, draws.set_D)
     if control is None:
         return Adjusted(plain, plain, None, 0.0, "the pair shares of one of the agents do not vary")
@@ -108,7 +108,7 @@ def adjusted_effective_clusters(
     if not 0 < mean.value < 1:
         reason = "the adjusted pair share left (0, 1)"
         return Adjusted(plain, plain, control.correlation, 0.0, reason)
-    estimate = clusters_of_pair_share(mean, pairs, documents)
+    estimate = clusters_of_pair_share(mean, len(draws), pairs, documents)
     estimate = dataclasses.replace(estimate, method=f"{estimate.method}, adjusted by a control variate")
     return Adjusted(estimate, plain, control.correlation, control.variance_saved, None)
 

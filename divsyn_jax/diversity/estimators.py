@@ -113,27 +113,28 @@ def effective_clusters(draws: DrawStatistics, documents: int) -> Estimate:
 
     With q the share of pairs in one cluster, N / (1 + (N-1) q) is exactly 1 / sum(p^2) over the cluster shares p of
     the N documents, whatever K is; at q = 0 it is N. The interval is symmetric on log q, by the delta method from the
-    per-draw shares, or the means of criteria sets. With no pair in one cluster (or none apart), q is bounded by the
-    rule of three, 3 / pairs seen. `criteria` of the result speaks of q.
+    per-draw shares, or the means of criteria sets. With no pair in one cluster, q is bounded by the rule of three,
+    3 / pairs seen; with none apart, 1 - q by 3 / draws, since one document apart takes many pairs of a draw with it.
+    `criteria` of the result speaks of q.
     """
     mean = mean_of(draws.pair_share_D, draws.set_D)
     pairs = float((draws.documents_D * (draws.documents_D - 1) / 2).sum())
-    return clusters_of_pair_share(mean, pairs, documents)
+    return clusters_of_pair_share(mean, len(draws), pairs, documents)
 
 
-def clusters_of_pair_share(mean: Mean, pairs: float, documents: int) -> Estimate:
+def clusters_of_pair_share(mean: Mean, draws: int, pairs: float, documents: int) -> Estimate:
     """Effective clusters from the mean share of same-cluster pairs and its error (see `effective_clusters`).
 
     Args:
       mean: of the pair share, in [0, 1].
-      pairs: pairs it was seen on, for the rule of three at 0 and 1.
+      draws, pairs: how many it was seen on, for the rule of three at 1 and at 0.
       documents: N.
     """
     q = mean.value
     if q == 0:
         q_low, q_high, method = 0.0, min(1.0, 3 / pairs), "rule of three"
     elif q == 1:
-        q_low, q_high, method = max(0.0, 1 - 3 / pairs), 1.0, "rule of three"
+        q_low, q_high, method = max(0.0, 1 - 3 / draws), 1.0, "rule of three"
     else:
         factor = math.exp(mean.half_width / q)
         q_low, q_high, method = q / factor, min(1.0, q * factor), f"delta on log q, {mean.method}"

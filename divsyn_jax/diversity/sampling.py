@@ -178,13 +178,19 @@ def random_draws(sample: Sample, draws: int, size: int, seed: int = 0) -> np.nda
 
 
 def draw_without_replacement(rng: np.random.Generator, population: int, draws: int, size: int) -> np.ndarray:
-    """[D, K] ordered samples of `size` from range(population), by Floyd's algorithm for all draws at once."""
+    """[D, K] ordered samples of `size` from range(population), by Floyd's algorithm for all draws at once.
+
+    More draws begin with the same ones, so that what an agent said of those is not asked again.
+    """
+    order_rng = rng.spawn(1)[0]
+    last_K = np.arange(population - size, population)
+    candidate_DK = rng.integers(0, last_K + 1, size=(draws, size))  # filled row by row
     chosen_DK = np.empty((draws, size), dtype=np.int64)
-    for position, last in enumerate(range(population - size, population)):
-        candidate_D = rng.integers(0, last + 1, size=draws)
-        taken_D = (chosen_DK[:, :position] == candidate_D[:, None]).any(axis=1)
-        chosen_DK[:, position] = np.where(taken_D, last, candidate_D)
-    return rng.permuted(chosen_DK, axis=1)  # Floyd's sets are uniform, his order is not
+    for position, last in enumerate(last_K):
+        taken_D = (chosen_DK[:, :position] == candidate_DK[:, position, None]).any(axis=1)
+        chosen_DK[:, position] = np.where(taken_D, last, candidate_DK[:, position])
+    # Floyd's sets are uniform, his order is not.
+    return np.take_along_axis(chosen_DK, order_rng.random((draws, size)).argsort(axis=1), axis=1)
 
 
 def random_order(sample: Sample, seed: int = 0) -> np.ndarray:

@@ -84,28 +84,30 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, output: str) -> None:
 
 
 def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
+    from divsyn_jax.synthesis import generation_cost
+    from divsyn_jax.synthesis.endpoint_writer import generate_documents
+    from divsyn_jax.synthesis.gates import Gates
+    from divsyn_jax.synthesis.topic_extraction import extract_topics
+
     endpoints = endpoint_flags.several_from_flags(config.seed)
     kind = _KIND.value
     files.check_replaceable(
         output, [f"{kind}.jsonl.zst", f".{kind}.jsonl.zst.partial", "cache.sqlite*", "manifest.json", "score.json"]
     )
     if kind == _TOPICS:
-        from divsyn_jax.synthesis.topic_extraction import extract_topics
-
-        corpus = commandline.require(_INPUT.value, "input", "corpus.jsonl.gz")
-        if _DRY_RUN.value or _TOPICS_FILE.value or _PERSONAS_FILE.value:
-            raise UserError("--kind=topics takes --input and no --dry_run, --topics_file or --personas_file")
-        manifest = extract_topics(corpus, corpus_flags.read_options(), endpoints, config.documents, config.seed, output)
+        corpus, options = commandline.require(_INPUT.value, "input", "corpus.jsonl.gz"), corpus_flags.read_options()
+        if _TOPICS_FILE.value or _PERSONAS_FILE.value:
+            raise UserError("--kind=topics takes --input and no --topics_file or --personas_file")
+        if _DRY_RUN.value:
+            print(generation_cost.topics_dry_run(corpus, options, config.documents, endpoints))
+            return
+        manifest = extract_topics(corpus, options, endpoints, config.documents, config.seed, output)
         print(f"{output}: {manifest['topics']:,} topics of {manifest['documents']:,} documents{_rejected(manifest)}")
         return
     if kind != "documents":
         raise UserError(f"--kind={kind}: written by the built-in grammar only; leave --base_url and --model out")
     if _INPUT.value:
         raise UserError("--input is for --kind=topics")
-    from divsyn_jax.synthesis import generation_cost
-    from divsyn_jax.synthesis.endpoint_writer import generate_documents
-    from divsyn_jax.synthesis.gates import Gates
-
     knobs = dict(config.endpoint)
     grid = _grid(breadth, [endpoint.model for endpoint in endpoints], config.seed, knobs)
     candidates = knobs.pop("candidates")

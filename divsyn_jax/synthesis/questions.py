@@ -107,7 +107,10 @@ def instructions(seed: int, first_topics: int) -> list[dict[str, Any]]:
 
 
 def items(seed: int, first_topics: int) -> list[dict[str, Any]]:
-    """All items about the first so many topics: question, four choices, label (index of the right one) and provenance."""
+    """All items about the first so many topics: text (the question), four choices, label (index of the right one), provenance.
+
+    The form that `evaluate --tasks=items` reads.
+    """
     asked = list(_asked(first_topics, of_items))
     seeded("items", seed, 0).shuffle(asked)
     return [
@@ -146,7 +149,7 @@ def _item(topic: Topic, form: _Form, entry: Any, seed: int) -> dict[str, Any]:
     choices = [answer, *wrong[: CHOICES - 1]]
     rng.shuffle(choices)
     return {
-        "question": form.question(entry),
+        "text": form.question(entry),
         "choices": choices,
         "label": choices.index(answer),
         **_provenance(topic, form, seed),

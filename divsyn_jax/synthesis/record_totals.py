@@ -53,9 +53,5 @@ def _key(record: Mapping[str, Any]) -> bytes:
 
 
 def _text(record: Mapping[str, Any]) -> str:
-    """What makes a record different from another: a document's text, an instruction's two sides, an item's question."""
-    if "text" in record:
-        return record["text"]
-    if "prompt" in record:
-        return f"{record['prompt']}\n\n{record['response']}"
-    return record["question"]
+    """What makes a record different from another: the text of a document or item, an instruction's two sides."""
+    return record["text"] if "text" in record else f"{record['prompt']}\n\n{record['response']}"

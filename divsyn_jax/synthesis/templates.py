@@ -23,6 +23,7 @@ VERSION = 1
 PASSAGES = (3, 5)
 OPTIONS = 4
 PATH_LEVELS = (3, 6)
+TOPICS_CHARACTERS = 4000  # of a document whose topics are asked for
 _SEED_CHARACTERS = 1000  # of a seed that a prompt shows
 _MAX_OUTPUT_TOKENS = 4000
 _TEXT = {"type": "string"}

@@ -24,7 +24,6 @@ from divsyn_jax.synthesis.endpoint_run import CACHE, new_records, open_clients, 
 from divsyn_jax.synthesis.ordered_answers import Pending, ahead, in_order
 from divsyn_jax.synthesis.record_file import RecordWriter
 
-_CHARACTERS = 4000  # of a document that the endpoint is shown
 _MOST_FAILED = 0.5  # of the documents
 _NO_WORD = re.compile(r"[\W_]+")
 
@@ -35,7 +34,7 @@ class _PendingDocument(Pending):
     def __init__(self, number: int, document: Document, client: Client, seed: int) -> None:
         super().__init__()
         self.where = document.where
-        self._request = templates.topics(document.text, number, _CHARACTERS, seed)
+        self._request = templates.topics(document.text, number, templates.TOPICS_CHARACTERS, seed)
         self._client = client
         self.tasks.append(asyncio.create_task(self._topics()))
 
@@ -92,7 +91,7 @@ async def _extract(
     rejects: collections.Counter[str] = collections.Counter()
     asked = 0
     async with contextlib.AsyncExitStack() as stack:
-        clients = await open_clients(stack, endpoints, cache, 1, _CHARACTERS)
+        clients = await open_clients(stack, endpoints, cache, 1, templates.TOPICS_CHARACTERS)
         bar = stack.enter_context(tqdm(desc="topics", unit="document", mininterval=1, file=sys.stderr))
         writer = stack.enter_context(RecordWriter(path))
 

@@ -41,7 +41,7 @@ def test_tokens_spell_the_text_and_responses_are_marked(tokenizer_dir):
     parts = [tokenizer.encode([text])[0] for text in ("Four.", "Seven\n")]
     assert learned == [*parts[0], tokenizer.eos_id, *parts[1], tokenizer.eos_id]
     # A prompt is a prefix: what a model is asked to continue is what it was trained to continue.
-    [prompt] = chat.encode(tokenizer, [chat.render(conversation[:-1], add_generation_prompt=True)])
+    [prompt] = tokenizer.encode_rendered([chat.render(conversation[:-1], add_generation_prompt=True)])
     assert tokens[: len(prompt)] == prompt
     assert of_response[len(prompt)]
 

@@ -41,6 +41,12 @@ def test_empirical_bernstein_near_the_ends(corpus):
     assert found["score"].share >= 0.95
 
 
+def test_a_hundred_draws_without_a_pair_apart_prove_little():
+    found = simulation.one_level(NEAR_ENDS["4, one of 99.9%"], 10, 100, 1000)["effective clusters"]
+    assert found.methods["rule of three"] > 300
+    assert found.share >= 0.95
+
+
 @pytest.mark.parametrize(
     ("sets", "shift"), [(5, 0.3), pytest.param(5, 0.0, marks=slow), pytest.param(10, 0.3, marks=slow)]
 )

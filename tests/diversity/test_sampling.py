@@ -67,6 +67,8 @@ def test_draws_depend_on_the_corpus_and_the_seed(tmp_path):
     assert np.array_equal(sampling.random_draws(one, 20, 5, seed=1), sampling.random_draws(one, 20, 5, seed=1))
     assert not np.array_equal(sampling.random_draws(one, 20, 5, seed=1), sampling.random_draws(one, 20, 5, seed=2))
     assert not np.array_equal(sampling.random_draws(one, 20, 5, seed=1), sampling.random_draws(other, 20, 5, seed=1))
+    # More draws go on from fewer: answers that an endpoint was paid for are used again.
+    assert np.array_equal(sampling.random_draws(one, 35, 5, seed=1)[:20], sampling.random_draws(one, 20, 5, seed=1))
     with pytest.raises(UserError, match="50 documents, fewer than --sample_size=51"):
         sampling.random_draws(one, 20, 51)
 

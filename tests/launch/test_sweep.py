@@ -120,7 +120,7 @@ def test_status_tells_what_is_sent_and_what_is_done(tmp_path):
 def test_xpk_understands_the_commands(tmp_path):
     xpk = shutil.which("xpk")
     if not xpk:
-        pytest.skip("xpk is not on the PATH: pip install xpk, in an environment of its own")
+        pytest.skip("xpk is not on the PATH: make test-xpk")
     output = printed("submit", STUDY, *TPU, f"--workdir={tmp_path}/s", "--dry_run")
     commands = [shlex.split(line) for line in output.splitlines() if line.startswith("xpk workload create")]
     assert len(commands) == 8

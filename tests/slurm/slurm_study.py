@@ -15,6 +15,7 @@ def get_config():
     config.null_control = ("narrow", "twin")
     config.documents, config.heldout_documents, config.seeds, config.vocab_size = 150, 20, (0,), 600
     config.score = {"agent": "oracle", "label_field": "topic", "draws": 500, "sample_size": 10}
+    config.tasks, config.stages = (), ("pretrain", "evaluate")
     config.train = {
         "config": "configs/tiny.py",
         "steps": 60,

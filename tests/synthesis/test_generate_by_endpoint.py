@@ -28,6 +28,10 @@ BRAINS = "tests.synthesis.writer_brains"
 SMALL = ("--config.grammar.topics=3", "--config.grammar.styles=2", "--config.grammar.personas=4")
 
 
+class Nowhere:
+    base_url = "http://127.0.0.1:9/v1"
+
+
 def start(server, output, *arguments, template="topic_styles_persona"):
     line = [
         *(sys.executable, str(ROOT / "tools" / "generate_corpus.py"), f"--config=configs/synthesis.py:{template}"),
@@ -171,6 +175,16 @@ def test_the_command_foresees_its_calls_and_leaves_the_key_nowhere(serve, tmp_pa
         assert SECRET.encode() not in path.read_bytes(), path
 
 
+def test_finding_topics_is_foreseen_too(tmp_path):
+    corpus = write_jsonl(tmp_path / "corpus.jsonl", [f"Text {number} about a river." for number in range(7)])
+    arguments = ("--kind=topics", f"--input={corpus}", "--model=a,b", "--config.documents=5", "--dry_run")
+    foreseen = run(Nowhere, tmp_path / "a", *arguments)
+    assert foreseen.returncode == 0, foreseen.stderr
+    assert "topics of 5 documents" in foreseen.stdout
+    assert re.findall(r"^topics +(\d+)", foreseen.stdout, re.MULTILINE) == ["3", "2"]  # the two take turns
+    assert not (tmp_path / "a").exists()
+
+
 def test_seeds_of_a_user_are_data_in_the_prompt(serve, tmp_path):
     lines = [
         {"topic": "tides", "subtopic": "spring tides", "keywords": ["moon", "sun"]},
@@ -223,9 +237,6 @@ def test_topics_of_a_corpus_become_a_topics_file(serve, tmp_path):
     ],
 )
 def test_bad_settings_are_one_line_and_leave_nothing(tmp_path, arguments, fragment):
-    class Nowhere:
-        base_url = "http://127.0.0.1:9/v1"
-
     fails_with_one_line(run(Nowhere, tmp_path / "a", *arguments), fragment)
     assert not list(tmp_path.iterdir())
 

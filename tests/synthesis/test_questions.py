@@ -14,12 +14,12 @@ def test_items_have_four_different_choices_and_the_right_label():
         assert len({choice.lower() for choice in item["choices"]}) == questions.CHOICES
         right = item["choices"][item["label"]]
         if item["form"] == "fact":
-            assert right == facts[item["question"]]
+            assert right == facts[item["text"]]
         if item["form"] == "term of meaning":
-            assert item["question"] == f"Which expression stands for this: {terms[right]}?"
+            assert item["text"] == f"Which expression stands for this: {terms[right]}?"
         # The right choice cannot be copied from the question.
-        assert right.lower() not in item["question"].lower()
-    assert len(ITEMS) == len({item["question"] for item in ITEMS}) == 8 * len(topics())
+        assert right.lower() not in item["text"].lower()
+    assert len(ITEMS) == len({item["text"] for item in ITEMS}) == 8 * len(topics())
     assert collections.Counter(item["form"] for item in ITEMS)["fact"] == 2 * len(topics())
 
 
@@ -41,7 +41,7 @@ def test_choices_of_facts_are_of_one_kind():
 
 
 def test_instructions_ask_nothing_that_items_ask():
-    asked = {item["question"] for item in ITEMS}
+    asked = {item["text"] for item in ITEMS}
     assert not [record for record in INSTRUCTIONS if any(question in record["prompt"] for question in asked)]
     told = {item["choices"][item["label"]] for item in ITEMS if item["form"] in ("meaning of term", "use of tool")}
     assert not [record for record in INSTRUCTIONS if any(answer in record["response"] for answer in told)]
@@ -59,5 +59,5 @@ def test_seed_and_number_of_topics():
     assert questions.items(0, 3) != questions.items(1, 3)
     assert {item["topic"] for item in questions.items(5, 3)} == {topic.name for topic in topics()[:3]}
     # An item is the same however many topics are asked about.
-    few, all_ = ({i["question"]: i["choices"] for i in questions.items(0, n)} for n in (3, len(topics())))
+    few, all_ = ({i["text"]: i["choices"] for i in questions.items(0, n)} for n in (3, len(topics())))
     assert few.items() <= all_.items()
