@@ -3,7 +3,7 @@
 #   make study                                            the default study on this machine's CPU
 #   make study CORPORA='a.jsonl.gz b.jsonl.gz' EVAL='news=heldout.jsonl'    the same study on your own corpora
 #   make test                                             the tests that take minutes
-#   make test-slow, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Apache Beam; with xpk
+#   make test-slow, -runs, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Beam; with xpk
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make ablations CORPUS=a.jsonl.gz [AGENT=openai ABLATION_ARGS='--base_url=... --model=...']    the paper's, on your corpus
 #   make lint
@@ -19,7 +19,7 @@ WORKDIR ?=
 PYTEST_ARGS ?=
 comma := ,
 
-.PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-devices test-ladders test-slurm test-beam test-xpk
+.PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
 .PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline lint format clean
 .DELETE_ON_ERROR:
 
@@ -67,10 +67,14 @@ study: torch
 	  $(if $(CORPORA),--corpora='$(CORPORA)') $(if $(EVAL),--eval='$(EVAL)') $(STUDY_ARGS)
 
 test: env
-	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not slurm' -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not runs and not slurm' -n 2 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: env
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+# Whole studies, and runs of every kind killed midway.
+test-runs: env
+	@$(BIN)/python -m pytest -m 'runs and not slow' -n 2 --dist loadfile $(PYTEST_ARGS)
 
 # Every layout of a training step and of scoring, one device against eight.
 test-devices: env

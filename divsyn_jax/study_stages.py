@@ -139,13 +139,8 @@ def _tokenise(study: Study, slots: Sequence[Slot]) -> None:
         if not (shards / "heldout" / name).exists():
             heldout = str(study.workdir / "heldout" / f"{name}.jsonl")
             build_shards([heldout], str(tokenizer), str(shards / "heldout" / name), seq_len, "document")
-    if "sft" in study.recipe["stages"]:
-        command = [
-            *(sys.executable, "-m", "divsyn_jax.data.build_shards", "--format=chat", f"--seq_len={seq_len}"),
-            *(f"--input={study.conversations}", f"--tokenizer={tokenizer}", f"--output={shards / 'sft'}"),
-        ]
-        job = Job("conversations", command, study.workdir / "logs" / "conversations.log", (shards / "sft").exists)
-        run_jobs(study, [job], [local_runner.whole_machine()])
+    if "sft" in study.recipe["stages"] and not (shards / "sft").exists():
+        build_shards([study.conversations], str(tokenizer), str(shards / "sft"), seq_len, "best_fit")
 
 
 def _evaluate(study: Study, slots: Sequence[Slot], stage: str) -> None:

@@ -1,6 +1,7 @@
 """Settings every test shares: eight virtual CPU devices are for tests/multi_device, which start processes of their own."""
 
 import gzip
+import importlib.util
 import json
 import os
 import pathlib
@@ -8,6 +9,8 @@ import subprocess
 import sys
 
 import pytest
+
+from tests import warm_process
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -33,11 +36,11 @@ def shared_data() -> pathlib.Path:
 def command():
     """Run a module as a command: `command("divsyn_jax.train", "--config=...")` -> CompletedProcess with text output."""
 
-    def run(module: str, *arguments: str, **options) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-m", module, *map(str, arguments)],
-            **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300, **options},
-        )
+    def run(module: str, *arguments: str, env=None, cwd=ROOT, timeout=300) -> subprocess.CompletedProcess:
+        line = [sys.executable, "-m", module, *map(str, arguments)]
+        if env is None and importlib.util.find_spec("jax"):
+            return warm_process.run(module, line[3:], cwd, timeout)
+        return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
 
     return run
 

@@ -200,6 +200,7 @@ def test_a_run_of_three_epochs(fine_tuned, chats, base):
     assert "3.00 epochs of" in output
 
 
+@pytest.mark.runs
 def test_killed_anywhere_equals_uninterrupted(chats, base, tmp_path, fine_tuned):
     workdir = tmp_path / "killed"
     last = json.loads((fine_tuned[0] / "DONE").read_text())["step"]

@@ -104,6 +104,7 @@ def test_a_step_that_does_not_repeat_is_named():
         step.check_repeatable(train_step, {"params": {"weight": jnp.zeros(2)}}, {}, 7)
 
 
+@pytest.mark.runs
 def test_one_process_a_run_directory(shards, tmp_path, command):
     workdir = tmp_path / "run"
     process = start(shards, workdir, "--config.steps=100000")

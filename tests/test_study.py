@@ -16,6 +16,7 @@ from divsyn_jax.data.corpus import ReadOptions
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
 CONFIG = "--config=tests/study_recipe.py"
+runs = pytest.mark.runs
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,7 @@ def results(workdir):
     return content
 
 
+@runs
 def test_study_json_holds_what_it_promises(finished):
     content = results(finished)
     assert [level["name"] for level in content["levels"]] == ["narrow", "middle", "middle_twin", "broad"]
@@ -55,6 +57,7 @@ def test_study_json_holds_what_it_promises(finished):
     assert content["primary_outcome"] == "grammar/bits_per_byte"
 
 
+@runs
 def test_tasks_are_the_questions_of_the_grammar_item_by_item(finished):
     for run in results(finished)["runs"]:
         folder = finished / "runs" / run["level"] / "seed0" / ("sft" if run["stage"] == "sft" else "")
@@ -64,6 +67,7 @@ def test_tasks_are_the_questions_of_the_grammar_item_by_item(finished):
         assert json.loads((folder / "eval.json").read_text())["tasks"]["items"]["metric"] == "acc_norm"
 
 
+@runs
 def test_the_report_is_self_contained(finished):
     page = (finished / "report.html").read_text()
     assert "positive control" in page
@@ -73,6 +77,7 @@ def test_the_report_is_self_contained(finished):
     assert (finished / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
+@runs
 def test_repeating_the_command_runs_nothing_again(finished, command):
     before = {path: path.stat().st_mtime_ns for path in (finished / "runs").rglob("*")}
     result = command("divsyn_jax.study", CONFIG, f"--workdir={finished}")
@@ -80,6 +85,7 @@ def test_repeating_the_command_runs_nothing_again(finished, command):
     assert before == {path: path.stat().st_mtime_ns for path in (finished / "runs").rglob("*")}
 
 
+@runs
 def test_killed_and_repeated_gives_the_same_study(finished, tmp_path):
     workdir = tmp_path / "killed"
     arguments = [sys.executable, "-m", "divsyn_jax.study", CONFIG, f"--workdir={workdir}"]
@@ -103,6 +109,7 @@ def test_killed_and_repeated_gives_the_same_study(finished, tmp_path):
     assert results(workdir) == results(finished)
 
 
+@runs
 def test_a_workdir_belongs_to_one_recipe(finished, command):
     result = command("divsyn_jax.study", CONFIG, f"--workdir={finished}", "--config.train.steps=7")
     fails_with_one_line(result, "another recipe", "--workdir")

@@ -99,6 +99,7 @@ def test_the_learning_rate_is_the_schedule(uninterrupted):
     assert rates[-1] == pytest.approx(3e-3 / 12)
 
 
+@pytest.mark.runs
 def test_killed_anywhere_equals_uninterrupted(shards, tmp_path, uninterrupted):
     workdir = tmp_path / "killed"
     for step in (2, 6, 11):  # before the first checkpoint, and after later ones

@@ -76,6 +76,14 @@ def test_effective_clusters_order_the_ladder(ladder, seed, cache):
     assert same_prompts[1]["ci_low"] <= same_prompts[0]["ci_high"]
 
 
+def test_in_short_three_rungs_are_ordered(cache):
+    """What CI affords of the above: a minute, where no embedding is cached."""
+    files = [path for path in _files("prompts") if any(f"k{k}" in path.name for k in ("010", "050", "350"))]
+    found = [score(str(path), embedding_cache=cache, baselines=(), max_documents=400) for path in files]
+    clusters = [scores["effective_clusters"] for scores in found]
+    assert all(lower["ci_high"] < upper["ci_low"] for lower, upper in itertools.pairwise(clusters))
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_duplicates_order_the_ladder_of_copies(seed, cache):
     scores = _scores("unique_chatdoctor", seed, cache)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.devices
+
 # Bytes of all collectives of a step on eight virtual devices, by layout and change.
 SCRIPT = """
 import json
