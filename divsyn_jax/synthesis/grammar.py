@@ -21,7 +21,7 @@ from divsyn_jax.synthesis.sentences import capitalise, words
 from divsyn_jax.synthesis.styles import GENERATORS, MAX_WORDS, MIN_WORDS, STYLES, Style
 
 # Goes up with every change of the texts that the grammar writes.
-VERSION = 2
+VERSION = 3
 
 BETWEEN_TOPICS = " + "  # in the name of two topics
 

