@@ -146,7 +146,7 @@ def _item(topic: Topic, form: _Form, entry: Any, seed: int) -> dict[str, Any]:
     answer = form.answer(entry)
     wrong: list[str] = []
     for pool in _pools(form, entry):
-        names = sorted({form.answer(other) for other in pool} - _taught(form))
+        names = sorted({form.answer(other) for other in pool} - _taught())
         rng.shuffle(names)
         wrong += [name for name in names if not _alike(name, [answer, *wrong])]
     choices = [answer, *wrong[: CHOICES - 1]]
@@ -160,9 +160,9 @@ def _item(topic: Topic, form: _Form, entry: Any, seed: int) -> dict[str, Any]:
 
 
 @functools.cache
-def _taught(form: _Form) -> frozenset[str]:
+def _taught() -> frozenset[str]:
     """Answers that instructions give."""
-    return frozenset(form.answer(entry) for topic in topics() for entry in of_instructions(topic, form.entries))
+    return frozenset(form.answer(entry) for _, form, entry in _asked(len(topics()), of_instructions))
 
 
 def _pools(form: _Form, entry: Any) -> Iterator[list[Any]]:
