@@ -207,7 +207,7 @@ def _write_comparison(output: pathlib.Path, scores: Sequence[dict[str, Any]], sa
     from divsyn_jax.diversity import comparison, report
 
     compared = comparison.compare(scores)
-    draws = [_read_draws(output / score["corpus"]["name"] / "draws.jsonl") for score in scores]
+    draws = [files.read_jsonl(output / score["corpus"]["name"] / "draws.jsonl") for score in scores]
     files.write_json(output / "comparison.json", compared)
     files.write_text(output / "report.html", report.render(scores, compared, samples, draws))
     names = compared["corpora"]
@@ -228,10 +228,6 @@ def _write_comparison(output: pathlib.Path, scores: Sequence[dict[str, Any]], sa
         f"\nAgent {agent['kind']} {agent['settings']}; 95% intervals over draws{f'; {failed} draws failed' * (failed > 0)}."
     )
     print(f"Report: {output / 'report.html'}")
-
-
-def _read_draws(path: pathlib.Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _stop(signum: int, frame: Any) -> None:
