@@ -36,7 +36,7 @@ def get_config() -> ConfigDict:
             "real_weight": 1.0,
             "synthetic_weight": 3.0,
             "heldout": ("grammar", "pydoc"),
-            "heldout_documents": 200,
+            "heldout_documents": 150,
             # The grammar's own questions, which no document and no instruction asks: with its four choices, chance is 0.25.
             "tasks": ("items",),
             "task_data": "grammar",
@@ -56,11 +56,12 @@ def get_config() -> ConfigDict:
                 "seq_len": 128,
                 "model": _MODEL,
                 "optimizer": {"warmup_steps": 40},
+                "eval": {"batch": 8},
             },
             "sft": {
                 "config": "configs/sft_tiny.py",
                 "data": "grammar",
-                "instructions": 768,
+                "instructions": 512,
                 "epochs": 1,
                 "model": _MODEL,
             },

@@ -30,8 +30,8 @@ def printed(*arguments):
 
 def test_plan_foresees_every_run():
     table = printed("plan", STUDY, "--accelerator=TPU v4", "--mfu=0.5")
-    assert table.count("pretrain, evaluate") == 8
-    assert re.search(r"8 runs, 6,144 tokens: 0\.0 hours of one TPU v4 at 50%", table)  # 8 x 6 steps x 4 x 32
+    assert table.count("pretrain, evaluate, sft, evaluate") == 4
+    assert re.search(r"4 runs, 6,144 tokens: 0\.0 hours of one TPU v4 at 50%", table)  # 4 x 6 steps x 4 x 64
 
 
 def test_plan_of_a_paper_study_needs_no_corpora():
@@ -56,7 +56,7 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
     for script in scripts.values():
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
     array = scripts[f"{tmp_path}/s/launch/runs-0.sh"]
-    for line in ("--array=0-7", "--nodes=4", "--time=1:00:00", "--requeue"):
+    for line in ("--array=0-3", "--nodes=4", "--time=1:00:00", "--requeue"):
         assert f"#SBATCH {line}\n" in array
     assert "sbatch --parsable --dependency=afterok:JOB" in output
     # Run one task with srun and scontrol replaced: done steps are skipped, 75 puts the task back.
@@ -78,7 +78,7 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
     assert fresh.returncode == 0
     assert [
         re.search(r"divsyn_jax\.(\w+)", line)[1] for line in fresh.stdout.splitlines() if line.startswith("srun")
-    ] == ["train", "evaluate"]
+    ] == ["train", "evaluate", "train", "evaluate"]
     stopped = task(CODE="75")
     assert stopped.returncode == 75
     assert "scontrol requeue 7_2" in stopped.stdout
@@ -86,15 +86,16 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
     done = tmp_path / "s" / "runs" / "middle_twin" / "seed0" / "DONE"
     done.parent.mkdir(parents=True)
     done.write_text("{}")
-    assert "divsyn_jax.train" not in task().stdout
+    assert task().stdout.count("divsyn_jax.train") == 1  # the fine-tuning
 
 
 def test_status_tells_what_is_sent_and_what_is_done(tmp_path):
     workdir, tools = tmp_path / "s", tmp_path / "bin"
     run = workdir / "runs" / "narrow" / "seed0"
-    run.mkdir(parents=True)
+    (run / "sft").mkdir(parents=True)
     for name in ("DONE", "eval.json"):
         (run / name).write_text("{}")
+        (run / "sft" / name).write_text("{}")
     (workdir / "launch").mkdir()
     names = ["narrow/seed0", "middle/seed0", "broad/seed0"]
     (workdir / "launch" / "jobs.json").write_text(json.dumps([{"job": "7", "kind": "runs", "runs": names}]))
@@ -123,7 +124,7 @@ def test_xpk_understands_the_commands(tmp_path):
         pytest.skip("xpk is not on the PATH: make test-xpk")
     output = printed("submit", STUDY, *TPU, f"--workdir={tmp_path}/s", "--dry_run")
     commands = [shlex.split(line) for line in output.splitlines() if line.startswith("xpk workload create")]
-    assert len(commands) == 8
+    assert len(commands) == 4
     python = pathlib.Path(xpk).resolve().parent / "python"
     parse = (
         "import argparse, json, sys; from xpk.parser.core import set_parser; parser = argparse.ArgumentParser();"
@@ -133,7 +134,7 @@ def test_xpk_understands_the_commands(tmp_path):
         done = subprocess.run([python, "-c", parse, *command[1:]], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         workload, script, kind = json.loads(done.stdout.splitlines()[-1])
-        assert re.fullmatch(r"test-00[07]-0", workload)
+        assert re.fullmatch(r"test-00[03]-0", workload)
         assert script.startswith(f"bash {tmp_path}/s/launch/")
         assert kind == "v5litepod-16"
 
@@ -141,7 +142,7 @@ def test_xpk_understands_the_commands(tmp_path):
 def test_tpu_scripts_are_bash(tmp_path):
     output = printed("submit", STUDY, *TPU, f"--workdir={tmp_path}/s", "--dry_run")
     scripts = re.findall(r"# ---- (\S+)\n(#!/bin/bash\n.*?)(?=\n(?:# ----|xpk ))", output, re.DOTALL)
-    assert len(scripts) == 16
+    assert len(scripts) == 8
     for _, script in scripts:
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
     assert "tpu-vm create" in output
@@ -156,7 +157,7 @@ def test_tpu_scripts_are_bash(tmp_path):
         (["plan", STUDY, "--accelerator=abacus"], "known are"),
         (["cancel", STUDY], "stop it there with Ctrl-C"),
         (["submit", STUDY, "--backend=xpk", "--dry_run"], "--cluster is required"),
-        (["collect", STUDY, "--workdir=OUT"], "8 of 8 runs are unfinished"),
+        (["collect", STUDY, "--workdir=OUT"], "4 of 4 runs are unfinished"),
     ],
 )
 def test_bad_input_gives_one_line(tmp_path, arguments, message):
