@@ -18,7 +18,7 @@ from divsyn_jax.sharding import RULES
 # cudnn: flash attention of cuDNN, NVIDIA GPUs.    splash: the Pallas kernel for TPUs.
 BACKENDS = ("reference", "blocked", "cudnn", "splash")
 _FASTEST = {"cpu": "blocked", "gpu": "cudnn", "cuda": "cudnn", "tpu": "splash"}
-_QUERY_BLOCK = 128
+_QUERY_BLOCK = 256
 _SPLASH_BLOCK = 512
 
 
