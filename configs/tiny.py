@@ -1,4 +1,4 @@
-"""A 1.6M-parameter model that trains in half a minute on two CPU cores: for tests, tutorials and the default study.
+"""A 1.6M-parameter model that trains in a minute or two on two CPU cores: for tests and tutorials.
 
 python -m divsyn_jax.train --config=configs/tiny.py --workdir=runs/tiny --config.data.train=corpus
 """

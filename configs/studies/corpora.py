@@ -3,7 +3,7 @@
   python -m divsyn_jax.study --config=configs/studies/corpora.py --corpora='a.jsonl.gz b.jsonl.gz c.jsonl.gz' \\
       --eval='news=heldout.jsonl'
 
-1.8 million training tokens a run, none of them from elsewhere. On two cores a run takes about two and a half minutes.
+1.8 million training tokens a run, none of them from elsewhere. A run takes about three minutes of a core.
 """
 
 from configs.studies import tiny

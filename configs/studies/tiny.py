@@ -3,7 +3,7 @@
   python -m divsyn_jax.study --config=configs/studies/tiny.py
 
 A 0.9M-parameter model a run, pre-trained on 204,800 tokens, a quarter of them real text (CPython's documentation topics),
-then fine-tuned on instructions. About 12 minutes on two slow cores. With corpora of your own use configs/studies/corpora.py.
+then fine-tuned on instructions. A quarter of an hour on two slow cores. With corpora of your own use configs/studies/corpora.py.
 """
 
 from ml_collections import ConfigDict
