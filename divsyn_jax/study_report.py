@@ -58,7 +58,7 @@ def _page(study: Mapping[str, Any], figures: Mapping[str, str]) -> str:
 <title>Diversity study {e(study["name"])}</title><style>{_STYLE}</style></head><body>
 <p class="soft">divsyn_jax diversity study</p><h1>{e(study["name"])}: corpus diversity against model performance</h1>
 <p>{len(study["levels"])} corpora, {len(seeds)} training seed{"s" * (len(seeds) > 1)} each. Diversity is scored by the <b>{e(study["agent"]["kind"])}</b> agent
-({e(str(study["agent"]["model"]))}); performance is measured on text that no model was trained on.</p>
+({e(str(study["agent"]["model"]))}); performance is measured on text{" and questions" * bool(study["recipe"]["tasks"])} that no model was trained on.</p>
 {_kind_note(study)}
 <h2>Verdicts</h2>{_verdict_list(tested)}{_limits(study)}
 <h2>Diversity against performance</h2>
