@@ -2,7 +2,7 @@
 
 `python -m MODULE` spends most of a short test importing. A fork starts where the imports end, before any backend exists,
 and is otherwise the same: a process of its own, with its own arguments, output and exit code, that runs the module as
-`__main__`. What is set in the environment must be set before the first command: give `env` to start an interpreter instead.
+`__main__`. JAX reads its variables when it is imported: a test that changes one of them gives `env`, and gets an interpreter.
 """
 
 import multiprocessing
@@ -33,7 +33,7 @@ def run(module: str, arguments: Sequence[str], cwd: pathlib.Path, timeout: float
     line = [sys.executable, "-m", module, *arguments]
     with tempfile.TemporaryDirectory() as folder:
         outputs = [os.path.join(folder, name) for name in ("stdout", "stderr")]
-        process = _context.Process(target=_command, args=(module, line[3:], str(cwd), outputs))
+        process = _context.Process(target=_command, args=(module, line[3:], str(cwd), dict(os.environ), outputs))
         process.start()
         process.join(timeout)
         if process.exitcode is None:
@@ -44,7 +44,9 @@ def run(module: str, arguments: Sequence[str], cwd: pathlib.Path, timeout: float
         return subprocess.CompletedProcess(line, process.exitcode, stdout, stderr)
 
 
-def _command(module: str, arguments: list[str], cwd: str, outputs: list[str]) -> None:
+def _command(module: str, arguments: list[str], cwd: str, environment: dict[str, str], outputs: list[str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     for descriptor, path in zip((1, 2), outputs, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(cwd)

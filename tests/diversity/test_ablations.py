@@ -59,10 +59,10 @@ def test_every_ablation_by_an_endpoint_with_two_judges(ablations, judge, serve, 
     page = (tmp_path / "out" / "a.md").read_text()
     assert "| K = 6 |" in page
     assert "| GPT-4 (paper) | - | - | 3.99 +/- 0.05 |" in page
-    # Rows share what they ask: K = 6, N = 20, each J x M (this judge always finds the same criteria), the pipeline and
-    # the judge are one set of draws; K = 4, N = 12 and criteria by hand are three others. A repetition asks nothing.
+    # Rows share what they ask: K = 6, every N, each J x M (this judge always finds the same criteria), the pipeline and
+    # the judge are one set of draws; K = 4 and criteria by hand are two others. A repetition asks nothing.
     paid = server.paid()
-    assert sum(call.startswith("cluster-") for call in paid) == 20 + 20 + 12 + 20
+    assert sum(call.startswith("cluster-") for call in paid) == 20 + 20 + 20
     again, tables_again = ablations(*flags, f"--judges=other@{honest.base_url},oracle")
     assert again.returncode == 0, again.stderr
     assert _scores(tables_again["Draws"]) == _scores(tables["Draws"])

@@ -86,7 +86,9 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
     done = tmp_path / "s" / "runs" / "middle_twin" / "seed0" / "DONE"
     done.parent.mkdir(parents=True)
     done.write_text("{}")
-    assert task().stdout.count("divsyn_jax.train") == 1  # the fine-tuning
+    again = [line for line in task().stdout.splitlines() if line.startswith("srun") and "divsyn_jax.train" in line]
+    assert len(again) == 1  # the fine-tuning
+    assert "configs/sft_tiny.py" in again[0]
 
 
 def test_status_tells_what_is_sent_and_what_is_done(tmp_path):

@@ -9,7 +9,7 @@ PYTHONPATH=. "$python" tools/train_tokenizer.py --input="$data/real_wiki.jsonl.g
 PYTHONPATH=. "$python" tools/build_shards.py --input="$data/real_wiki.jsonl.gz" --tokenizer="$scratch/tokenizer" --seq_len=128 \
   --output="$scratch/shards/wiki"
 for steps in "$short" "$long"; do
-  "$python" -m divsyn_jax.train --config=configs/tiny.py --workdir="$scratch/runs/$steps" --config.steps="$steps" \
+  "$python" -m divsyn_jax.train --config=configs/tiny.py --workdir="$scratch/runs/$steps" --config.steps="$steps" --config.accumulation_steps=4 \
     --config.data.root="$scratch/shards" --config.data.train=wiki
 done
 "$python" -m divsyn_jax.evaluate --workdir="$scratch/runs/$short,$scratch/runs/$long" --tasks=blimp --task_data="$scratch/items"
