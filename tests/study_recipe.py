@@ -22,7 +22,7 @@ def get_config():
         "config": "configs/tiny.py",
         "steps": 6,
         "global_batch": 4,
-        "seq_len": 64,
+        "seq_len": 160,
         "optimizer": {"warmup_steps": 1},
         "model": MODEL,
         "eval": {"batch": 8},
@@ -33,7 +33,8 @@ def get_config():
         "data": "grammar",
         "instructions": 40,
         "epochs": 1,
-        "seq_len": 64,
+        "optimizer": {"warmup_steps": 1},
+        "seq_len": 160,
         "model": MODEL,
         "checkpoint": {"every_steps": 2},
     }

@@ -31,7 +31,7 @@ def printed(*arguments):
 def test_plan_foresees_every_run():
     table = printed("plan", STUDY, "--accelerator=TPU v4", "--mfu=0.5")
     assert table.count("pretrain, evaluate, sft, evaluate") == 4
-    assert re.search(r"4 runs, 6,144 tokens: 0\.0 hours of one TPU v4 at 50%", table)  # 4 x 6 steps x 4 x 64
+    assert re.search(r"4 runs, 15,360 tokens: 0\.0 hours of one TPU v4 at 50%", table)  # 4 x 6 steps x 4 x 160
 
 
 def test_plan_of_a_paper_study_needs_no_corpora():
