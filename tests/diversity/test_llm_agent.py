@@ -119,8 +119,9 @@ def test_without_fences_the_same_documents_win(judges, tmp_path, two_sets, monke
 
     path = hostile(tmp_path / "c.jsonl")
     monkeypatch.setattr(llm_agent, "fence", bare)
-    found = judged(path, judges("gullible"), two_sets, judge={"verification": False})
-    assert found["cluster_score"]["value"] < 0.5  # one cluster wherever a hostile document was drawn
+    # Draws so large that each holds a hostile document (all but 6 in a million would).
+    found = judged(path, judges("gullible"), two_sets, judge={"verification": False}, sample_size=20)
+    assert found["cluster_score"]["value"] < 0.2
 
 
 def test_a_judge_that_looks_at_places_is_found_out(judges, tmp_path, two_sets):
