@@ -195,7 +195,7 @@ def compare(first: pathlib.Path, second: pathlib.Path, task: str) -> dict[str, A
         path = workdir / "eval" / f"{task}.jsonl"
         if not path.is_file():
             raise UserError(f"{path}: no such file; evaluate {workdir} with --tasks={task}")
-        values.append({(r["item"], r["hash"]): r["value"] for r in map(json.loads, path.read_text().splitlines())})
+        values.append({(r["item"], r["hash"]): r["value"] for r in files.read_jsonl(path)})
     if values[0].keys() != values[1].keys():
         raise UserError(f"{first} and {second}: evaluated on different items of {task}; evaluate both alike")
     return paired_bootstrap(list(values[0].values()), [values[1][key] for key in values[0]])

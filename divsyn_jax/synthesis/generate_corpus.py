@@ -98,6 +98,8 @@ def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
         corpus, options = commandline.require(_INPUT.value, "input", "corpus.jsonl.gz"), corpus_flags.read_options()
         if _TOPICS_FILE.value or _PERSONAS_FILE.value:
             raise UserError("--kind=topics takes --input and no --topics_file or --personas_file")
+        if config.documents < 1:
+            raise UserError(f"--config.documents={config.documents}: give at least 1")
         if _DRY_RUN.value:
             print(generation_cost.topics_dry_run(corpus, options, config.documents, endpoints))
             return

@@ -32,7 +32,7 @@ def topics_dry_run(spec: str, options: ReadOptions, most_documents: int, endpoin
     for number, document in enumerate(itertools.islice(CorpusReader(spec, options), most_documents)):
         documents += 1
         if number < _MEASURED:
-            prompts.append(templates.topics(document.text, number, templates.TOPICS_CHARACTERS, 0))
+            prompts.append(templates.topics(document.text, number, 0))
     return _bill(f"topics of {documents:,} documents", Planned("topics", documents, _each(prompts), _TOPICS), endpoints)
 
 

@@ -126,9 +126,9 @@ def _check_document(value: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def topics(text: str, number: int, characters: int, seed: int) -> Request:
+def topics(text: str, number: int, seed: int) -> Request:
     """Ask for the topics of one document of a corpus, each as a path from general to specific, with keywords."""
-    shown = fence([text], f"{seed} topics {number}", characters)
+    shown = fence([text], f"{seed} topics {number}", TOPICS_CHARACTERS)
     return Request(
         purpose="topics",
         system=f"You catalogue documents by subject.\n{SYSTEM_NOTE}",

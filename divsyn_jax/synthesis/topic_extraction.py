@@ -34,7 +34,7 @@ class _PendingDocument(Pending):
     def __init__(self, number: int, document: Document, client: Client, seed: int) -> None:
         super().__init__()
         self.where = document.where
-        self._request = templates.topics(document.text, number, templates.TOPICS_CHARACTERS, seed)
+        self._request = templates.topics(document.text, number, seed)
         self._client = client
         self.tasks.append(asyncio.create_task(self._topics()))
 

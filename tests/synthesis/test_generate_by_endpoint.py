@@ -230,6 +230,7 @@ def test_topics_of_a_corpus_become_a_topics_file(serve, tmp_path):
         (("--kind=items",), "--kind=items: written by the built-in grammar only"),
         (("--kind=topics",), "--input is required"),
         (("--kind=topics", "--input=nowhere.jsonl"), "nowhere.jsonl: no such file"),
+        (("--kind=topics", "--input=README.md", "--config.documents=0"), "--config.documents=0: give at least 1"),
         (("--config.endpoint.candidates=0",), "candidates=0 must be at least 1"),
         (("--config.endpoint.language=english",), "language='english'"),
         (("--config.endpoint.min_words=9999",), "min_words=9999"),
