@@ -145,9 +145,9 @@ def training_keys(corpora: Iterable[str], options: ReadOptions) -> set[bytes]:
     return {text_key(document.text) for corpus in corpora for document in CorpusReader(corpus, options)}
 
 
-def corpus_fingerprint(corpus: str, options: ReadOptions) -> str:
-    """The text fingerprint of a corpus, in one streaming pass."""
+def corpus_fingerprint(reader: CorpusReader) -> str:
+    """The text fingerprint of what a reader reads, in one streaming pass."""
     fingerprint = TextFingerprint()
-    for document in CorpusReader(corpus, options):
+    for document in reader:
         fingerprint.update(document.text)
     return fingerprint.hexdigest()

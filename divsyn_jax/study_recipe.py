@@ -30,12 +30,13 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax import study_data, task_data
 from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import ReadOptions, split_name
+from divsyn_jax.data.chat import ConversationReader
+from divsyn_jax.data.corpus import CorpusReader, ReadOptions, split_name
 
 STAGES = ("pretrain", "evaluate", "sft", "evaluate")
 # Keys that say how long and where, not what.
@@ -177,7 +178,7 @@ def resolve(
         if "corpus" in level and os.path.exists(level["corpus"]):
             level["corpus"] = os.path.abspath(level["corpus"])
         if "corpus" in level and read:
-            level["fingerprint"] = study_data.corpus_fingerprint(level["corpus"], options)
+            level["fingerprint"] = study_data.corpus_fingerprint(CorpusReader(level["corpus"], options))
     domains = {}
     for entry in recipe["heldout"]:
         name, source = _domain(entry)
@@ -185,7 +186,7 @@ def resolve(
         if source not in ("grammar", "pydoc") and read:
             domains[name] = {
                 "source": os.path.abspath(source),
-                "fingerprint": study_data.corpus_fingerprint(source, options),
+                "fingerprint": study_data.corpus_fingerprint(CorpusReader(source, options)),
             }
     recipe["heldout"] = domains
     if read:
@@ -196,26 +197,16 @@ def resolve(
 def _bind_questions(recipe: dict[str, Any]) -> None:
     """Make the paths of conversations and items absolute and add what identifies their content."""
     if "sft" in recipe["stages"] and recipe["sft"]["data"] != "grammar":
-        path = pathlib.Path(recipe["sft"]["data"])
-        recipe["sft"]["data"] = str(path.absolute()) if path.exists() else str(path)
-        recipe["sft_fingerprint"] = _digest([path])
+        data = recipe["sft"]["data"]
+        recipe["sft"]["data"] = os.path.abspath(data) if os.path.exists(data) else data
+        recipe["sft_fingerprint"] = study_data.corpus_fingerprint(ConversationReader(data, ReadOptions()))
     if recipe["tasks"] and recipe["task_data"] not in ("", "grammar"):
         folder = pathlib.Path(recipe["task_data"]).absolute()
         recipe["task_data"] = str(folder)
-        recipe["tasks_fingerprint"] = _digest(
-            task_data.find(folder, task) for task in recipe["tasks"] if task != "paper"
-        )
-
-
-def _digest(paths: Iterable[pathlib.Path]) -> str:
-    """SHA-256 over files. Raises `UserError` naming one that cannot be read."""
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            digest.update(path.read_bytes())
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror}; give a file that can be read") from None
-    return digest.hexdigest()
+        digest = hashlib.sha256()
+        for task in (task for task in recipe["tasks"] if task != "paper"):
+            digest.update(task_data.find(folder, task).read_bytes())
+        recipe["tasks_fingerprint"] = digest.hexdigest()
 
 
 _KEYS = (
@@ -293,6 +284,10 @@ def fingerprint(recipe: Mapping[str, Any]) -> str:
         if "fingerprint" in record:
             record.pop("corpus", None)
             record.pop("source", None)
+    if "sft_fingerprint" in facts:
+        facts["sft"].pop("data")
+    if "tasks_fingerprint" in facts:
+        facts.pop("task_data")
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -136,7 +136,7 @@ def test_a_workdir_belongs_to_one_recipe(finished, command):
         (["--config=configs/studies/tiny.py", "--config.primary=score"], "config.primary='score'"),
         (["--config=configs/studies/tiny.py", "--config.tasks=('piqa',)"], "there is the task 'items' alone"),
         (["--config=configs/studies/tiny.py", "--config.task_data=nowhere"], "nowhere: no items.jsonl"),
-        (["--config=configs/studies/tiny.py", "--config.sft.data=none.jsonl"], "none.jsonl: No such file"),
+        (["--config=configs/studies/tiny.py", "--config.sft.data=none.jsonl"], "none.jsonl: no such file"),
         (["--config=configs/tiny.py"], "config.name: missing"),
         (["--config=configs/studies/huge.py"], "no such config file"),
         (["--config=configs/studies/tiny.py", "--config.sedes=1"], "sedes"),

@@ -19,5 +19,6 @@ def get_config():
     config.seeds = (0, 1, 2)
     config.score.max_documents = 2000
     config.train.steps = 900
+    del config.budget["sft"], config.budget["sft evaluate"]
     config.budget.update(corpora=30, score=180, tokenise=60, train=1800, evaluate=90)
     return config
