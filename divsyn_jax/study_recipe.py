@@ -201,10 +201,12 @@ def _bind_questions(recipe: dict[str, Any]) -> None:
         recipe["sft"]["data"] = os.path.abspath(data) if os.path.exists(data) else data
         recipe["sft_fingerprint"] = study_data.corpus_fingerprint(ConversationReader(data, ReadOptions()))
     if recipe["tasks"] and recipe["task_data"] not in ("", "grammar"):
+        from divsyn_jax import harness  # lm-evaluation-harness takes seconds to import; only this case needs it
+
         folder = pathlib.Path(recipe["task_data"]).absolute()
         recipe["task_data"] = str(folder)
         digest = hashlib.sha256()
-        for task in (task for task in recipe["tasks"] if task != "paper"):
+        for task in harness.task_names(recipe["tasks"]):
             digest.update(task_data.find(folder, task).read_bytes())
         recipe["tasks_fingerprint"] = digest.hexdigest()
 

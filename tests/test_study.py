@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from configs.studies import corpora
+from configs.studies import corpora, tiny
 from divsyn_jax import study, study_data, study_figures, study_recipe
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import ReadOptions
@@ -190,6 +190,21 @@ def test_the_fingerprint_follows_texts_not_paths(tmp_path):
     write_jsonl(paths[0], small_texts(5, 9))
     changed = study.resolve(corpora.get_config().to_dict(), list(map(str, paths)), ["grammar"], "")
     assert study.fingerprint(changed) != study.fingerprint(one)
+
+
+def test_the_fingerprint_follows_every_item_file_of_a_group_of_tasks(tmp_path):
+    pytest.importorskip("lm_eval")
+    from divsyn_jax import harness
+
+    for task in harness.PAPER_TASKS:
+        write_jsonl(tmp_path / f"{task}.jsonl", [f"an item of {task}"])
+    config = tiny.get_config().to_dict() | {"tasks": ("paper",), "task_data": str(tmp_path), "primary": "heldout"}
+    before = study.fingerprint(study.resolve(config, [], [], ""))
+    for task in harness.PAPER_TASKS:
+        write_jsonl(tmp_path / f"{task}.jsonl", [f"another item of {task}"])
+        after = study.fingerprint(study.resolve(config, [], [], ""))
+        assert after != before
+        before = after
 
 
 def test_short_names():
