@@ -69,6 +69,7 @@ seeds. Hollow squares: the null twin, left out of the correlation.</figcaption><
 for their number (Holm) in the table below.</figcaption></figure>
 <h2>Corpora</h2><div class="scroll">{_level_table(study)}</div>
 <p class="soft">Held equal: {e("; ".join(study["held_equal"]))}.</p>
+<h2>The noise floor</h2>{_noise_floor(study)}
 <h2>Correlations</h2><div class="scroll">{_correlation_table(study)}</div>
 <h2>What else could explain it</h2>{_explanations(study)}
 <h2>The claims of Chen et al. 2024</h2>{_verdict_list(testable)}
@@ -140,6 +141,35 @@ def _level_table(study: Mapping[str, Any]) -> str:
         for level in study["levels"]
     ]
     return _table(header, rows)
+
+
+def _noise_floor(study: Mapping[str, Any]) -> str:
+    """What runs of one corpus differ by, beside what the corpora do."""
+    rows = []
+    for outcome in study["outcomes"]:
+        floor = outcome["noise_floor"]
+        if floor is None:
+            return '<p class="soft">One seed: what training alone makes of one corpus twice is not known, and with it the smallest difference that means anything.</p>'
+        values = [level["performance"][outcome["name"]]["value"] for level in study["levels"]]
+        spread = max(values) - min(values)
+        rows.append(
+            [
+                study_figures.outcome_label(outcome["name"]),
+                f"{floor['sd']:.4f} ({floor['degrees_of_freedom']})",
+                f"{floor['least_difference']:.4f}",
+                f"{spread:.4f}",
+                f"{spread / floor['least_difference']:.1f}" if floor["least_difference"] else "",
+            ]
+        )
+    header = [
+        "performance",
+        "sd of seeds (degrees of freedom)",
+        "least difference told at 5%",
+        "best minus worst corpus",
+    ]
+    note = """<p class="soft">Seeds of one corpus scatter by the first figure, pooled over corpora. Two corpora whose means differ by less than the second (Fisher's least
+significant difference, for one comparison chosen beforehand) cannot be told apart by this study.</p>"""
+    return f'<div class="scroll">{_table([*header, "ratio"], rows)}</div>{note}'
 
 
 def _metric_label(row: Mapping[str, Any]) -> str:

@@ -88,7 +88,11 @@ def collect(study: Study) -> dict[str, Any]:
         "primary_metric": PRIMARY_METRIC,
         "primary_domain": next(iter(recipe["heldout"])),
         "primary_outcome": measured[0].name,
-        "outcomes": [dataclasses.asdict(outcome) for outcome in measured],
+        "outcomes": [
+            dataclasses.asdict(outcome)
+            | {"noise_floor": statistics.noise_floor([_by_seed(runs, level, outcome) for level in study.level_names])}
+            for outcome in measured
+        ],
         "levels": levels,
         "runs": runs,
         "heldout": files.read_json(study.workdir / "heldout" / "heldout.json"),
@@ -126,17 +130,14 @@ def _level_record(study: Study, level, comparison, runs, measured: Sequence[Outc
             "unique_tokens": math.log2(manifest["tokens"]),
             "repetition": epochs,
         },
-        "performance": {
-            outcome.name: statistics.mean_interval(
-                [
-                    run["metrics"][f"eval/{outcome.test}"]
-                    for run in mine
-                    if (run["size"], run["stage"]) == (outcome.size, outcome.stage)
-                ]
-            )
-            for outcome in measured
-        },
+        "performance": {outcome.name: statistics.mean_interval(_by_seed(runs, name, outcome)) for outcome in measured},
     }
+
+
+def _by_seed(runs: Sequence[Mapping[str, Any]], level: str, outcome: Outcome) -> list[float]:
+    """The outcome of every run of a level."""
+    of = (level, outcome.size, outcome.stage)
+    return [run["metrics"][f"eval/{outcome.test}"] for run in runs if (run["level"], run["size"], run["stage"]) == of]
 
 
 def _metric(metric: str, score: Mapping[str, Any], estimate: Mapping[str, Any]) -> dict[str, Any]:

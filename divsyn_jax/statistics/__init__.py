@@ -14,7 +14,7 @@ from divsyn_jax.statistics.correlation import (
     pearson,
     spearman,
 )
-from divsyn_jax.statistics.intervals import LEVEL, mean_interval, standard_error
+from divsyn_jax.statistics.intervals import LEVEL, mean_interval, noise_floor, standard_error
 from divsyn_jax.statistics.multiplicity import holm
 from divsyn_jax.statistics.power import critical_r, detectable_r, is_descriptive
 
@@ -29,6 +29,7 @@ __all__ = [
     "is_descriptive",
     "leave_one_out",
     "mean_interval",
+    "noise_floor",
     "noise_free_correlation",
     "paired_bootstrap",
     "paired_difference",

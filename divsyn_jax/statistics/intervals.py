@@ -20,6 +20,23 @@ def mean_interval(values: Sequence[float]) -> dict[str, float | int | None]:
     return {"value": mean, "ci_low": mean - half, "ci_high": mean + half, "n": len(x)}
 
 
+def noise_floor(groups: Sequence[Sequence[float]]) -> dict[str, float | int] | None:
+    """What equal treatments differ by: {sd, degrees_of_freedom, least_difference}, None where no group holds two values.
+
+    `groups`: replicates (e.g. seeds) of each treatment, as many in each. sd: pooled within groups. least_difference: Fisher's
+    least significant difference, t(0.975) * sd * sqrt(2 / replicates): two means that differ by less are not told apart at 5%,
+    for one comparison planned beforehand. Raises ValueError for groups of unequal size.
+    """
+    values = np.array([list(group) for group in groups], float)  # ragged groups raise
+    treatments, replicates = values.shape
+    if replicates < 2:
+        return None
+    freedom = treatments * (replicates - 1)
+    sd = float(np.sqrt(values.var(axis=1, ddof=1).mean()))
+    least = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * sd * math.sqrt(2 / replicates))
+    return {"sd": sd, "degrees_of_freedom": freedom, "least_difference": least}
+
+
 def standard_error(estimate: Mapping[str, Any], log2: bool = False) -> float | None:
     """Standard error that a 95% interval {ci_low, ci_high} of a normal estimate implies, on log2 scale where asked for.
 
