@@ -17,6 +17,8 @@ FIND_LINKS := $(or $(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.
 STUDY ?= $(if $(CORPORA),corpora,tiny)
 WORKDIR ?=
 PYTEST_ARGS ?=
+# Two files at a time, in the order of tests/conftest.py: those that take minutes first, so that neither core waits at the end.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 comma := ,
 
 .PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
@@ -67,21 +69,21 @@ study: torch
 	  $(if $(CORPORA),--corpora='$(CORPORA)') $(if $(EVAL),--eval='$(EVAL)') $(STUDY_ARGS)
 
 test: env
-	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not runs and not slurm' -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not runs and not slurm' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 test-slow: env
-	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'slow and not ladders' $(PYTEST_ARGS)
 
 # Whole studies, and runs of every kind killed midway.
 test-runs: env
-	@$(BIN)/python -m pytest -m 'runs and not slow' -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'runs and not slow' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 # Every layout of a training step and of scoring, one device against eight.
 test-devices: env
-	@$(BIN)/python -m pytest -m devices -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m devices $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 test-ladders: env
-	@$(BIN)/python -m pytest -m ladders $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) $(BIN)/python -m pytest -m ladders $(PYTEST_ARGS)
 
 # Needs Debian's slurm-wlm and munge; skipped with that reason elsewhere.
 test-slurm: env

@@ -24,6 +24,12 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take minutes come first: the last to start decides when the other core is done too (make test)."""
+    long = {item.path for item in items if any(map(item.get_closest_marker, ("devices", "ladders", "runs")))}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
     """The developers' real corpora; tests that use them are skipped where they are absent."""
