@@ -5,6 +5,7 @@ dimension.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -70,7 +71,8 @@ def attention(q_BLHK: jax.Array, k_BLGK: jax.Array, v_BLGK: jax.Array, mask: Mas
       ValueError: unknown backend, or a backend that cannot do this mask.
     """
     if backend == "reference":
-        return _attend_block(q_BLHK, k_BLGK, v_BLGK, mask.segments_BL, mask.segments_BL, 0)
+        segments = None if mask.segments_BL is None else (mask.segments_BL, mask.segments_BL)
+        return attend(q_BLHK, k_BLGK, v_BLGK, _allowed(q_BLHK.shape[1], k_BLGK.shape[1], 0, segments))
     if backend == "blocked":
         return _blocked(q_BLHK, k_BLGK, v_BLGK, mask)
     if backend == "cudnn":
@@ -91,30 +93,78 @@ def attend(q_BLHK: jax.Array, k_BMGK: jax.Array, v_BMGK: jax.Array, allowed_BLM:
     return jnp.einsum("BGRLM,BMGK->BLGRK", weights_BGRLM, v_BMGK).reshape(B, L, H, K)
 
 
-def _attend_block(q_BLHK, k_BMGK, v_BMGK, q_segments_BL, k_segments_BM, q_offset: int) -> jax.Array:
-    """Queries of positions q_offset.. against keys of positions 0..; the whole score matrix of the block is formed."""
-    L, M = q_BLHK.shape[1], k_BMGK.shape[1]
+def _allowed(L: int, M: int, q_offset: int, segments) -> jax.Array:
+    """Who sees whom, [B or 1, L, M]: queries of positions q_offset.. and keys of positions 0.., within a document."""
     allowed_BLM = (jnp.arange(L)[:, None] + q_offset >= jnp.arange(M)[None, :])[None]
-    if q_segments_BL is not None:
+    if segments is not None:
+        q_segments_BL, k_segments_BM = segments
         allowed_BLM = allowed_BLM & (q_segments_BL[:, :, None] == k_segments_BM[:, None, :])
-    return attend(q_BLHK, k_BMGK, v_BMGK, allowed_BLM)
+    return allowed_BLM
 
 
 def _blocked(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:
     """Block of queries by block of queries, against only the keys they may see: half the work and no L x L matrix."""
-    L = q_BLHK.shape[1]
-    if L <= _QUERY_BLOCK:
-        return _attend_block(q_BLHK, k_BLGK, v_BLGK, mask.segments_BL, mask.segments_BL, 0)
-    # Recomputing a block's scores in the backward pass is cheaper than keeping them.
-    block = jax.checkpoint(_attend_block, static_argnums=5)
+    B, L, H, K = q_BLHK.shape
+    G = k_BLGK.shape[2]
+    # Heads first once, not for every product of every block.
+    q_BGRLK = q_BLHK.reshape(B, L, G, H // G, K).transpose(0, 2, 3, 1, 4)
+    k_BGLK, v_BGLK = k_BLGK.swapaxes(1, 2), v_BLGK.swapaxes(1, 2)
     outputs = []
     for start in range(0, L, _QUERY_BLOCK):
         stop = min(start + _QUERY_BLOCK, L)
-        segments = (
-            (None, None) if mask.segments_BL is None else (mask.segments_BL[:, start:stop], mask.segments_BL[:, :stop])
+        segments_BL = mask.segments_BL
+        segments = None if segments_BL is None else (segments_BL[:, start:stop], segments_BL[:, :stop])
+        outputs.append(
+            _block(q_BGRLK[..., start:stop, :], k_BGLK[..., :stop, :], v_BGLK[..., :stop, :], segments, start)
         )
-        outputs.append(block(q_BLHK[:, start:stop], k_BLGK[:, :stop], v_BLGK[:, :stop], *segments, start))
-    return jnp.concatenate(outputs, axis=1)
+    return jnp.concatenate(outputs, axis=3).transpose(0, 3, 1, 2, 4).reshape(B, L, H, K)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _block(q_BGRLK, k_BGMK, v_BGMK, segments, q_offset: int) -> jax.Array:
+    """One block of queries, with FlashAttention's backward pass (Dao et al. 2022, algorithm 4).
+
+    Of L x M nothing is kept: the logarithm of each row's sum gives its weights back in one pass over the scores, where
+    differentiating a recomputed softmax takes four.
+    """
+    return _block_forward(q_BGRLK, k_BGMK, v_BGMK, segments, q_offset)[0]
+
+
+def _block_scores(q_BGRLK, k_BGMK, segments, q_offset: int) -> jax.Array:
+    L, M, K = q_BGRLK.shape[3], k_BGMK.shape[2], k_BGMK.shape[3]
+    scores_BGRLM = jnp.einsum("BGRLK,BGMK->BGRLM", q_BGRLK, k_BGMK, preferred_element_type=jnp.float32) * K**-0.5
+    allowed_BLM = _allowed(L, M, q_offset, segments)
+    return jnp.where(allowed_BLM[:, None, None], scores_BGRLM, jnp.finfo(jnp.float32).min)
+
+
+def _block_forward(q_BGRLK, k_BGMK, v_BGMK, segments, q_offset: int):
+    scores_BGRLM = _block_scores(q_BGRLK, k_BGMK, segments, q_offset)
+    highest_BGRL1 = scores_BGRLM.max(axis=-1, keepdims=True)
+    weights_BGRLM = jnp.exp(scores_BGRLM - highest_BGRL1)
+    sum_BGRL1 = weights_BGRLM.sum(axis=-1, keepdims=True)
+    product = jnp.einsum(
+        "BGRLM,BGMK->BGRLK", weights_BGRLM.astype(v_BGMK.dtype), v_BGMK, preferred_element_type=jnp.float32
+    )
+    out_BGRLK = (product / sum_BGRL1).astype(v_BGMK.dtype)
+    return out_BGRLK, (q_BGRLK, k_BGMK, v_BGMK, segments, out_BGRLK, highest_BGRL1 + jnp.log(sum_BGRL1))
+
+
+def _block_backward(q_offset: int, saved, d_out_BGRLK):
+    q_BGRLK, k_BGMK, v_BGMK, segments, out_BGRLK, log_sum_BGRL1 = saved
+    weights_BGRLM = jnp.exp(_block_scores(q_BGRLK, k_BGMK, segments, q_offset) - log_sum_BGRL1)
+    d_weights_BGRLM = jnp.einsum("BGRLK,BGMK->BGRLM", d_out_BGRLK, v_BGMK, preferred_element_type=jnp.float32)
+    # The gradient of a softmax, sum(weights * d_weights) being sum(out * d_out).
+    mean_BGRL1 = jnp.sum(out_BGRLK.astype(jnp.float32) * d_out_BGRLK.astype(jnp.float32), axis=-1, keepdims=True)
+    d_scores = weights_BGRLM * (d_weights_BGRLM - mean_BGRL1) * k_BGMK.shape[-1] ** -0.5
+    d_scores_BGRLM = d_scores.astype(q_BGRLK.dtype)
+    d_q_BGRLK = jnp.einsum("BGRLM,BGMK->BGRLK", d_scores_BGRLM, k_BGMK)
+    # As [K, M]: the narrow operand is the one to be transposed.
+    d_k_BGKM = jnp.einsum("BGRLK,BGRLM->BGKM", q_BGRLK, d_scores_BGRLM)
+    d_v_BGKM = jnp.einsum("BGRLK,BGRLM->BGKM", d_out_BGRLK, weights_BGRLM.astype(v_BGMK.dtype))
+    return d_q_BGRLK, d_k_BGKM.swapaxes(2, 3), d_v_BGKM.swapaxes(2, 3), None
+
+
+_block.defvjp(_block_forward, _block_backward)
 
 
 def _cudnn(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:

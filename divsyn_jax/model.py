@@ -204,17 +204,18 @@ def rms_norm(x_BLD: jax.Array, scale_D: jax.Array, eps: float) -> jax.Array:
 
 
 def rope_tables(positions_BL: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
-    """Cosine and sine tables [B, L, K/2] of rotary embeddings (Su et al. 2021), in float32."""
+    """Cosine and sine tables [B, L, K] of rotary embeddings (Su et al. 2021) in float32, the sine of a first half negated."""
     frequency = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
     angle = positions_BL[..., None].astype(jnp.float32) * frequency
-    return jnp.cos(angle), jnp.sin(angle)
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    return jnp.concatenate([cos, cos], axis=-1), jnp.concatenate([-sin, sin], axis=-1)
 
 
 def rotate(x_BLHK: jax.Array, tables: tuple[jax.Array, jax.Array]) -> jax.Array:
     """Rotate pairs (k, k + K/2) of every head by their position's angle: the half-split layout of Llama checkpoints."""
-    cos, sin = (table[:, :, None, :] for table in tables)
-    first, second = jnp.split(x_BLHK.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x_BLHK.dtype)
+    cos_BL1K, sin_BL1K = (table[:, :, None] for table in tables)
+    x = x_BLHK.astype(jnp.float32)
+    return (x * cos_BL1K + jnp.roll(x, x.shape[-1] // 2, axis=-1) * sin_BL1K).astype(x_BLHK.dtype)
 
 
 def _normal(rngs: nnx.Rngs, std: float):
