@@ -13,6 +13,7 @@ os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
 import dataclasses
 import pathlib
 import runpy
+import subprocess
 import sys
 
 import jax
@@ -45,10 +46,13 @@ def load(preset: str, chips: int, rows: int, remat: str) -> Recipe:
 
 
 def main() -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
     lines = [
         "# Ahead-of-time compilation for TPU slices",
         "",
-        f"Command: `python tools/benchmarks/tpu_aot.py` (Python {sys.version.split()[0]}, jax {jax.__version__}, libtpu as it pins, on a 2-core CPU).",
+        f"Command: `python tools/benchmarks/tpu_aot.py` (Python {sys.version.split()[0]}, jax {jax.__version__}, libtpu as it pins, on a 2-core CPU, commit {commit}).",
         "Real train step of the preset (fp32 master weights, bf16 compute, splash attention, chunked loss, AdamW, FSDP over all chips, sequence 2048,",
         "the paper's global batch in micro-batches). Bytes and collectives are the compiler's, for one device and one step; collectives in loops are",
         "counted once a trip. FLOPs: XLA's count of unrolled layers with plain attention against the analytic full square. `fits` leaves 3% of HBM free.",
