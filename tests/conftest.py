@@ -51,6 +51,16 @@ def command():
     return run
 
 
+def virtual_devices(count: int) -> dict[str, str]:
+    """Environment of a process that sees `count` CPU devices. Its programs run once: LLVM need not polish them."""
+    flags = (
+        f"--xla_force_host_platform_device_count={count}",
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+    )
+    return {**os.environ, "XLA_FLAGS": " ".join(flags), "JAX_PLATFORMS": "cpu"}
+
+
 def fails_with_one_line(result: subprocess.CompletedProcess, *fragments: str) -> None:
     """Assert the contract of bad input: exit code 2, one line on stderr holding the fragments, no traceback."""
     lines = [line for line in result.stderr.splitlines() if line.strip()]

@@ -1,11 +1,11 @@
 """Collectives counted from a program whose loops and sizes are known."""
 
 import json
-import os
 import subprocess
 import sys
 
 from divsyn_jax import hlo
+from tests.conftest import virtual_devices
 
 SCRIPT = """
 import json, jax, jax.numpy as jnp
@@ -44,9 +44,8 @@ ENTRY %main.9 (p.3: f32[8,4]) -> f32[8,4] {
 
 
 def test_loops_multiply():
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     result = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=virtual_devices(8), timeout=120
     )
     assert result.returncode == 0, result.stderr[-2000:]
     found = json.loads(result.stdout.splitlines()[-1])

@@ -18,8 +18,6 @@ from divsyn_jax.diversity.exact import true_effective_clusters
 
 DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
 SEEDS = range(5)
-# Every rung at every seed is `make test-ladders`; the rest is what CI affords.
-AFFORDED = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[1:])]
 
 pytestmark = [
     pytest.mark.ladders,
@@ -80,14 +78,15 @@ def test_effective_clusters_order_the_ladder(ladder, seed, cache):
 
 
 def test_in_short_three_rungs_are_ordered(cache):
-    """A minute, where no embedding is cached."""
+    """What CI affords of the ladders (the others are marked slow too): a minute, where no embedding is cached."""
     files = [path for path in _files("prompts") if any(f"k{k}" in path.name for k in ("010", "050", "350"))]
     found = [score(str(path), embedding_cache=cache, baselines=(), max_documents=400) for path in files]
     clusters = [scores["effective_clusters"] for scores in found]
     assert all(lower["ci_high"] < upper["ci_low"] for lower, upper in itertools.pairwise(clusters))
 
 
-@pytest.mark.parametrize("seed", AFFORDED)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
 def test_duplicates_order_the_ladder_of_copies(seed, cache):
     scores = _scores("unique_chatdoctor", seed, cache)
     for metric in ("near_duplicate_clusters", "effective_clusters"):

@@ -1,13 +1,12 @@
 """What travels between devices in the compiled step: weights and their gradients, once; never activations."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, virtual_devices
 
 pytestmark = pytest.mark.devices
 
@@ -38,9 +37,8 @@ print(json.dumps({name: {change: traffic(layout, **kwargs) for change, kwargs in
 
 @pytest.fixture(scope="module")
 def found() -> dict:
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     result = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900
+        [sys.executable, "-c", SCRIPT], cwd=ROOT, env=virtual_devices(8), capture_output=True, text=True, timeout=900
     )
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])

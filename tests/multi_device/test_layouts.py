@@ -1,12 +1,13 @@
 """One device and eight, in every layout, with and without accumulation, scan, remat and chunks: the same training."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
+
+from tests.conftest import virtual_devices
 
 pytestmark = pytest.mark.devices
 TOLERANCE = 1e-5
@@ -16,8 +17,9 @@ TOLERANCE = 1e-5
 def found() -> dict:
     """What tests/multi_device/layouts.py measured on eight virtual devices."""
     script = pathlib.Path(__file__).with_name("layouts.py")
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=environment)
+    result = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=virtual_devices(8)
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])
 

@@ -1,7 +1,6 @@
 """Two processes of four devices against one of eight: the same run; and continuing on another number of devices."""
 
 import json
-import os
 import pathlib
 import socket
 import subprocess
@@ -9,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, virtual_devices
 
 pytestmark = pytest.mark.devices
 
@@ -34,15 +33,10 @@ def train(shards, workdir, devices, *extra, mesh=("replica=2", "fsdp=-1")) -> su
         "--config.eval.batch=8",
         *extra,
     ]
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-        "JAX_PLATFORMS": "cpu",
-    }
     return subprocess.Popen(
         [sys.executable, "-m", "divsyn_jax.train", *arguments],
         cwd=ROOT,
-        env=environment,
+        env=virtual_devices(devices),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,7 +1,6 @@
 """Scores and greedy texts do not depend on the number of devices or the layout."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -9,13 +8,16 @@ import sys
 import numpy as np
 import pytest
 
+from tests.conftest import virtual_devices
+
 pytestmark = pytest.mark.devices
 
 
 def test_scores_are_the_same_on_one_device_and_on_eight():
     script = pathlib.Path(__file__).with_name("scoring_layouts.py")
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=environment)
+    result = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=virtual_devices(8)
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
     assert len(found) == 4
