@@ -77,7 +77,8 @@ def _page(studies: dict) -> str:
         f"Commit {environment['commit']}, {environment['cores']} CPU cores, Python {environment['python']}, jax {environment['jax']}.",
         "",
         "An interval of a score is over draws and documents, one of a performance over seeds. The noise floor is the least difference between two rungs that "
-        "three seeds each can tell (5%, one comparison); *r* is Pearson's, Fisher 95% interval, the unit the corpus.",
+        "three seeds each can tell (5%, one comparison); *r* is Pearson's, Fisher 95% interval, the unit the corpus. "
+        "What it shows: NOTES.md, 2026-11-28.",
     ]
     for ladder, study in studies.items():
         outcomes = study["outcomes"]
