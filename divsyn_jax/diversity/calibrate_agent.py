@@ -8,7 +8,8 @@ such ladders: [{"ladder": NAME, "files_in_increasing_diversity": [FILE, ...]}, .
 the field that holds a document's true cluster, for all ladders or for one by its name.
 DIR/calibration.json gets, for each ladder, the rank correlation with the known order, the adjusted Rand index and the
 slope against labels, sensitivity to the order of documents, test-retest agreement and effective clusters beside the
-known number; DIR/report.html says in words what the judge may be trusted to do. A stopped command, repeated, embeds nothing twice.
+known number; DIR/report.html says in words what the judge may be trusted to do; an endpoint's criteria go to
+DIR/criteria.json. A stopped command, repeated, embeds nothing twice.
 
 Example:
   calibrate_agent ladders.json --label_field=prompts=prompt,fields=category --output=/tmp/calibration
@@ -58,11 +59,11 @@ def main(arguments: list[str]) -> None:
     output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "calibration"))
     if output.exists() and not output.is_dir():
         raise UserError(f"--output={output}: exists and is not a folder; name another")
-    for name in ("calibration.json", "report.html"):
+    for name in ("calibration.json", "criteria.json", "report.html"):
         files.check_no_folder(output / name)
     signal.signal(signal.SIGTERM, _stop)
     # Only now the imports that cost time: --help and usage errors answer at once.
-    from divsyn_jax.diversity import calibration, calibration_report, scoring
+    from divsyn_jax.diversity import calibration, calibration_report, criteria, scoring
 
     ladders = [calibration.Ladder(*parts) for parts in _ladders(arguments, _label_fields())]
     for ladder in ladders:
@@ -85,6 +86,8 @@ def main(arguments: list[str]) -> None:
     samples = {ladder.name: _read(ladder, settings) for ladder in ladders}
     rungs = {f"{name} {place}": sample for name, read in samples.items() for place, sample in enumerate(read)}
     with files.kept_directory(output), contextlib.closing(scoring.make_agent(settings, rungs)) as agent:
+        if agent.kind == "openai":
+            criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})
         found = []
         for ladder in ladders:
             figures = calibration.calibrate(
@@ -107,6 +110,7 @@ def main(arguments: list[str]) -> None:
                 "max_documents": settings.max_documents,
             },
             "ladders": found,
+            "usage": scoring.usage(agent),
         }
     files.write_json(output / "calibration.json", result)
     files.write_text(output / "report.html", calibration_report.render(result))

@@ -14,7 +14,7 @@ import numpy as np
 from divsyn_jax import statistics
 from divsyn_jax.commandline import Failure
 from divsyn_jax.diversity import estimators, exact, reliability
-from divsyn_jax.diversity.agents import Agent, Draws
+from divsyn_jax.diversity.agents import Agent, Draws, Partitions
 from divsyn_jax.diversity.calibration_verdicts import NUMBER_WITHIN, verdicts
 from divsyn_jax.diversity.intervals import mean_interval, t_quantile
 from divsyn_jax.diversity.invalid_clusters import labels_by_policy
@@ -83,53 +83,64 @@ def calibrate(
 class _Answers:
     draws_DK: np.ndarray
     labels_DK: np.ndarray  # in the order shown
+    sets_D: np.ndarray | None
     retested_PDK: np.ndarray  # P = 2, documents in one order
     reordered_PDK: np.ndarray  # P = ORDERS, of other draws
     failed: int  # draws without an answer, repetitions included
 
 
-def _partition(agent: Agent, asked: Sequence[Draws]) -> list[np.ndarray]:
-    """[D, K] headline labels for the draws of each sample, -1 in rows without an answer."""
-    labels = []
-    for answer in agent.partition(asked):
-        labels_DK = answer.labels_DK
-        if answer.valid_DK is not None:
-            split_DK = labels_by_policy(np.maximum(labels_DK, 0), answer.valid_DK)[HEADLINE]
-            labels_DK = np.where(labels_DK < 0, labels_DK, split_DK)
-        labels.append(labels_DK)
-    return labels
+def _headline(answer: Partitions) -> np.ndarray:
+    """[D, K] headline labels, -1 in rows without an answer."""
+    labels_DK = answer.labels_DK
+    if answer.valid_DK is None:
+        return labels_DK
+    split_DK = labels_by_policy(np.maximum(labels_DK, 0), answer.valid_DK)[HEADLINE]
+    return np.where(labels_DK < 0, labels_DK, split_DK)
 
 
 def _ask(agent: Agent, samples: Sequence[Sample], *, sample_size: int, draws: int, seed: int) -> list[_Answers]:
     retested = min(draws // 2, max(2, math.ceil(RETESTED / len(samples))))
     reordered = min(draws - retested, max(2, math.ceil(REORDERED / len(samples))))
-    asked = []
-    for sample in samples:
-        first_DK = random_draws(sample, draws, sample_size, seed)
-        rng = np.random.default_rng([seed, int(sample.fingerprint[:16], 16)])
-        again = reliability.shuffled(rng, first_DK[:retested])
-        orders = [reliability.shuffled(rng, first_DK[retested : retested + reordered]) for _ in range(ORDERS - 1)]
-        asked.append(Draws(sample, np.concatenate([first_DK, again, *orders])))
-    answers = []
-    for each, labels_DK in zip(asked, _partition(agent, asked), strict=True):
-        shown_DK = each.documents_DK
-        same_DK = reliability.aligned(labels_DK, shown_DK)
-        answered = labels_DK[:draws, 0] >= 0
-        orders_PDK = same_DK[draws + retested :].reshape(ORDERS - 1, reordered, sample_size)
-        answers.append(
-            _Answers(
-                draws_DK=shown_DK[:draws][answered],
-                labels_DK=labels_DK[:draws][answered],
-                retested_PDK=_answered(np.stack([same_DK[:retested], same_DK[draws : draws + retested]])),
-                reordered_PDK=_answered(np.concatenate([same_DK[None, retested : retested + reordered], orders_PDK])),
-                failed=int((labels_DK[:, 0] < 0).sum()),
-            )
+    rngs = [np.random.default_rng([seed, int(sample.fingerprint[:16], 16)]) for sample in samples]
+    asked = [[Draws(sample, random_draws(sample, draws, sample_size, seed)) for sample in samples]]
+    for repetition in range(1, ORDERS):
+        # The first repetition is of the retested draws too. A draw keeps its number, and with it its criteria set.
+        begin = 0 if repetition == 1 else retested
+        again = slice(begin, retested + reordered)
+        asked.append(
+            [
+                Draws(each.sample, reliability.shuffled(rng, each.documents_DK[again]), begin)
+                for each, rng in zip(asked[0], rngs, strict=True)
+            ]
         )
-        if len(answers[-1].labels_DK) < 2 or answers[-1].retested_PDK.shape[1] < 2:
-            raise Failure(
-                f"{each.sample.spec}: {answers[-1].failed} of {len(labels_DK)} draws failed; try another --model"
-            )
-    return answers
+    parts = [agent.partition(draws, repetition) for repetition, draws in enumerate(asked)]
+    return [
+        _answers_of(draws, part, retested, reordered)
+        for draws, part in zip(zip(*asked, strict=True), zip(*parts, strict=True), strict=True)
+    ]
+
+
+def _answers_of(asked: Sequence[Draws], parts: Sequence[Partitions], retested: int, reordered: int) -> _Answers:
+    """What was said of one corpus: its draws, and each repetition of some."""
+    labels = [_headline(part) for part in parts]
+    same = [reliability.aligned(found, each.documents_DK) for found, each in zip(labels, asked, strict=True)]
+    orders = [same[0][retested : retested + reordered], *[found[-reordered:] for found in same[1:]]]
+    answered, failed = labels[0][:, 0] >= 0, sum(int((found[:, 0] < 0).sum()) for found in labels)
+    found = _Answers(
+        draws_DK=asked[0].documents_DK[answered],
+        labels_DK=labels[0][answered],
+        sets_D=None if parts[0].sets_D is None else parts[0].sets_D[answered],
+        retested_PDK=_answered(np.stack([same[0][:retested], same[1][:retested]])),
+        reordered_PDK=_answered(np.stack(orders)),
+        failed=failed,
+    )
+    fewest = len(found.labels_DK) if found.sets_D is None else np.bincount(found.sets_D, minlength=1).min()
+    if fewest < 2 or found.retested_PDK.shape[1] < 2:
+        raise Failure(
+            f"{asked[0].sample.spec}: {failed} of {sum(map(len, labels))} draws failed; too few are left for an interval "
+            "(two a criteria set): try another --model or more --draws"
+        )
+    return found
 
 
 def _answered(labels_PDK: np.ndarray) -> np.ndarray:
@@ -138,9 +149,10 @@ def _answered(labels_PDK: np.ndarray) -> np.ndarray:
 
 
 def _rung(name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | None) -> dict[str, Any]:
-    draws = estimators.draw_statistics(answers.labels_DK)
+    draws = estimators.draw_statistics(answers.labels_DK, answers.sets_D)
     effective = estimators.effective_clusters(draws, len(sample))
-    ends = estimators.generator_interval_of_clusters(draws, answers.draws_DK, len(sample))
+    variance = estimators.document_variance(draws.pair_share_D, answers.draws_DK, len(sample))
+    ends = estimators.generator_interval_of_clusters(draws, variance, len(sample))
     ends = ends or (effective.ci_low, effective.ci_high)
     bias = reliability.position_bias(answers.labels_DK)
     rung = {
@@ -165,7 +177,7 @@ def _rung(name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | No
         }
         rung["effective_clusters_error"] = effective.value / known - 1
         indices_D = reliability.adjusted_rand(answers.labels_DK, label_N[answers.draws_DK])
-        rung["ari"] = mean_interval(indices_D, -1.0, 1.0).as_json()
+        rung["ari"] = mean_interval(indices_D, -1.0, 1.0, answers.sets_D).as_json()
     return rung
 
 
@@ -196,7 +208,10 @@ def _agreement(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> dic
         reliability.adjusted_rand(answer.labels_DK, label_N[answer.draws_DK])
         for answer, label_N in zip(answers, truths, strict=True)
     ]
-    return mean_interval(np.concatenate(indices), -1.0, 1.0).as_json()
+    sets = [answer.sets_D for answer in answers]
+    return mean_interval(
+        np.concatenate(indices), -1.0, 1.0, None if sets[0] is None else np.concatenate(sets)
+    ).as_json()
 
 
 def _slope(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> dict[str, Any]:

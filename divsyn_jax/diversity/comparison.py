@@ -23,7 +23,8 @@ def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The content of comparison.json for scores made with one agent and settings.
 
     Every pair of corpora (of neighbours in the order given, when there are many) is tested as `compare_corpora` says;
-    `effective_clusters` on the share of same-cluster pairs it is made from.
+    `effective_clusters` on the share of same-cluster pairs it is made from, which does not depend on the number of
+    documents as effective clusters do.
     """
     names = [score["corpus"]["name"] for score in scores]
     return {
@@ -36,7 +37,8 @@ def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "differences": _differences(scores, "cluster_score", "value", "sd")
         + _differences(scores, "effective_clusters", "pair_share", "pair_share_sd"),
         "differences_method": f"all pairs up to {ALL_PAIRS_UP_TO} corpora, else neighbours; second minus first; 95% "
-        "intervals; each row names its test; p_value_holm is corrected over the pairs tested by one metric",
+        "intervals; each row names its test, which speaks of the processes that wrote the corpora: draws and documents both "
+        "vary; p_value_holm is corrected over the pairs tested by one metric",
     }
 
 
@@ -64,6 +66,7 @@ def _differences(scores: Sequence[dict[str, Any]], metric: str, mean: str, sd: s
             draws=score["cluster_score"]["draws"],
             set_means=score[metric]["criteria"]["set_means"] if "criteria" in score[metric] else None,
             failure_rate=failure_rate(score),
+            document_variance=score[metric]["document_variance"],
         )
         for score in scores
     ]

@@ -75,7 +75,7 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
         planned.append(Planned("criteria_summarise", sets, summing, TokenRange(150, 400)))
     fenced = [fence(each, "0", judge.document_characters) for each in texts(K)]
     clustering = prompt_tokens([prompts.cluster(each, sentences, {}) for each in fenced])
-    # A repetition asks to cluster only; verification follows it too, like any draw.
+    # A draw that is asked again is verified again.
     calls = len(samples) * settings.rounds * settings.total_draws
     calls += len(samples) * min(settings.retest, settings.total_draws)
     planned.append(Planned("cluster", calls, clustering, TokenRange(25 * K, 80 * K)))

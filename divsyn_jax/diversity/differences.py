@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from divsyn_jax.diversity.intervals import t_quantile
+from divsyn_jax.diversity.intervals import Mean, add_variance
 from divsyn_jax.statistics import holm
 
 ALL_PAIRS_UP_TO = 8  # corpora; beyond, Holm over all pairs would bury every difference
@@ -27,6 +27,7 @@ class Measured:
       mean, sd, draws: over its draws.
       set_means: mean of each criteria set, in the order both corpora share; None without criteria.
       failure_rate: share of the draws asked for that gave no answer.
+      document_variance: what the choice of documents adds to the mean's variance (`estimators.document_variance`).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Measured:
     draws: int
     set_means: tuple[float, ...] | None = None
     failure_rate: float = 0.0
+    document_variance: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +68,9 @@ def compare_corpora(corpora: Sequence[Measured]) -> list[Comparison]:
     """Compare corpora by one metric: all pairs up to `ALL_PAIRS_UP_TO` corpora, else neighbours in the order given.
 
     Paired over criteria sets where both corpora were judged by the same ones, so that what a set does to both cancels;
-    Welch's test over draws otherwise (draws of two corpora are independent). A pair is refused when the failure rates
-    differ by more than `FAILURE_RATES_APART`. Holm's correction is over the pairs tested.
+    Welch's test over draws otherwise (draws of two corpora are independent). The documents count as a sample of what their
+    process writes: endless draws from two samples of one process would tell them apart for nothing. A pair is refused
+    when the failure rates differ by more than `FAILURE_RATES_APART`. Holm's correction is over the pairs tested.
     """
     few = len(corpora) <= ALL_PAIRS_UP_TO
     pairs = list(itertools.combinations(corpora, 2) if few else itertools.pairwise(corpora))
@@ -88,38 +91,43 @@ def _compare(first: Measured, second: Measured) -> Comparison:
         )
         return Comparison(first.name, second.name, None, None, None, reason)
     sets = [len(side.set_means or ()) for side in (first, second)]
+    documents = first.document_variance + second.document_variance
     if sets[0] == sets[1] > 1:
-        difference = paired(first.set_means, second.set_means)
+        difference = paired(first.set_means, second.set_means, documents)
         method = f"paired t over {sets[0]} criteria sets"
     elif min(sets) > 1:
         means = [np.asarray(side.set_means) for side in (first, second)]
-        difference = welch(*[(float(m.mean()), float(m.std(ddof=1)), len(m)) for m in means])
+        difference = welch(*[(float(m.mean()), float(m.std(ddof=1)), len(m)) for m in means], documents)
         method = "Welch's t over set means"
     else:
-        difference = welch(*[(side.mean, side.sd, side.draws) for side in (first, second)])
+        difference = welch(*[(side.mean, side.sd, side.draws) for side in (first, second)], documents)
         method = "Welch's t over draws"
     return Comparison(first.name, second.name, difference, None, method, None)
 
 
-def paired(first_R: Sequence[float], second_R: Sequence[float]) -> Difference:
-    """Paired t test of set means, on R - 1 degrees of freedom."""
+def paired(first_R: Sequence[float], second_R: Sequence[float], document_variance: float = 0.0) -> Difference:
+    """Paired t test of set means, on R - 1 degrees of freedom (more where `document_variance` is added)."""
     difference_R = np.asarray(second_R, float) - np.asarray(first_R, float)
     count = len(difference_R)
-    return _t_test(float(difference_R.mean()), float(difference_R.std(ddof=1)) / math.sqrt(count), count - 1)
+    variance = float(difference_R.var(ddof=1)) / count
+    return _t_test(float(difference_R.mean()), variance, count - 1, document_variance)
 
 
-def welch(first: tuple[float, float, int], second: tuple[float, float, int]) -> Difference:
+def welch(
+    first: tuple[float, float, int], second: tuple[float, float, int], document_variance: float = 0.0
+) -> Difference:
     """Welch's t test of two independent means, each given as (mean, standard deviation, values)."""
     (mean_1, sd_1, count_1), (mean_2, sd_2, count_2) = first, second
     part_1, part_2 = sd_1**2 / count_1, sd_2**2 / count_2
     variance = part_1 + part_2
     spread = part_1**2 / (count_1 - 1) + part_2**2 / (count_2 - 1)
-    return _t_test(mean_2 - mean_1, math.sqrt(variance), variance**2 / spread if spread else 1.0)
+    return _t_test(mean_2 - mean_1, variance, variance**2 / spread if spread else 1.0, document_variance)
 
 
-def _t_test(difference: float, error: float, freedom: float) -> Difference:
-    if error == 0:
+def _t_test(difference: float, variance: float, freedom: float, document_variance: float) -> Difference:
+    found = add_variance(Mean(difference, math.sqrt(variance), freedom, None), document_variance)
+    if found.error == 0:
         return Difference(difference, difference, difference, None)
-    half_width = t_quantile(freedom) * error
-    p_value = 2 * float(special.stdtr(freedom, -abs(difference) / error))
-    return Difference(difference, difference - half_width, difference + half_width, p_value)
+    standardised = -abs(difference) / found.error
+    tail = special.ndtr(standardised) if math.isinf(found.freedom) else special.stdtr(found.freedom, standardised)
+    return Difference(difference, difference - found.half_width, difference + found.half_width, 2 * float(tail))

@@ -138,8 +138,8 @@ def clusters_of_pair_share(mean: Mean, draws: int, pairs: float, documents: int)
     else:
         factor = math.exp(mean.half_width / q)
         q_low, q_high, method = q / factor, min(1.0, q * factor), f"delta on log q, {mean.method}"
-    ends = _hill(q_high, documents), _hill(q_low, documents)
-    return Estimate(_hill(q, documents), *ends, method, criteria=mean.criteria)
+    ends = hill(q_high, documents), hill(q_low, documents)
+    return Estimate(hill(q, documents), *ends, method, criteria=mean.criteria)
 
 
 def document_variance(values_D: np.ndarray, draws_DK: np.ndarray, documents: int) -> float:
@@ -163,34 +163,32 @@ def document_variance(values_D: np.ndarray, draws_DK: np.ndarray, documents: int
     return sample_size**2 * max(0.0, float(means.var(ddof=1)) - noise) / documents
 
 
-def generator_interval_of_score(draws: DrawStatistics, draws_DK: np.ndarray, documents: int) -> tuple[float, float]:
+def generator_interval_of_score(draws: DrawStatistics, variance: float) -> tuple[float, float]:
     """95% interval of the published score for the process that wrote the documents: documents vary too.
 
     Args:
       draws: their statistics.
-      draws_DK: [D, K] documents of every draw asked for.
-      documents: N.
+      variance: `document_variance` of their scores.
     """
-    mean = _over_documents(draws.scores_D, draws, draws_DK, documents)
+    mean = add_variance(mean_of(draws.scores_D, draws.set_D), variance)
     low, high = score_range(draws.sample_size)
     return max(low, mean.value - mean.half_width), min(high, mean.value + mean.half_width)
 
 
 def generator_interval_of_clusters(
-    draws: DrawStatistics, draws_DK: np.ndarray, documents: int
+    draws: DrawStatistics, variance: float, documents: int
 ) -> tuple[float, float] | None:
-    """The same for effective clusters, by the delta method on log q; None at q = 0 or 1, where it gives no width."""
-    mean = _over_documents(draws.pair_share_D, draws, draws_DK, documents)
+    """The same for effective clusters of N `documents` of that process, `variance` being that of the pair shares.
+
+    By the delta method on log q; None at q = 0 or 1, where it gives no width.
+    """
+    mean = add_variance(mean_of(draws.pair_share_D, draws.set_D), variance)
     if mean.value in (0.0, 1.0):
         return None
     factor = math.exp(mean.half_width / mean.value)
-    return _hill(min(1.0, mean.value * factor), documents), _hill(mean.value / factor, documents)
+    return hill(min(1.0, mean.value * factor), documents), hill(mean.value / factor, documents)
 
 
-def _over_documents(values_D: np.ndarray, draws: DrawStatistics, draws_DK: np.ndarray, documents: int) -> Mean:
-    mean = mean_of(values_D, draws.set_D)
-    return add_variance(mean, document_variance(values_D, draws_DK[draws.kept], documents))
-
-
-def _hill(q: float, documents: int) -> float:
+def hill(q: float, documents: int) -> float:
+    """Hill number of order 2 of N `documents` of which a share q of the pairs fall in one cluster."""
     return documents / (1 + (documents - 1) * q)

@@ -5,6 +5,7 @@ from typing import Any
 
 from divsyn_jax.diversity import baselines
 from divsyn_jax.diversity.comparison import METRICS, measurement
+from divsyn_jax.diversity.estimators import hill
 from divsyn_jax.diversity.html_page import interval, interval_plot, number, page, table, text
 from divsyn_jax.diversity.sampling import Sample
 
@@ -39,7 +40,7 @@ def render(
         "Diversity of corpora",
         [
             "<h1>Diversity of corpora</h1>",
-            _words(comparison),
+            _words(scores, comparison),
             f"<p>{_AGENTS[scores[0]['agent']['kind']]} Scores of different agents, settings or K are not comparable, "
             "effective clusters excepted, which do not depend on K.</p>",
             *[_plot(scores, metric) for metric in _PLOTTED],
@@ -62,14 +63,18 @@ def render(
     )
 
 
-def _words(comparison: dict[str, Any]) -> str:
-    """The outcome in words, from the tests of effective clusters."""
-    values = {name: found["value"] for name, found in comparison["metrics"]["effective_clusters"].items()}
+def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> str:
+    """The outcome in words, from the tests of effective clusters: of one number of documents, where corpora differ in it."""
+    found = [score["effective_clusters"] for score in scores]
+    documents = min(each["documents"] for each in found)
+    values = {
+        score["corpus"]["name"]: hill(each["pair_share"], documents) for score, each in zip(scores, found, strict=True)
+    }
     ranked = sorted(values, key=values.get)
     if len(ranked) == 1:
-        found = comparison["metrics"]["effective_clusters"][ranked[0]]
+        only = comparison["metrics"]["effective_clusters"][ranked[0]]
         return (
-            f'<p class="verdict">{text(ranked[0])} is worth {interval(found)} equally common kinds of document '
+            f'<p class="verdict">{text(ranked[0])} is worth {interval(only)} equally common kinds of document '
             "(effective clusters).</p>"
         )
     tests = [row for row in comparison["differences"] if row["metric"] == "effective_clusters"]
@@ -80,7 +85,9 @@ def _words(comparison: dict[str, Any]) -> str:
         if row["difference"] is not None and not (row["p_value_holm"] is not None and row["p_value_holm"] < _LEVEL)
     ]
     order = " &lt; ".join(f"{text(name)} ({number(values[name])})" for name in ranked)
-    sentences = [f"From least to most diverse by effective clusters: {order}."]
+    alike = all(each["documents"] == documents for each in found)
+    of_each = "" if alike else f" of {documents:,} documents of each (below: of all that were sampled)"
+    sentences = [f"From least to most diverse by effective clusters{of_each}: {order}."]
     if open_pairs:
         sentences.append(f"Not told apart: {'; '.join(open_pairs)}.")
     elif len(tests) > len(refused):
@@ -258,9 +265,9 @@ def _usage_table(scores: Sequence[dict[str, Any]]) -> str:
         for purpose, counts in [*usage["by_purpose"].items(), ("total", usage)]
     ]
     cost = "unknown (no prices given)" if usage["cost_with_cached"] is None else f"{usage['cost_with_cached']:.2f}"
-    note = (
-        f"<p>For all corpora that were scored together; answers used cost {cost}, those of earlier runs included.</p>"
-    )
+    others = [score["corpus"]["name"] for score in scores if score["usage"] != usage]
+    apart = f" Not in it, as they were scored in another run: {text(', '.join(others))}." if others else ""
+    note = f"<p>For corpora that were scored together; answers used cost {cost}, those of earlier runs included.{apart}</p>"
     return f"<h2>Calls and cost</h2>{note}{table(['purpose', *[key.replace('_', ' ') for key in keys]], rows)}"
 
 

@@ -26,8 +26,12 @@ SIZE_DRAWS = 2000
 def metric(judged: Judged) -> dict[str, Any]:
     """The cluster-agent metric in all its forms, with intervals."""
     sample, draws_DK, draws = judged.sample, judged.draws_DK, judged.statistics()
-    score_low, score_high = estimators.generator_interval_of_score(draws, draws_DK, len(sample))
-    clusters_ends = estimators.generator_interval_of_clusters(draws, draws_DK, len(sample)) or (None, None)
+    score_variance, share_variance = (
+        estimators.document_variance(values_D, draws_DK[draws.kept], len(sample))
+        for values_D in (draws.scores_D, draws.pair_share_D)
+    )
+    score_low, score_high = estimators.generator_interval_of_score(draws, score_variance)
+    clusters_ends = estimators.generator_interval_of_clusters(draws, share_variance, len(sample)) or (None, None)
     sets_D = judged.partitions.sets_D
     return {
         "cluster_score": {
@@ -35,6 +39,7 @@ def metric(judged: Judged) -> dict[str, Any]:
             "generator_ci_low": score_low,
             "generator_ci_high": score_high,
             "sd": float(draws.scores_D.std(ddof=1)),
+            "document_variance": score_variance,
             "sample_size": draws.sample_size,
             "draws": len(draws),
             "draws_asked": judged.asked,
@@ -48,6 +53,7 @@ def metric(judged: Judged) -> dict[str, Any]:
             "documents": len(sample),
             "pair_share": mean_of(draws.pair_share_D, draws.set_D).value,
             "pair_share_sd": float(draws.pair_share_D.std(ddof=1)),
+            "document_variance": share_variance,
         },
         "clusters_per_document": estimators.clusters_per_document(draws).as_json(),
         "exp_entropy": estimators.exp_entropy(draws).as_json(),

@@ -35,7 +35,7 @@ DRAWS = {
     "oracle": 20_000,
     "openai": 1_000,
 }  # where --draws says nothing; the paper's full run: 5,000
-VERSION = 3  # of score.json: a score written under another version is made anew
+VERSION = 4  # of score.json: a score written under another version is made anew
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,7 +274,7 @@ def _content(
     return {
         **identity(name, sample, agent, budget, settings),
         "population": f"ci: the {len(sample):,} sampled documents of {sample.documents:,}{cut}, over draws; "
-        "generator_ci: what the process that wrote them would give, over draws and documents",
+        f"generator_ci: {len(sample):,} documents of the process that wrote them, over draws and documents",
         **numbers,
         "by_sample_size": result.by_sample_size(judged, agent, settings.seed),
         "verification": result.verification(judged),
@@ -285,12 +285,12 @@ def _content(
         "baselines": baselines.compute(
             sample, budget, settings.baseline_settings(), _vectors(judged.sample, embedding)
         ),
-        "usage": _usage(agent),
+        "usage": usage(agent),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }
 
 
-def _usage(agent: Agent) -> dict[str, Any]:
+def usage(agent: Agent) -> dict[str, Any]:
     """What was asked and spent for all corpora scored together."""
     if agent.kind != "openai":
         return {"calls": 0, "cached_calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0}

@@ -134,3 +134,34 @@ def test_rungs_of_one_kind_tie(make_sample):
     found = _calibrate(OracleAgent("topic"), rungs)
     assert found["rungs"][2]["known"]["effective_clusters"] < found["rungs"][1]["known"]["effective_clusters"]
     assert found["inversions"] == []
+
+
+class _JudgeOfSets(OracleAgent):
+    """Knows the labels, and joins topics by the criteria set that a draw's number gives it; blind to order."""
+
+    def __init__(self, sets):
+        super().__init__("topic")
+        self.sets = sets
+
+    def partition(self, corpora, repetition=0):
+        answers = []
+        for draws, part in zip(corpora, super().partition(corpora), strict=True):
+            sets_D = (draws.first + np.arange(len(part.labels_DK))) % self.sets
+            answers.append(Partitions(part.labels_DK // (1 + sets_D[:, None]), sets_D=sets_D))
+        return answers
+
+
+@pytest.mark.parametrize("rungs", [2, 3])
+def test_a_draw_meets_its_own_criteria_set_again(samples, rungs):
+    found = _calibrate(_JudgeOfSets(5), samples[:rungs])
+    for asked_again in ("order_sensitivity", "test_retest"):
+        assert found[asked_again]["adjusted_rand"]["value"] == 1
+        assert found[asked_again]["change_of_answer"] == 0
+
+
+def test_intervals_of_a_judge_with_criteria_are_over_its_sets(samples):
+    found = _calibrate(_JudgeOfSets(5), samples)
+    for rung in found["rungs"]:
+        assert rung["cluster_score"]["method"] == "t over 5 criteria sets"
+        assert len(rung["effective_clusters"]["criteria"]["set_means"]) == 5
+        assert rung["ari"]["method"] == "t over 5 criteria sets"

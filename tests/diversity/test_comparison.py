@@ -1,8 +1,10 @@
 import copy
+import types
 
+import numpy as np
 import pytest
 
-from divsyn_jax.diversity import score
+from divsyn_jax.diversity import report, score
 from divsyn_jax.diversity.comparison import compare
 from divsyn_jax.diversity.differences import Measured, compare_corpora
 
@@ -24,7 +26,11 @@ def test_every_pair_is_tested_on_the_summaries_of_its_scores(scores):
     ]
     pairs = [
         Measured(
-            s["corpus"]["name"], s["effective_clusters"]["pair_share"], s["effective_clusters"]["pair_share_sd"], 200
+            s["corpus"]["name"],
+            s["effective_clusters"]["pair_share"],
+            s["effective_clusters"]["pair_share_sd"],
+            200,
+            document_variance=s["effective_clusters"]["document_variance"],
         )
         for s in scores
     ]
@@ -53,3 +59,19 @@ def test_scores_that_failed_unequally_are_not_compared(scores):
     assert refused["difference"] is refused["p_value"] is refused["p_value_holm"] is None
     assert "9.1% of the draws failed" in refused["reason"]
     assert rows["cluster_score", "c3", "c5"]["p_value"] < 1e-6
+
+
+def test_the_verdict_ranks_corpora_of_different_sizes_as_the_tests_do(tmp_path):
+    # 300 kinds in 500 documents count for less than 250 kinds in 4,000, though two of them match less often.
+    generator = np.random.default_rng(0)
+    scores = []
+    for name, documents, kinds in (("many", 500, 300), ("few", 4000, 250)):
+        counts = np.bincount(generator.integers(0, kinds, documents), minlength=kinds)
+        path = write_labelled(tmp_path / f"{name}.jsonl", [int(count) for count in counts if count])
+        scores.append(score(str(path), agent="oracle", label_field="topic", baselines=()))
+    many, few = (found["effective_clusters"] for found in scores)
+    assert many["value"] < few["value"]
+    assert many["pair_share"] < few["pair_share"]
+    words = report.render(scores, compare(scores), [types.SimpleNamespace(index_N=[], texts=[])] * 2, [[], []])
+    assert "by effective clusters of 500 documents of each" in words
+    assert words.index("few (") < words.index("many (")

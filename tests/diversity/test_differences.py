@@ -1,8 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from divsyn_jax.diversity import differences
+from divsyn_jax.diversity import differences, estimators
 from divsyn_jax.diversity.differences import Measured, compare_corpora
 
 
@@ -78,3 +80,37 @@ def test_differing_failure_rates_refuse_the_pair_alone():
 def test_equal_constants_have_no_p_value():
     (row,) = compare_corpora([Measured("a", 10, 0, 100), Measured("b", 10, 0, 100)])
     assert (row.difference.value, row.difference.p_value, row.p_value_holm) == (0, None, None)
+
+
+def _sample_of_one_process(rng, documents=400, draws=4000, size=8):
+    """Draws of documents whose labels a process with a few common topics wrote, as `Measured` by pair share."""
+    labels_N = rng.choice(8, documents, p=[0.4, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05])
+    draws_DK = np.argsort(rng.random((draws, documents)), axis=1)[:, :size]
+    found = estimators.draw_statistics(labels_N[draws_DK])
+    shares_D = found.pair_share_D
+    return Measured(
+        "corpus",
+        float(shares_D.mean()),
+        float(shares_D.std(ddof=1)),
+        draws,
+        document_variance=estimators.document_variance(shares_D, draws_DK, documents),
+    )
+
+
+def test_two_samples_of_one_process_are_told_apart_no_more_often_than_promised():
+    rng = np.random.default_rng(5)
+    pairs = [(_sample_of_one_process(rng), _sample_of_one_process(rng)) for _ in range(100)]
+    p_values = [compare_corpora(pair)[0].difference.p_value for pair in pairs]
+    assert sum(p < 0.05 for p in p_values) <= 10  # a binomial of 5 expected
+    draws_only = [[dataclasses.replace(side, document_variance=0.0) for side in pair] for pair in pairs]
+    assert sum(compare_corpora(pair)[0].difference.p_value < 0.05 for pair in draws_only) > 40
+
+
+def test_the_choice_of_documents_widens_a_paired_test_and_adds_to_its_freedom():
+    sets = (4.0, 5.0, 6.0)
+    first, second = (Measured(n, 5, 1, 300, tuple(v + shift for v in sets)) for n, shift in (("a", 0), ("b", 1)))
+    assert compare_corpora([first, second])[0].difference.p_value is None
+    noisy = [dataclasses.replace(side, document_variance=0.125) for side in (first, second)]
+    difference = compare_corpora(noisy)[0].difference
+    assert difference.p_value == pytest.approx(2 * stats.norm.sf(1 / 0.5))
+    assert (difference.ci_low, difference.ci_high) == pytest.approx((1 - 1.96 * 0.5, 1 + 1.96 * 0.5), abs=1e-3)

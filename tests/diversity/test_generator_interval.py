@@ -24,11 +24,13 @@ def test_coverage_over_corpora_of_one_process():
     score_hits = cluster_hits = narrow_hits = 0
     for _ in range(corpora):
         draws, draws_DK = one_corpus(generator, documents, topics, 3000, size)
-        low, high = estimators.generator_interval_of_score(draws, draws_DK, documents)
+        variance = estimators.document_variance(draws.scores_D, draws_DK, documents)
+        low, high = estimators.generator_interval_of_score(draws, variance)
         score_hits += low <= exact_score <= high
         narrow = estimators.cluster_score(draws)
         narrow_hits += narrow.ci_low <= exact_score <= narrow.ci_high
-        low, high = estimators.generator_interval_of_clusters(draws, draws_DK, documents)
+        variance = estimators.document_variance(draws.pair_share_D, draws_DK, documents)
+        low, high = estimators.generator_interval_of_clusters(draws, variance, documents)
         cluster_hits += low <= exact_clusters <= high
     # The order-1 term leaves out the higher ones, so equal topic chances (where it nearly vanishes) are its hardest case.
     assert narrow_hits < 0.8 * corpora
@@ -47,6 +49,7 @@ def test_coverage_when_documents_differ_in_rarity():
         labels_N = generator.choice(len(shares), documents, p=shares)
         draws_DK = np.argsort(generator.random((4000, documents)), axis=1)[:, :size]
         draws = estimators.draw_statistics(labels_N[draws_DK])
-        low, high = estimators.generator_interval_of_clusters(draws, draws_DK, documents)
+        variance = estimators.document_variance(draws.pair_share_D, draws_DK, documents)
+        low, high = estimators.generator_interval_of_clusters(draws, variance, documents)
         hits += low <= exact <= high
     assert 0.9 <= hits / corpora <= 0.99, hits / corpora
