@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from divsyn_jax.diversity.baselines import Budget
 from divsyn_jax.diversity.sampling import Sample, random_draws
-from divsyn_jax.diversity.scoring import ScoreSettings
+from divsyn_jax.diversity.scoring import ScoreSettings, as_read
 
 _DRAWS_MEASURED = 20  # of each corpus, whose real prompts are counted
 _SENTENCE = "subject of the document, read as its field, then its subfield, then the narrow question that it treats"
 
 
-def dry_run(samples: Mapping[str, Sample], settings: ScoreSettings) -> str:
+def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettings) -> str:
     """A table of calls, tokens and cost with a range, for people; an offline agent asks nothing."""
     draws = settings.total_draws
     read = "\n".join(
@@ -22,7 +23,8 @@ def dry_run(samples: Mapping[str, Sample], settings: ScoreSettings) -> str:
         return f"{read}\nagent {settings.agent}: no calls, no cost"
     from divsyn_jax.endpoint.forecast import forecast
 
-    table = forecast(_planned(samples, settings), settings.endpoint).table(settings.endpoint)
+    shown = {name: as_read(sample, budget) for name, sample in samples.items()}
+    table = forecast(_planned(shown, settings), settings.endpoint).table(settings.endpoint)
     notes = [
         "verify: at most; draws without a cluster of two documents need none.",
         "Tokens are estimated without the model's tokenizer, and nothing is repeated: allow for faults.",
@@ -75,6 +77,7 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
         planned.append(Planned("criteria_summarise", sets, summing, TokenRange(150, 400)))
     fenced = [fence(each, "0", judge.document_characters) for each in texts(K)]
     clustering = prompt_tokens([prompts.cluster(each, sentences, {}) for each in fenced])
+    planned.insert(0, Planned("canary", 1, clustering, TokenRange(30, 200)))  # the start-up probe, as long as a draw
     # A draw that is asked again is verified again.
     calls = len(samples) * settings.rounds * settings.total_draws
     calls += len(samples) * min(settings.retest, settings.total_draws)

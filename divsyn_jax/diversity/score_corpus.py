@@ -130,7 +130,7 @@ def main(arguments: list[str]) -> None:
         [scoring.corpus_budget(sample, settings) for sample in samples.values()], settings.match_lengths
     )
     if _DRY_RUN.value:
-        print(cost.dry_run(samples, settings))
+        print(cost.dry_run(samples, budget, settings))
         return
     with files.kept_directory(output), contextlib.closing(scoring.make_agent(settings, samples)) as agent:
         _score(output, corpora, samples, agent, budget, settings)

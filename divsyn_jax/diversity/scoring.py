@@ -147,8 +147,14 @@ def score(path: str, agent: str = "embedding", **settings: Any) -> dict[str, Any
     chosen = ScoreSettings(agent=agent, **settings)
     name, spec = split_name(path)
     sample = sample_corpus(spec, chosen)
+    budget = corpus_budget(sample, chosen)
     with contextlib.closing(make_agent(chosen, {name: sample})) as made:
-        return score_corpora({name: sample}, made, corpus_budget(sample, chosen), chosen)[name][0]
+        found = score_corpora({name: sample}, made, budget, chosen)[name][0]
+        if chosen.rounds > 1:
+            from divsyn_jax.diversity import rounds  # which scores, too
+
+            rounds.add_rounds({name: found}, {name: spec}, made, budget, chosen)
+    return found
 
 
 def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
@@ -239,7 +245,7 @@ def score_corpora(
     Returns:
       by corpus: the content of score.json, and the records of draws.jsonl.
     """
-    read = {name: _as_read(sample, budget) for name, sample in samples.items()}
+    read = {name: as_read(sample, budget) for name, sample in samples.items()}
     draws = {
         name: random_draws(sample, settings.total_draws, settings.sample_size, settings.seed)
         for name, sample in read.items()
@@ -252,7 +258,7 @@ def score_corpora(
     }
 
 
-def _as_read(sample: Sample, budget: baselines.Budget) -> Sample:
+def as_read(sample: Sample, budget: baselines.Budget) -> Sample:
     """The sample with its documents cut to the length at which corpora are compared, where there is one."""
     if budget.document_words is None:
         return sample

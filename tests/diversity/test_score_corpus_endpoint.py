@@ -11,6 +11,9 @@ import time
 
 import pytest
 
+from divsyn_jax.diversity import baselines, cost, scoring
+from divsyn_jax.endpoint.settings import EndpointSettings
+
 from .corpora import REPOSITORY, write_labelled
 
 SECRET = "sk-very-secret-0123456789"
@@ -77,12 +80,29 @@ def test_a_dry_run_asks_nothing_and_foresees_the_calls(command):
     assert done.returncode == 0, done.stderr
     assert server.calls() == []
     assert not output.exists()
-    foreseen = dict(re.findall(r"^(cluster|verify) +(\d+)", done.stdout, re.MULTILINE))
+    foreseen = dict(re.findall(r"^(canary|cluster|verify) +(\d+)", done.stdout, re.MULTILINE))
     assert re.search(r"^total .* \d+\.\d\d to \d+\.\d\d$", done.stdout, re.MULTILINE)
     command()
     asked = [call["name"] for call in server.calls()]
     assert int(foreseen["cluster"]) == asked.count("cluster") == 48
     assert int(foreseen["verify"]) >= asked.count("verify") > 0
+    assert int(foreseen["canary"]) == asked.count("canary") == 1
+
+
+def test_a_dry_run_counts_documents_at_the_length_at_which_they_are_compared(tmp_path, make_sample):
+    long, short = (make_sample([{"text": f"{n} " + "word " * words} for n in range(40)]) for words in (900, 30))
+    settings = scoring.ScoreSettings(
+        agent="openai",
+        endpoint=EndpointSettings("http://localhost:1/v1", "m", price_input=1.0, price_output=0.0),
+        draws=10,
+    )
+    budget = baselines.common_budget([scoring.corpus_budget(sample, settings) for sample in (long, short)], True)
+
+    def foreseen(samples):
+        found = re.search(r"^cluster +\d+ +([\d,]+)", cost.dry_run(samples, budget, settings), re.MULTILINE)
+        return int(found[1].replace(",", "")) / len(samples)
+
+    assert foreseen({"long": long, "short": short}) < 1.5 * foreseen({"short": short})
 
 
 def test_a_budget_stops_and_the_same_command_goes_on(command):

@@ -109,3 +109,13 @@ assert not {"jax", "jaxlib", "flax", "torch"} & set(sys.modules)
 assert callable(score)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
+
+
+def test_rounds_score_fresh_samples_and_begin_with_the_first(tmp_path):
+    path = str(write_labelled(tmp_path / "c.jsonl", [30, 20, 10]))
+    settings = {"agent": "oracle", "label_field": "topic", "max_documents": 40, "draws": 200, "baselines": ()}
+    found = score(path, rounds=3, **settings)
+    spread = found["rounds"]["metrics"]["cluster_score"]
+    assert found["rounds"]["seeds"] == [0, 1, 2]
+    assert spread["values"] == [score(path, seed=seed, **settings)["cluster_score"]["value"] for seed in range(3)]
+    assert spread["sd"] > 0
