@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from divsyn_jax import statistics
+from divsyn_jax.statistics import ItemScores
 
 SUPPORTED, NOT_SUPPORTED, CANNOT_TELL = "supported", "not supported", "cannot tell"
 
@@ -174,10 +175,20 @@ def _better(evidence: Evidence, more: str, less: str, stage: str = "pretrain") -
         items = evidence.items[outcome.name]
         if items is None:
             raise Lacking(f"{outcome.name} has no per-item results")
-        found = statistics.paired_difference(items[less], items[more])
-        low, high = sorted((sign * found["ci_low"], sign * found["ci_high"]))
-        parts.append(Part(sign * found["value"], low, high, f"{outcome.name} {more} over {less}"))
+        parts.append(_difference(items[less], items[more], sign, f"{outcome.name} {more} over {less}"))
     return parts
+
+
+def _difference(one: Sequence[ItemScores], two: Sequence[ItemScores], sign: int, text: str) -> Part:
+    """`two` less `one`, times `sign`, with its interval over items and seeds.
+
+    Raises `Lacking` where there is one seed: an interval over items alone is one of two runs, not of two corpora.
+    """
+    found = statistics.paired_difference(one, two)
+    if "seeds" not in found["over"]:
+        raise Lacking("one seed: a difference of two runs says nothing about their corpora")
+    low, high = sorted((sign * found["ci_low"], sign * found["ci_high"]))
+    return Part(sign * found["value"], low, high, text)
 
 
 def _ordered(*names: str) -> Callable[[Evidence], tuple[str, str]]:

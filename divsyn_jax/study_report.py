@@ -73,7 +73,7 @@ for their number (Holm) in the table below.</figcaption></figure>
 <h2>Correlations</h2><div class="scroll">{_correlation_table(study)}</div>
 <h2>What else could explain it</h2>{_explanations(study)}
 <h2>The claims of Chen et al. 2024</h2>{_verdict_list(testable)}
-<details><summary>{len(claims) - len(testable)} more claims need levels, sizes or stages that this study does not have</summary><div class="scroll words">
+<details><summary>{len(claims) - len(testable)} more claims need levels, sizes, stages or seeds that this study does not have</summary><div class="scroll words">
 {_table(["claim", "why it is not tested here"], [[v["hypothesis"], v["because"]] for v in claims if v not in testable])}</div></details>
 <details><summary>The published averages, for orientation</summary><p class="soft">Mean accuracy in percent over eight tasks, single runs, no error bars
 published; the binomial standard error is about 0.65 points. Other corpora and models than these here.</p><div class="scroll">{_paper_table(study)}</div></details>

@@ -57,6 +57,12 @@ def test_no_difference_cannot_be_told():
     )
 
 
+def test_single_runs_cannot_tell_corpora_apart():
+    found = {verdict["id"]: verdict for verdict in hypotheses.verdicts(evidence(TEMPLATES, seeds=1))}
+    assert found["templates"]["verdict"] == CANNOT_TELL
+    assert found["templates"]["because"].startswith("one seed: ")
+
+
 def test_what_the_study_lacks_is_said():
     found = {verdict["id"]: verdict for verdict in hypotheses.verdicts(evidence(TEMPLATES))}
     assert found["ratio"]["because"] == "the study has no level ratio_5b"
