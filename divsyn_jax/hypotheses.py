@@ -13,6 +13,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from scipy import stats
+
 from divsyn_jax import statistics
 from divsyn_jax.statistics import ItemScores
 
@@ -281,31 +284,40 @@ def _ratio(evidence: Evidence) -> tuple[str, str]:
     return _joined(parts + _better(evidence, "ratio_20b", "ratio_34b"))
 
 
-def _gain(evidence: Evidence, outcome) -> tuple[float, float]:
-    """Best less worst performance over levels, and its standard error over seeds (of the two extremes)."""
-    means = [level["performance"][outcome.name] for level in evidence.levels]
-    best, worst = max(means, key=lambda m: m["value"]), min(means, key=lambda m: m["value"])
-    errors = [statistics.standard_error(mean) for mean in (best, worst)]
-    if None in errors:
-        raise Lacking("one seed: the spread over levels has no interval")
-    return best["value"] - worst["value"], math.hypot(*errors)
+def _slope(x: Sequence[float], y: Sequence[float], text: str) -> Part:
+    """Least-squares slope of y on x with its t interval on n - 2 degrees of freedom, n at least 3."""
+    found = stats.linregress(x, y)
+    half = stats.t.ppf((1 + statistics.LEVEL) / 2, len(x) - 2) * found.stderr
+    return Part(found.slope, found.slope - half, found.slope + half, text)
 
 
-def _wider(evidence: Evidence, wide, narrow) -> Part:
-    (a, a_error), (b, b_error) = _gain(evidence, wide), _gain(evidence, narrow)
-    half = 1.96 * math.hypot(a_error, b_error)
-    return Part(a - b, a - b - half, a - b + half, f"spread over levels, {wide.name} - {narrow.name}")
+def _gains_more(evidence: Evidence, one, other) -> tuple[str, str]:
+    """Performance `one` rises with diversity, and by more than `other`: slopes on log2 effective clusters over corpora.
+
+    As in a correlation the unit is the corpus. The null twin is left out, and real text alone, which is no synthetic corpus.
+    """
+    left_out = [level["name"] for level in evidence.recipe["levels"] if level.get("synthetic_weight") == 0]
+    left_out += evidence.recipe["null_control"][1:]
+    used = [level for level in evidence.levels if level["name"] not in left_out]
+    x = [math.log2(level["metrics"][evidence.primary_metric]["value"]) for level in used]
+    if len(set(x)) < 3:
+        raise Lacking("the study has fewer than three corpora that differ in diversity")
+    sign = 1 if one.higher_is_better else -1
+    y, y_other = ([sign * level["performance"][of.name]["value"] for level in used] for of in (one, other))
+    text = f"gain per doubling of effective clusters, {one.name}"
+    parts = [_slope(x, y, text), _slope(x, np.subtract(y, y_other), f"{text} - {other.name}")]
+    return _joined(parts)
 
 
 def _larger_gains_more(evidence: Evidence) -> tuple[str, str]:
     found = evidence.outcomes_of("pretrain")
     if len(found) < 2:
         raise Lacking("the study has one model size")
-    return _joined([_wider(evidence, found[-1], found[0])])
+    return _gains_more(evidence, found[-1], found[0])
 
 
 def _sft_gains_more(evidence: Evidence) -> tuple[str, str]:
-    return _joined([_wider(evidence, evidence.outcomes_of("sft")[0], evidence.outcomes_of("pretrain")[0])])
+    return _gains_more(evidence, evidence.outcomes_of("sft")[0], evidence.outcomes_of("pretrain")[0])
 
 
 PAPER_CLAIMS: tuple[tuple[str, str, Callable[[Evidence], tuple[str, str]]], ...] = (

@@ -1,7 +1,5 @@
 """Verdicts on made-up studies whose answer is known."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -11,27 +9,32 @@ from divsyn_jax.statistics import ItemScores
 from divsyn_jax.study_results import Outcome, _correlations
 
 OUTCOMES = [Outcome("text/bits_per_byte", "", "pretrain", "text/bits_per_byte", False)]
+SIZES = [Outcome(f"{size}/text", size, "pretrain", "text/bits_per_byte", False) for size in ("small", "large")]
 
 
-def evidence(levels: dict[str, tuple[float, float]], seeds: int = 3) -> hypotheses.Evidence:
-    """Levels as {name: (effective clusters, bits per byte)}, with little noise."""
+def evidence(
+    levels: dict[str, tuple[float, ...]], /, seeds: int = 3, outcomes=OUTCOMES, **recipe
+) -> hypotheses.Evidence:
+    """Levels as {name: (effective clusters, bits per byte of each outcome)}, with little noise; `recipe`: keys of it."""
     generator = np.random.default_rng(0)
-    items, records = {}, []
-    for name, (clusters, bits) in levels.items():
-        noise = 0.01 * generator.standard_normal((1, seeds, 1)) + 0.05 * generator.standard_normal((1, seeds, 80))
-        items[name] = [ItemScores(bits + noise, np.ones(80))]
+    items, records = {outcome.name: {} for outcome in outcomes}, []
+    for name, (clusters, *of_outcomes) in levels.items():
+        performance = {}
+        for outcome, bits in zip(outcomes, of_outcomes, strict=True):
+            noise = 0.01 * generator.standard_normal((1, seeds, 1)) + 0.05 * generator.standard_normal((1, seeds, 80))
+            test = ItemScores(bits + noise, np.ones(80))
+            items[outcome.name][name] = [test]
+            performance[outcome.name] = {"value": float(test.performance_CM.mean()), "ci_low": None}
         of = {"value": clusters, "ci_low": clusters * 0.95, "ci_high": clusters * 1.05}
         metrics = {"effective_clusters": of, "cluster_score": of}
         metrics |= {f"baselines.{m}": {"value": None} for m in ("context_length", "compression_ratio")}
         metrics |= {f"baselines.{m}": {"value": None} for m in ("ngram_diversity", "self_repetition")}
-        performance = {OUTCOMES[0].name: {"value": float(items[name][0].performance_CM.mean()), "ci_low": None}}
         controls = {"length": generator.random(), "unique_tokens": generator.random(), "repetition": 1.0}
         record = {"name": name, "metrics": metrics, "performance": performance, "controls": controls}
         records.append({**record, "unique_tokens": 100})
-    recipe = {"null_control": (), "seeds": list(range(seeds))}
-    by_outcome = {OUTCOMES[0].name: items}
-    rows = _correlations(recipe, records, OUTCOMES, by_outcome)
-    return hypotheses.Evidence(recipe, records, OUTCOMES, by_outcome, rows, "effective_clusters")
+    recipe = {"null_control": (), "seeds": list(range(seeds)), "levels": [{"name": name} for name in levels]} | recipe
+    rows = _correlations(recipe, records, outcomes, items)
+    return hypotheses.Evidence(recipe, records, outcomes, items, rows, "effective_clusters")
 
 
 def verdicts(found: hypotheses.Evidence) -> dict[str, str]:
@@ -83,6 +86,28 @@ def test_a_bent_relation_is_not_linear():
 
 def test_the_null_control_finds_a_difference_that_is_there():
     for other, verdict in ((2.0, SUPPORTED), (2.3, NOT_SUPPORTED)):
-        found = evidence({"one": (10, 2.0), "two": (10, other), "three": (20, 1.0)})
-        found = dataclasses.replace(found, recipe={**found.recipe, "null_control": ("one", "two")})
-        assert verdicts(found)["null_control"] == verdict
+        levels = {"one": (10, 2.0), "two": (10, other), "three": (20, 1.0)}
+        assert verdicts(evidence(levels, null_control=("one", "two")))["null_control"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "verdict"),
+    [
+        (-0.1, -0.3, SUPPORTED),
+        (-0.3, -0.1, NOT_SUPPORTED),
+        (0.1, 0.3, NOT_SUPPORTED),  # the wider spread, with the most diverse corpora the worst
+        (0.3, 0.1, NOT_SUPPORTED),  # to lose less is no gain
+        (-0.2, -0.2, CANNOT_TELL),
+    ],
+)
+def test_a_gain_from_diversity_has_a_direction(small, large, verdict):
+    levels = {f"l{i}": (2.0**i, 3 + small * i, 3 + large * i) for i in range(1, 7)}
+    assert verdicts(evidence(levels, outcomes=SIZES))["size"] == verdict
+
+
+def test_real_text_alone_and_the_null_twin_have_no_part_in_a_gain():
+    levels = {f"l{i}": (2.0**i, 3 - 0.1 * i, 3 - 0.3 * i) for i in range(1, 7)}
+    levels |= {"l1_twin": (2.1, 3, 9), "real_only": (99, 3, 9)}
+    listed = [{"name": name, "synthetic_weight": float(name != "real_only")} for name in levels]
+    found = evidence(levels, outcomes=SIZES, levels=listed, null_control=("l1", "l1_twin"))
+    assert verdicts(found)["size"] == SUPPORTED
