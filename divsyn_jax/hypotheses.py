@@ -3,8 +3,9 @@
 First the study's own: does diversity predict performance, and does the null control show nothing. Then every claim of Chen
 et al. 2024, tested where the study has the levels, sizes and stages it needs, by the names of configs/diversity.py.
 
-Verdicts: 'supported', 'not supported' (the data show the opposite), 'cannot tell' (an interval that holds zero, or levels
-that are not there). A claim of several parts is supported when every part is (intersection-union: each part at 5%).
+Verdicts: 'supported', 'not supported' (the data show the opposite), 'cannot tell' (an interval that holds zero, levels that
+are not there, or so few corpora that what they show is descriptive only). A claim of several parts is supported when every
+part is (intersection-union: each part at 5%).
 """
 
 import dataclasses
@@ -111,6 +112,8 @@ def _correlates(evidence: Evidence, outcome, metric: str | None = None) -> tuple
         return CANNOT_TELL, row.get("reason", f"{n} corpora are too few for an interval")
     better, worse = (low > 0, high < 0) if outcome.higher_is_better else (high < 0, low > 0)
     because = f"r = {row['estimate']:.2f} [{low:.2f}, {high:.2f}] with {outcome.name} over {n} corpora"
+    if row["descriptive"]:
+        return CANNOT_TELL, f"{because}: descriptive only"
     if better or worse:
         return (SUPPORTED if better else f"{NOT_SUPPORTED}: the opposite"), because
     return CANNOT_TELL, f"{because}; 80% power needs a true |r| of {row['detectable']:.2f}"
@@ -228,6 +231,8 @@ def _linear(evidence: Evidence) -> tuple[str, str]:
     if bend["p"] is None:
         return CANNOT_TELL, bend["reason"]
     because = f"quadratic term p = {bend['p']:.3f} over {bend['n']} corpora"
+    if bend["descriptive"]:
+        return CANNOT_TELL, f"{because}: descriptive only"
     if bend["p"] < 0.05:
         return NOT_SUPPORTED, because
     return CANNOT_TELL, f"{because}: no curvature found, which so few corpora do not rule out"
@@ -252,6 +257,8 @@ def _baselines_weaker(evidence: Evidence) -> tuple[str, str]:
         f"against {metric.removeprefix('baselines.')} {result['difference']:+.2f} (p = {p:.2f})"
         for (metric, result), p in zip(tested, adjusted, strict=True)
     )
+    if tested[0][1]["descriptive"]:
+        return CANNOT_TELL, f"{because}; over {len(used)} corpora: descriptive only"
     if all(p < 0.05 and result["difference"] > 0 for (_, result), p in zip(tested, adjusted, strict=True)):
         return SUPPORTED, because
     worse = any(p < 0.05 and result["difference"] < 0 for (_, result), p in zip(tested, adjusted, strict=True))
@@ -306,7 +313,10 @@ def _gains_more(evidence: Evidence, one, other) -> tuple[str, str]:
     y, y_other = ([sign * level["performance"][of.name]["value"] for level in used] for of in (one, other))
     text = f"gain per doubling of effective clusters, {one.name}"
     parts = [_slope(x, y, text), _slope(x, np.subtract(y, y_other), f"{text} - {other.name}")]
-    return _joined(parts)
+    verdict, because = _joined(parts)
+    if statistics.is_descriptive(len(used), 2):
+        return CANNOT_TELL, f"{because}; over {len(used)} corpora: descriptive only"
+    return verdict, because
 
 
 def _larger_gains_more(evidence: Evidence) -> tuple[str, str]:

@@ -79,6 +79,30 @@ def test_the_direction_of_a_correlation_counts(slope, verdict):
     assert verdicts(evidence(levels))["predicts:text/bits_per_byte"] == verdict
 
 
+@pytest.mark.parametrize(("corpora", "verdict"), [(4, CANNOT_TELL), (5, SUPPORTED)])
+def test_what_is_descriptive_supports_nothing(corpora, verdict):
+    found = evidence({f"l{i}": (2.0**i, 3 - 0.2 * i, 3 - 0.4 * i) for i in range(corpora)}, outcomes=SIZES)
+    assert all(row["ci_high"] < 0 for row in found.correlations if row["metric"] == "effective_clusters")
+    judged = verdicts(found)
+    for claim in ("predicts:small/text", "predicts:large/text", "size"):
+        assert judged[claim] == verdict, claim
+
+
+def test_five_corpora_are_too_few_to_refute_linearity():
+    found = evidence({f"l{i}": (float(i), 2.0 - 0.1 * (i - 3) ** 2) for i in range(1, 6)})
+    verdict = next(verdict for verdict in hypotheses.verdicts(found) if verdict["id"] == "linear")
+    assert found.correlations[1]["curvature"]["p"] < 0.05
+    assert (verdict["verdict"], verdict["because"].endswith("over 5 corpora: descriptive only")) == (CANNOT_TELL, True)
+
+
+@pytest.mark.parametrize(("corpora", "verdict"), [(5, CANNOT_TELL), (6, SUPPORTED)])
+def test_so_few_corpora_do_not_rank_metrics(corpora, verdict):
+    found = evidence({f"l{i}": (1.0 + i, 3 - 0.5 * i) for i in range(corpora)})
+    for level, value in zip(found.levels, (0, 0, 1, 2, 2, 2), strict=False):
+        level["metrics"]["baselines.context_length"]["value"] = value
+    assert verdicts(found)["baselines_weaker"] == verdict
+
+
 def test_a_bent_relation_is_not_linear():
     levels = {f"l{i}": (float(i), 2.0 - 0.1 * (i - 4) ** 2) for i in range(1, 8)}
     assert verdicts(evidence(levels))["linear"] == NOT_SUPPORTED
