@@ -71,6 +71,17 @@ class Part:
     text: str
 
 
+def shared_corpora(levels: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why no correlation can be taken over these levels, None where each has a corpus of its own.
+
+    Levels of one corpus (mixed otherwise, say) are one point of diversity, whatever else sets them apart.
+    """
+    corpora = len({level["fingerprint"] for level in levels})
+    if corpora == len(levels):
+        return None
+    return f"the study has {corpora} corpora in {len(levels)} levels, and the unit of a correlation is the corpus"
+
+
 def verdicts(evidence: Evidence) -> list[dict[str, str]]:
     """Every hypothesis with its verdict: {id, of, hypothesis, verdict, because}."""
     found = [_predicts(evidence, outcome) for outcome in evidence.outcomes]
@@ -242,6 +253,8 @@ def _baselines_weaker(evidence: Evidence) -> tuple[str, str]:
     """The cluster score correlates with performance more strongly than every baseline (Williams's test, Holm)."""
     outcome = evidence.outcomes[0].name
     used = [level for level in evidence.levels if level["name"] not in evidence.recipe["null_control"][1:]]
+    if reason := shared_corpora(used):
+        raise Lacking(reason)
     y = [level["performance"][outcome]["value"] for level in used]
 
     def values(metric: str) -> list[float | None]:
@@ -307,6 +320,8 @@ def _gains_more(evidence: Evidence, one, other) -> tuple[str, str]:
     left_out += evidence.recipe["null_control"][1:]
     used = [level for level in evidence.levels if level["name"] not in left_out]
     x = [math.log2(level["metrics"][evidence.primary_metric]["value"]) for level in used]
+    if reason := shared_corpora(used):
+        raise Lacking(reason)
     if len(set(x)) < 3:
         raise Lacking("the study has fewer than three corpora that differ in diversity")
     sign = 1 if one.higher_is_better else -1

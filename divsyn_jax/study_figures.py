@@ -136,9 +136,9 @@ def _scatter(axis, study: Mapping[str, Any], metric: str, outcome: Mapping[str, 
             fontsize=8.5,
             color=_INK,
         )
-        if row["scale"] == "log2":
-            axis.set_xscale("log", base=2)
-            axis.xaxis.set_major_formatter("{x:g}")
+    if row and row["scale"] == "log2":
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlabel(LABELS.get(metric, metric))
     axis.set_ylabel("accuracy (higher is better)" if outcome["higher_is_better"] else "bits per byte (lower is better)")
     axis.spines[["top", "right"]].set_visible(False)

@@ -50,6 +50,7 @@ def _page(study: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     e = html.escape
     primary = LABELS[study["primary_metric"]]
     seeds = study["recipe"]["seeds"]
+    levels, corpora = len(study["levels"]), len({level["fingerprint"] for level in study["levels"]})
     first = study_figures.outcome_label(study["primary_outcome"])
     tested = [v for v in study["verdicts"] if v["of"] == "study"]
     claims = [v for v in study["verdicts"] if v["of"] == "paper"]
@@ -57,7 +58,7 @@ def _page(study: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Diversity study {e(study["name"])}</title><style>{_STYLE}</style></head><body>
 <p class="soft">divsyn_jax diversity study</p><h1>{e(study["name"])}: corpus diversity against model performance</h1>
-<p>{len(study["levels"])} corpora, {len(seeds)} training seed{"s" * (len(seeds) > 1)} each. Diversity is scored by the <b>{e(study["agent"]["kind"])}</b> agent
+<p>{corpora} corpora{f" in {levels} levels" * (levels > corpora)}, {len(seeds)} training seed{"s" * (len(seeds) > 1)} each. Diversity is scored by the <b>{e(study["agent"]["kind"])}</b> agent
 ({e(str(study["agent"]["model"]))}); performance is measured on text{" and questions" * bool(study["recipe"]["tasks"])} that no model was trained on.</p>
 {_kind_note(study)}
 <h2>Verdicts</h2>{_verdict_list(tested)}{_limits(study)}
@@ -100,6 +101,8 @@ def _limits(study: Mapping[str, Any]) -> str:
     """What this number of corpora can show at all."""
     row = next(row for row in study["correlations"] if row["metric"] == study["primary_metric"])
     if row.get("critical") is None or row.get("detectable") is None:
+        if "reason" in row:
+            return f'<p class="note">No correlation is taken: {row["reason"]}.</p>'
         return f'<p class="note">{row["n"]} corpora: too few for any test of a correlation; everything below is descriptive only.</p>'
     return (
         f'<p class="note">The unit is the corpus: n = {row["n"]}. A correlation is significant here from |r| = {row["critical"]:.2f}, and only a true |r| of '

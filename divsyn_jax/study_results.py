@@ -214,7 +214,7 @@ def _tasks(study: Study, outcome: Outcome) -> list[str]:
 
 
 def _correlations(recipe, levels, measured: Sequence[Outcome], items) -> list[dict[str, Any]]:
-    """Every metric with every outcome, over levels; the null twin is left out."""
+    """Every metric with every outcome, over corpora, a level each; the null twin is left out."""
     used = [level for level in levels if level["name"] not in recipe["null_control"][1:]]
     rows = []
     for outcome in measured:
@@ -241,6 +241,9 @@ def _correlation(metric: str, used, outcome: Outcome, performance, items: list[I
         "performance": outcome.name,
         "method": "Pearson, Fisher 95% interval; the unit is the corpus",
     }
+    if reason := hypotheses.shared_corpora(used):
+        corpora = len({level["fingerprint"] for level in used})
+        return {**row, "estimate": None, "reason": reason, "n": corpora, "spearman": None}
     if any(estimate["value"] is None for estimate in estimates):
         return {**row, "estimate": None, "reason": "metric not run", "n": len(used), "spearman": None}
     x = [math.log2(estimate["value"]) if log2 else estimate["value"] for estimate in estimates]

@@ -13,7 +13,7 @@ SIZES = [Outcome(f"{size}/text", size, "pretrain", "text/bits_per_byte", False) 
 
 
 def evidence(
-    levels: dict[str, tuple[float, ...]], /, seeds: int = 3, outcomes=OUTCOMES, **recipe
+    levels: dict[str, tuple[float, ...]], /, seeds: int = 3, outcomes=OUTCOMES, corpus_of=str, **recipe
 ) -> hypotheses.Evidence:
     """Levels as {name: (effective clusters, bits per byte of each outcome)}, with little noise; `recipe`: keys of it."""
     generator = np.random.default_rng(0)
@@ -31,7 +31,7 @@ def evidence(
         metrics |= {f"baselines.{m}": {"value": None} for m in ("ngram_diversity", "self_repetition")}
         controls = {"length": generator.random(), "unique_tokens": generator.random(), "repetition": 1.0}
         record = {"name": name, "metrics": metrics, "performance": performance, "controls": controls}
-        records.append({**record, "unique_tokens": 100})
+        records.append({**record, "fingerprint": corpus_of(name), "unique_tokens": 100})
     recipe = {"null_control": (), "seeds": list(range(seeds)), "levels": [{"name": name} for name in levels]} | recipe
     rows = _correlations(recipe, records, outcomes, items)
     return hypotheses.Evidence(recipe, records, outcomes, items, rows, "effective_clusters")
@@ -127,6 +127,26 @@ def test_the_null_control_finds_a_difference_that_is_there():
 def test_a_gain_from_diversity_has_a_direction(small, large, verdict):
     levels = {f"l{i}": (2.0**i, 3 + small * i, 3 + large * i) for i in range(1, 7)}
     assert verdicts(evidence(levels, outcomes=SIZES))["size"] == verdict
+
+
+def test_levels_of_one_corpus_are_no_sample_of_corpora():
+    levels = {"real_only": (60, 2.0)} | {f"ratio_{weight}b": (40, 2 - weight / 40) for weight in (1, 5, 10, 20)}
+    levels["ratio_34b"] = (40, 2.0)
+    found = evidence(levels, corpus_of=lambda name: name.partition("_")[0])
+    because = "the study has 2 corpora in 6 levels, and the unit of a correlation is the corpus"
+    for row in found.correlations:
+        assert (row["estimate"], row["n"], row["reason"]) == (None, 2, because)
+    judged = {verdict["id"]: verdict for verdict in hypotheses.verdicts(found)}
+    for claim in ("predicts:text/bits_per_byte", "score_predicts_pt", "linear", "baselines_weaker"):
+        assert (judged[claim]["verdict"], judged[claim]["because"]) == (CANNOT_TELL, because)
+    assert judged["ratio"]["verdict"] == SUPPORTED
+
+
+def test_the_null_twin_does_not_stand_in_for_a_corpus():
+    levels = {"one": (10, 2.0), "one_twin": (11, 2.0), "two": (20, 1.8), "two_more": (20, 1.6)}
+    for corpus_of, corpora in ((str, 3), (lambda name: name.removesuffix("_more"), 2)):
+        found = evidence(levels, corpus_of=corpus_of, null_control=("one", "one_twin"))
+        assert {(row["n"], row["estimate"] is None) for row in found.correlations[:2]} == {(corpora, corpora == 2)}
 
 
 def test_real_text_alone_and_the_null_twin_have_no_part_in_a_gain():

@@ -2,7 +2,8 @@
 
 python launch/sweep.py plan --study=configs/studies/ratio.py
 
-The diversity score is the same at every level, so no correlation with it is defined: the study answers the claim `ratio`.
+All weights are of one corpus, so beside that of real text alone there is one diversity score and no correlation with it is
+taken (its unit is the corpus): the study answers the claim `ratio`.
 """
 
 from configs.studies import paper
