@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from configs import diversity
+from configs.studies import equal_repetition
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.pipeline import parse_sources
 
@@ -66,6 +67,16 @@ def test_equal_repetition():
         95_367 * small.steps_ratio
     )
     assert level("level=topic,control=equal_repetition,unique_tokens=2,largest=4").effective_tokens_b == 10
+
+
+def test_the_study_of_equal_repetition_reads_every_corpus_equally_often():
+    config = equal_repetition.get_config()
+    weights = {level["name"]: level["synthetic_weight"] for level in config.levels}
+    assert list(weights) == GRID
+    # Steps are equal, so a corpus is read as often as its share of the tokens holds it.
+    repeats = [w / (config.real_weight + w) / diversity.LEVELS[name].unique_tokens_b for name, w in weights.items()]
+    assert max(repeats) == pytest.approx(min(repeats))
+    assert weights["topics_300k_x30"] == pytest.approx(4.43)
 
 
 @pytest.mark.parametrize(
