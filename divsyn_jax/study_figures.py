@@ -152,22 +152,26 @@ def _bars(estimate: Mapping[str, Any]):
 
 
 def curves_figure(study: Mapping[str, Any]):
-    """Training loss by level, mean over seeds and sizes."""
+    """Training loss by level, mean over seeds; a panel a model size, whose runs take steps of their own."""
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    runs = [run for run in study["runs"] if run["stage"] == "pretrain"]
+    sizes = list(dict.fromkeys(run["size"] for run in runs))
+    figure, axes = plt.subplots(len(sizes), figsize=(9, 0.4 + 3.2 * len(sizes)), squeeze=False, layout="constrained")
     names = [level["name"] for level in study["levels"]]
     colors = plt.get_cmap("viridis")([i / max(1, len(names) - 1) * 0.9 for i in range(len(names))])
-    for name, label, color in zip(names, short_names(names), colors, strict=True):
-        curves = [run["curve"] for run in study["runs"] if run["level"] == name and run["stage"] == "pretrain"]
-        length = min(map(len, curves))
-        steps = [point[0] for point in curves[0][:length]]
-        mean = [sum(curve[i][1] for curve in curves) / len(curves) for i in range(length)]
-        axis.plot(steps, mean, label=label, color=color, linewidth=1.4)
-    axis.set_xlabel("optimizer step")
-    axis.set_ylabel("training loss (nats per token)")
-    axis.legend(fontsize=8, frameon=False, ncols=2)
-    axis.spines[["top", "right"]].set_visible(False)
+    for axis, size in zip(axes.flat, sizes, strict=True):
+        for name, label, color in zip(names, short_names(names), colors, strict=True):
+            curves = [run["curve"] for run in runs if (run["level"], run["size"]) == (name, size)]
+            length = min(map(len, curves))
+            steps = [point[0] for point in curves[0][:length]]
+            mean = [sum(curve[i][1] for curve in curves) / len(curves) for i in range(length)]
+            axis.plot(steps, mean, label=label, color=color, linewidth=1.4)
+        axis.set_title(size, fontsize=10)
+        axis.set_ylabel("training loss (nats per token)")
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].legend(fontsize=8, frameon=False, ncols=2)
+    axes[-1, 0].set_xlabel("optimizer step")
     return figure
 
 

@@ -78,7 +78,7 @@ for their number (Holm) in the table below.</figcaption></figure>
 {_table(["claim", "why it is not tested here"], [[v["hypothesis"], v["because"]] for v in claims if v not in testable])}</div></details>
 <details><summary>The published averages, for orientation</summary><p class="soft">Mean accuracy in percent over eight tasks, single runs, no error bars
 published; the binomial standard error is about 0.65 points. Other corpora and models than these here.</p><div class="scroll">{_paper_table(study)}</div></details>
-<h2>Learning curves</h2><figure>{figures["curves"]}<figcaption>Training loss by corpus, mean over seeds. A narrow corpus is easier to
+<h2>Learning curves</h2><figure>{figures["curves"]}<figcaption>Training loss by corpus, mean over seeds{", a panel a model size" * (len(study["recipe"]["sizes"]) > 1)}. A narrow corpus is easier to
 fit; that is not better performance.</figcaption></figure>
 <h2>Realised mixtures</h2><figure>{figures["mixtures"]}<figcaption>Shares of training tokens actually read, from metrics.jsonl.</figcaption></figure>
 <h2>Held-out text</h2><div class="scroll">{_heldout_table(study)}</div>

@@ -166,13 +166,7 @@ def _run_record(study: Study, run: Run, stage: str) -> dict[str, Any]:
         values = {name: task["value"] for name, task in evaluated["tasks"].items()}
         metrics.update({f"eval/tasks/{name}": value for name, value in values.items()})
         metrics["eval/tasks/mean"] = sum(values.values()) / len(values)
-    # A curve of at most 100 points, each the mean loss since the one before.
-    stride = max(1, len(lines) // 100)
-    curve = [
-        [lines[min(start + stride, len(lines)) - 1]["step"], sum(line["loss"] for line in part) / len(part)]
-        for start in range(0, len(lines), stride)
-        for part in [lines[start : start + stride]]
-    ]
+    curve = _curve(lines)
     return {
         **dataclasses.asdict(run),
         "stage": stage,
@@ -181,6 +175,13 @@ def _run_record(study: Study, run: Run, stage: str) -> dict[str, Any]:
         "curve": curve,
         "seconds": sum(line["seconds"] for line in lines),
     }
+
+
+def _curve(lines: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+    """At most 100 points [step, loss] of the lines of metrics.jsonl, each the mean loss since the one before."""
+    stride = -(-len(lines) // 100)
+    parts = [lines[start : start + stride] for start in range(0, len(lines), stride)]
+    return [[part[-1]["step"], sum(line["loss"] for line in part) / len(part)] for part in parts]
 
 
 def _items(study: Study, outcome: Outcome) -> dict[str, list[ItemScores]] | None:

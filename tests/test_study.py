@@ -10,7 +10,7 @@ import time
 import pytest
 
 from configs.studies import corpora, tiny
-from divsyn_jax import study, study_data, study_figures, study_recipe
+from divsyn_jax import study, study_data, study_figures, study_recipe, study_results
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import ReadOptions
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
@@ -205,6 +205,32 @@ def test_the_fingerprint_follows_every_item_file_of_a_group_of_tasks(tmp_path):
         after = study.fingerprint(study.resolve(config, [], [], ""))
         assert after != before
         before = after
+
+
+def test_a_curve_has_at_most_100_points():
+    for count in (1, 100, 101, 199, 200, 201):
+        lines = [{"step": 10 * index, "loss": float(index)} for index in range(1, count + 1)]
+        curve = study_results._curve(lines)
+        assert len(curve) <= 100
+        assert curve[-1][0] == 10 * count
+    assert curve[:2] == [[30, 2.0], [60, 5.0]]
+
+
+def test_learning_curves_of_each_size_lie_on_its_own_steps():
+    pytest.importorskip("matplotlib").use("Agg")
+    curves = {"small": [[1, 5.0], [2, 4.0]], "large": [[10, 3.0], [20, 2.0], [30, 1.0]]}
+    runs = [
+        {"level": level, "size": size, "seed": seed, "stage": stage, "curve": [[x, y + seed] for x, y in curve]}
+        for stage in ("pretrain", "sft")
+        for size, curve in curves.items()
+        for level in ("narrow", "broad")
+        for seed in (0, 1)
+    ]
+    figure = study_figures.curves_figure({"runs": runs, "levels": [{"name": "narrow"}, {"name": "broad"}]})
+    assert [axis.get_title() for axis in figure.axes] == ["small", "large"]
+    for axis, curve in zip(figure.axes, curves.values(), strict=True):
+        for line in axis.lines:
+            assert line.get_xydata().tolist() == [[x, y + 0.5] for x, y in curve]
 
 
 def test_short_names():
