@@ -54,6 +54,7 @@ def _page(study: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     first = study_figures.outcome_label(study["primary_outcome"])
     tested = [v for v in study["verdicts"] if v["of"] == "study"]
     claims = [v for v in study["verdicts"] if v["of"] == "paper"]
+    unequal = f" Not held equal: {'; '.join(study['not_held_equal'])}." if study["not_held_equal"] else ""
     testable = [v for v in claims if not v["because"].startswith(("the study has", "too few", "one seed"))]
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Diversity study {e(study["name"])}</title><style>{_STYLE}</style></head><body>
@@ -69,7 +70,7 @@ seeds. Hollow squares: the null twin, left out of the correlation.</figcaption><
 <figure>{figures["metrics"]}<figcaption>The same performance against {primary} (log scale; the primary metric) and the others, whose p values are corrected
 for their number (Holm) in the table below.</figcaption></figure>
 <h2>Corpora</h2><div class="scroll">{_level_table(study)}</div>
-<p class="soft">Held equal: {e("; ".join(study["held_equal"]))}.</p>
+<p class="soft">Held equal: {e("; ".join(study["held_equal"]))}.{e(unequal)}</p>
 <h2>The noise floor</h2>{_noise_floor(study)}
 <h2>Correlations</h2><div class="scroll">{_correlation_table(study)}</div>
 <h2>What else could explain it</h2>{_explanations(study)}

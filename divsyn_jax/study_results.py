@@ -76,7 +76,12 @@ def collect(study: Study) -> dict[str, Any]:
     items = {outcome.name: _items(study, outcome) for outcome in measured}
     correlations = _correlations(recipe, levels, measured, items)
     first = study.run_dir(study.runs[0])
-    config, environment = files.read_json(first / "config.json"), files.read_json(first / "environment.json")
+    environment = files.read_json(first / "environment.json")
+    configs = {
+        size: files.read_json(study.run_dir(dataclasses.replace(study.runs[0], size=size)) / "config.json")
+        for size in study.sizes
+    }
+    equal, unequal = _held_equal(recipe, configs, levels, runs)
     evidence = hypotheses.Evidence(recipe, levels, measured, items, correlations, PRIMARY_METRIC)
     return {
         "name": recipe["name"],
@@ -98,7 +103,8 @@ def collect(study: Study) -> dict[str, Any]:
         "heldout": files.read_json(study.workdir / "heldout" / "heldout.json"),
         "correlations": correlations,
         "verdicts": hypotheses.verdicts(evidence),
-        "held_equal": _held_equal(recipe, config, levels),
+        "held_equal": equal,
+        "not_held_equal": unequal,
         "environment": {
             "commit": _commit(),
             "python": platform.python_version(),
@@ -264,20 +270,31 @@ def _correlation(metric: str, used, outcome: Outcome, performance, items: list[I
     }
 
 
-def _held_equal(recipe: Mapping[str, Any], run: Mapping[str, Any], levels: Sequence[Mapping[str, Any]]) -> list[str]:
-    tokens = run["steps"] * run["global_batch"] * run["seq_len"]
-    unique = [level["unique_tokens"] for level in levels]
-    weights = {level.get("synthetic_weight", recipe["synthetic_weight"]) for level in recipe["levels"]}
-    real = ""
-    if recipe["real"]:
-        shares = sorted(recipe["real_weight"] / (recipe["real_weight"] + weight) for weight in weights)
-        real = f", of which {shares[0]:.0%}" + (f" to {shares[-1]:.0%}" if len(shares) > 1 else "") + " real text"
-    return [
-        f"training tokens: {tokens:,} a run{real}",
+def _held_equal(recipe, configs: Mapping[str, Mapping[str, Any]], levels, runs) -> tuple[list[str], list[str]]:
+    """What is the same at every level and what is not, in words; `configs`: config.json of a run of each size.
+
+    Numbers are equal within 2%. Unique tokens and epochs are those of synthetic corpora: not of real text alone.
+    """
+    weights = {level["name"]: level.get("synthetic_weight", recipe["synthetic_weight"]) for level in recipe["levels"]}
+    at = {size: f" ({size})" if size else "" for size in configs}
+    tokens = {size: run["steps"] * run["global_batch"] * run["seq_len"] for size, run in configs.items()}
+    equal = [
+        f"training tokens: {', '.join(f'{count:,} a run{at[size]}' for size, count in tokens.items())}",
         "model, optimizer, schedule, tokenizer, evaluation text and seeds",
-        f"not held equal: unique tokens of the corpora, {min(unique):,} to {max(unique):,} "
-        f"({min(level['epochs'] for level in levels):.2f} to {max(level['epochs'] for level in levels):.2f} epochs)",
     ]
+    unequal = []
+    real = recipe["real_weight"] if recipe["real"] else 0
+    facts = [("share of real text", [real / (real + weight) for weight in weights.values() if real], ".0%")]
+    unique = [level["unique_tokens"] for level in levels if weights[level["name"]]]
+    facts.append(("unique tokens of the corpora", unique, ","))
+    for size in configs:
+        of_size = [run for run in runs if (run["stage"], run["size"]) == ("pretrain", size) and weights[run["level"]]]
+        facts.append((f"epochs over them{at[size]}", [run["metrics"]["epochs/synthetic"] for run in of_size], ".3g"))
+    for what, values, form in facts:
+        if values:
+            ends = dict.fromkeys(format(end, form) for end in (min(values), max(values)))
+            (equal if max(values) <= 1.02 * min(values) else unequal).append(f"{what}: {' to '.join(ends)}")
+    return equal, unequal
 
 
 def _commit() -> str | None:

@@ -233,6 +233,35 @@ def test_learning_curves_of_each_size_lie_on_its_own_steps():
             assert line.get_xydata().tolist() == [[x, y + 0.5] for x, y in curve]
 
 
+def held_equal(levels):
+    """Of {level: (synthetic weight, unique tokens, epochs at the first of two sizes)}; the second trains three times as long."""
+    configs = {size: {"steps": steps, "global_batch": 4, "seq_len": 100} for size, steps in (("s", 10), ("l", 30))}
+    runs = [
+        {"level": name, "size": size, "stage": "pretrain", "metrics": {"epochs/synthetic": factor * epochs}}
+        for size, factor in (("s", 1), ("l", 3))
+        for name, (_, _, epochs) in levels.items()
+    ]
+    recipe = {"real": "pydoc", "real_weight": 1.0, "synthetic_weight": 3.0}
+    recipe["levels"] = [{"name": name, "synthetic_weight": weight} for name, (weight, _, _) in levels.items()]
+    records = [{"name": name, "unique_tokens": unique} for name, (_, unique, _) in levels.items()]
+    return study_results._held_equal(recipe, configs, records, runs)
+
+
+def test_what_is_held_equal_is_read_off_the_runs():
+    equal, unequal = held_equal({"a": (3.0, 1000, 0.5), "b": (3.0, 1010, 0.504)})
+    assert equal[0] == "training tokens: 4,000 a run (s), 12,000 a run (l)"
+    assert equal[2:] == [
+        "share of real text: 25%",
+        "unique tokens of the corpora: 1,000 to 1,010",
+        "epochs over them (s): 0.5 to 0.504",
+        "epochs over them (l): 1.5 to 1.51",
+    ]
+    assert unequal == []
+    equal, unequal = held_equal({"real_only": (0, 9000, 0.0), "a": (3.0, 1000, 0.5), "b": (9.0, 2000, 0.5)})
+    assert unequal == ["share of real text: 10% to 100%", "unique tokens of the corpora: 1,000 to 2,000"]
+    assert equal[2:] == ["epochs over them (s): 0.5", "epochs over them (l): 1.5"]
+
+
 def test_short_names():
     assert study_figures.short_names(["ladder_x_k001", "ladder_x_k016"]) == ["k001", "k016"]
     assert study_figures.short_names(["alpha", "beta"]) == ["alpha", "beta"]
