@@ -11,7 +11,7 @@ whatever ended it.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class Client:
         """Take the next rung of the ladder because this one is accepted but not kept; False at the bottom."""
         lower = self.dialect.lower()
         if lower is not None:
-            self._sender.dialect = lower
+            self._sender.dialect = replace(lower, proven=False)
         return lower is not None
 
     @property

@@ -7,6 +7,8 @@ from typing import Any
 from divsyn_jax.commandline import UserError
 from divsyn_jax.endpoint.structured import MODES
 
+# A prompt that is too long is rejected with the field's name too; only a field that is refused has a successor.
+_REFUSED_FIELD = re.compile(r"unsupported|not supported|instead", re.IGNORECASE)
 _ABOUT_FORMAT = re.compile(r"response_format|json_schema|json_object|schema|grammar|structured", re.IGNORECASE)
 
 
@@ -18,7 +20,8 @@ class Dialect:
       mode: rung of the ladder in `structured`.
       length_field: max_tokens, or max_completion_tokens for models that want that.
       sends_seed: whether the sampling seed is sent.
-      proven: whether a call has succeeded this way.
+      proven: whether the endpoint has taken a call put this way, or in the way this one was adapted from; what it
+        rejects then is taken to be about the request, unless the message is about the form.
     """
 
     mode: str = MODES[0]
@@ -37,17 +40,18 @@ class Dialect:
     def lower(self) -> "Dialect | None":
         """One rung down; None at the bottom."""
         below = MODES[MODES.index(self.mode) + 1 :]
-        return replace(self, mode=below[0], proven=False) if below else None
+        return replace(self, mode=below[0]) if below else None
 
     def after(self, message: str) -> "Dialect | None":
         """What to try after a call was rejected with `message` (HTTP 400, 422); None if it is about the request itself.
 
         Raises `UserError` when the endpoint rejects what the user chose.
         """
-        if self.length_field == "max_tokens" and "max_completion_tokens" in message:
-            return replace(self, length_field="max_completion_tokens", proven=False)
+        wants_another = "max_completion_tokens" in message and _REFUSED_FIELD.search(message)
+        if self.length_field == "max_tokens" and wants_another:
+            return replace(self, length_field="max_completion_tokens")
         if self.sends_seed and re.search(r"\bseed\b", message):
-            return replace(self, sends_seed=False, proven=False)
+            return replace(self, sends_seed=False)
         if not self.proven and re.search(r"\btemperature\b", message):
             raise UserError(
                 f"--temperature: the endpoint rejects it ({message}); models that fix it want --temperature=1"

@@ -46,13 +46,13 @@ class Sender:
         Raises `ContentFailure` (rejected, content_filter, unanswered), `EndpointStopped` or `UserError`.
         """
         loop = asyncio.get_running_loop()
-        began = deadline = None
+        began = deadline = trial = None
         attempt = 0
         while True:
             async with self._limiter.slot(retry=began is not None) as slot:
                 if began is None or deadline is None:  # waiting for the first slot is nobody's fault
                     began, deadline = slot.began, slot.began + self._settings.deadline_s
-                dialect = self.dialect
+                dialect = trial or self.dialect
                 try:
                     reply = await self._attempt(request, problems, dialect, deadline - slot.began)
                 except AttemptFailed as error:
@@ -66,7 +66,7 @@ class Sender:
                     raise
                 except Rejected as rejection:
                     self._limiter.succeeded()  # it answers
-                    self._adapt(dialect, str(rejection))
+                    trial = self._adapt(dialect, trial, str(rejection))
                     continue
                 except Filtered:
                     self._limiter.succeeded()
@@ -75,7 +75,7 @@ class Sender:
                     ) from None
                 else:
                     self._limiter.succeeded()
-                    if dialect.same_form(self.dialect):
+                    if trial is not None or dialect.same_form(self.dialect):
                         self.dialect = replace(dialect, proven=True)
                     return reply, dialect
             # The wait is outside the slot: others may use it.
@@ -120,17 +120,23 @@ class Sender:
             body["response_format"] = shape
         return body
 
-    def _adapt(self, dialect: Dialect, message: str) -> None:
-        """Find another way to put requests after a rejection; raises when there is none."""
-        if not dialect.same_form(self.dialect):
-            return  # another request found the way meanwhile
-        adapted = self.dialect.after(message)
-        if adapted is not None:
-            self.dialect = adapted
-        elif self.dialect.proven:
+    def _adapt(self, dialect: Dialect, trial: Dialect | None, message: str) -> Dialect | None:
+        """Find another way to put requests after a rejection; raises when there is none.
+
+        Of an endpoint that takes requests as they are, it is returned: to be tried with the rejected one alone.
+        """
+        if trial is None and not dialect.same_form(self.dialect):
+            return None  # another request found the way meanwhile
+        present = trial or self.dialect
+        adapted = present.after(message)
+        if adapted is None and present.proven:
             raise ContentFailure("rejected", [message])
-        else:
+        if adapted is None:
             raise UserError(f"{self._settings.base_url} rejects every form of request: {message}")
+        if present.proven:
+            return adapted
+        self.dialect = adapted
+        return None
 
     def _late(self, began: float, failure: AttemptFailed) -> Exception:
         limit = f"{self._settings.deadline_s:g} s"

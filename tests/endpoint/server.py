@@ -46,6 +46,7 @@ def parse_arguments():
     parser.add_argument("--reject", default="", help="json_schema,json_object: answered with HTTP 400")
     parser.add_argument("--reject_fields", default="", help="seed,max_tokens: answered with HTTP 400")
     parser.add_argument("--always", default="", help="one fault for every call: a kind, status:N or finish:REASON")
+    parser.add_argument("--message", default="made to fail", help="of the error that status:N answers with")
     parser.add_argument("--only", default="", help="--always applies to prompts with this text")
     parser.add_argument("--no_usage", action="store_true")
     parser.add_argument("--key", default="", help="the only key accepted")
@@ -147,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
         if options.latency_s:
             time.sleep(options.latency_s)
         if kind.startswith("status:"):
-            return self._reply(int(kind[7:]), {"error": {"message": f"made to fail{echo}"}})
+            return self._reply(int(kind[7:]), {"error": {"message": f"{options.message}{echo}"}})
         if kind in TRANSPORT_FAULTS and kind != "slow":
             return self._break(kind)
         if kind == "slow":

@@ -87,6 +87,40 @@ def test_a_rejection_of_one_request_is_its_own(serve):
     assert client.mode == "json_schema"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "'max_tokens' or 'max_completion_tokens' is too large: 1800. This model's maximum context length is 4096 tokens",
+        "Unsupported value: use 'max_completion_tokens' instead",
+        "the response_format's schema is too large for this prompt",
+        "the seed of this prompt is bad",
+    ],
+)
+def test_a_rejection_that_names_a_part_of_the_form_is_its_own_too(serve, tmp_path, message):
+    server = serve(always="status:400", only="number 3.", message=message)
+    for _ in range(2):  # a later run begins with what was learned
+        _, answers, client = probe(
+            server.settings(), tmp_path / "cache.sqlite", [question(number) for number in range(6)]
+        )
+        assert [isinstance(answer, ContentFailure) for answer in answers] == [number == 3 for number in range(6)]
+        assert answers[3].outcome == "rejected"
+        assert client.dialect.to_json() == {"mode": "json_schema", "length_field": "max_tokens", "sends_seed": True}
+
+
+def test_an_endpoint_that_changes_is_followed(serve, tmp_path):
+    first, second = serve(), serve(reject="json_schema,json_object", reject_fields="max_tokens,seed")
+    probe(first.settings(), tmp_path / "cache.sqlite")
+
+    async def run():
+        async with Client(first.settings(), tmp_path / "cache.sqlite") as client:
+            client._sender._settings = client.settings = second.settings()
+            return await asyncio.gather(*(client.complete(question(number)) for number in range(6))), client
+
+    answers, client = asyncio.run(run())
+    assert {answer.mode for answer in answers} == {"text"} == {client.mode}
+    assert client.dialect.to_json() == {"mode": "text", "length_field": "max_completion_tokens", "sends_seed": False}
+
+
 def test_an_ignored_schema_defeats_the_client_without_canary(serve):
     (failure,), _ = ask(serve(ignore_schema=True).settings(), [question(0)])
     assert isinstance(failure, ContentFailure)
