@@ -57,7 +57,10 @@ class Filtered(Exception):
 
 
 class Transport:
-    """Sends chat completions; belongs to one event loop. Raises `UserError` without a key for a remote endpoint."""
+    """Sends chat completions; belongs to one event loop.
+
+    Raises `UserError` without a key for a remote endpoint, and for a key that cannot stand in a header.
+    """
 
     def __init__(self, settings: EndpointSettings):
         try:
@@ -69,6 +72,11 @@ class Transport:
         if not self._key and not settings.is_local:
             raise UserError(
                 f"{settings.base_url} needs an API key: set the environment variable {settings.api_key_env}"
+            )
+        if not all("!" <= character <= "~" for character in self._key):  # a line break, a curly quote
+            raise UserError(
+                f"the API key in the environment variable {settings.api_key_env} holds white space or characters that are "
+                "not ASCII: set it to the key alone"
             )
         self._openai = openai
         # The limiter repeats attempts; two layers of retries would multiply.
@@ -98,7 +106,8 @@ class Transport:
             raise AttemptFailed(f"no answer within {timeout_s:g} s") from None
         except openai.APIConnectionError as error:
             unreachable = type(error.__cause__).__name__ == "ConnectError"
-            raise AttemptFailed(f"no connection ({error.__cause__ or error})", unreachable=unreachable) from None
+            cause = " ".join(self._clean(str(error.__cause__ or error)).split())
+            raise AttemptFailed(f"no connection ({cause})", unreachable=unreachable) from None
         except openai.APIStatusError as error:
             raise self._failure(error.status_code, error.response.text, error.response.headers) from None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):

@@ -1,5 +1,6 @@
 """What survives a SIGKILL, and what never leaves the process."""
 
+import asyncio
 import collections
 import json
 import os
@@ -12,6 +13,7 @@ import pytest
 
 from divsyn_jax.commandline import UserError
 from divsyn_jax.endpoint.client import Client
+from divsyn_jax.endpoint.transport import AttemptFailed, Transport
 from tests.conftest import ROOT
 from tests.endpoint.questions import question
 from tests.endpoint.test_client import ask, values
@@ -98,6 +100,35 @@ def test_a_remote_endpoint_wants_a_key_and_a_local_one_does_not(serve, monkeypat
     assert str(error) == "https://llm.example.invalid/v1 needs an API key: set the environment variable OPENAI_API_KEY"
     (answer,), _ = ask(serve().settings(), [question(0)])
     assert answer.value
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\nsk-second", f"{KEY} sk-second", f"\u201c{KEY}\u201d", f"{KEY}\x07"])
+def test_a_malformed_key_is_named_by_its_variable_and_never_sent(serve, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    server = serve()
+    (error,), _ = ask(server.settings(), [question(0)])
+    assert isinstance(error, UserError)
+    assert "environment variable OPENAI_API_KEY holds white space" in str(error)
+    assert "sk-" not in str(error)
+    assert server.calls() == []
+
+
+def test_a_failed_connection_does_not_repeat_the_key(serve, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    import openai
+
+    async def refuse(*_, **__):
+        raise openai.APIConnectionError(request=None) from OSError(f"bad header\nBearer {KEY}")
+
+    async def run():
+        transport = Transport(serve().settings())
+        monkeypatch.setattr(transport._client.chat.completions.with_raw_response, "create", refuse)
+        await transport.send({"messages": []}, "name", 1.0)
+
+    with pytest.raises(AttemptFailed) as raised:
+        asyncio.run(run())
+    assert str(raised.value) == "no connection (bad header Bearer [API key])"
 
 
 def test_importing_and_constructing_needs_neither_openai_nor_jax():
