@@ -43,9 +43,14 @@ class EndpointSettings:
     max_cost: float | None = None
 
     def __post_init__(self):
-        url = urllib.parse.urlsplit(self.base_url or "")
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise UserError(f"--base_url={self.base_url!r} is not an http(s) address, e.g. http://localhost:8000/v1")
+        try:
+            url = urllib.parse.urlsplit(self.base_url)
+            is_address = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:  # brackets that do not match, a port that is no number
+            is_address = False
+        if not is_address:
+            shown = self.base_url.rpartition("@")[2].partition("?")[0]  # without what may be a secret
+            raise UserError(f"--base_url={shown!r} is not an http(s) address, e.g. http://localhost:8000/v1")
         if url.username or url.password or url.query or url.fragment:
             raise UserError(
                 "--base_url carries credentials or a query; put the key into the environment variable of --api_key_env"

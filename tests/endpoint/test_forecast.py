@@ -72,6 +72,9 @@ def test_without_prices_cost_is_unknown():
     [
         ({"base_url": ""}, "--base_url"),
         ({"base_url": "localhost:8000"}, "--base_url"),
+        ({"base_url": "http://[::1/v1"}, "--base_url"),
+        ({"base_url": "http://localhost:80a0/v1"}, "--base_url"),
+        ({"base_url": "http://localhost:99999/v1"}, "--base_url"),
         ({"model": ""}, "--model"),
         ({"api_key_env": ""}, "--api_key_env"),
         ({"temperature": float("nan")}, "--temperature"),

@@ -140,7 +140,15 @@ def test_importing_and_constructing_needs_neither_openai_nor_jax():
     assert result.stdout.strip() == "[]", result.stderr
 
 
-@pytest.mark.parametrize("url", ["https://me:secret@host/v1", "https://host/v1?api-key=secret"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:secret@host/v1",
+        "https://host/v1?api-key=secret",
+        "https://me:secret@[host/v1",
+        "https://host:80a0/v1?api-key=secret",
+    ],
+)
 def test_credentials_in_the_address_are_refused_without_repeating_them(serve, url):
     with pytest.raises(UserError) as raised:
         Client(serve().settings(base_url=url), None)
