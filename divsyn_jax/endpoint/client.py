@@ -6,7 +6,7 @@
 
 A request is looked up in the cache; else it is sent (`sender`), its answer repaired and validated (`structured`), asked
 for again once when unusable, and committed. What is in flight when the block ends is still received and committed,
-whatever ended it.
+whatever ended it; an attempt takes --request_timeout at most, and nothing is begun or repeated any more.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ TRUNCATION_REMEDY = (
     "raise its context length (Ollama: OLLAMA_CONTEXT_LENGTH or num_ctx of the model; llama.cpp: --ctx-size; vLLM: "
     "--max-model-len) or ask with fewer or shorter documents"
 )
-_DRAIN_S = 30.0
+_DRAIN_MARGIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Client:
     async def __aexit__(self, *exception: Any) -> None:
         self._sender.stop(EndpointStopped("the client was closed"))
         if self._running:  # paid for: wait, so that it is committed
-            _, late = await asyncio.wait(self._running.values(), timeout=_DRAIN_S)
+            longest = self.settings.timeout_s + _DRAIN_MARGIN_S
+            _, late = await asyncio.wait(self._running.values(), timeout=longest)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

@@ -54,6 +54,7 @@ class Limiter:
         self._paused_until = 0.0
         self._wake_at: asyncio.TimerHandle | None = None
         self._stopped: Exception | None = None
+        self._ended = asyncio.Event()
         self._successes = 0
         self._refused_level: int | None = None
         self._last_decrease = float("-inf")
@@ -91,6 +92,11 @@ class Limiter:
     def backoff(self, attempt: int) -> float:
         """Seconds to wait before repeating for the `attempt`-th time (from 0): full jitter, at most a minute."""
         return self._random.uniform(0, min(LONGEST_BACKOFF_S, self._backoff_s * 2 ** min(attempt, 16)))
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before repeating a call; `stop` ends the wait."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
 
     def succeeded(self) -> None:
         """A call was answered."""
@@ -137,15 +143,20 @@ class Limiter:
         """Admit no more calls: whoever waits or comes gets `error`. Calls in flight end by themselves."""
         if self._stopped is None:
             self._stopped = error
+            self._ended.set()
         for waiters in (self._retries, self._new):
             while waiters:
                 waiter = waiters.popleft()
                 if not waiter.done():
                     waiter.set_exception(self._stopped)
 
-    async def _acquire(self, waiters: deque[asyncio.Future]) -> None:
+    def check(self) -> None:
+        """Raises what `stop` was given."""
         if self._stopped is not None:
             raise self._stopped
+
+    async def _acquire(self, waiters: deque[asyncio.Future]) -> None:
+        self.check()
         waiter = asyncio.get_running_loop().create_future()
         waiters.append(waiter)
         self._admit()

@@ -86,13 +86,14 @@ class Sender:
             if loop.time() + wait > deadline:
                 raise self._late(began, failure)
             self._usage.of(request.purpose).retries += 1
-            await asyncio.sleep(wait)
+            await self._limiter.pause(wait)
 
     async def _attempt(self, request: Request, problems: list[str], dialect: Dialect, seconds_left: float) -> Reply:
         settings, counts = self._settings, self._usage.of(request.purpose)
         messages = structured.messages(request, dialect.mode, problems)
         most = tokens.estimate(*(message["content"] for message in messages)).high
         async with self._budget.call(most, request.max_output_tokens):
+            self._limiter.check()  # the budget may have kept this call waiting
             if self._transport is None:  # a run that the cache answers needs neither key nor openai
                 self._transport = Transport(settings)
             counts.calls += 1

@@ -8,6 +8,9 @@ import pytest
 
 from divsyn_jax.commandline import UserError
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped
+from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.endpoint.transport import AttemptFailed, Reply
+from tests.endpoint import virtual_time
 from tests.endpoint.questions import question
 
 
@@ -185,6 +188,46 @@ def test_what_is_in_flight_when_the_run_ends_is_committed(serve, tmp_path):
     assert len(server.paid()) == 4
     ask(server.settings(), [question(number) for number in range(10)], tmp_path / "cache.sqlite")
     assert len(server.paid()) == 10
+
+
+class Slow:
+    """A transport whose every answer takes `seconds`, the first attempt of question 1 a refusal to be repeated later."""
+
+    def __init__(self, seconds):
+        self.seconds, self.sent = seconds, []
+
+    async def send(self, body, name, timeout_s):
+        self.sent.append(body["messages"][1]["content"])
+        if self.sent[-1].endswith("number 1."):
+            raise AttemptFailed("HTTP 429", congested=True, retry_after=500.0)
+        await asyncio.sleep(self.seconds)
+        return Reply('{"a": 1, "b": 2, "note": "x"}', "stop", False, 100, 10, True, None)
+
+    async def close(self):
+        pass
+
+
+def test_the_longest_call_is_waited_for_when_the_run_ends_and_nothing_else(tmp_path):
+    settings = EndpointSettings("http://localhost/v1", "test", timeout_s=200.0)
+    slow = Slow(seconds=190.0)
+
+    async def interrupted():
+        async with Client(settings, tmp_path / "cache.sqlite") as client:
+            client._sender._transport = slow
+            tasks = [asyncio.create_task(client.complete(question(number))) for number in range(2)]
+            await asyncio.sleep(1)
+            for task in tasks:
+                task.cancel()
+        return asyncio.get_running_loop().time()
+
+    assert virtual_time.run(interrupted()) == pytest.approx(190, abs=1)
+    assert len(slow.sent) == 2
+
+    async def known():
+        async with Client(settings, tmp_path / "cache.sqlite") as client:
+            return [client.cached(question(number)) is not None for number in range(2)]
+
+    assert asyncio.run(known()) == [True, False]
 
 
 def test_a_damaged_cache_is_one_line(serve, tmp_path):
