@@ -2,20 +2,32 @@
 
 import asyncio
 import signal
+import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from divsyn_jax.commandline import UserError
 from divsyn_jax.endpoint.request import EndpointStopped
 
 T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T:
-    """`asyncio.run` (or, where a client outlives one run, `runner.run`), but SIGTERM cancels `main` alone: the clients inside receive and commit what is in flight.
+    """`asyncio.run` (or, where a client outlives one run, `runner.run`), but SIGTERM cancels `main` alone: the clients inside
+    receive and commit what is in flight.
 
     A handler that raises inside the loop would have every task cancelled, paid calls included. Raises `EndpointStopped`
-    after SIGTERM; SIGINT does the same by asyncio's own means and raises KeyboardInterrupt. Main thread only.
+    after SIGTERM; SIGINT does the same by asyncio's own means and raises KeyboardInterrupt. Signals reach the main thread
+    only; in another one neither is handled. Raises `UserError` inside a running event loop.
     """
+    if _inside_a_loop():
+        main.close()
+        raise UserError(
+            "an endpoint cannot be asked from inside a running event loop (a notebook): run it in a thread, "
+            "e.g. await asyncio.to_thread(score, ...)"
+        )
+    if threading.current_thread() is not threading.main_thread():
+        return asyncio.run(main) if runner is None else runner.run(main)
 
     async def guarded() -> T:
         task, stopped = asyncio.current_task(), asyncio.Event()
@@ -24,7 +36,8 @@ def run(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T
             stopped.set()
             task.cancel()
 
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop)
         try:
             return await main
         except asyncio.CancelledError:
@@ -33,9 +46,18 @@ def run(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T
             raise EndpointStopped(
                 "stopped by SIGTERM; what was answered is saved, run the same command to continue"
             ) from None
+        finally:
+            # Here: a loop that is closed with a handler of its own resets the signal, whoever handles it by then.
+            loop.remove_signal_handler(signal.SIGTERM)
+            signal.signal(signal.SIGTERM, before)
 
     before = signal.getsignal(signal.SIGTERM)
+    return asyncio.run(guarded()) if runner is None else runner.run(guarded())
+
+
+def _inside_a_loop() -> bool:
     try:
-        return asyncio.run(guarded()) if runner is None else runner.run(guarded())
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
