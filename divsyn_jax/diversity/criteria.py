@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,14 +123,17 @@ async def make_sets(
     Raises:
       Failure: the endpoint gave no usable criteria.
     """
-    return tuple(
-        await asyncio.gather(
-            *[_make_set(client, samples, number, documents, proposals, characters, seed) for number in range(sets)]
-        )
-    )
+    from tqdm import tqdm
+
+    with tqdm(total=sets * proposals, desc="criteria", unit="proposal", mininterval=1, file=sys.stderr) as progress:
+        made = [
+            _make_set(client, samples, number, documents, proposals, characters, seed, progress)
+            for number in range(sets)
+        ]
+        return tuple(await asyncio.gather(*made))
 
 
-async def _make_set(client, samples, number, documents, proposals, characters, seed) -> CriteriaSet:
+async def _make_set(client, samples, number, documents, proposals, characters, seed, progress) -> CriteriaSet:
     from divsyn_jax.endpoint.client import ContentFailure
 
     async def propose(proposal: int) -> dict[str, Any] | None:
@@ -139,9 +143,12 @@ async def _make_set(client, samples, number, documents, proposals, characters, s
         identity = {"criteria_set": number, "proposal": proposal}
         request = prompts.propose_criteria([sample.texts[i] for i in chosen], characters, identity, seed)
         try:
-            return (await client.complete(request)).value
+            value = (await client.complete(request)).value
         except ContentFailure:
-            return None  # one proposal of many: counted in the usage table, and the others carry the set
+            value = None  # one proposal of many: counted in the usage table, and the others carry the set
+        progress.set_postfix_str(client.usage.spent(), refresh=False)
+        progress.update()
+        return value
 
     found = [value for value in await asyncio.gather(*map(propose, range(proposals))) if value is not None]
     if len(found) < max(1, proposals // 2):

@@ -128,7 +128,7 @@ class LLMAgent:
             async def work() -> None:
                 for corpus, row in todo:
                     answers[corpus][row] = await self._ask(client, corpora[corpus], row, repetition)
-                    progress.set_postfix_str(_spent(client), refresh=False)
+                    progress.set_postfix_str(client.usage.spent(), refresh=False)
                     progress.update()
 
             # Twice the ceiling: a worker between two calls must not leave a slot empty.
@@ -259,12 +259,6 @@ async def _gather(work: Sequence[Awaitable[None]]) -> None:
 def _interleaved(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
     """(corpus, row) for all rows of all corpora: row 0 of each, row 1 of each, ..."""
     return ((corpus, row) for row in range(max(lengths)) for corpus, length in enumerate(lengths) if row < length)
-
-
-def _spent(client: Client) -> str:
-    """Calls and cost so far, for the progress bar."""
-    calls, cost = client.usage.total.calls, client.usage.cost
-    return f"{calls} calls" if cost is None else f"{calls} calls, cost {cost:.2f}"
 
 
 def _line(text: str) -> str:

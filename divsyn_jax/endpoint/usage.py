@@ -70,6 +70,11 @@ class Usage:
             total.completion_tokens + total.cached_completion_tokens,
         )
 
+    def spent(self) -> str:
+        """Calls and cost so far, for a progress bar."""
+        calls, cost = self.total.calls, self.cost
+        return f"{calls} calls" if cost is None else f"{calls} calls, cost {cost:.2f}"
+
     def to_json(self) -> dict[str, Any]:
         """Total, costs and the table, for a result file."""
         return {

@@ -1,6 +1,7 @@
 """The LLM agent against a server process over loopback, with judges of known character (judge_brains.py)."""
 
 import json
+import re
 
 import pytest
 
@@ -160,7 +161,7 @@ def test_what_criteria_sets_do_is_in_the_interval(judges, tmp_path):
     assert found["ci_high"] - found["ci_low"] > 2 * spread["draws_half_width"]
 
 
-def test_criteria_are_made_once_and_can_be_given_again(judges, tmp_path):
+def test_criteria_are_made_once_and_can_be_given_again(judges, tmp_path, capsys):
     path = write_labelled(tmp_path / "c.jsonl", [10] * 4)
     server = judges("honest")
     samples = {"c": path}
@@ -171,6 +172,7 @@ def test_criteria_are_made_once_and_can_be_given_again(judges, tmp_path):
     settings = ScoreSettings(agent="openai", endpoint=server.settings(), judge=judge)
     agent.prepare([sample_corpus(str(samples["c"]), settings)], 10)
     agent.close()
+    assert re.search(r"criteria: 100%.* 6/6 .*proposal.* \d calls", capsys.readouterr().err)
     criteria.save(tmp_path / "criteria.json", agent.criteria, {})
     assert criteria.load(tmp_path / "criteria.json") == agent.criteria
     names = [call["name"] for call in server.calls()]
