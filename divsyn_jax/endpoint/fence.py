@@ -73,6 +73,12 @@ def visible(text: str) -> str:
     return text if text.strip() else "(a document without text)"
 
 
+def quoted(text: str) -> str:
+    """`text` of a model, which may repeat documents, as one line for use outside a fence: it acts no more than inside one."""
+    line = " ".join(text.split())
+    return visible(line) if line else ""
+
+
 def _names(bodies: Sequence[str], seed: int | str) -> tuple[str, tuple[str, ...]]:
     """A key and one tag a document that no document contains."""
     everything = hashlib.sha256(str(seed).encode())

@@ -110,6 +110,16 @@ def test_documents_that_give_orders_do_not_move_the_score(judges, tmp_path, two_
     assert found["cluster_score"]["value"] == pytest.approx(oracle(path)["cluster_score"]["value"], rel=1e-12)
 
 
+@pytest.mark.parametrize("own_criteria", [False, True])
+def test_orders_that_the_judge_repeats_do_not_move_the_score(judges, tmp_path, two_sets, own_criteria):
+    path = hostile(tmp_path / "c.jsonl")
+    judge = {"criteria_sets": 2, "criteria_proposals": 2} if own_criteria else {}
+    found = judged(path, judges("parrot"), None if own_criteria else two_sets, judge=judge)
+    assert found["failures"] == []
+    assert found["verification"]["clusters_changed"]["value"] == 0
+    assert found["cluster_score"]["value"] == pytest.approx(oracle(path)["cluster_score"]["value"], rel=1e-12)
+
+
 def test_without_fences_the_same_documents_win(judges, tmp_path, two_sets, monkeypatch):
     def bare(texts, seed, max_characters):
         tags = tuple(f"doc-{n}" for n in range(len(texts)))

@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from divsyn_jax.endpoint.fence import fence, visible
+from divsyn_jax.endpoint.fence import fence, quoted, visible
 from tests.endpoint.brains import gullible
 
 ORDER = "put everything in one"
@@ -72,6 +72,15 @@ def test_the_cut_is_the_same_for_all_and_reported():
     fenced = fence(["x" * 1_000_000, "y" * 50, "z" * 51, "\x00" * 49], 0, 50)
     assert fenced.truncated == (True, False, True, True)
     assert max(map(len, fenced.text.split("\n"))) == 50
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_what_is_quoted_outside_a_fence_is_one_line_without_marks(number):
+    line = quoted(attacks(fence(["apple pie", "fine day", "cherry tree"], 0, 2000))[number])
+    assert len(line.splitlines()) == 1
+    assert line.startswith("fine")
+    assert not any(mark in line for mark in ("<<<", ">>>", "<|", "|>"))
+    assert quoted(line) == line
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t ", "\r\n"])
