@@ -17,6 +17,7 @@ from divsyn_jax.endpoint.request import ContentFailure, Request
 
 # Reported prompt tokens may fall this far below the lower end of our estimate.
 LEAST_REPORTED = 0.85
+_OUTPUT_TOKENS = 1000
 _TRIES = 3  # a single bad answer is no defect
 _SYSTEM = "Two of the documents state a code word. Give each of these two code words under the tag of its document."
 _STATEMENT = "The code word of this document is"
@@ -47,7 +48,8 @@ class Probe:
 async def probe(client: Client, documents: int, characters: int) -> Probe:
     """Try the endpoint with `documents` documents of `characters` characters; a result in the cache is taken from there.
 
-    Raises `UserError`, one line with a remedy, when prompts are cut or no rung of the ladder yields the schema.
+    Raises `UserError`, one line with a remedy, when prompts are cut, no rung of the ladder yields the schema, or all answers
+    are cut.
     """
     about = {"canary": client.settings.identity(), "documents": documents, "characters": characters}
     if (recorded := client.cache.fact(about)) is not None:
@@ -76,7 +78,7 @@ async def probe(client: Client, documents: int, characters: int) -> Probe:
 
 async def _try_rung(client: Client, documents: int, characters: int) -> Probe | str:
     """The result on the client's present mode, or in what way the schema is not kept."""
-    problem = ""
+    problem, cut = "", 0
     for attempt in range(_TRIES):
         request, code_words = _question(client.settings.seed, attempt, documents, characters)
         try:
@@ -95,7 +97,9 @@ async def _try_rung(client: Client, documents: int, characters: int) -> Probe | 
                 f"prompts silently; {TRUNCATION_REMEDY}"
             )
         if parsed.value is None or parsed.problems:
-            problem = "the answer was cut" if exchange.reply.finish_reason == "length" else parsed.problems[0]
+            was_cut = exchange.reply.finish_reason == "length"
+            cut += was_cut
+            problem = "the answer was cut" if was_cut else parsed.problems[0]
             continue
         unread = [
             place
@@ -107,6 +111,13 @@ async def _try_rung(client: Client, documents: int, characters: int) -> Probe | 
             continue
         repaired = ("answers need local repair before they fit the schema",) if parsed.coerced else ()
         return Probe(mode, reported, estimate.low, estimate.high, repaired)
+    if cut == _TRIES:
+        limit = _OUTPUT_TOKENS + client.settings.reasoning_tokens
+        raise UserError(
+            f"{client.settings.base_url}: --model={client.settings.model} used {limit} output tokens on the start-up probe "
+            "and had not answered; a model that reasons first needs room for it: raise --reasoning_tokens, e.g. to "
+            f"{max(4000, 4 * client.settings.reasoning_tokens)}"
+        )
     if problem.startswith("word of"):
         raise UserError(
             f"{client.settings.base_url}: --model={client.settings.model} did not find the code {problem} of {documents}: "
@@ -144,6 +155,6 @@ def _question(seed: int, attempt: int, documents: int, characters: int) -> tuple
         user=f"{fenced.text}\n\n{_SYSTEM}",
         schema=schema,
         identity={"attempt": attempt},
-        max_output_tokens=1000,
+        max_output_tokens=_OUTPUT_TOKENS,
     )
     return request, code_words

@@ -139,9 +139,14 @@ class Client:
             self._sender.stop(error)
 
     def _determinants(self, request: Request, mode: str) -> dict[str, Any]:
-        """Everything that determines an answer."""
+        """Everything that determines an answer.
+
+        Not the room to reason: too little of it leaves no answer, and one that was paid for with less is as good.
+        """
+        endpoint = self.settings.identity()
+        endpoint.pop("reasoning_tokens", None)
         return {
-            "endpoint": self.settings.identity(),
+            "endpoint": endpoint,
             "mode": mode,
             "purpose": request.purpose,
             "messages": structured.messages(request, mode, []),

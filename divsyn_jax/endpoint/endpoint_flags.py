@@ -1,4 +1,8 @@
-"""The flags every command that asks an endpoint shares."""
+"""The flags every command that asks an endpoint shares.
+
+A request's limit of output tokens is what its answer needs; a model that reasons spends it before it answers and needs
+--reasoning_tokens, some thousands, beside it.
+"""
 
 import dataclasses
 
@@ -11,6 +15,11 @@ _BASE_URL = flags.DEFINE_string("base_url", None, "Address of an OpenAI-compatib
 _MODEL = flags.DEFINE_string("model", None, "Model that answers, as the endpoint names it.")
 _API_KEY_ENV = flags.DEFINE_string("api_key_env", "OPENAI_API_KEY", "Environment variable that holds the API key.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 0.0, "Sampling temperature.")
+_REASONING_TOKENS = flags.DEFINE_integer(
+    "reasoning_tokens",
+    0,
+    "Output tokens added to every request's limit for a model that reasons before it answers.",
+)
 _CONCURRENCY = flags.DEFINE_integer("concurrency", 16, "Calls in flight, at most.")
 _REQUEST_TIMEOUT = flags.DEFINE_float("request_timeout", 120.0, "Seconds one attempt of a call may take.")
 _REQUEST_DEADLINE = flags.DEFINE_float("request_deadline", 600.0, "Seconds all attempts of a call may take together.")
@@ -33,6 +42,7 @@ def settings_from_flags(seed: int) -> EndpointSettings:
         api_key_env=_API_KEY_ENV.value,
         temperature=_TEMPERATURE.value,
         seed=seed,
+        reasoning_tokens=_REASONING_TOKENS.value,
         concurrency=_CONCURRENCY.value,
         timeout_s=_REQUEST_TIMEOUT.value,
         deadline_s=_REQUEST_DEADLINE.value,

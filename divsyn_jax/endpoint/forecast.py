@@ -1,7 +1,7 @@
 """The bill before the work: calls, tokens and cost of a plan, as a range."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from divsyn_jax.endpoint.settings import EndpointSettings
@@ -58,7 +58,9 @@ class Forecast:
 
 
 def forecast(planned: Sequence[Planned], settings: EndpointSettings) -> Forecast:
-    """Add up a plan at the user's prices."""
+    """Add up a plan at the user's prices; a call may take all of --reasoning_tokens beside its answer, or none."""
+    thought = TokenRange(0, settings.reasoning_tokens)
+    planned = [replace(plan, output_tokens=plan.output_tokens + thought) for plan in planned]
     prompt = sum((plan.prompt_tokens * plan.calls for plan in planned), TokenRange(0, 0))
     output = sum((plan.output_tokens * plan.calls for plan in planned), TokenRange(0, 0))
     return Forecast(

@@ -92,7 +92,7 @@ class Sender:
         settings, counts = self._settings, self._usage.of(request.purpose)
         messages = structured.messages(request, dialect.mode, problems)
         most = tokens.estimate(*(message["content"] for message in messages)).high
-        async with self._budget.call(most, request.max_output_tokens):
+        async with self._budget.call(most, request.max_output_tokens + settings.reasoning_tokens):
             self._limiter.check()  # the budget may have kept this call waiting
             if self._transport is None:  # a run that the cache answers needs neither key nor openai
                 self._transport = Transport(settings)
@@ -112,7 +112,7 @@ class Sender:
             "model": settings.model,
             "messages": messages,
             "temperature": settings.temperature,
-            dialect.length_field: request.max_output_tokens,
+            dialect.length_field: request.max_output_tokens + settings.reasoning_tokens,
         }
         if dialect.sends_seed:
             seed = _digest(settings.seed, request.purpose, request.identity, bool(problems))

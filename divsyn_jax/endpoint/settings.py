@@ -20,6 +20,8 @@ class EndpointSettings:
       api_key_env: environment variable that holds the key; an endpoint on this machine needs none.
       temperature: of sampling.
       seed: sent with every call (mixed with the request's identity) where the server takes one.
+      reasoning_tokens: added to every request's limit of output tokens, for a model that reasons before it answers: what
+        it thinks counts as output.
       concurrency: calls in flight, at most; the limiter works below it when the server asks for less.
       timeout_s: seconds one attempt may take.
       deadline_s: seconds a request may take from its first attempt to its last.
@@ -33,6 +35,7 @@ class EndpointSettings:
     api_key_env: str = "OPENAI_API_KEY"
     temperature: float = 0.0
     seed: int = 0
+    reasoning_tokens: int = 0
     concurrency: int = 16
     timeout_s: float = 120.0
     deadline_s: float = 600.0
@@ -61,6 +64,8 @@ class EndpointSettings:
             raise UserError("--api_key_env must name an environment variable")
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
             raise UserError(f"--temperature={self.temperature} must lie in [0, 2]")
+        if self.reasoning_tokens < 0:
+            raise UserError(f"--reasoning_tokens={self.reasoning_tokens} must not be negative")
         if self.concurrency < 1:
             raise UserError(f"--concurrency={self.concurrency} must be at least 1")
         for flag, seconds in (
@@ -96,10 +101,11 @@ class EndpointSettings:
         return (prompt_tokens * self.price_input + completion_tokens * self.price_output) / 1e6
 
     def identity(self) -> dict[str, Any]:
-        """What determines answers: address, model and sampling; no timing, no limits, no secrets."""
+        """What determines answers: address, model and sampling, and room to reason; no timing, no budget, no secrets."""
         return {
             "base_url": self.base_url.rstrip("/"),
             "model": self.model,
             "temperature": self.temperature,
             "seed": self.seed,
+            **({"reasoning_tokens": self.reasoning_tokens} if self.reasoning_tokens else {}),
         }

@@ -48,6 +48,7 @@ def parse_arguments():
     parser.add_argument("--always", default="", help="one fault for every call: a kind, status:N or finish:REASON")
     parser.add_argument("--message", default="made to fail", help="of the error that status:N answers with")
     parser.add_argument("--only", default="", help="--always applies to prompts with this text")
+    parser.add_argument("--reasoning", type=int, default=0, help="tokens the model thinks before it answers")
     parser.add_argument("--no_usage", action="store_true")
     parser.add_argument("--key", default="", help="the only key accepted")
     parser.add_argument(
@@ -144,6 +145,8 @@ class Handler(BaseHTTPRequestHandler):
         kind = state.fault(identity)
         if options.always and options.only in user:
             kind = options.always
+        if options.reasoning >= body.get("max_tokens", body.get("max_completion_tokens")):
+            kind = "finish:length"
         entry["fault"] = kind
         if options.latency_s:
             time.sleep(options.latency_s)
@@ -167,7 +170,10 @@ class Handler(BaseHTTPRequestHandler):
             "choices": [choice],
         }
         if not options.no_usage:
-            reply["usage"] = {"prompt_tokens": read, "completion_tokens": len(_TOKENS.findall(content))}
+            reply["usage"] = {
+                "prompt_tokens": read,
+                "completion_tokens": options.reasoning + len(_TOKENS.findall(content)),
+            }
         return self._reply(200, reply)
 
     def _schema(self, body, system, mode):
@@ -200,6 +206,8 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "invented_values":
             answer = getattr(self.state.brain, "invent", invent)(answer, schema)
         content = "" if kind == "empty" else json.dumps(answer)
+        if options.reasoning and finish == "length":
+            content = ""
         if kind == "truncated_json" or finish == "length":
             content = content[: len(content) // 2]
         if options.fenced and content:

@@ -146,6 +146,17 @@ def test_what_determines_an_answer_is_in_the_key(serve, tmp_path, changed):
     assert answer.cached
 
 
+def test_more_room_to_reason_pays_for_no_answer_again_and_is_within_the_budget(serve, tmp_path):
+    server, cache = serve(), tmp_path / "cache.sqlite"
+    ask(server.settings(), [question(0)], cache)
+    (answer,), _ = ask(server.settings(reasoning_tokens=4000), [question(0)], cache)
+    assert answer.cached
+    priced = server.settings(reasoning_tokens=1_000_000, price_input=1.0, price_output=1.0, max_cost=0.5)
+    (stopped,), _ = ask(priced, [question(1)], cache)
+    assert isinstance(stopped, EndpointStopped)
+    assert len(server.calls()) == 1
+
+
 def test_the_same_question_twice_at_once_is_paid_once_and_another_identity_is_another_question(serve):
     server = serve(latency_s=0.1)
     other = question(0, identity={"draw": 0, "attempt": 1})

@@ -1,5 +1,7 @@
 """Token ranges and the bill before the work."""
 
+import dataclasses
+
 import pytest
 
 from divsyn_jax.commandline import UserError
@@ -59,6 +61,14 @@ def test_a_plan_adds_up_and_prices_both_ends():
     assert lines[-1].endswith("5.00 to 10.80")
 
 
+def test_reasoning_widens_the_bill_upwards():
+    planned = [Planned("cluster", 10, TokenRange(1, 2), TokenRange(1, 2))]
+    total = forecast(planned, dataclasses.replace(SETTINGS, reasoning_tokens=1000))
+    assert total.output_tokens == TokenRange(10, 10_020)
+    assert total.planned[0].output_tokens == TokenRange(1, 1002)
+    assert total.cost_high == pytest.approx((20 * 2 + 10_020 * 8) / 1e6)
+
+
 def test_without_prices_cost_is_unknown():
     settings = EndpointSettings("http://localhost/v1", "m")
     total = forecast([Planned("cluster", 10, TokenRange(1, 2), TokenRange(1, 2))], settings)
@@ -79,6 +89,7 @@ def test_without_prices_cost_is_unknown():
         ({"api_key_env": ""}, "--api_key_env"),
         ({"temperature": float("nan")}, "--temperature"),
         ({"concurrency": 0}, "--concurrency"),
+        ({"reasoning_tokens": -1}, "--reasoning_tokens"),
         ({"timeout_s": 0.0}, "--request_timeout"),
         ({"deadline_s": -1.0}, "--request_deadline"),
         ({"price_input": 1.0}, "--price_output"),
@@ -96,3 +107,4 @@ def test_identity_holds_no_timing_and_no_limits():
     one = EndpointSettings("http://localhost/v1/", "m", timeout_s=1, concurrency=2, max_calls=3, api_key_env="A")
     other = EndpointSettings("http://localhost/v1", "m")
     assert one.identity() == other.identity()
+    assert list(other.identity()) == ["base_url", "model", "temperature", "seed"]  # keys of answers paid for long ago

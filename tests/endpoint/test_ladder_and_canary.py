@@ -147,6 +147,20 @@ def test_a_model_that_cannot_answer_is_one_line(serve):
     assert "\n" not in str(raised.value)
 
 
+def test_a_model_that_reasons_is_told_from_one_that_cannot_answer_and_given_room(serve, tmp_path):
+    server = serve(reasoning=1500)
+    with pytest.raises(UserError, match="used 1000 output tokens .* raise --reasoning_tokens, e.g. to 4000") as raised:
+        probe(server.settings(), tmp_path / "cache.sqlite")
+    assert "\n" not in str(raised.value)
+    assert len(server.calls()) == 3  # no other rung is tried
+    with pytest.raises(UserError, match="used 1400 output tokens"):
+        probe(server.settings(reasoning_tokens=400), tmp_path / "cache.sqlite")
+    result, answers, client = probe(server.settings(reasoning_tokens=4000), tmp_path / "cache.sqlite", [question(0)])
+    assert (result.mode, result.concessions) == ("json_schema", ())
+    assert answers[0].value
+    assert client.usage.of("cluster").completion_tokens > 1500
+
+
 @pytest.mark.parametrize("truncate", ["last:700", "first:700", "last:1050", "first:1050"])
 def test_silent_truncation_defeats_the_client_without_canary_and_is_caught_by_it(serve, monkeypatch, truncate):
     server = serve(truncate=truncate)
