@@ -6,6 +6,7 @@ import fnmatch
 import json
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -49,11 +50,18 @@ def check_no_folder(path: str | os.PathLike) -> None:
         raise UserError(f"{path}: a folder where a file is to be written; move it away or name another output")
 
 
+def check_local(path: str | os.PathLike) -> None:
+    """Raise `UserError` when `path`, where a folder is to be written, is a URL (perhaps with // made / by pathlib)."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        raise UserError(f"{path}: is a URL; write to a local folder and copy it there")
+
+
 def check_replaceable(path: str | os.PathLike, patterns: Iterable[str] = ("*",)) -> None:
     """Raise `UserError` unless `path` is free or a directory of nothing but files named like `patterns`.
 
     What a command replaces it removes: never the current directory, one around it, or what the command did not write.
     """
+    check_local(path)
     target = pathlib.Path(os.path.abspath(path))
     if target in (pathlib.Path.cwd(), *pathlib.Path.cwd().parents):
         raise UserError(f"{path}: the current directory or one around it; name a new folder")
@@ -72,6 +80,7 @@ def kept_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     Raises `UserError` where no directory can be made.
     """
+    check_local(path)
     path = pathlib.Path(path)
     missing = [parent for parent in (path, *path.parents) if not parent.exists()]
     try:

@@ -1,7 +1,10 @@
 """The tokenizer loses nothing, is the same every time, and is trained on equal bytes."""
 
+import pathlib
+
 import pytest
 
+from divsyn_jax import files
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.corpus import CorpusReader
@@ -92,9 +95,13 @@ def test_outputs_that_cannot_be_replaced(tmp_path, monkeypatch):
         (corpus, "is not a folder"),
         (tmp_path / "link", "is not a folder"),
         (tmp_path / "taken", "which this command did not write"),
+        ("gs://bucket/tokenizer", "gs://bucket/tokenizer: is a URL; write to a local folder"),
     ):
         with pytest.raises(UserError, match=message):
             train_tokenizer([str(corpus)], str(output), 300)
     with pytest.raises(UserError, match="cannot be made a folder"):
         train_tokenizer([str(corpus)], str(corpus / "under"), 300)
+    with pytest.raises(UserError, match="is a URL"), files.kept_directory(pathlib.Path("s3://bucket/scores")):
+        pass
+    assert not list(pathlib.Path().iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "here", "link", "taken"]
