@@ -10,12 +10,13 @@ Actions: plan (a table of runs, tokens, accelerator-hours and bytes), submit (wh
 
 import os
 import pathlib
+import shlex
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from divsyn_jax import commandline, study, study_plan, study_stages
 from divsyn_jax.commandline import UserError
@@ -35,14 +36,10 @@ _STUDY_FLAGS = ("corpora", "eval", "text_field")
 
 def study_command(workdir: pathlib.Path, part: str) -> tuple[str, ...]:
     """The command of divsyn_jax.study for the study that this process was asked about."""
-    config, given = [], iter(sys.argv[1:])
-    for argument in given:
-        if argument in ("--study", "-study"):
-            argument = f"--study={next(given)}"
-        if argument.startswith("--study="):
-            config.append(f"--config={study_plan.config_path(argument.removeprefix('--study='))}")
-        elif argument.startswith("--study."):
-            config.append(f"--config.{argument.removeprefix('--study.')}")
+    given = flags.FLAGS["study"]
+    config = [f"--config={study_plan.config_path(config_flags.get_config_filename(given))}"]
+    for key, value in config_flags.get_override_values(given).items():
+        config.append(f"--config.{key}={value.to_dict() if isinstance(value, ConfigDict) else value}")
     values = [f"--{name}={flags.FLAGS[name].value}" for name in _STUDY_FLAGS if flags.FLAGS[name].value]
     return (sys.executable, "-m", "divsyn_jax.study", *config, *values, f"--workdir={workdir}", f"--part={part}")
 
@@ -125,7 +122,7 @@ def _local(planned: Study, action: str) -> None:
         for run in planned.runs:
             print(f"{run.name:<40} {'missing' if run in lacking else 'done'}")
     elif _DRY_RUN.value:
-        print(" ".join(command))
+        print(shlex.join(command))
     else:
         os.execve(command[0], command, {**os.environ, **study_plan.environment(planned)})
 

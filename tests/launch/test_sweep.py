@@ -91,6 +91,23 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
     assert "configs/sft_tiny.py" in again[0]
 
 
+def test_overrides_reach_the_study(tmp_path):
+    overrides = ("--study.documents", "500", "--nostudy.equal_text", "--study.score={'draws': 7}")
+    command = printed(
+        "submit", "--study", "tests/study_recipe.py", *overrides, f"--workdir={tmp_path}/a b", "--dry_run"
+    )
+    arguments = shlex.split(command)
+    expected = [
+        f"--config={ROOT}/tests/study_recipe.py",
+        "--config.documents=500",
+        "--config.equal_text=False",
+        "--config.score={'draws': 7}",
+        f"--workdir={tmp_path}/a b",
+        "--part=all",
+    ]
+    assert arguments[1:] == ["-m", "divsyn_jax.study", *expected]
+
+
 def test_status_tells_what_is_sent_and_what_is_done(tmp_path):
     workdir, tools = tmp_path / "s", tmp_path / "bin"
     run = workdir / "runs" / "narrow" / "seed0"
