@@ -6,6 +6,7 @@ task puts itself back into the queue. It calls `scontrol requeue` itself, becaus
 `afterok` on an array never forgets a non-zero exit.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -106,7 +107,15 @@ def _head(study: Study, kind: str, output: str, *options: str) -> str:
         *options,
         *shlex.split(_SBATCH.value),
     ]
-    return "\n".join(["#!/bin/bash", *(f"#SBATCH {line}" for line in lines), "set -u", exports(study)])
+    directives = [f"#SBATCH {_quoted(line)}" for line in lines]
+    return "\n".join(["#!/bin/bash", *directives, "set -u", exports(study)])
+
+
+def _quoted(option: str) -> str:
+    """For an #SBATCH line: sbatch knows quotes there, takes a backslash away everywhere, and ends the line at a bare #."""
+    if not re.search(r"""[\s"'#\\]""", option):
+        return option
+    return '"' + re.sub(r'["\\]', r"\\\g<0>", option) + '"'
 
 
 def _sbatch(submission: Submission, path: str, *options: str) -> str:

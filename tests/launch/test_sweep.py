@@ -91,6 +91,18 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
     assert "configs/sft_tiny.py" in again[0]
 
 
+def test_sbatch_reads_values_with_spaces(tmp_path):
+    workdir = f"{tmp_path}/a b"
+    options = r'''--sbatch=-p main --comment="two \"words\", 'one' \\ #3"'''
+    output = printed(
+        "submit", STUDY, "--study.name", "my study", "--backend=slurm", f"--workdir={workdir}", "--dry_run", options
+    )
+    lines = [line.removeprefix("#SBATCH ") for line in output.splitlines() if line.startswith("#SBATCH")]
+    assert f'"--output={tmp_path}/a b/launch/%x-%j.out"' in lines
+    assert '"--job-name=my study-runs"' in lines
+    assert lines[-3:] == ["-p", "main", r'''"--comment=two \"words\", 'one' \\ #3"''']
+
+
 def test_overrides_reach_the_study(tmp_path):
     overrides = ("--study.documents", "500", "--nostudy.equal_text", "--study.score={'draws': 7}")
     command = printed(
