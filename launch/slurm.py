@@ -50,7 +50,11 @@ def submit(submission: Submission) -> None:
         job = _sbatch(submission, path, *after)
         submission.record(job, "runs", runs)
         held.append(job)
-    if runs or (not held and not (study.workdir / "study.json").exists()):
+    # A report in the queue waits for what was there when it was sent; the one of a submission cut short was never sent.
+    reported = (study.workdir / "study.json").exists() or any(
+        job["kind"] == "report" and (job["job"], "N/A") in queue for job in submission.jobs
+    )
+    if runs or not reported:
         path = submission.write("report.sh", part_script(submission, "report"))
         after = [f"--dependency=afterany:{':'.join(held)}"] if held else []
         submission.record(_sbatch(submission, path, *after), "report")

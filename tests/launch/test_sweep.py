@@ -91,6 +91,13 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
     assert "configs/sft_tiny.py" in again[0]
 
 
+def executable(path, text):
+    """A command of a cluster, replaced by a few lines of bash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/bash\n{text}\n")
+    path.chmod(0o755)
+
+
 def test_sbatch_reads_values_with_spaces(tmp_path):
     workdir = f"{tmp_path}/a b"
     options = r'''--sbatch=-p main --comment="two \"words\", 'one' \\ #3"'''
@@ -101,6 +108,29 @@ def test_sbatch_reads_values_with_spaces(tmp_path):
     assert f'"--output={tmp_path}/a b/launch/%x-%j.out"' in lines
     assert '"--job-name=my study-runs"' in lines
     assert lines[-3:] == ["-p", "main", r'''"--comment=two \"words\", 'one' \\ #3"''']
+
+
+def test_a_submission_cut_short_sends_its_report_later(tmp_path):
+    workdir, tools = tmp_path / "s", tmp_path / "bin"
+    executable(tools / "squeue", f"cat {tmp_path}/queue 2>/dev/null || true")
+    executable(
+        tools / "sbatch",
+        f"""echo "$*" >> {tmp_path}/sent
+        case "$*" in *report.sh) [ -e {tmp_path}/up ] || exit 1; echo 9;; *runs-*) echo 8;; *) echo 7;; esac""",
+    )
+    command = ("submit", STUDY, "--backend=slurm", f"--workdir={workdir}")
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+    assert "sbatch --parsable failed" in sweep(*command, env=environment).stderr
+    queue = "7|N/A|PENDING\n" + "".join(f"8|{index}|PENDING\n" for index in range(4))
+    (tmp_path / "queue").write_text(queue)
+    (tmp_path / "sent").unlink()
+    (tmp_path / "up").touch()
+    assert "0 of 4 runs sent" in sweep(*command, env=environment).stdout
+    report = f"--parsable --dependency=afterany:8 {workdir}/launch/report.sh\n"
+    assert (tmp_path / "sent").read_text() == report
+    (tmp_path / "queue").write_text(queue + "9|N/A|PENDING\n")
+    assert "0 of 4 runs sent" in sweep(*command, env=environment).stdout
+    assert (tmp_path / "sent").read_text() == report
 
 
 def test_overrides_reach_the_study(tmp_path):
