@@ -22,17 +22,29 @@ def initialize() -> None:
         if any(value is None for value in given):
             raise UserError("--coordinator, --processes and --process go together")
         jax.distributed.initialize(*given)
-    elif _launcher_started_several():
+    elif _launcher_started_several() or _on_several_tpu_hosts():
         jax.distributed.initialize()
 
 
 def _launcher_started_several() -> bool:
     count = os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("OMPI_COMM_WORLD_SIZE") or "1"
-    return (
-        int(count) > 1
-        or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
-        or "MEGASCALE_COORDINATOR_ADDRESS" in os.environ
-    )
+    return int(count) > 1
+
+
+def _on_several_tpu_hosts() -> bool:
+    """Whether this is one host of several of a TPU slice, as GKE tells in the environment or a TPU VM's metadata server.
+
+    The server is asked only where JAX has found TPU chips that it may use: elsewhere it may be silent for minutes.
+    """
+    hosts = os.environ.get("TPU_PROCESS_ADDRESSES", os.environ.get("TPU_WORKER_HOSTNAMES"))
+    if hosts is not None:
+        return "," in hosts or "MEGASCALE_COORDINATOR_ADDRESS" in os.environ
+    if "tpu" not in (jax.config.jax_platforms or ""):  # set by JAX when it is imported beside libtpu and chips
+        return False
+    # What jax.distributed.initialize() asks; it has no public name and no public way to learn the count first.
+    from jax._src.clusters import GceTpuCluster
+
+    return GceTpuCluster.is_env_present() and GceTpuCluster.get_process_count() > 1
 
 
 def keep_compiled() -> None:

@@ -112,7 +112,7 @@ def _head(study: Study, kind: str, output: str, *options: str) -> str:
         *shlex.split(_SBATCH.value),
     ]
     directives = [f"#SBATCH {_quoted(line)}" for line in lines]
-    return "\n".join(["#!/bin/bash", *directives, "set -u", exports(study)])
+    return "\n".join(["#!/bin/bash", *directives, "set -u", exports(study_plan.environment(study))])
 
 
 def _quoted(option: str) -> str:

@@ -83,6 +83,6 @@ def call(command: Sequence[str]) -> str:
     return done.stdout.strip()
 
 
-def exports(study: Study) -> str:
+def exports(environment: Mapping[str, str]) -> str:
     """The environment of every step as shell lines."""
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in study_plan.environment(study).items())
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items())

@@ -1,7 +1,7 @@
 """TPU slices: a GKE workload a run through xpk, and a plain script for TPU VMs without GKE.
 
-All hosts of a slice run the same script; training finds its peers through the TPU runtime, and host 0 alone evaluates. The study's
-folder must be one that every host mounts at the same path. Preparing and reporting need no TPU: they run where sweep runs.
+All hosts of a slice train together and find their peers through the TPU runtime; evaluation is one process, on the chips of host 0.
+The study's folder must be one that every host mounts at the same path. Preparing and reporting need no TPU: they run where sweep runs.
 """
 
 import re
@@ -19,7 +19,28 @@ _PROJECT = flags.DEFINE_string("project", None, "Google Cloud project (xpk).")
 _ZONE = flags.DEFINE_string("zone", None, "Zone (xpk).")
 _TPU_TYPE = flags.DEFINE_string("tpu_type", "v5litepod-16", "Slice of a run (xpk).")
 _DOCKER_IMAGE = flags.DEFINE_string("docker_image", None, "Image that holds the package and its dependencies (xpk).")
+_REPOSITORY = flags.DEFINE_string(
+    "repository", str(study_plan.ROOT), "Folder of this repository in the image or on the TPU VMs (xpk)."
+)
 _TPU_VERSION = flags.DEFINE_string("tpu_version", "v2-alpha-tpuv5-lite", "Software version of a plain TPU VM.")
+
+_STEP = """\
+# The slice's hosts, as GKE tells them or a TPU VM.
+HOSTS=${TPU_WORKER_HOSTNAMES-$(curl -fsS -H 'Metadata-Flavor: Google' \\
+  http://metadata.google.internal/computeMetadata/v1/instance/attributes/worker-network-endpoints)}
+together() { [ -e "$1" ] || "${@:2}"; }  # result, command ...: nothing where the result stands
+alone() {  # the same on host 0; the others wait, for what follows needs all of them
+  if [ "${TPU_WORKER_ID:-0}" != 0 ]; then
+    until [ -e "$1" ]; do sleep 5; done
+  elif [[ ! -e $1 && $HOSTS == *,* ]]; then
+    # libtpu would wait for the other hosts, unless told of none but this one and its 2x2 chips (GKE sets the older names).
+    env -u TPU_PROCESS_ADDRESSES -u TPU_PROCESS_ADDRESSES_PATH -u CLOUD_TPU_TASK_ID \\
+      TPU_WORKER_ID=0 TPU_WORKER_HOSTNAMES=localhost TPU_PROCESS_BOUNDS=1,1,1 TPU_CHIPS_PER_PROCESS_BOUNDS=2,2,1 \\
+      TPU_HOST_BOUNDS=1,1,1 TPU_CHIPS_PER_HOST_BOUNDS=2,2,1 "${@:2}"
+  else
+    together "$@"
+  fi
+}"""
 
 
 def submit(submission: Submission) -> None:
@@ -77,12 +98,21 @@ def workload_command(name: str, script: str, image: str, place: list[str]) -> li
 
 
 def run_script(study: Study, run: Run) -> str:
-    """What every host of a slice runs."""
-    lines = []
-    for step in study_plan.steps(study, run):
-        alone = '[ "${TPU_WORKER_ID:-0}" != 0 ] || ' if step.stage.endswith("evaluate") else ""
-        lines.append(f"[ -e {shlex.quote(str(step.result))} ] || {alone}{shlex.join(_portable(step.command))}")
-    return "\n".join(["#!/bin/bash", f"# {run.name}", "set -eu", exports(study), *lines]) + "\n"
+    """What every host of a slice runs: the steps in order, or the one whose number is its argument."""
+    environment = study_plan.environment(study)
+    del environment["PYTHONPATH"]  # the submitter's; python -m finds the package where the script goes
+    head = ["#!/bin/bash", f"# {run.name}", "set -eu", f"cd {shlex.quote(_REPOSITORY.value)}", exports(environment)]
+    cases = [
+        f"all | {index})\n  {'alone' if _is_alone(step) else 'together'} {shlex.quote(str(step.result))} \\\n"
+        f"    {shlex.join(_portable(step.command))} ;;&"
+        for index, step in enumerate(study_plan.steps(study, run))
+    ]
+    return "\n".join([*head, _STEP, "", "case ${1-all} in", *cases, "esac"]) + "\n"
+
+
+def _is_alone(step: study_plan.Step) -> bool:
+    """Whether a step is one process, which the other hosts have no part in."""
+    return step.stage.endswith("evaluate")
 
 
 def tpu_vm_script(study: Study, run: Run, script: str) -> str:
@@ -98,7 +128,12 @@ def tpu_vm_script(study: Study, run: Run, script: str) -> str:
         f"--accelerator-type={_TPU_TYPE.value}",
         f"--version={_TPU_VERSION.value}",
     ]
-    ssh = [*gcloud, "ssh", name, *place, "--worker=all", f"--command=bash {shlex.quote(script)}"]
+    ssh = [*gcloud, "ssh", name, *place]
+    # A command for each step: a step that fails on one worker then ends the script and with it the slice.
+    steps = [
+        [*ssh, f"--worker={0 if _is_alone(step) else 'all'}", f"--command=bash {shlex.quote(script)} {index}"]
+        for index, step in enumerate(study_plan.steps(study, run))
+    ]
     delete = [*gcloud, "delete", name, *place, "--quiet"]
     note = "# The study's folder and the package must be on every worker (a mounted disk, or copied with tpu-vm scp)."
     lines = [
@@ -108,12 +143,13 @@ def tpu_vm_script(study: Study, run: Run, script: str) -> str:
         shlex.join([*create, "--spot"]),
         f"trap {shlex.quote(shlex.join(delete))} EXIT",
     ]
-    return "\n".join([*lines, shlex.join(ssh)]) + "\n"
+    return "\n".join([*lines, *map(shlex.join, steps)]) + "\n"
 
 
 def _portable(command: tuple[str, ...]) -> tuple[str, ...]:
-    """With the interpreter of the machine that runs it."""
-    return ("python", *command[1:])
+    """With the interpreter of the machine that runs it, and this checkout's recipes by their place in the repository."""
+    here = f"--config={study_plan.ROOT}/"
+    return ("python", *(argument.replace(here, "--config=") for argument in command[1:]))
 
 
 def _place() -> list[str]:

@@ -200,14 +200,71 @@ def test_xpk_understands_the_commands(tmp_path):
         assert kind == "v5litepod-16"
 
 
-def test_tpu_scripts_are_bash(tmp_path):
-    output = printed("submit", STUDY, *TPU, f"--workdir={tmp_path}/s", "--dry_run")
+@pytest.fixture
+def tpu_scripts(tmp_path):
+    """The scripts of the first run on TPUs: on the slice's hosts, and around it on TPU VMs."""
+    output = printed("submit", STUDY, *TPU, f"--workdir={tmp_path}/s", f"--repository={tmp_path}", "--dry_run")
     scripts = re.findall(r"# ---- (\S+)\n(#!/bin/bash\n.*?)(?=\n(?:# ----|xpk ))", output, re.DOTALL)
     assert len(scripts) == 8
-    for _, script in scripts:
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
-    assert "tpu-vm create" in output
-    assert "--worker=all" in output
+    return [script for _, script in scripts[:2]]
+
+
+def start_host(tmp_path, script, *arguments, **environment):
+    """A host of a slice whose python is replaced: it logs what is asked of it, evaluation takes a while."""
+    executable(
+        tmp_path / "bin" / "python",
+        f"""log() {{ echo "$HOST $1 ${{TPU_PROCESS_BOUNDS-all}} ${{TPU_WORKER_HOSTNAMES-}}" >> {tmp_path}/log; }}
+        log "$2"
+        [ "$2" = divsyn_jax.evaluate ] || exit 0
+        /bin/sleep 0.5
+        workdir=${{3#--workdir=}}; mkdir -p "$workdir"; touch "$workdir/eval.json"; log evaluated""",
+    )
+    executable(tmp_path / "bin" / "sleep", "/bin/sleep 0.05")
+    executable(tmp_path / "bin" / "curl", "echo t-w-0,t-w-1")
+    path = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    return subprocess.Popen(["bash", "-c", script, "run.sh", *arguments], env=path | environment)
+
+
+def test_hosts_of_a_slice_train_together_and_one_evaluates(tmp_path, tpu_scripts):
+    hosts = [
+        start_host(tmp_path, tpu_scripts[0], HOST=name, TPU_WORKER_ID=str(index), TPU_WORKER_HOSTNAMES="a,b")
+        for index, name in enumerate("ab")
+    ]
+    assert [host.wait(timeout=60) for host in hosts] == [0, 0]
+    log = (tmp_path / "log").read_text().splitlines()
+    trains = ["a divsyn_jax.train all a,b", "b divsyn_jax.train all a,b"]
+    evaluation = ["a divsyn_jax.evaluate 1,1,1 localhost", "a evaluated 1,1,1 localhost"]
+    assert [line for line in log if line.startswith("b")] == trains[1:] * 2
+    assert [line for line in log if line.startswith("a")] == [trains[0], *evaluation] * 2
+    assert sorted(log.index(evaluation[1]) < index for index, line in enumerate(log) if line in trains) == [
+        *(False, False, True, True)
+    ]
+
+
+def test_one_host_evaluates_on_all_of_its_chips(tmp_path, tpu_scripts):
+    host = start_host(tmp_path, tpu_scripts[0], HOST="a", TPU_WORKER_ID="0", TPU_WORKER_HOSTNAMES="localhost")
+    assert host.wait(timeout=60) == 0
+    assert "a divsyn_jax.evaluate all localhost" in (tmp_path / "log").read_text().splitlines()
+
+
+def test_tpu_vms_are_told_step_by_step(tmp_path, tpu_scripts):
+    run, around = tpu_scripts
+    subprocess.run(["bash", "-n"], input=around, text=True, check=True)
+    assert "tpu-vm create" in around
+    assert re.findall(r"--worker=(\w+) '--command=bash \S+ (\d)'", around) == [
+        ("all", "0"),
+        ("0", "1"),
+        ("all", "2"),
+        ("0", "3"),
+    ]
+    assert start_host(tmp_path, run, "1", HOST="a").wait(timeout=60) == 0
+    assert (tmp_path / "log").read_text().splitlines()[0] == "a divsyn_jax.evaluate 1,1,1 localhost"
+
+
+def test_tpu_hosts_need_nothing_of_this_checkout(tmp_path, tpu_scripts):
+    assert str(ROOT) not in tpu_scripts[0]
+    assert f"\ncd {tmp_path}\n" in tpu_scripts[0]
+    assert "--config=configs/tiny.py" in tpu_scripts[0]
 
 
 @pytest.mark.parametrize(

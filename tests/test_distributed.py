@@ -1,0 +1,48 @@
+"""Whom a process joins: the launchers and TPU slices that are detected, and that other machines ask nobody."""
+
+import types
+
+import pytest
+from absl import flags
+from jax._src.clusters import cloud_tpu_cluster
+
+from divsyn_jax import distributed
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """Arguments of every call of jax.distributed.initialize() on a machine that has TPU chips."""
+    flags.FLAGS.mark_as_parsed()
+    for name in ("TPU_SKIP_MDS_QUERY", "TPU_WORKER_HOSTNAMES", "TPU_PROCESS_ADDRESSES", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    calls = []
+    initialize = types.SimpleNamespace(initialize=lambda *values, **named: calls.append((values, named)))
+    config = types.SimpleNamespace(jax_platforms="tpu,cpu")
+    monkeypatch.setattr(distributed, "jax", types.SimpleNamespace(distributed=initialize, config=config))
+    monkeypatch.setattr(cloud_tpu_cluster, "running_in_cloud_tpu_vm", True)
+    monkeypatch.setattr(cloud_tpu_cluster, "get_metadata", lambda key: pytest.fail(f"asked for {key}"))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("workers", "calls"), [("a:0:10.0.0.1,b:1:10.0.0.2", 1), ("t-w-0,t-w-1,t-w-2,t-w-3", 1), ("a:0:10.0.0.1", 0)]
+)
+def test_a_tpu_vm_joins_the_others_of_its_slice(joined, monkeypatch, workers, calls):
+    metadata = {"agent-worker-number": "1", "worker-network-endpoints": workers, "tpu-env": "ZONE: 'z'"}
+    monkeypatch.setattr(cloud_tpu_cluster, "get_metadata", lambda key: (metadata[key], 200))
+    distributed.initialize()
+    assert joined == [((), {})] * calls
+
+
+@pytest.mark.parametrize(("hosts", "calls"), [("t-0.s,t-1.s", 1), ("localhost", 0)])
+def test_a_gke_pod_is_told_by_its_environment(joined, monkeypatch, hosts, calls):
+    monkeypatch.setenv("TPU_WORKER_HOSTNAMES", hosts)
+    distributed.initialize()
+    assert joined == [((), {})] * calls
+
+
+@pytest.mark.parametrize("platforms", [None, "cpu", "cuda"])
+def test_without_tpu_chips_nobody_is_asked(joined, platforms):
+    distributed.jax.config.jax_platforms = platforms
+    distributed.initialize()
+    assert not joined
