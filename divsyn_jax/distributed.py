@@ -22,13 +22,22 @@ def initialize() -> None:
         if any(value is None for value in given):
             raise UserError("--coordinator, --processes and --process go together")
         jax.distributed.initialize(*given)
-    elif _launcher_started_several() or _on_several_tpu_hosts():
+    elif _launcher_started_several():
+        # Not told, JAX takes one GPU for each process that Slurm or Open MPI starts; with an empty list, all that it sees.
+        jax.distributed.initialize(local_device_ids=[] if _alone_on_its_node() else None)
+    elif _on_several_tpu_hosts():
         jax.distributed.initialize()
 
 
 def _launcher_started_several() -> bool:
     count = os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("OMPI_COMM_WORLD_SIZE") or "1"
     return int(count) > 1
+
+
+def _alone_on_its_node() -> bool:
+    if "SLURM_STEP_NUM_TASKS" in os.environ:
+        return os.environ["SLURM_STEP_NUM_TASKS"] == os.environ.get("SLURM_STEP_NUM_NODES")
+    return os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE") == "1"
 
 
 def _on_several_tpu_hosts() -> bool:

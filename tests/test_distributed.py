@@ -4,7 +4,7 @@ import types
 
 import pytest
 from absl import flags
-from jax._src.clusters import cloud_tpu_cluster
+from jax._src.clusters import ClusterEnv, cloud_tpu_cluster
 
 from divsyn_jax import distributed
 
@@ -46,3 +46,28 @@ def test_without_tpu_chips_nobody_is_asked(joined, platforms):
     distributed.jax.config.jax_platforms = platforms
     distributed.initialize()
     assert not joined
+
+
+@pytest.mark.parametrize(
+    ("environment", "devices"),
+    [
+        ({"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NUM_NODES": "2"}, []),
+        ({"SLURM_STEP_NUM_TASKS": "16", "SLURM_STEP_NUM_NODES": "2"}, None),
+        ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_SIZE": "1"}, []),
+        ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_SIZE": "2"}, None),
+    ],
+)
+def test_a_process_alone_on_its_node_keeps_all_gpus(joined, monkeypatch, environment, devices):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    distributed.initialize()
+    assert joined == [((), {"local_device_ids": devices})]
+
+
+def test_jax_leaves_all_gpus_to_a_process_with_an_empty_list(monkeypatch):
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
+    for name, value in {**slurm, "SLURM_LOCALID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    told = ClusterEnv.auto_detect_unset_distributed_params(None, None, None, [], None, 1)
+    assert told == ("n1:61447", 2, 1, [])
+    assert ClusterEnv.auto_detect_unset_distributed_params(None, None, None, None, None, 1)[3] == [0]
