@@ -30,8 +30,8 @@ _BACKEND = flags.DEFINE_enum("backend", "local", ["local", "slurm", "xpk"], "Whe
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print scripts and commands instead of writing and running them.")
 _ACCELERATOR = flags.DEFINE_string("accelerator", "NVIDIA H100 80GB HBM3", "Device kind that the plan counts hours of.")
 _MFU = flags.DEFINE_float("mfu", 0.4, "Share of the accelerator's dense bf16 peak that the plan assumes.", 0.01, 1.0)
-# --workdir, --corpora, --eval and --text_field are those of divsyn_jax.study.
-_STUDY_FLAGS = ("corpora", "eval", "text_field")
+# --workdir, --corpora, --eval, --text_field and --parallel (of the local backend) are those of divsyn_jax.study.
+_STUDY_FLAGS = ("corpora", "eval", "text_field", "parallel")
 
 
 def study_command(workdir: pathlib.Path, part: str) -> tuple[str, ...]:

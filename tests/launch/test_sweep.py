@@ -134,7 +134,7 @@ def test_a_submission_cut_short_sends_its_report_later(tmp_path):
 
 
 def test_overrides_reach_the_study(tmp_path):
-    overrides = ("--study.documents", "500", "--nostudy.equal_text", "--study.score={'draws': 7}")
+    overrides = ("--study.documents", "500", "--nostudy.equal_text", "--study.score={'draws': 7}", "--parallel=1")
     command = printed(
         "submit", "--study", "tests/study_recipe.py", *overrides, f"--workdir={tmp_path}/a b", "--dry_run"
     )
@@ -144,6 +144,7 @@ def test_overrides_reach_the_study(tmp_path):
         "--config.documents=500",
         "--config.equal_text=False",
         "--config.score={'draws': 7}",
+        "--parallel=1",
         f"--workdir={tmp_path}/a b",
         "--part=all",
     ]
