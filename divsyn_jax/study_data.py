@@ -10,6 +10,7 @@ from typing import Any
 
 from divsyn_jax import files
 from divsyn_jax.commandline import UserError
+from divsyn_jax.data import remote
 from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
 from divsyn_jax.synthesis.grammar import Breadth, generate
@@ -143,6 +144,11 @@ def text_key(text: str) -> bytes:
 def training_keys(corpora: Iterable[str], options: ReadOptions) -> set[bytes]:
     """`text_key` of every document of the corpora."""
     return {text_key(document.text) for corpus in corpora for document in CorpusReader(corpus, options)}
+
+
+def is_local(corpus: str) -> bool:
+    """Whether a corpus is a path or glob on this machine, not a URL and no data set of TFDS or the hub."""
+    return not (remote.is_remote(corpus) or corpus.startswith(("tfds:", "hf:")))
 
 
 def corpus_fingerprint(reader: CorpusReader) -> str:

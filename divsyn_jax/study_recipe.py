@@ -155,7 +155,7 @@ def resolve(
     paths = [found for pattern in (*recipe.pop("corpora"), *corpora) for found in _expand(pattern)]
     for argument in paths:
         name, path = split_name(argument)
-        recipe["levels"].append({"name": name, "corpus": os.path.abspath(path) if os.path.exists(path) else path})
+        recipe["levels"].append({"name": name, "corpus": path})
     if len(recipe["levels"]) < 2:
         raise UserError("a study compares at least two corpora; give them as --corpora='a.jsonl b.jsonl ...'")
     if not recipe["heldout"]:
@@ -175,8 +175,8 @@ def resolve(
             f"--text_field={recipe['text_field']}: the built-in corpora hold their text in 'text'; rename the field in yours"
         )
     for level in recipe["levels"]:
-        if "corpus" in level and os.path.exists(level["corpus"]):
-            level["corpus"] = os.path.abspath(level["corpus"])
+        if "corpus" in level:
+            level["corpus"] = _absolute(level["corpus"])
         if "corpus" in level and read:
             level["fingerprint"] = study_data.corpus_fingerprint(CorpusReader(level["corpus"], options))
     domains = {}
@@ -184,10 +184,9 @@ def resolve(
         name, source = _domain(entry)
         domains[name] = {"source": source}
         if source not in ("grammar", "pydoc") and read:
-            domains[name] = {
-                "source": os.path.abspath(source),
-                "fingerprint": study_data.corpus_fingerprint(CorpusReader(source, options)),
-            }
+            source = _absolute(source)
+            reader = CorpusReader(source, options)
+            domains[name] = {"source": source, "fingerprint": study_data.corpus_fingerprint(reader)}
     recipe["heldout"] = domains
     if read:
         _bind_questions(recipe)
@@ -197,8 +196,7 @@ def resolve(
 def _bind_questions(recipe: dict[str, Any]) -> None:
     """Make the paths of conversations and items absolute and add what identifies their content."""
     if "sft" in recipe["stages"] and recipe["sft"]["data"] != "grammar":
-        data = recipe["sft"]["data"]
-        recipe["sft"]["data"] = os.path.abspath(data) if os.path.exists(data) else data
+        data = recipe["sft"]["data"] = _absolute(recipe["sft"]["data"])
         recipe["sft_fingerprint"] = study_data.corpus_fingerprint(ConversationReader(data, ReadOptions()))
     if recipe["tasks"] and recipe["task_data"] not in ("", "grammar"):
         from divsyn_jax import harness  # lm-evaluation-harness takes seconds to import; only this case needs it
@@ -297,6 +295,11 @@ def _expand(pattern: str) -> list[str]:
     if glob.has_magic(pattern) and not os.path.exists(pattern):
         return sorted(glob.glob(pattern)) or [pattern]
     return [pattern]
+
+
+def _absolute(corpus: str) -> str:
+    """A path or glob made absolute; a data set's name or a URL as it is."""
+    return os.path.abspath(corpus) if corpus and study_data.is_local(corpus) else corpus
 
 
 def _domain(entry: str) -> tuple[str, str]:

@@ -192,6 +192,29 @@ def test_the_fingerprint_follows_texts_not_paths(tmp_path):
     assert study.fingerprint(changed) != study.fingerprint(one)
 
 
+def test_corpora_may_be_urls_globs_and_data_sets(tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate("abc"):
+        write_jsonl(tmp_path / f"{name}.jsonl", small_texts(5, seed))
+    with fsspec.open("memory://held/news.jsonl", "wb") as file:
+        file.write((tmp_path / "c.jsonl").read_bytes())
+    config = corpora.get_config().to_dict()
+    heldout = ["news=memory://held/news.jsonl", "local=c*.jsonl"]
+    recipe = study.resolve(config, ["a.jsonl", "far=memory://held/*.jsonl", "glob=[b].jsonl"], heldout, "")
+    levels = {level["name"]: level["corpus"] for level in recipe["levels"]}
+    assert levels == {
+        "a": f"{tmp_path}/a.jsonl",
+        "far": "memory://held/*.jsonl",
+        "glob": f"{tmp_path}/[b].jsonl",
+    }
+    sources = {name: domain["source"] for name, domain in recipe["heldout"].items()}
+    assert sources == {"news": "memory://held/news.jsonl", "local": f"{tmp_path}/c*.jsonl"}
+    assert len({domain["fingerprint"] for domain in recipe["heldout"].values()}) == 1
+    with pytest.raises(UserError, match="^hf:wikitext: use the form hf:"):
+        study.resolve(config, ["a.jsonl", "b.jsonl"], ["news=hf:wikitext"], "")
+
+
 def test_the_fingerprint_follows_every_item_file_of_a_group_of_tasks(tmp_path):
     pytest.importorskip("lm_eval")
     from divsyn_jax import harness
