@@ -160,15 +160,7 @@ def resolve(
         raise UserError("a study compares at least two corpora; give them as --corpora='a.jsonl b.jsonl ...'")
     if not recipe["heldout"]:
         raise UserError("a study needs held-out text; give it as --eval='name=corpus'")
-    names = [level["name"] for level in recipe["levels"]] + [_domain(entry)[0] for entry in recipe["heldout"]]
-    for name in recipe["null_control"]:
-        if name not in names:
-            raise UserError(f"null_control names {name!r}, which is no level; levels are {', '.join(names)}")
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"two corpora or domains are called {name!r}; write name=path")
-        if not re.fullmatch(r"[\w.-]+", name):
-            raise UserError(f"{name!r} cannot be a name; write name=path with letters, digits, '.', '_' and '-'")
+    _check_names(recipe)
     built_in = recipe["real"] == "pydoc" or any("corpus" not in level for level in recipe["levels"])
     if built_in and recipe["text_field"] != "text":
         raise UserError(
@@ -191,6 +183,35 @@ def resolve(
     if read:
         _bind_questions(recipe)
     return recipe
+
+
+def _check_names(recipe: Mapping[str, Any]) -> None:
+    """Raise `UserError` for names of levels and domains that cannot be, or that something else of the study bears."""
+    levels = [level["name"] for level in recipe["levels"]]
+    domains = [_domain(entry)[0] for entry in recipe["heldout"]]
+    names = levels + domains
+    for name in recipe["null_control"]:
+        if name not in levels:
+            raise UserError(f"null_control names {name!r}, which is no level; levels are {', '.join(levels)}")
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"two corpora or domains are called {name!r}; write name=path")
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+            raise UserError(
+                f"{name!r} cannot be a name; write name=path with letters, digits, '.', '_' and '-', a letter or digit first"
+            )
+    for level in recipe["levels"]:
+        # Folders beside the level's own: under shards/ and scores/, and under corpora/ where the study writes its corpus.
+        taken = {"heldout", "embeddings"} | ({"real"} if recipe["real"] else set())
+        taken |= {"sft"} if "sft" in recipe["stages"] else set()
+        taken |= {"equal", "instructions", "items"} if "corpus" not in level else set()
+        if level["name"] in taken:
+            raise UserError(
+                f"a level cannot be called {level['name']!r}: the study has a folder of that name; write another NAME=path"
+            )
+    for name in domains:
+        if name in recipe["tasks"]:
+            raise UserError(f"a held-out domain cannot be called {name!r}, as a task is; write another NAME=path")
 
 
 def _bind_questions(recipe: dict[str, Any]) -> None:
@@ -239,11 +260,14 @@ _KEYS = (
 )
 
 
+# A level has a corpus, or all that the grammar writes one from.
+_GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
+_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", *_GRAMMAR_KEYS)
+
+
 def _check_recipe(recipe: Mapping[str, Any]) -> None:
     """Raise `UserError` for what would only fail hours later."""
-    for key in _KEYS:
-        if key not in recipe:
-            raise UserError(f"config.{key}: missing; a study recipe looks like configs/studies/tiny.py")
+    _check_keys(recipe)
     seeds = recipe["seeds"]
     if not seeds or len(set(seeds)) < len(seeds) or any(type(seed) is not int or seed < 0 for seed in seeds):
         raise UserError(f"config.seeds={seeds}: give at least one whole number of 0 or more, each once")
@@ -275,6 +299,25 @@ def _check_recipe(recipe: Mapping[str, Any]) -> None:
         )
     if any(level.get("synthetic_weight") == 0 for level in recipe["levels"]) and not recipe["real"]:
         raise UserError("a level with synthetic_weight 0 trains on real text alone; name it in config.real")
+
+
+def _check_keys(recipe: Mapping[str, Any]) -> None:
+    """Raise `UserError` for keys that lack or that nobody reads."""
+    for key in _KEYS:
+        if key not in recipe:
+            raise UserError(f"config.{key}: missing; a study recipe looks like configs/studies/tiny.py")
+    if unknown := sorted(set(recipe) - set(_KEYS)):
+        raise UserError(f"config.{unknown[0]}: unknown key; known are {', '.join(_KEYS)}")
+    for index, level in enumerate(recipe["levels"]):
+        place = f"config.levels[{index}]"
+        if unknown := sorted(set(level) - set(_LEVEL_KEYS)):
+            raise UserError(f"{place}.{unknown[0]}: unknown key; known are {', '.join(_LEVEL_KEYS)}")
+        for key in ("name", *(() if "corpus" in level else _GRAMMAR_KEYS)):
+            if key not in level:
+                raise UserError(f"{place}.{key}: missing; give name and corpus, or name, {', '.join(_GRAMMAR_KEYS)}")
+    for key in ("config", "seq_len"):
+        if key not in recipe["train"]:
+            raise UserError(f"config.train.{key}: missing; give train.config (a run recipe) and train.seq_len")
 
 
 def fingerprint(recipe: Mapping[str, Any]) -> str:

@@ -133,6 +133,9 @@ def test_a_workdir_belongs_to_one_recipe(finished, command):
         (["--config=configs/studies/tiny.py", "--text_field=body"], "hold their text in 'text'"),
         (["--config=configs/studies/tiny.py", "--config.seeds=()"], "config.seeds=[]"),
         (["--config=configs/studies/tiny.py", "--config.null_control=('breadth_1','x')"], "null_control names 'x'"),
+        (["--config=configs/studies/tiny.py", "--config.null_control=('breadth_3','pydoc')"], "which is no level"),
+        (["--config=configs/studies/small.py", "--corpora=real.jsonl"], "a level cannot be called 'real'"),
+        (["--config=configs/studies/tiny.py", "--eval=items=b.jsonl"], "a held-out domain cannot be called 'items'"),
         (["--config=configs/studies/tiny.py", "--config.heldout_documents=0"], "must be at least 1"),
         (["--config=configs/studies/tiny.py", "--config.primary=score"], "config.primary='score'"),
         (["--config=configs/studies/tiny.py", "--config.tasks=('piqa',)"], "there is the task 'items' alone"),
@@ -146,6 +149,40 @@ def test_a_workdir_belongs_to_one_recipe(finished, command):
 def test_bad_input_gives_one_line(tmp_path, command, arguments, message):
     fails_with_one_line(command("divsyn_jax.study", *arguments, f"--workdir={tmp_path / 'out'}"), message)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_names_of_the_studys_own_folders_are_no_levels():
+    def refused(name, **changes):
+        level = {"name": name, "topics": 2, "styles": 1, "personas": 1, "seed": 0}
+        config = tiny.get_config().to_dict()
+        with pytest.raises(UserError, match=f"a level cannot be called '{name}': .* write another NAME=path"):
+            study.resolve({**config, "levels": [*config["levels"], level | changes]}, [], [], "")
+
+    for name in ("real", "sft", "heldout", "equal", "instructions", "items", "embeddings"):
+        refused(name)
+    refused("sft", corpus="a.jsonl")
+    # Where there is no such folder, the name is free.
+    for name in ("real", "sft", "equal", "items"):
+        config = corpora.get_config().to_dict()
+        study.resolve(config, [f"{name}=a.jsonl", "b.jsonl"], ["news=c.jsonl"], "", read=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda config: config.update(sede=1), "config.sede: unknown key; known are name, kind, levels"),
+        (lambda config: config["levels"][1].update(synthetic_wieght=2.0), r"config.levels\[1\].synthetic_wieght: unk"),
+        (lambda config: config["levels"][1].pop("seed"), r"config.levels\[1\].seed: missing"),
+        (lambda config: config["levels"][1].pop("name"), r"config.levels\[1\].name: missing"),
+        (lambda config: config["train"].pop("config"), "config.train.config: missing"),
+        (lambda config: config["train"].pop("seq_len"), "config.train.seq_len: missing"),
+    ],
+)
+def test_keys_that_nobody_reads_or_that_lack_are_named(change, message):
+    config = tiny.get_config().to_dict()
+    change(config)
+    with pytest.raises(UserError, match=message):
+        study.resolve(config, [], [], "")
 
 
 def test_heldout_text_is_never_trained_on(tmp_path):
