@@ -129,9 +129,13 @@ class Study:
         return _merged(self.recipe["train"], {key: value for key, value in self.size(run).items() if key != "sft"})
 
     def sft_keys(self, run: Run) -> dict[str, Any]:
-        """The same of fine-tuning."""
+        """The same of fine-tuning, at the window length of pre-training: shards of a study have one."""
         keys = {key: value for key, value in self.recipe["sft"].items() if key not in ("data", "instructions")}
-        return _merged(keys, self.size(run).get("sft", {}))
+        return _merged({"seq_len": self.recipe["train"]["seq_len"], **keys}, self.size(run).get("sft", {}))
+
+    def stage_keys(self, run: Run, stage: str) -> dict[str, Any]:
+        """Those of a training stage."""
+        return self.train_keys(run) if stage == "pretrain" else self.sft_keys(run)
 
     def size(self, run: Run) -> dict[str, Any]:
         """What the run's size overrides."""
@@ -180,6 +184,7 @@ def resolve(
             reader = CorpusReader(source, options)
             domains[name] = {"source": source, "fingerprint": study_data.corpus_fingerprint(reader)}
     recipe["heldout"] = domains
+    _check_windows(Study(recipe, pathlib.Path()))
     if read:
         _bind_questions(recipe)
     return recipe
@@ -212,6 +217,20 @@ def _check_names(recipe: Mapping[str, Any]) -> None:
     for name in domains:
         if name in recipe["tasks"]:
             raise UserError(f"a held-out domain cannot be called {name!r}, as a task is; write another NAME=path")
+
+
+def _check_windows(study: Study) -> None:
+    """Raise `UserError` for a stage at a window length other than that of the shards."""
+    length = study.recipe["train"]["seq_len"]
+    for size in study.sizes:
+        for stage in study.trained_stages:
+            keys = study.stage_keys(Run(size, "", 0), stage)
+            if keys["seq_len"] != length:
+                where = f"{stage} at size {size!r}" if size else stage
+                raise UserError(
+                    f"{where}: seq_len={keys['seq_len']}, but all shards of a study have windows of "
+                    f"config.train.seq_len={length}; give the same or leave it out"
+                )
 
 
 def _bind_questions(recipe: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from configs.studies import corpora, tiny
-from divsyn_jax import study, study_data, study_figures, study_recipe, study_results
+from divsyn_jax import study, study_data, study_figures, study_plan, study_recipe, study_results
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import ReadOptions
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
@@ -182,6 +182,21 @@ def test_keys_that_nobody_reads_or_that_lack_are_named(change, message):
     config = tiny.get_config().to_dict()
     change(config)
     with pytest.raises(UserError, match=message):
+        study.resolve(config, [], [], "")
+
+
+def test_every_stage_has_the_window_length_of_the_shards(tmp_path):
+    config = tiny.get_config().to_dict()
+    config["train"]["seq_len"] = 256
+    longer = study_recipe.Study(study.resolve(config, [], [], ""), tmp_path)
+    for step in study_plan.steps(longer, longer.runs[0]):
+        assert "evaluate" in step.stage or "--config.seq_len=256" in step.command
+    config["sft"]["seq_len"] = 128
+    with pytest.raises(UserError, match=r"^sft: seq_len=128, .* config.train.seq_len=256"):
+        study.resolve(config, [], [], "")
+    del config["sft"]["seq_len"]
+    config["sizes"] = [{"name": "large", "seq_len": 512}]
+    with pytest.raises(UserError, match=r"^pretrain at size 'large': seq_len=512, .*=256; give the same"):
         study.resolve(config, [], [], "")
 
 
