@@ -5,12 +5,10 @@ the layer inputs kept for the backward pass and one chunk of logits, unsharded. 
 """
 
 import dataclasses
-import importlib.util
 import math
 
-from divsyn_jax import metrics, model
+from divsyn_jax import metrics, model, recipe_file
 from divsyn_jax.recipe import Recipe
-from divsyn_jax.study_plan import config_path
 from divsyn_jax.study_recipe import Run, Study
 
 
@@ -32,7 +30,7 @@ class Cost:
 def estimate(study: Study, run: Run) -> Cost:
     """The cost of pre-training a run. Raises `UserError` for a recipe that does not stand."""
     keys = study.train_keys(run)
-    recipe = _recipe(keys)
+    recipe = Recipe.from_config(recipe_file.evaluate(keys))
     shape = recipe.model
     parameters = model.count_params(shape)
     rows = recipe.global_batch // recipe.accumulation_steps
@@ -48,14 +46,3 @@ def estimate(study: Study, run: Run) -> Cost:
         device_bytes=16 * parameters + activations + logits,
         disk_bytes=12 * parameters * max(recipe.checkpoint.keep, 1),
     )
-
-
-def _recipe(keys) -> Recipe:
-    path, _, argument = config_path(keys["config"]).partition(":")
-    spec = importlib.util.spec_from_file_location("run_recipe", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config(argument) if argument else module.get_config()
-    with config.unlocked():
-        config.update({key: value for key, value in keys.items() if key != "config"})
-    return Recipe.from_config(config.to_dict())

@@ -11,10 +11,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.recipe_file import ROOT, config_path
 from divsyn_jax.study_recipe import Run, Study
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,23 +100,6 @@ def _train_command(keys: Mapping[str, Any], workdir: pathlib.Path, bound: Mappin
         *(sys.executable, "-m", "divsyn_jax.train", f"--config={config_path(keys['config'])}", f"--workdir={workdir}"),
         *(f"--config.{key}={value}" for key, value in {**bound, **overrides}.items()),
     )
-
-
-def config_path(path: str) -> str:
-    """Path of a run recipe, looked for here and beside the package; a `:level=...` argument stays."""
-    file, colon, argument = path.partition(":")
-    found = next((place.resolve() for place in (pathlib.Path(file), ROOT / file) if place.exists()), file)
-    return f"{found}{colon}{argument}"
-
-
-def check_configs(study: Study) -> None:
-    """Raise `UserError` for a run recipe that is not there."""
-    keys = [study.train_keys(run) for run in study.runs]
-    if "sft" in study.recipe["stages"]:
-        keys += [study.sft_keys(run) for run in study.runs]
-    for path in {key["config"] for key in keys}:
-        if not os.path.isfile(config_path(path).partition(":")[0]):
-            raise UserError(f"config {path!r}: no such file")
 
 
 def environment(study: Study) -> dict[str, str]:

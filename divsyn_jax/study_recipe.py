@@ -24,6 +24,7 @@ Keys of a study recipe (configs/studies/*.py):
 """
 
 import dataclasses
+import functools
 import glob
 import hashlib
 import json
@@ -33,7 +34,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from divsyn_jax import study_data, task_data
+from divsyn_jax import recipe_file, study_data, task_data
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.chat import ConversationReader
 from divsyn_jax.data.corpus import CorpusReader, ReadOptions, split_name
@@ -41,6 +42,8 @@ from divsyn_jax.data.corpus import CorpusReader, ReadOptions, split_name
 STAGES = ("pretrain", "evaluate", "sft", "evaluate")
 # Keys that say how long and where, not what.
 _NOT_IDENTITY = ("budget",)
+# The same of a run recipe: what a run may be continued with (divsyn_jax/run_directory.py).
+_NOT_IDENTITY_OF_RUNS = ("data", "mesh", "checkpoint", "eval", "log", "accumulation_steps", "profile", "debug")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +149,7 @@ class Study:
 def resolve(
     config: Mapping[str, Any], corpora: Sequence[str], heldout: Sequence[str], text_field: str, read: bool = True
 ) -> dict[str, Any]:
-    """The recipe as a plain dict, with user corpora as levels and their text fingerprints.
+    """The recipe as a plain dict, with user corpora as levels, their text fingerprints and the content of the run recipes.
 
     `read=False` leaves the corpora unread and unchecked, for a plan made where they are not. Raises `UserError`.
     """
@@ -170,21 +173,29 @@ def resolve(
         raise UserError(
             f"--text_field={recipe['text_field']}: the built-in corpora hold their text in 'text'; rename the field in yours"
         )
+
+    @functools.cache  # levels may share a corpus, and one may be the real text
+    def text_of(corpus: str) -> str:
+        return study_data.corpus_fingerprint(CorpusReader(corpus, options))
+
     for level in recipe["levels"]:
         if "corpus" in level:
             level["corpus"] = _absolute(level["corpus"])
         if "corpus" in level and read:
-            level["fingerprint"] = study_data.corpus_fingerprint(CorpusReader(level["corpus"], options))
+            level["fingerprint"] = text_of(level["corpus"])
     domains = {}
     for entry in recipe["heldout"]:
         name, source = _domain(entry)
         domains[name] = {"source": source}
         if source not in ("grammar", "pydoc") and read:
             source = _absolute(source)
-            reader = CorpusReader(source, options)
-            domains[name] = {"source": source, "fingerprint": study_data.corpus_fingerprint(reader)}
+            domains[name] = {"source": source, "fingerprint": text_of(source)}
     recipe["heldout"] = domains
-    _check_windows(Study(recipe, pathlib.Path()))
+    if recipe["real"] not in ("", "pydoc"):
+        recipe["real"] = _absolute(recipe["real"])
+        if read:
+            recipe["real_fingerprint"] = text_of(recipe["real"])
+    _bind_run_recipes(recipe)
     if read:
         _bind_questions(recipe)
     return recipe
@@ -219,9 +230,13 @@ def _check_names(recipe: Mapping[str, Any]) -> None:
             raise UserError(f"a held-out domain cannot be called {name!r}, as a task is; write another NAME=path")
 
 
-def _check_windows(study: Study) -> None:
-    """Raise `UserError` for a stage at a window length other than that of the shards."""
-    length = study.recipe["train"]["seq_len"]
+def _bind_run_recipes(recipe: dict[str, Any]) -> None:
+    """Add what every training stage computes at every size: its run recipe with the study's overrides.
+
+    Raises `UserError` for one that does not stand, and for a window length other than that of the shards.
+    """
+    study, length = Study(recipe, pathlib.Path()), recipe["train"]["seq_len"]
+    recipe["run_recipes"] = {}
     for size in study.sizes:
         for stage in study.trained_stages:
             keys = study.stage_keys(Run(size, "", 0), stage)
@@ -231,6 +246,9 @@ def _check_windows(study: Study) -> None:
                     f"{where}: seq_len={keys['seq_len']}, but all shards of a study have windows of "
                     f"config.train.seq_len={length}; give the same or leave it out"
                 )
+            content = recipe_file.evaluate(keys)
+            content = {key: value for key, value in content.items() if key not in _NOT_IDENTITY_OF_RUNS}
+            recipe["run_recipes"]["/".join(filter(None, (size, stage)))] = content
 
 
 def _bind_questions(recipe: dict[str, Any]) -> None:
@@ -341,16 +359,41 @@ def _check_keys(recipe: Mapping[str, Any]) -> None:
 
 def fingerprint(recipe: Mapping[str, Any]) -> str:
     """Identity of a study: its recipe without the time budget and without paths of corpora."""
+    return hashlib.sha256(json.dumps(_identity(recipe), sort_keys=True).encode()).hexdigest()
+
+
+def difference(recorded: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    """The first key in which the identities of two resolved recipes differ, with both values."""
+    was, now, place = _identity(recorded), _identity(recipe), "config"
+    while type(was) is type(now) and isinstance(was, dict | list) and was and now:
+        if isinstance(was, list):
+            if len(was) != len(now):
+                break
+            was, now = dict(enumerate(was)), dict(enumerate(now))
+        key = next(key for key in {**was, **now} if key not in was or key not in now or was[key] != now[key])
+        was, now = was.get(key), now.get(key)
+        place += f"[{key}]" if isinstance(key, int) else f".{key}"
+    return f"{place} was {_shortened(was)}, now {_shortened(now)}"
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def _identity(recipe: Mapping[str, Any]) -> dict[str, Any]:
     facts = json.loads(json.dumps({key: value for key, value in recipe.items() if key not in _NOT_IDENTITY}))
     for record in (*facts["levels"], *facts["heldout"].values()):
         if "fingerprint" in record:
             record.pop("corpus", None)
             record.pop("source", None)
+    if "real_fingerprint" in facts:
+        facts.pop("real")
     if "sft_fingerprint" in facts:
         facts["sft"].pop("data")
     if "tasks_fingerprint" in facts:
         facts.pop("task_data")
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return facts
 
 
 def _expand(pattern: str) -> list[str]:

@@ -11,19 +11,19 @@ from divsyn_jax.commandline import UserError
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 from divsyn_jax.local_runner import Job, Slot
-from divsyn_jax.study_recipe import Study, fingerprint
+from divsyn_jax.study_recipe import Study, difference, fingerprint
 
 
 def claim_workdir(study: Study) -> None:
     """Record the recipe in the study's folder. Raises `UserError` when the folder holds another study."""
-    study_plan.check_configs(study)
     study.workdir.mkdir(parents=True, exist_ok=True)
     mine, record = fingerprint(study.recipe), study.workdir / "recipe.json"
     if record.exists():
         theirs = files.read_json(record)
         if theirs["fingerprint"] != mine:
             raise UserError(
-                f"{study.workdir}: holds a study of another recipe or other corpora ({theirs['fingerprint'][:8]}); use another --workdir"
+                f"{study.workdir}: holds a study of another recipe or other corpora "
+                f"({difference(theirs['recipe'], study.recipe)}); restore it or use another --workdir"
             )
     files.write_json(record, {"fingerprint": mine, "recipe": study.recipe})
 

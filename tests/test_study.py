@@ -10,7 +10,7 @@ import time
 import pytest
 
 from configs.studies import corpora, tiny
-from divsyn_jax import study, study_data, study_figures, study_plan, study_recipe, study_results
+from divsyn_jax import study, study_data, study_figures, study_plan, study_recipe, study_results, study_stages
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import ReadOptions
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
@@ -335,6 +335,76 @@ def test_what_is_held_equal_is_read_off_the_runs():
     equal, unequal = held_equal({"real_only": (0, 9000, 0.0), "a": (3.0, 1000, 0.5), "b": (9.0, 2000, 0.5)})
     assert unequal == ["share of real text: 10% to 100%", "unique tokens of the corpora: 1,000 to 2,000"]
     assert equal[2:] == ["epochs over them (s): 0.5", "epochs over them (l): 1.5"]
+
+
+RUN_RECIPE = """from configs import {base}
+def get_config(argument=None):
+    config = {base}.get_config(argument)
+    config.update({changes})
+    return config
+"""
+
+
+@pytest.fixture
+def own_files(tmp_path):
+    """Claims a workdir for a study whose run recipes and real text are files of the test's."""
+
+    def write(name="pretrain", **changes):
+        base = "tiny" if name == "pretrain" else "sft_tiny"
+        (tmp_path / f"{name}.py").write_text(RUN_RECIPE.format(base=base, changes=changes))
+
+    def claim():
+        config = tiny.get_config().to_dict()
+        config["train"]["config"], config["sft"]["config"] = str(tmp_path / "pretrain.py"), str(tmp_path / "sft.py")
+        config["real"] = str(tmp_path / "real.jsonl")
+        config["sizes"] = [{"name": "small"}, {"name": "large", "optimizer": {"b2": 0.99}}]
+        study_stages.claim_workdir(study_recipe.Study(study.resolve(config, [], [], ""), tmp_path / "out"))
+
+    for name in ("pretrain", "sft"):
+        write(name)
+    write_jsonl(tmp_path / "real.jsonl", small_texts(5))
+    claim()
+    claim()
+    return write, claim
+
+
+def test_a_changed_run_recipe_is_another_study(own_files):
+    write, claim = own_files
+    write(optimizer={"peak_lr": 0.0015})
+    with pytest.raises(UserError, match=r"config.run_recipes.small/pretrain.optimizer.peak_lr was 0.003, now 0.0015\)"):
+        claim()
+    write(checkpoint={"every_steps": 5, "keep": 3}, log={"tensorboard": True})  # how often it saves is no other study
+    claim()
+    write("sft", optimizer={"weight_decay": 0.25})
+    with pytest.raises(UserError, match=r"config.run_recipes.small/sft.optimizer.weight_decay was 0.0, now 0.25\)"):
+        claim()
+
+
+def test_real_text_replaced_in_place_is_another_study(own_files, tmp_path):
+    _, claim = own_files
+    write_jsonl(tmp_path / "real.jsonl", small_texts(5, seed=9))
+    with pytest.raises(UserError, match=r"config.real_fingerprint was .* another --workdir"):
+        claim()
+    (tmp_path / "real.jsonl").unlink()
+    with pytest.raises(UserError, match=r"real.jsonl: no such file"):
+        claim()
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "message"),
+    [
+        ("train", {"config": "configs/none.py"}, "config 'configs/none.py': no such file"),
+        ("train", {"optimiser": {"peak_lr": 1e-3}}, "configs/tiny.py: cannot be overridden so .*optimiser"),
+        ("train", {"steps": "many"}, "configs/tiny.py: cannot be overridden so"),
+        ("sft", {"config": "configs/__init__.py"}, "configs/__init__.py: not a run recipe"),
+        ("sft", {"peak_lr": 1e-3}, "configs/sft_tiny.py: cannot be overridden so .*peak_lr"),
+    ],
+)
+def test_a_run_recipe_that_does_not_stand_is_refused_at_once(name, keys, message):
+    config = tiny.get_config().to_dict()
+    config[name].update(keys)
+    with pytest.raises(UserError, match=message):
+        study.resolve(config, [], [], "")
 
 
 def test_short_names():

@@ -1,0 +1,40 @@
+"""Run recipes as files (configs/*.py): found, evaluated and overridden as `train` does it, without importing JAX."""
+
+import importlib.util
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from divsyn_jax.commandline import UserError
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def config_path(path: str) -> str:
+    """Path of a run recipe, looked for here and beside the package; a `:level=...` argument stays."""
+    file, colon, argument = path.partition(":")
+    found = next((place.resolve() for place in (pathlib.Path(file), ROOT / file) if place.exists()), file)
+    return f"{found}{colon}{argument}"
+
+
+def evaluate(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The run recipe that `keys["config"]` names, with the other keys as overrides.
+
+    Raises `UserError` for a file that is missing or no recipe, and for an override of a key or type that it does not have.
+    """
+    path, _, argument = config_path(keys["config"]).partition(":")
+    if not os.path.isfile(path):
+        raise UserError(f"config {keys['config']!r}: no such file")
+    spec = importlib.util.spec_from_file_location("run_recipe", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config(argument) if argument else module.get_config()
+    except (SyntaxError, ImportError, AttributeError, TypeError) as error:
+        raise UserError(f"{path}: not a run recipe ({error}); see configs/tiny.py") from None
+    try:
+        config.lock().update({key: value for key, value in keys.items() if key != "config"})
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: cannot be overridden so ({' '.join(str(error.args[0]).split())})") from None
+    return config.to_dict()
