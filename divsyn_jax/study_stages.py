@@ -4,7 +4,8 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from divsyn_jax import files, local_runner, study_data, study_plan
 from divsyn_jax.commandline import UserError
@@ -134,13 +135,26 @@ def _tokenise(study: Study, slots: Sequence[Slot]) -> None:
         train_tokenizer(list(training.values()), str(tokenizer), study.recipe["vocab_size"], study.options)
     for name, corpus in training.items():
         if not (shards / name).exists():
-            build_shards([corpus], str(tokenizer), str(shards / name), seq_len, "concat", study.options)
+            build_shards([f"{name}={corpus}"], str(tokenizer), str(shards / name), seq_len, "concat", study.options)
+    for level in study.recipe["levels"]:
+        _describe_level(study, level)
     for name in study.recipe["heldout"]:
         if not (shards / "heldout" / name).exists():
             heldout = str(study.workdir / "heldout" / f"{name}.jsonl")
             build_shards([heldout], str(tokenizer), str(shards / "heldout" / name), seq_len, "document")
     if "sft" in study.recipe["stages"] and not (shards / "sft").exists():
         build_shards([study.conversations], str(tokenizer), str(shards / "sft"), seq_len, "best_fit")
+
+
+def _describe_level(study: Study, level: Mapping[str, Any]) -> None:
+    """Put what a level is and how diverse it was scored beside its shards, from where runs take it into their level.json."""
+    folder = study.workdir / "shards" / level["name"]
+    for name, content in (
+        ("level.json", level),
+        ("score.json", files.read_json(study.workdir / "scores" / level["name"] / "score.json")),
+    ):
+        if not (folder / name).exists():
+            files.write_json(folder / name, content)
 
 
 def _evaluate(study: Study, slots: Sequence[Slot], stage: str) -> None:

@@ -10,11 +10,14 @@ from divsyn_jax.data.pipeline import Mixture
 from divsyn_jax.data.shards import ShardedWindows
 
 SCORE_FILE = "score.json"
+LEVEL_FILE = "level.json"
 
 
 def describe(level: Mapping[str, Any], mixture: Mixture) -> dict[str, Any]:
-    """The content of a run's level.json: `level` ({} for none) and `sources` by name.
+    """The content of a run's level.json: `level` and `sources` by name.
 
+    The level is the recipe's, or else that of the shards: the content of level.json in the first folder that has one, which
+    a study puts there; {} for none.
     A source has its weight, folder, data fingerprint, size, the corpora it was built from, and the scores of those: the
     content of score.json in the shards folder or the corpus's own, null where there is none. Raises `UserError` for a score
     of another version of the corpus.
@@ -34,7 +37,13 @@ def describe(level: Mapping[str, Any], mixture: Mixture) -> dict[str, Any]:
             "corpora": corpora,
             "score": _score(windows, corpora),
         }
-    return {"level": dict(level), "sources": sources}
+    return {"level": dict(level) or _level(mixture), "sources": sources}
+
+
+def _level(mixture: Mixture) -> dict[str, Any]:
+    """The level that the shards of a mixture belong to, {} where nobody put one."""
+    places = [windows.folder / LEVEL_FILE for windows in mixture.windows]
+    return next((files.read_json(path) for path in places if path.is_file()), {})
 
 
 def _score(windows: ShardedWindows, corpora: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -68,6 +68,17 @@ def test_tasks_are_the_questions_of_the_grammar_item_by_item(finished):
 
 
 @runs
+def test_a_run_knows_its_level_and_how_diverse_it_was_scored(finished):
+    levels = json.loads((finished / "recipe.json").read_text())["recipe"]["levels"]
+    for level in levels:
+        content = json.loads((finished / "runs" / level["name"] / "seed0" / "level.json").read_text())
+        assert content["level"] == level
+        source = content["sources"]["synthetic"]
+        assert source["score"] == json.loads((finished / "scores" / level["name"] / "score.json").read_text())
+        assert source["corpora"][0]["name"] == source["score"]["corpus"]["name"] == level["name"]
+
+
+@runs
 def test_the_report_is_self_contained(finished):
     page = (finished / "report.html").read_text()
     assert "positive control" in page

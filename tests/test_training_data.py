@@ -44,6 +44,14 @@ def test_sizes_and_level(corpus):
     assert (limited["unique_tokens"], limited["windows"]) == (160, 10)
 
 
+def test_the_level_of_the_shards_is_kept_unless_the_recipe_names_one(corpus):
+    root, _ = corpus
+    assert describe(root)["level"] == {}
+    (root / "shards" / "level.json").write_text('{"name": "narrow", "topics": 2}')
+    assert describe(root)["level"] == {"name": "narrow", "topics": 2}
+    assert describe(root, {"name": "topic"})["level"] == {"name": "topic"}
+
+
 @pytest.mark.parametrize("folder", ["shards", "corpus"])
 def test_the_score_of_the_corpus_is_kept(corpus, folder):
     root, score = corpus
