@@ -81,6 +81,9 @@ def _pretrain_command(study: Study, run: Run) -> tuple[str, ...]:
     weights = {"real": recipe["real_weight"] if study.real_corpus else 0}
     weights["synthetic"] = level.get("synthetic_weight", recipe["synthetic_weight"])
     folders = {"real": shards / "real", "synthetic": shards / run.level}
+    same_text = level.get("fingerprint", "") == recipe.get("real_fingerprint") and not recipe["equal_text"]
+    if not weights["synthetic"] and same_text:
+        folders["real"] = shards / run.level  # the same windows, which know their level and its score
     mixture = ",".join(f"{name}={folders[name]}:{weight:g}" for name, weight in weights.items() if weight)
     return _train_command(study.train_keys(run), study.run_dir(run), {"data.train": mixture, "seed": run.seed})
 

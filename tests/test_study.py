@@ -348,6 +348,21 @@ def test_what_is_held_equal_is_read_off_the_runs():
     assert equal[2:] == ["epochs over them (s): 0.5", "epochs over them (l): 1.5"]
 
 
+def test_a_level_of_real_text_alone_reads_the_shards_that_know_it(tmp_path):
+    paths = [write_jsonl(tmp_path / f"{name}.jsonl", small_texts(5, seed)) for seed, name in enumerate(("real", "b"))]
+    config = tiny.get_config().to_dict() | {"real": str(paths[0]), "null_control": ()}
+    weights = {"synthetic_weight": 0}
+    config["levels"] += [{"name": f"only_{path.stem}", "corpus": str(path), **weights} for path in paths]
+    resolved = study_recipe.Study(study.resolve(config, [], [], ""), tmp_path / "out")
+    mixtures = {}
+    for run in resolved.runs[:8]:
+        train = next(word for word in study_plan.steps(resolved, run)[0].command if word.startswith("--config.data."))
+        mixtures[run.level] = train.removeprefix("--config.data.train=").replace(f"{tmp_path}/out/shards/", "")
+    assert mixtures["breadth_1"] == "real=real:1,synthetic=breadth_1:3"
+    assert mixtures["only_real"] == "real=only_real:1"
+    assert mixtures["only_b"] == "real=real:1"
+
+
 RUN_RECIPE = """from configs import {base}
 def get_config(argument=None):
     config = {base}.get_config(argument)
