@@ -10,13 +10,17 @@ studies/<name>-<fingerprint of recipe and corpora>): study.json, report.html, re
 divsyn_jax/study_recipe.py.
 """
 
+import contextlib
 import pathlib
+import signal
+from collections.abc import Iterator
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
 from divsyn_jax import commandline, files, local_runner, study_plan, study_report, study_results, study_stages
-from divsyn_jax.commandline import UserError
+from divsyn_jax.commandline import Unfinished, UserError
 from divsyn_jax.study_recipe import Study, fingerprint, resolve
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -66,6 +70,29 @@ def _print_plan(study: Study, slots: list[local_runner.Slot]) -> None:
     )
 
 
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends the block with `Unfinished`, whatever a library makes of the exception on its way."""
+    stop = Unfinished("stopped by SIGTERM; run the same command to continue")
+    asked = False
+
+    def on_signal(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked = True
+        raise stop
+
+    previous = signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    except Exception:
+        if asked:
+            raise stop from None
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@_stoppable()
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
     if arguments:
@@ -77,7 +104,7 @@ def main(arguments: list[str]) -> None:
     _print_plan(study, slots)
     study_stages.claim_workdir(study)
     if _PART.value in ("all", "prepare"):
-        study_stages.prepare(study, slots)
+        study_stages.prepare(study)
     if _PART.value in ("all", "runs"):
         study_stages.train(study, slots)
     if _PART.value in ("all", "report"):

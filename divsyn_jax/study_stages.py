@@ -9,10 +9,13 @@ from typing import Any
 
 from divsyn_jax import files, local_runner, study_data, study_plan
 from divsyn_jax.commandline import UserError
+from divsyn_jax.data.corpus import corpus_files
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 from divsyn_jax.local_runner import Job, Slot
 from divsyn_jax.study_recipe import Study, difference, fingerprint
+
+_SHARD_BYTES = 16 << 20  # text of a shard: a process for less costs more than it saves
 
 
 def claim_workdir(study: Study) -> None:
@@ -29,10 +32,10 @@ def claim_workdir(study: Study) -> None:
     files.write_json(record, {"fingerprint": mine, "recipe": study.recipe})
 
 
-def prepare(study: Study, slots: Sequence[Slot]) -> None:
+def prepare(study: Study) -> None:
     """Corpora and held-out text, scores, tokenizer and shards."""
     for name, function in (("corpora", _corpora), ("score", _score), ("tokenise", _tokenise)):
-        with_time(study, name, lambda function=function: function(study, slots))
+        with_time(study, name, lambda function=function: function(study))
     files.write_text(study.workdir / "PREPARED", fingerprint(study.recipe) + "\n")
 
 
@@ -79,7 +82,7 @@ def run_jobs(study: Study, jobs: Sequence[Job], slots: Sequence[Slot]) -> None:
         raise UserError(f"{failure}; mend the cause and run the same command to continue") from None
 
 
-def _corpora(study: Study, slots: Sequence[Slot]) -> None:
+def _corpora(study: Study) -> None:
     recipe = study.recipe
     for level in recipe["levels"]:
         if "corpus" not in level:
@@ -113,7 +116,7 @@ def _corpora(study: Study, slots: Sequence[Slot]) -> None:
     files.write_json(record, domains)
 
 
-def _score(study: Study, slots: Sequence[Slot]) -> None:
+def _score(study: Study) -> None:
     done = study.workdir / "scores" / "comparison.json"
     command = [
         *(sys.executable, "-m", "divsyn_jax.diversity.score_corpus"),
@@ -126,7 +129,7 @@ def _score(study: Study, slots: Sequence[Slot]) -> None:
     run_jobs(study, [Job("score", command, study.workdir / "logs" / "score.log", done.exists)], everything)
 
 
-def _tokenise(study: Study, slots: Sequence[Slot]) -> None:
+def _tokenise(study: Study) -> None:
     tokenizer, shards, seq_len = study.workdir / "tokenizer", study.workdir / "shards", study.recipe["train"]["seq_len"]
     training = {level["name"]: study.corpus(level) for level in study.recipe["levels"]}
     if study.real_corpus:
@@ -135,7 +138,15 @@ def _tokenise(study: Study, slots: Sequence[Slot]) -> None:
         train_tokenizer(list(training.values()), str(tokenizer), study.recipe["vocab_size"], study.options)
     for name, corpus in training.items():
         if not (shards / name).exists():
-            build_shards([f"{name}={corpus}"], str(tokenizer), str(shards / name), seq_len, "concat", study.options)
+            build_shards(
+                [f"{name}={corpus}"],
+                str(tokenizer),
+                str(shards / name),
+                seq_len,
+                "concat",
+                study.options,
+                workers=_workers(corpus),
+            )
     for level in study.recipe["levels"]:
         _describe_level(study, level)
     for name in study.recipe["heldout"]:
@@ -143,7 +154,16 @@ def _tokenise(study: Study, slots: Sequence[Slot]) -> None:
             heldout = str(study.workdir / "heldout" / f"{name}.jsonl")
             build_shards([heldout], str(tokenizer), str(shards / "heldout" / name), seq_len, "document")
     if "sft" in study.recipe["stages"] and not (shards / "sft").exists():
-        build_shards([study.conversations], str(tokenizer), str(shards / "sft"), seq_len, "best_fit")
+        talks = study.conversations
+        build_shards([talks], str(tokenizer), str(shards / "sft"), seq_len, "best_fit", workers=_workers(talks))
+
+
+def _workers(corpus: str) -> int:
+    """Processes that tokenise a corpus: one for every shard it fills, within the cores. One that lies elsewhere is taken for large."""
+    if not study_data.is_local(corpus):
+        return local_runner.cores()
+    size = sum(os.path.getsize(path) for path in corpus_files(corpus))
+    return max(1, min(local_runner.cores(), size // _SHARD_BYTES))
 
 
 def _describe_level(study: Study, level: Mapping[str, Any]) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from configs.studies import corpora, tiny
 from divsyn_jax import study, study_data, study_figures, study_plan, study_recipe, study_results, study_stages
-from divsyn_jax.commandline import UserError
 from divsyn_jax.data.corpus import ReadOptions
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
@@ -119,6 +118,51 @@ def test_killed_and_repeated_gives_the_same_study(finished, tmp_path):
     assert result.returncode == 0, result.stderr + result.stdout
     assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in times.items())
     assert results(workdir) == results(finished)
+
+
+def test_preparing_stops_unfinished_on_sigterm(tmp_path):
+    arguments = [sys.executable, "-m", "divsyn_jax.study", CONFIG, f"--workdir={tmp_path / 'out'}"]
+    process = subprocess.Popen(
+        [*arguments, "--config.documents=1000000"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("[corpora]"):
+            break
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert "stopped by SIGTERM; run the same command to continue" in errors
+    assert not (tmp_path / "out" / "PREPARED").exists()
+
+
+def test_a_library_cannot_turn_sigterm_into_a_failure():
+    before = signal.getsignal(signal.SIGTERM)
+
+    @study._stoppable()
+    def train_tokenizer():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Exception as error:  # SentencePiece does so with what its sentences raise
+            raise UserError("cannot train") from error
+
+    with pytest.raises(Unfinished):
+        train_tokenizer()
+    with pytest.raises(UserError), study._stoppable():
+        raise UserError("a failure of its own")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_only_large_corpora_are_tokenised_by_several_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr(local_runner, "cores", lambda: 4)
+    for mebibytes, workers in ((1, 1), (31, 1), (50, 3), (500, 4)):
+        with open(tmp_path / "a.jsonl", "wb") as file:
+            file.truncate(mebibytes << 20)
+        assert study_stages._workers(str(tmp_path / "*.jsonl")) == workers
+    assert study_stages._workers("hf:wikitext:test") == 4
 
 
 @runs
