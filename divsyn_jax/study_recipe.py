@@ -18,8 +18,8 @@ Keys of a study recipe (configs/studies/*.py):
   stages: what a run goes through: pretrain, evaluate, and perhaps sft, evaluate.
   vocab_size: of the one tokenizer, trained on equal bytes of every level and of the real text.
   score: settings of score_corpus.
-  train, sft: the run recipe and the keys it overrides. sft.data: conversations, or 'grammar' for the first
-    `sft.instructions` of the built-in grammar's (0: all).
+  train, sft: the run recipe and the keys it overrides; windows hold train.seq_len inputs in every stage. sft.data:
+    conversations, or 'grammar' for the first `sft.instructions` of the built-in grammar's (0: all).
   budget: seconds a part should take.
 """
 

@@ -10,7 +10,17 @@ import time
 import pytest
 
 from configs.studies import corpora, tiny
-from divsyn_jax import study, study_data, study_figures, study_plan, study_recipe, study_results, study_stages
+from divsyn_jax import (
+    local_runner,
+    study,
+    study_data,
+    study_figures,
+    study_plan,
+    study_recipe,
+    study_results,
+    study_stages,
+)
+from divsyn_jax.commandline import Unfinished, UserError
 from divsyn_jax.data.corpus import ReadOptions
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
