@@ -1,15 +1,19 @@
 """Checkpoints of a run: parameters, optimizer and data position in one Orbax (v1) step, saved asynchronously."""
 
+import contextlib
+import os
 import pathlib
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from orbax.checkpoint.experimental import v1 as ocp
 
 from divsyn_jax import distributed
-from divsyn_jax.commandline import UserError
+from divsyn_jax.commandline import Failure, UserError
 
 State = dict[str, Any]
 
@@ -17,11 +21,16 @@ State = dict[str, Any]
 class Checkpoints:
     """The checkpoints of one run directory.
 
-    A step holds `params` and `optimizer` (pytrees of arrays) and `progress` (JSON: step, next data row, data identity).
+    A step holds `params` and `optimizer` (pytrees of arrays) and `progress` (as JSON, but with sorted keys: step, rows taken
+    from each source, data identity).
     """
 
-    def __init__(self, workdir: pathlib.Path, keep: int, keep_every_steps: int) -> None:
-        """Open (or begin) the checkpoints of `workdir`: the newest `keep` stay, and every multiple of `keep_every_steps`."""
+    def __init__(self, workdir: pathlib.Path, keep: int, keep_every_steps: int, clean_up: bool = False) -> None:
+        """Open (or begin) the checkpoints of `workdir`: the newest `keep` stay, and every multiple of `keep_every_steps`.
+
+        `clean_up` removes what a killed save left half-written. Only who holds the lock of the run directory may: another
+        process may be writing just that.
+        """
         policies = ocp.training.preservation_policies
         kept = [policies.LatestN(max(1, keep))]
         if keep_every_steps:
@@ -30,32 +39,36 @@ class Checkpoints:
             (workdir / "checkpoints").absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=policies.AnyPreservationPolicy(kept),
-            cleanup_tmp_directories=True,
+            cleanup_tmp_directories=clean_up,
         )
 
     def save(self, state: State, progress: dict[str, Any]) -> None:
-        """Start saving; returns once the arrays are copied off the device. Call only when the loss is known to be finite."""
+        """Start saving; returns once the arrays are copied off the device. Call only when the loss is known to be finite.
+
+        Raises `Failure` when Orbax declines, which it does for a step before the newest.
+        """
         step = progress["step"]
-        if step in [checkpoint.step for checkpoint in self._checkpointer.checkpoints]:
-            return
-        self._checkpointer.save_checkpointables_async(step, {**_parts(state), "progress": progress})
+        if self._checkpointer.save_checkpointables_async(step, {**_parts(state), "progress": progress}) is None:
+            raise Failure(f"{self._checkpointer.directory}: step {step} is not saved, there is a later one")
+
+    def newest_step(self) -> int | None:
+        """The step of the newest checkpoint that is there or being written."""
+        newest = self._checkpointer.latest
+        return newest.step if newest else None
 
     def restore_latest(self, abstract_state: State) -> tuple[State, dict[str, Any]] | None:
         """The newest readable checkpoint as (state, progress), on the shardings of `abstract_state`; None when there is none.
 
-        A checkpoint that cannot be read is reported, and the one before it is tried. Raises `UserError` when none can be.
+        A checkpoint that a process finds damaged is reported, renamed to `damaged-<step>`, and the one before it is used by
+        all. Raises `UserError` when every one is damaged; then none is renamed.
         """
         steps = sorted((checkpoint.step for checkpoint in self._checkpointer.checkpoints), reverse=True)
-        for step in steps:
-            try:
-                parts = self._checkpointer.load_checkpointables(step, {**_parts(abstract_state), "progress": None})
-            except Exception as error:  # truncated or half-written files surface as many types in Orbax and TensorStore
-                distributed.say(
-                    f"checkpoint of step {step} cannot be read ({_first_line(error)}); trying the one before"
-                )
-                continue
-            progress = parts["progress"]
-            return _joined(parts, progress["step"], abstract_state), progress
+        for damaged, step in enumerate(steps):
+            parts = self._load_unless_damaged(step, {**_parts(abstract_state), "progress": None})
+            if parts is not None:
+                self._set_aside(steps[:damaged])
+                progress = parts["progress"]
+                return _joined(parts, progress["step"], abstract_state), progress
         if steps:
             raise UserError(
                 f"{self._checkpointer.directory}: none of the checkpoints {steps} can be read; start again in another --workdir"
@@ -65,23 +78,23 @@ class Checkpoints:
     def restore_params(self, abstract_params: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
         """Parameters and progress of the checkpoint of `step` (default: the newest), without the optimizer.
 
-        Raises `UserError` when there is none, or its shapes are not those of `abstract_params`.
+        Raises `UserError` when there is none, or it is damaged.
         """
         step = self._step(step)
-        try:
+        with self._damage_named(step):
             parts = self._checkpointer.load_checkpointables(step, {"params": abstract_params, "progress": None})
-        except ValueError as error:
-            raise UserError(f"{self._checkpointer.directory}: does not fit this model ({_first_line(error)})") from None
         return parts["params"], parts["progress"]
 
     def read_progress(self, step: int | None = None) -> dict[str, Any]:
         """Progress of the checkpoint of `step` (default: the newest). Raises `UserError` when there is none."""
-        return self._checkpointer.load_checkpointables(self._step(step), {"progress": None})["progress"]
+        step = self._step(step)
+        with self._damage_named(step):
+            return self._checkpointer.load_checkpointables(step, {"progress": None})["progress"]
 
     def stream_params(
         self, abstract_params: Any, step: int | None = None
     ) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
-        """Path and value of every parameter, one in memory at a time. Raises `UserError` when there is no checkpoint."""
+        """Path and value of every parameter, one in memory at a time. Raises `UserError` when there is none, or it is damaged."""
         step = self._step(step)
         for path, leaf in jax.tree_util.tree_leaves_with_path(abstract_params):
             keys = tuple(entry.key for entry in path)
@@ -90,7 +103,7 @@ class Checkpoints:
                 wanted = {key: wanted}
             reading = ocp.Context()
             reading.pytree.loading.partial_load = True
-            with reading:
+            with self._damage_named(step), reading:
                 value = self._checkpointer.load_checkpointables(step, {"params": wanted})["params"]
             for key in keys:
                 value = value[key]
@@ -113,6 +126,52 @@ class Checkpoints:
             raise UserError(f"{self._checkpointer.directory}: no checkpoint of step {step}; there are {steps}")
         return steps[-1] if step is None else step
 
+    def _load_unless_damaged(self, step: int, wanted: dict[str, Any]) -> dict[str, Any] | None:
+        """The `wanted` parts of a step, or None in all processes when they are damaged in one of them."""
+        reading = ocp.Context()
+        # Each process by itself: one that fails would never come to the barriers of the others.
+        reading.multiprocessing.primary_host = jax.process_index()
+        reading.multiprocessing.active_processes = {jax.process_index()}
+        parts, problem = None, ""
+        try:
+            with reading:
+                parts = self._checkpointer.load_checkpointables(step, wanted)
+        except Exception as error:
+            if not _is_damage(error):
+                raise
+            problem = _first_line(error)
+        if multihost_utils.process_allgather(np.array(not problem)).all():
+            return parts
+        problem = problem or "in another process"
+        distributed.say(f"checkpoint of step {step} cannot be read ({problem}); trying the one before")
+        return None
+
+    def _set_aside(self, steps: list[int]) -> None:
+        """Rename checkpoints so that Orbax does not know them: it saves no step up to its newest, and counts all as kept."""
+        if not steps:
+            return
+        for step in steps:
+            aside = self._checkpointer.directory / f"damaged-{step}"
+            if distributed.is_first():
+                shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
+                os.replace(self._checkpointer.directory / str(step), aside)
+            distributed.say(f"{aside}: the checkpoint that cannot be read; delete it when you do not need it")
+        multihost_utils.sync_global_devices("damaged checkpoints are set aside")
+        self._checkpointer.reload()
+
+    @contextlib.contextmanager
+    def _damage_named(self, step: int) -> Iterator[None]:
+        """Raise `UserError` where reading a checkpoint in this block shows that it is damaged."""
+        try:
+            yield
+        except Exception as error:
+            if not _is_damage(error):
+                raise
+            why = f"step {step}: {_first_line(error)}"
+            raise UserError(
+                f"{self._checkpointer.directory}: cannot be read ({why}); train the run again, without its DONE"
+            ) from None
+
     def wait(self) -> None:
         """Block until every started save is on disk."""
         self._checkpointer.wait()
@@ -132,5 +191,22 @@ def _joined(parts: dict[str, Any], step: int, abstract_state: State) -> State:
     return {"params": parts["params"], "opt_state": parts["optimizer"], "step": device_step}
 
 
+def _is_damage(error: Exception) -> bool:
+    """Whether a failed load tells of the files' content, and not of memory, rights or devices.
+
+    TensorStore raises ValueError for every one of its status codes; JSON that is cut off is a ValueError too.
+    """
+    root = _root(error)
+    if isinstance(root, ValueError):
+        return not str(root).startswith(("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED"))
+    return isinstance(root, FileNotFoundError | KeyError)
+
+
+def _root(error: BaseException) -> BaseException:
+    """What Orbax wraps, whatever it is, in errors of its own."""
+    return _root(error.__cause__) if error.__cause__ else error
+
+
 def _first_line(error: Exception) -> str:
+    error = _root(error)
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

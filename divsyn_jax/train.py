@@ -90,7 +90,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
     # -------------------------------------------------------------------------------------- run directory
     if distributed.is_first():
         lock = run_directory.lock(workdir)
-    checkpoints = Checkpoints(workdir, recipe.checkpoint.keep, recipe.checkpoint.keep_every_steps)
+    checkpoints = Checkpoints(workdir, recipe.checkpoint.keep, recipe.checkpoint.keep_every_steps, clean_up=True)
 
     # What a run starts from, in this order: its own newest checkpoint; another run's weights (init_from); fresh weights.
     restored = checkpoints.restore_latest(abstract)

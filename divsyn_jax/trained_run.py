@@ -1,5 +1,6 @@
 """A finished or imported run, opened for reading: its recipe, tokenizer and parameters."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -48,17 +49,8 @@ class TrainedRun:
 
     def load_params(self, mesh: Mesh, step: int | None = None) -> tuple[Any, dict[str, Any]]:
         """Parameters and progress of the checkpoint of `step` (default: the newest). Raises `UserError` if unreadable."""
-        checkpoints = self.checkpoints()
-        try:
+        with contextlib.closing(self.checkpoints()) as checkpoints:
             return checkpoints.restore_params(self.abstract_params(mesh), step)
-        except UserError:
-            raise
-        except Exception as error:  # damaged files surface as many types in Orbax and TensorStore
-            why = (str(error).splitlines() or [""])[0][:200]
-            place = f"{self.workdir}/checkpoints"
-            raise UserError(f"{place}: cannot be read ({type(error).__name__}: {why}); train the run again") from None
-        finally:
-            checkpoints.close()
 
 
 def open_run(workdir: pathlib.Path) -> TrainedRun:

@@ -139,9 +139,9 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(shards,
     process.communicate(timeout=120)
     steps = sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit())
     assert len(steps) == 2
-    for path in (workdir / "checkpoints" / str(steps[-1])).rglob("*"):
-        if path.is_file() and path.parent.name == "d":  # the array data
-            os.truncate(path, path.stat().st_size // 2)
+    damage(workdir / "checkpoints" / str(steps[-1]))
+    left = workdir / "checkpoints" / "13.orbax-checkpoint-tmp"  # by a kill while saving
+    left.mkdir()
     process = start(shards, workdir)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
@@ -162,6 +162,25 @@ def test_a_finished_run_is_left_alone(shards, uninterrupted, command):
     ("override", "message"),
     [
         ("--config.optimizer.peak_lr=0.1", "config.optimizer was"),
+    assert not left.exists()
+
+
+def damage(checkpoint) -> None:
+    for path in checkpoint.rglob("*"):
+        if path.is_file() and path.parent.name == "d":  # the array data
+            os.truncate(path, path.stat().st_size // 2)
+
+
+def test_a_damaged_last_checkpoint_is_written_again(shards, tmp_path, uninterrupted, command):
+    workdir = _unfinished_copy(uninterrupted, tmp_path)
+    damage(workdir / "checkpoints" / str(STEPS))
+    result = command("divsyn_jax.train", *arguments(shards, workdir))
+    assert result.returncode == 0, result.stderr
+    assert metrics_of(workdir) == metrics_of(uninterrupted)
+    assert (workdir / "DONE").exists()
+    result = command("divsyn_jax.evaluate", f"--workdir={workdir}")
+    assert result.returncode == 0, result.stderr
+    assert f"step {STEPS}: held: " in result.stdout
         ("--config.seed=5", "config.seed was 0, now 5"),
         ("--config.global_batch=8", "config.global_batch was 4, now 8"),
     ],

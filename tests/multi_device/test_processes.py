@@ -88,6 +88,28 @@ def test_continuing_on_another_mesh_and_number_of_hosts_agrees(shards, tmp_path,
     assert losses(workdir) == pytest.approx(losses(one_process), rel=1e-5)
 
 
+def test_a_checkpoint_that_one_process_cannot_read_is_used_by_none(shards, tmp_path, one_process):
+    workdir, mesh = tmp_path / "damaged", ("replica=1", "fsdp=8")
+
+    def run() -> list[str]:
+        coordinator = (f"--coordinator=127.0.0.1:{free_port()}", "--processes=2")
+        processes = [train(shards, workdir, 4, *coordinator, f"--process={i}", mesh=mesh) for i in range(2)]
+        outputs = [process.communicate(timeout=300)[0] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], outputs
+        return outputs
+
+    run()
+    (workdir / "DONE").unlink()
+    for part in ("params", "optimizer"):  # what the second process wrote, and it alone reads
+        for path in (workdir / "checkpoints" / str(STEPS) / part / "ocdbt.process_1" / "d").iterdir():
+            path.write_bytes(b"")
+    output, _ = run()
+    assert f"checkpoint of step {STEPS} cannot be read (in another process)" in output
+    assert "continuing from step 6" in output
+    assert losses(workdir) == pytest.approx(losses(one_process), rel=1e-5)
+    assert {"6", str(STEPS), f"damaged-{STEPS}"} <= {path.name for path in (workdir / "checkpoints").iterdir()}
+
+
 def test_the_layout_is_written_down(one_process):
     layout = json.loads((one_process / "sharding.json").read_text())
     assert layout["mesh"] == {"replica": 2, "fsdp": 4, "tensor": 1}
