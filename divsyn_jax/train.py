@@ -129,6 +129,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
     # The step just dispatched: its scalars are read after the next dispatch, so the device never waits.
     in_flight = None
     try:
+    stopping = False  # a process was asked to stop at a step whose scalars were read
         for number in range(first + 1, recipe.steps + 1):
             # A request to stop travels through the step as a sum over rows, so that all processes see it at the same step.
             host_batch = {
@@ -140,21 +141,24 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
             if recipe.debug.repeat_every_steps and number % recipe.debug.repeat_every_steps == 0:
                 step.check_repeatable(train_step, state, batch, number)
             state, scalars = train_step(state, batch)
-            stopping = reporter.settle(*in_flight) if in_flight else False
+            if in_flight:
+                stopping = reporter.settle(*in_flight)
             in_flight = (number, scalars)
 
             last = number == recipe.steps
             evaluates = bool(domains) and (last or _due(number, recipe.eval.every_steps))
-            saves = recipe.checkpoint.keep > 0 and (last or stopping or _due(number, recipe.checkpoint.every_steps))
+            saves = recipe.checkpoint.keep > 0 and (last or _due(number, recipe.checkpoint.every_steps))
             extra = {}
             if evaluates:
                 jax.block_until_ready(scalars)  # the rest of the step is not part of the pause
                 with reporter.pause():
                     extra = heldout.scalars(domains, eval_step, state["params"], recipe.eval.batch, mesh)
-            if evaluates or saves or last:
-                reporter.settle(*in_flight, extra)  # before saving: a checkpoint exists only where the loss was finite
+            if evaluates or saves or last or stopping:
+                # Before saving: a checkpoint exists only where the loss was finite.
+                stopping |= reporter.settle(*in_flight, extra)
                 in_flight = None
             if saves:
+            saves |= stopping and recipe.checkpoint.keep > 0
                 with reporter.pause():
                     checkpoints.save(state, {**reporter.progress(), "step": number, "data": mixture.identity})
             if stopping and not last:

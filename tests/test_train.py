@@ -131,6 +131,20 @@ def test_sigterm_saves_and_leaves_with_75(shards, tmp_path, uninterrupted):
     assert metrics_of(workdir) == metrics_of(uninterrupted)
 
 
+@pytest.mark.parametrize("every", ["checkpoint", "eval"])
+def test_sigterm_is_obeyed_where_every_step_saves_or_evaluates(shards, tmp_path, every):
+    workdir = tmp_path / "stopped"
+    other = "--config.checkpoint.every_steps=0" if every == "eval" else "--config.eval.every_steps=0"
+    process = start(shards, workdir, f"--config.{every}.every_steps=1", other, "--config.steps=400")
+    wait_for_step(process, workdir, 2)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 75, output
+    done = metrics_of(workdir)[-1]["step"]
+    assert f"saved at step {done} of 400" in output
+    assert (workdir / "checkpoints" / str(done)).exists()
+
+
 def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(shards, tmp_path, uninterrupted):
     workdir = tmp_path / "damaged"
     process = start(shards, workdir)
