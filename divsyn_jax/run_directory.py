@@ -68,6 +68,8 @@ def write(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer
 def check_same_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise `UserError` naming the field when a checkpoint's data identity is not that of the data now given."""
     for field in now:
+        if field == "source_order" and field not in earlier:  # by a version that did not hold it
+            continue
         if field == "sources" and earlier[field] != now[field]:
             names = sorted(
                 name for name in {*earlier[field], *now[field]} if earlier[field].get(name) != now[field].get(name)

@@ -12,6 +12,7 @@ import pytest
 from divsyn_jax import run_directory, step
 from divsyn_jax.commandline import Failure, UserError
 from tests.test_train import STEPS, arguments, metrics_of, start, wait_for_step
+from tests.trained_runs import make_run
 
 
 def checkpoints_of(workdir) -> list[int]:
@@ -143,15 +144,18 @@ def test_data_that_changed_are_refused_by_field(field, value, message):
         run_directory.check_same_data(earlier, {**earlier, field: value})
 
 
-def test_weights_of_a_run_with_another_tokenizer_are_refused(tmp_path, tokenizer_dir):
-    from divsyn_jax.data import tokenizer as tokenizers
+def test_sources_in_another_order_are_refused():
+    sources = {"a": {"weight": 3.0, "fingerprint": "x"}, "b": {"weight": 1.0, "fingerprint": "y"}}
+    earlier, now = ({"sources": sources, "source_order": order} for order in (["a", "b"], ["b", "a"]))
+    with pytest.raises(UserError, match=r"source_order was \['a', 'b'\], now \['b', 'a'\]; .* --workdir"):
+        run_directory.check_same_data(earlier, now)
+    run_directory.check_same_data({"sources": sources}, now)  # a checkpoint that does not know
+
 
     class Other:
+def test_weights_of_a_run_with_another_tokenizer_are_refused(tmp_path, tokenizer_dir):
         sha256 = "0" * 64
 
-    run = tmp_path / "run"
-    (run / "tokenizer").mkdir(parents=True)
-    (run / "config.json").write_text("{}")
-    tokenizers.load(str(tokenizer_dir)).copy_to(run / "tokenizer")
+    run = make_run(tmp_path / "run", tokenizer_dir)
     with pytest.raises(UserError, match="trained with another tokenizer"):
         run_directory.initial_weights(run, {"weight": jax.ShapeDtypeStruct((1,), jnp.float32)}, Other())

@@ -212,6 +212,14 @@ def test_other_data_do_not_continue_a_run(shards, tmp_path, uninterrupted, comma
     )
 
 
+def test_sources_in_another_order_do_not_continue_a_run(shards, tmp_path, uninterrupted, command):
+    workdir = _unfinished_copy(uninterrupted, tmp_path)
+    swapped = f"--config.data.train=b={shards}/b:1,a={shards}/a:3"
+    fails_with_one_line(
+        command("divsyn_jax.train", *arguments(shards, workdir, swapped)), "source_order was ['a', 'b'], now ['b', 'a']"
+    )
+
+
 def _unfinished_copy(run, tmp_path):
     workdir = tmp_path / "copy"
     shutil.copytree(run, workdir)

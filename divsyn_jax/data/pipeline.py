@@ -122,6 +122,8 @@ class Mixture:
                 }
                 for source, windows in zip(self.sources, self.windows, strict=True)
             },
+            # Their places, and so their seeds and turns; a checkpoint sorts the keys above.
+            "source_order": [source.name for source in self.sources],
         }
         self.chat_template = _chat_template(self.windows) if self.packing == "best_fit" else ""
         places = [

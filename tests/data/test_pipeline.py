@@ -121,6 +121,9 @@ def test_identity_changes_with_what_determines_the_order(folders):
     assert base == mixture(folders).identity
     assert base != mixture(folders, seed=9).identity
     assert base != mixture(folders, weights=(1.0, 1.0)).identity
+    a, b = Source("a", folders / "a", 3.0), Source("b", folders / "b", 1.0)
+    assert base == Mixture([a, b], 16, 3, 8).identity
+    assert base != Mixture([b, a], 16, 3, 8).identity
 
 
 def test_parse_sources():
