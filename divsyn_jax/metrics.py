@@ -170,9 +170,7 @@ class Reporter:
         self._rows_S += host["rows_S"]
         loss, grad_norm = float(host["loss"]), float(host["grad_norm"])
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-            raise Failure(
-                f"step {number}: loss {loss}, gradient norm {grad_norm}; the run stops, its last checkpoint is sound"
-            )
+            raise Failure(f"step {number}: loss {loss}, gradient norm {grad_norm}; the run stops")
         self._bar.update()
         self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         if self._log and (extra or number % self._recipe.log.every_steps == 0 or number == self._recipe.steps):

@@ -38,7 +38,8 @@ from divsyn_jax import (
 )
 from divsyn_jax.attention import resolve_backend
 from divsyn_jax.checkpointing import Checkpoints
-from divsyn_jax.commandline import Unfinished, UserError
+from divsyn_jax.commandline import Failure, Unfinished, UserError
+from divsyn_jax.data import remote
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.pipeline import Mixture, parse_sources
 from divsyn_jax.recipe import Recipe
@@ -165,6 +166,10 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
                 what = f"saved at step {number}" if saves else f"stopped unsaved (checkpoint.keep=0) at step {number}"
                 raise Unfinished(f"{workdir}: {what} of {recipe.steps} after SIGTERM; run the same command to continue")
     finally:
+    except Failure as error:  # the newest checkpoint may hold the weights that this comes of
+        newest = checkpoints.newest_step()
+        where = "there is no checkpoint" if newest is None else f"the newest checkpoint is of step {newest}"
+        raise Failure(f"{error}; {where}") from None
         profiler.close()
         checkpoints.close()  # a save that was started is finished, also where the loss stopped being finite
 

@@ -83,6 +83,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_by_name_and_is_never_saved(shar
     assert "Traceback" not in result.stderr
     failed = int(said[1])
     assert failed <= 3
+    assert f"the newest checkpoint is of step {failed - 1}" in result.stderr
     assert checkpoints_of(workdir) == list(range(1, failed))[-2:]
     assert [entry["step"] for entry in metrics_of(workdir)] == list(range(1, failed))
     assert not (workdir / "DONE").exists()
@@ -152,8 +153,8 @@ def test_sources_in_another_order_are_refused():
     run_directory.check_same_data({"sources": sources}, now)  # a checkpoint that does not know
 
 
-    class Other:
 def test_weights_of_a_run_with_another_tokenizer_are_refused(tmp_path, tokenizer_dir):
+    class Other:
         sha256 = "0" * 64
 
     run = make_run(tmp_path / "run", tokenizer_dir)
