@@ -222,17 +222,22 @@ class Reporter:
 
 
 class Profiler:
-    """A trace of a window of steps, for TensorBoard's or Perfetto's viewer."""
+    """A trace of a window of steps, whole ones and no others, for TensorBoard's or Perfetto's viewer."""
 
     def __init__(self, folder: pathlib.Path, first_step: int, steps: int) -> None:
+        """Raises `UserError` for a window that begins before step 1, the first."""
+        if steps and first_step < 1:
+            raise UserError(f"config.profile.first_step={first_step}: steps count from 1")
         self._folder, self._first, self._end, self._running = folder, first_step, first_step + steps, False
 
-    def before_step(self, number: int) -> None:
-        """Start or stop the trace where `number` says so."""
+    def before_step(self, number: int, in_flight: Any) -> None:
+        """Start or stop the trace where `number` says so, once the device has finished what is `in_flight`."""
         if self._first <= number < self._end and not self._running:
+            jax.block_until_ready(in_flight)
             jax.profiler.start_trace(str(self._folder))
             self._running = True
-        elif number >= self._end:
+        elif number >= self._end and self._running:
+            jax.block_until_ready(in_flight)
             self.close()
 
     def close(self) -> None:

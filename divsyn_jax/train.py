@@ -64,6 +64,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         )
         return
     stop = _StopRequest()
+    profiler = metrics.Profiler(workdir / "profile", recipe.profile.first_step, recipe.profile.steps)
 
     # ---------------------------------------------------------------------------------------------- data
     sources = parse_sources(recipe.data.train, recipe.data.root)
@@ -124,7 +125,6 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
     first = progress["step"]
     batches = mixture.batches(first, jax.process_index(), jax.process_count())
     reporter = metrics.Reporter(workdir, recipe, mixture, progress, enabled=distributed.is_first())
-    profiler = metrics.Profiler(workdir / "profile", recipe.profile.first_step, recipe.profile.steps)
     rows = sharding.batch_sharding(mesh)
 
     # The step just dispatched: its scalars are read after the next dispatch, so the device never waits.
@@ -138,7 +138,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
                 "stop": np.full(recipe.global_batch // jax.process_count(), stop.requested, np.int32),
             }
             batch = {name: jax.make_array_from_process_local_data(rows, value) for name, value in host_batch.items()}
-            profiler.before_step(number)
+            profiler.before_step(number, in_flight)
             if recipe.debug.repeat_every_steps and number % recipe.debug.repeat_every_steps == 0:
                 step.check_repeatable(train_step, state, batch, number)
             state, scalars = train_step(state, batch)

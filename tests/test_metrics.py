@@ -5,10 +5,11 @@ import os
 import sys
 import types
 
+import jax
 import pytest
 
 from divsyn_jax.commandline import UserError
-from divsyn_jax.metrics import MetricsLog
+from divsyn_jax.metrics import MetricsLog, Profiler
 from divsyn_jax.recipe import LogConfig
 
 WANDB = LogConfig(every_steps=1, tensorboard=False, wandb="project")
@@ -82,3 +83,21 @@ def test_the_log_is_cut_back_to_the_restored_step(tmp_path, tail):
     written = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [(line["step"], line["loss"]) for line in written] == [(1, 1.0), (2, 1.0), (3, 0.5)]
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
+
+
+def test_a_trace_holds_its_steps_whole_and_no_others(tmp_path, monkeypatch):
+    happened = []
+    monkeypatch.setattr(jax.profiler, "start_trace", lambda folder: happened.append("start"))
+    monkeypatch.setattr(jax.profiler, "stop_trace", lambda: happened.append("stop"))
+    profiler, in_flight = Profiler(tmp_path, 2, 2), None
+    for number in range(1, 6):
+        profiler.before_step(number, in_flight)
+        done = types.SimpleNamespace(block_until_ready=lambda number=number: happened.append(f"{number} done"))
+        in_flight = (number, {"loss": done})
+    assert happened == ["1 done", "start", "3 done", "stop"]
+
+
+def test_a_trace_from_before_the_first_step_is_refused(tmp_path):
+    with pytest.raises(UserError, match="config.profile.first_step=0: steps count from 1"):
+        Profiler(tmp_path, 0, 5)
+    Profiler(tmp_path, 0, 0)
