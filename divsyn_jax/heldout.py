@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from divsyn_jax import sharding
+from divsyn_jax.commandline import UserError
 from divsyn_jax.data.pipeline import Source, check_same_tokenizer, check_shards, parse_sources
 from divsyn_jax.data.shards import ShardedWindows, unpack_window
 
@@ -89,9 +90,16 @@ class ChatDomain:
 
 
 def open_domains(spec: str, root: str, seq_len: int, tokenizer_sha256: str) -> list[Domain | ChatDomain]:
-    """The domains of a `data.eval` string, checked against the run's tokenizer and sequence length."""
+    """The domains of a `data.eval` string, checked against the run's tokenizer and sequence length.
+
+    Raises `UserError` for shards that do not fit, or where a part is asked for: loss is that of whole documents.
+    """
     domains = []
     for source in parse_sources(spec, root):
+        if source.tokens:
+            raise UserError(
+                f"held-out {source.name}: @{source.tokens} is for training data; held-out shards are read whole, leave it out"
+            )
         packing = ShardedWindows(source.folder).manifest["packing"]
         domain = (ChatDomain if packing == "best_fit" else Domain)(source, seq_len)
         theirs = domain.windows.manifest["tokenizer"]["sha256"]

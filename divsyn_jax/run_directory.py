@@ -1,5 +1,6 @@
 """What lies in a run directory beside checkpoints and metrics, and the checks that guard continuing a run."""
 
+import contextlib
 import fcntl
 import json
 import pathlib
@@ -9,8 +10,7 @@ from typing import IO, Any
 
 import jax
 
-from divsyn_jax import distributed, files
-from divsyn_jax.checkpointing import Checkpoints
+from divsyn_jax import distributed, files, trained_run
 from divsyn_jax.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
@@ -84,16 +84,26 @@ def check_same_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 
 def initial_weights(source: pathlib.Path, abstract_params: Any, tokenizer: tokenizers.Tokenizer) -> Any:
-    """Parameters of another run's newest checkpoint. Raises `UserError` unless it is a run with this tokenizer and shape."""
+    """Parameters of another run's newest checkpoint.
+
+    Raises `UserError` unless it is a run with this tokenizer and shape, and the checkpoint can be read.
+    """
     if not (source / "config.json").is_file():
         raise UserError(f"init_from={source}: no run there (config.json is missing)")
-    theirs = tokenizers.load_copy(source / "tokenizer")
-    if theirs.sha256 != tokenizer.sha256:
-        hashes = f"({theirs.sha256[:12]}) than these shards ({tokenizer.sha256[:12]})"
+    run = trained_run.open_run(source)
+    if run.tokenizer.sha256 != tokenizer.sha256:
+        hashes = f"({run.tokenizer.sha256[:12]}) than these shards ({tokenizer.sha256[:12]})"
         raise UserError(f"init_from={source}: trained with another tokenizer {hashes}")
-    kept = files.read_json(source / "config.json")["checkpoint"]
-    checkpoints = Checkpoints(source, kept["keep"], kept["keep_every_steps"])
-    params, progress = checkpoints.restore_params(abstract_params)
-    checkpoints.close()
+    theirs, ours = _shapes(run.abstract_params()), _shapes(abstract_params)
+    for name in sorted({*theirs, *ours}):
+        if theirs.get(name) != ours.get(name):
+            raise UserError(f"init_from={source}: {name} is {theirs.get(name)} there and {ours.get(name)} here")
+    with contextlib.closing(run.checkpoints()) as checkpoints:
+        params, progress = checkpoints.restore_params(abstract_params)
     distributed.say(f"initial weights from {source}, step {progress['step']}")
     return params
+
+
+def _shapes(params: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}

@@ -129,8 +129,8 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
 
     # The step just dispatched: its scalars are read after the next dispatch, so the device never waits.
     in_flight = None
-    try:
     stopping = False  # a process was asked to stop at a step whose scalars were read
+    try:
         for number in range(first + 1, recipe.steps + 1):
             # A request to stop travels through the step as a sum over rows, so that all processes see it at the same step.
             host_batch = {
@@ -158,18 +158,18 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
                 # Before saving: a checkpoint exists only where the loss was finite.
                 stopping |= reporter.settle(*in_flight, extra)
                 in_flight = None
-            if saves:
             saves |= stopping and recipe.checkpoint.keep > 0
+            if saves:
                 with reporter.pause():
                     checkpoints.save(state, {**reporter.progress(), "step": number, "data": mixture.identity})
             if stopping and not last:
                 what = f"saved at step {number}" if saves else f"stopped unsaved (checkpoint.keep=0) at step {number}"
                 raise Unfinished(f"{workdir}: {what} of {recipe.steps} after SIGTERM; run the same command to continue")
-    finally:
     except Failure as error:  # the newest checkpoint may hold the weights that this comes of
         newest = checkpoints.newest_step()
         where = "there is no checkpoint" if newest is None else f"the newest checkpoint is of step {newest}"
         raise Failure(f"{error}; {where}") from None
+    finally:
         profiler.close()
         checkpoints.close()  # a save that was started is finished, also where the loss stopped being finite
 
@@ -224,7 +224,12 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; recipes are given as --config=FILE")
     config = commandline.require(_CONFIG.value, "config", "configs/tiny.py")
-    workdir = pathlib.Path(commandline.require(_WORKDIR.value, "workdir", "runs/tiny")).absolute()
+    workdir = commandline.require(_WORKDIR.value, "workdir", "runs/tiny")
+    if remote.is_remote(workdir):
+        raise UserError(
+            f"--workdir={workdir}: runs are written to folders, not URLs; mount the bucket, or copy afterwards"
+        )
+    workdir = pathlib.Path(workdir).absolute()
     recipe = Recipe.from_config(config.to_dict())
     if recipe.debug.deterministic:  # XLA reads this once, when the backend starts
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"

@@ -162,20 +162,6 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(shards,
     assert f"checkpoint of step {steps[-1]} cannot be read" in output
     assert f"continuing from step {steps[0]}" in output
     assert metrics_of(workdir) == metrics_of(uninterrupted)
-
-
-def test_a_finished_run_is_left_alone(shards, uninterrupted, command):
-    before = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*")}
-    result = command("divsyn_jax.train", *arguments(shards, uninterrupted))
-    assert result.returncode == 0
-    assert "finished before" in result.stdout
-    assert before == {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*")}
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("--config.optimizer.peak_lr=0.1", "config.optimizer was"),
     assert not left.exists()
 
 
@@ -195,6 +181,20 @@ def test_a_damaged_last_checkpoint_is_written_again(shards, tmp_path, uninterrup
     result = command("divsyn_jax.evaluate", f"--workdir={workdir}")
     assert result.returncode == 0, result.stderr
     assert f"step {STEPS}: held: " in result.stdout
+
+
+def test_a_finished_run_is_left_alone(shards, uninterrupted, command):
+    before = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*")}
+    result = command("divsyn_jax.train", *arguments(shards, uninterrupted))
+    assert result.returncode == 0
+    assert "finished before" in result.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--config.optimizer.peak_lr=0.1", "config.optimizer was"),
         ("--config.seed=5", "config.seed was 0, now 5"),
         ("--config.global_batch=8", "config.global_batch was 4, now 8"),
     ],
@@ -245,6 +245,9 @@ def _unfinished_copy(run, tmp_path):
         (["--config.optimizer.schedule=sawtooth"], "sawtooth"),
         (["--config.mesh.tensor=3"], "mesh sizes"),
         (["--config.init_from=nowhere"], "init_from=nowhere"),
+        (["--config.data.eval=held=held@500"], "held-out held: @500 is for training data"),
+        (["--config.profile.steps=2"], "config.profile.first_step=0: steps count from 1"),
+        (["--workdir=gs://bucket/run"], "--workdir=gs://bucket/run: runs are written to folders"),
         (["--nonsense=1"], "nonsense"),
     ],
 )
@@ -329,6 +332,20 @@ def test_init_from_takes_the_weights_of_another_run(shards, tmp_path, uninterrup
     assert result.returncode == 0, result.stderr
     first = metrics_of(tmp_path / "next")[0]["loss"]
     assert first < metrics_of(uninterrupted)[0]["loss"] - 0.5
+
+
+def test_init_from_names_a_damaged_checkpoint_and_another_shape(shards, tmp_path, uninterrupted, command):
+    source = tmp_path / "source"
+    shutil.copytree(uninterrupted, source)
+    given = arguments(shards, tmp_path / "next", f"--config.init_from={source}")
+    fails_with_one_line(
+        command("divsyn_jax.train", *given, "--config.model.hidden=16"),
+        f"init_from={source}: embedding is (400, 32) there and (400, 16) here",
+    )
+    damage(source / "checkpoints" / str(STEPS))
+    result = command("divsyn_jax.train", *given)
+    assert result.returncode == 2, result.stderr
+    assert f"train: {source}/checkpoints: cannot be read (step {STEPS}: " in result.stderr
 
 
 def test_evaluate_agrees_with_the_run_itself(uninterrupted, command):

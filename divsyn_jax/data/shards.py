@@ -125,7 +125,7 @@ class ShardedWindows:
       folder: where the shards lie; of a URL the local copy.
       manifest: the folder's manifest.
 
-    With `tokens` only the first windows exist, as many as hold so many tokens to predict. All shards are read once at
+    With `tokens` only the first windows of shards packed `concat` exist, as many as hold so many tokens to predict. All shards are read once at
     opening (a second or two for 1 GB). Raises `UserError` then when the folder is no shards folder, or a shard is missing,
     truncated or of other content than the manifest says, naming the shard.
     """
@@ -169,7 +169,11 @@ class ShardedWindows:
         return [np.frombuffer(record, self._dtype) for record in self._source.__getitems__(indices)]
 
     def _windows_of(self, tokens: int) -> int:
-        """How many of the first windows hold `tokens` tokens to predict."""
+        """How many of the first windows hold `tokens` tokens to predict; known where all but a shard's last are full."""
+        if self.manifest["packing"] != "concat":
+            raise UserError(
+                f"{self.folder}: @{tokens} takes shards packed as concat, these are {self.manifest['packing']}; leave it out"
+            )
         count = 0
         for shard in self.manifest["shards"]:
             if tokens <= shard["targets"]:

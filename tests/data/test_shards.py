@@ -12,7 +12,7 @@ from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.corpus import TextFingerprint
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.shards import ShardedWindows
-from tests.conftest import small_texts, write_jsonl
+from tests.conftest import conversations, small_texts, write_conversations, write_jsonl
 
 TEXTS = small_texts(120, words=30)
 
@@ -176,6 +176,17 @@ def test_the_first_tokens_alone(tmp_path, tokenizer_dir):
         assert part.fingerprint == whole.fingerprint
     with pytest.raises(UserError, match="1 fewer than are asked for"):
         ShardedWindows(tmp_path / "out", manifest["targets"] + 1)
+
+
+@pytest.mark.parametrize("packing", ["document", "best_fit"])
+def test_the_first_tokens_of_windows_that_are_not_full_are_refused(tmp_path, tokenizer_dir, packing):
+    if packing == "best_fit":
+        corpus = write_conversations(tmp_path / "a.jsonl", conversations(20))
+    else:
+        corpus = str(write_jsonl(tmp_path / "a.jsonl", TEXTS))
+    build_shards([corpus], str(tokenizer_dir), str(tmp_path / "out"), 160, packing)
+    with pytest.raises(UserError, match=f"@100 takes shards packed as concat, these are {packing}; leave it out"):
+        ShardedWindows(tmp_path / "out", 100)
 
 
 def test_windows_read_together(tmp_path, tokenizer_dir):
