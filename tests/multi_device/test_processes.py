@@ -92,8 +92,8 @@ def test_a_checkpoint_that_one_process_cannot_read_is_used_by_none(shards, tmp_p
     workdir, mesh = tmp_path / "damaged", ("replica=1", "fsdp=8")
 
     def run() -> list[str]:
-        coordinator = (f"--coordinator=127.0.0.1:{free_port()}", "--processes=2")
-        processes = [train(shards, workdir, 4, *coordinator, f"--process={i}", mesh=mesh) for i in range(2)]
+        several = (f"--coordinator=127.0.0.1:{free_port()}", "--processes=2", "--config.checkpoint.keep=2")
+        processes = [train(shards, workdir, 4, *several, f"--process={i}", mesh=mesh) for i in range(2)]
         outputs = [process.communicate(timeout=300)[0] for process in processes]
         assert [process.returncode for process in processes] == [0, 0], outputs
         return outputs
