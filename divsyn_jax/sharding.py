@@ -1,11 +1,14 @@
 """Where every array lives: the device mesh, one rules table, and the shardings that follow from it."""
 
+import collections
 import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from divsyn_jax.commandline import UserError
@@ -60,24 +63,54 @@ class MeshConfig:
 def make_mesh(config: MeshConfig, on: Sequence[Any] | None = None) -> Mesh:
     """The mesh over all devices, or `on` those given (of a slice described, not attached).
 
-    Raises `UserError` when the sizes do not multiply to the number of devices.
+    Of several slices (to JAX the GPUs of a machine are one), replica goes across them first, then fsdp: tensor never does.
+    Raises `UserError` when the sizes do not multiply to the number of devices, or cannot be laid over them.
     """
     sizes = [config.replica, config.fsdp, config.tensor]
-    devices = jax.device_count() if on is None else len(on)
+    devices = jax.devices() if on is None else on
     if sizes.count(-1) > 1 or any(size == 0 or size < -1 for size in sizes):
-        raise UserError(f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))}: positive numbers, at most one -1")
+        raise UserError(f"{_named(sizes)}: positive numbers, at most one -1")
     if -1 in sizes:
         known = -(sizes[0] * sizes[1] * sizes[2])
-        if devices % known:
-            raise UserError(
-                f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))} do not divide the {devices} devices"
-            )
-        sizes[sizes.index(-1)] = devices // known
-    if sizes[0] * sizes[1] * sizes[2] != devices:
+        if len(devices) % known:
+            raise UserError(f"{_named(sizes)} do not divide the {len(devices)} devices")
+        sizes[sizes.index(-1)] = len(devices) // known
+    if math.prod(sizes) != len(devices):
+        raise UserError(f"{_named(sizes)} do not multiply to the {len(devices)} devices")
+    axis_types = (AxisType.Auto,) * len(MESH_AXES)
+    slices = len({getattr(device, "slice_index", 0) for device in devices})
+    try:
+        if slices == 1:
+            return jax.make_mesh(sizes, MESH_AXES, axis_types=axis_types, devices=devices)
+        return Mesh(_across_slices(sizes, slices, devices), MESH_AXES, axis_types=axis_types)
+    except NotImplementedError:  # JAX splits a slice's own axes between ours on v5e only
+        shape = "x".join(str(len(set(along))) for along in zip(*(device.coords for device in devices), strict=True))
         raise UserError(
-            f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))} do not multiply to the {devices} devices"
+            f"{_named(sizes)}: on {devices[0].device_kind} each must take whole axes of the slice of {shape}; "
+            "choose another --config.mesh.tensor"
+        ) from None
+
+
+def _named(sizes: Sequence[int]) -> str:
+    return f"mesh sizes {dict(zip(MESH_AXES, sizes, strict=True))}"
+
+
+def _across_slices(sizes: Sequence[int], slices: int, devices: Sequence[Any]) -> np.ndarray:
+    """The devices of several slices in the shape `sizes`; neighbours along an axis are in one slice as far as they can."""
+    replica, fsdp, tensor = sizes
+    replica_slices = math.gcd(replica, slices)
+    fsdp_slices = slices // replica_slices
+    if fsdp % fsdp_slices:
+        raise UserError(
+            f"{_named(sizes)} do not split over {slices} slices (TPU slices, or machines with GPUs); "
+            f"make --config.mesh.replica a multiple of {slices}"
         )
-    return jax.make_mesh(sizes, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES), devices=on)
+    return mesh_utils.create_hybrid_device_mesh(
+        (replica // replica_slices, fsdp // fsdp_slices, tensor),
+        (replica_slices, fsdp_slices, 1),
+        devices,
+        allow_split_physical_axes=devices[0].device_kind in ("TPU v5 lite", "TPU v5e"),  # as jax.make_mesh does
+    )
 
 
 def check_rows(mesh: Mesh, rows: int, name: str) -> None:
@@ -86,10 +119,19 @@ def check_rows(mesh: Mesh, rows: int, name: str) -> None:
     Or when two processes would feed the same rows, as where the tensor axis spans them: each reads rows of its own.
     """
     splits = mesh.shape["replica"] * mesh.shape["fsdp"]
-    if splits % jax.process_count():
+    shards: dict[int, int] = collections.Counter()  # of the rows, by the process that feeds them
+    for devices in mesh.devices.reshape(splits, -1):
+        processes = sorted({device.process_index for device in devices})
+        if len(processes) > 1:
+            raise UserError(
+                f"mesh.tensor={mesh.shape['tensor']} puts the same rows on processes {processes}, and each reads rows of "
+                "its own; choose a smaller --config.mesh.tensor, which stays within a process"
+            )
+        shards[processes[0]] += 1
+    if len(set(shards.values())) > 1:
         raise UserError(
-            f"mesh.replica x mesh.fsdp is {splits}, which {jax.process_count()} processes do not share evenly; "
-            "a tensor axis must stay within a process"
+            f"mesh.replica x mesh.fsdp is {splits}, which the processes do not share evenly: "
+            f"{dict(sorted(shards.items()))}; give every process as many devices"
         )
     if rows % splits:
         raise UserError(

@@ -137,7 +137,11 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
                 **next(batches),
                 "stop": np.full(recipe.global_batch // jax.process_count(), stop.requested, np.int32),
             }
-            batch = {name: jax.make_array_from_process_local_data(rows, value) for name, value in host_batch.items()}
+            batch = {
+                # With the shape stated: inferred, it would be smaller where processes shared rows.
+                name: jax.make_array_from_process_local_data(rows, value, (recipe.global_batch, *value.shape[1:]))
+                for name, value in host_batch.items()
+            }
             profiler.before_step(number, in_flight)
             if recipe.debug.repeat_every_steps and number % recipe.debug.repeat_every_steps == 0:
                 step.check_repeatable(train_step, state, batch, number)

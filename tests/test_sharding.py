@@ -1,5 +1,7 @@
 """Where the arrays of every preset live, and what a mesh that cannot be says."""
 
+import dataclasses
+import itertools
 import runpy
 
 import jax
@@ -78,16 +80,86 @@ def test_impossible_meshes_are_refused(sizes, message):
         sharding.make_mesh(MeshConfig(*sizes), jax.devices()[:1])
 
 
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """What JAX reads of a device when it arranges a mesh."""
+
+    id: int
+    platform: str
+    device_kind: str
+    process_index: int
+    slice_index: int
+    coords: tuple[int, int, int] = (0, 0, 0)
+    core_on_chip: int = 0
+
+
+def gpus(machines: int, each: int) -> list[Device]:
+    """One process a machine; JAX calls a machine a slice."""
+    return [Device(i, "gpu", "NVIDIA H200", i // each, i // each) for i in range(machines * each)]
+
+
+def tpus(kind: str, slices: int = 1) -> list[Device]:
+    """Slices of 4x4 chips, 2x2 of them on a host."""
+    return [
+        Device(index, "tpu", kind, 4 * number + 2 * (y // 2) + x // 2, number, (x, y, 0))
+        for index, (number, y, x) in enumerate(itertools.product(range(slices), range(4), range(4)))
+    ]
+
+
+def slices_along(mesh) -> list[list[set[int]]]:
+    """By replica and fsdp: the slices whose devices hold that part."""
+    return [[{device.slice_index for device in part} for part in replica] for replica in mesh.devices]
+
+
+@pytest.mark.parametrize("devices", [gpus(2, 16), tpus("TPU v5 lite", slices=2)], ids=["gpu", "tpu"])
+def test_replica_then_fsdp_goes_across_slices_and_tensor_never(devices):
+    mesh = sharding.make_mesh(MeshConfig(replica=2, fsdp=-1, tensor=2), devices)
+    assert slices_along(mesh) == [[{0}] * 8, [{1}] * 8]
+    assert mesh.axis_types == (AxisType.Auto,) * 3
+    mesh = sharding.make_mesh(MeshConfig(replica=1, fsdp=-1, tensor=4), devices)
+    assert slices_along(mesh) == [[{0}] * 4 + [{1}] * 4]
+    mesh = sharding.make_mesh(MeshConfig(replica=4, fsdp=-1, tensor=1), devices)
+    assert slices_along(mesh) == [[{0}] * 8] * 2 + [[{1}] * 8] * 2
+
+
+def test_a_replica_may_take_several_slices():
+    mesh = sharding.make_mesh(MeshConfig(replica=2, fsdp=-1, tensor=1), gpus(4, 2))
+    assert slices_along(mesh) == [[{0}, {0}, {1}, {1}], [{2}, {2}, {3}, {3}]]
+    assert sorted(device.id for device in mesh.devices.flat) == list(range(8))
+
+
+def test_a_tensor_axis_across_slices_is_refused():
+    with pytest.raises(UserError, match=r"over 2 slices .* make --config.mesh.replica a multiple of 2"):
+        sharding.make_mesh(MeshConfig(replica=1, fsdp=1, tensor=-1), gpus(2, 8))
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_axes_that_would_split_those_of_the_slice_are_refused(slices):
+    devices = tpus("TPU v6 lite", slices)
+    assert sharding.make_mesh(MeshConfig(slices, -1, 4), devices).devices.shape == (slices, 4, 4)
+    with pytest.raises(UserError, match=r"'tensor': 2}: on TPU v6 lite .* whole axes of the slice of 4x4x1"):
+        sharding.make_mesh(MeshConfig(slices, -1, 2), devices)
+
+
 def test_rows_must_split():
-    mesh = AbstractMesh((2, 4, 1), MESH_AXES, axis_types=(AxisType.Auto,) * 3)
+    mesh = sharding.make_mesh(MeshConfig(2, 4, 1), gpus(1, 8))
     sharding.check_rows(mesh, 16, "global_batch")
     with pytest.raises(UserError, match="global_batch=12 does not split over 8 devices"):
         sharding.check_rows(mesh, 12, "global_batch")
 
 
-def test_a_tensor_axis_across_processes_is_refused(monkeypatch):
-    monkeypatch.setattr(jax, "process_count", lambda: 2)
-    sharding.check_rows(AbstractMesh((1, 2, 4), MESH_AXES, axis_types=(AxisType.Auto,) * 3), 16, "global_batch")
-    mesh = AbstractMesh((1, 1, 8), MESH_AXES, axis_types=(AxisType.Auto,) * 3)
-    with pytest.raises(UserError, match="fsdp is 1, which 2 processes do not share evenly"):
+def test_rows_that_two_processes_would_feed_are_refused():
+    for sizes in ((1, 2, 4), (2, 4, 1)):
+        sharding.check_rows(sharding.make_mesh(MeshConfig(*sizes), gpus(2, 4)), 16, "global_batch")
+    hosts = tpus("TPU v5 lite")
+    sharding.check_rows(sharding.make_mesh(MeshConfig(1, 16, 1), hosts), 16, "global_batch")
+    # As many shards of rows as there are hosts, but each shard on two of them.
+    mesh = sharding.make_mesh(MeshConfig(1, 4, 4), hosts)
+    with pytest.raises(UserError, match=r"mesh.tensor=4 puts the same rows on processes \[0, 1\]"):
         sharding.check_rows(mesh, 16, "global_batch")
+
+
+def test_processes_must_feed_equally_many_rows():
+    uneven = [dataclasses.replace(device, process_index=device.id // 3, slice_index=0) for device in gpus(1, 4)]
+    with pytest.raises(UserError, match=r"mesh.fsdp is 4, .* not share evenly: {0: 3, 1: 1}"):
+        sharding.check_rows(sharding.make_mesh(MeshConfig(1, 4, 1), uneven), 16, "global_batch")
