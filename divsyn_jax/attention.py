@@ -20,7 +20,7 @@ from divsyn_jax.sharding import RULES
 BACKENDS = ("reference", "blocked", "cudnn", "splash")
 _FASTEST = {"cpu": "blocked", "gpu": "cudnn", "cuda": "cudnn", "tpu": "splash"}
 _QUERY_BLOCK = 256
-_SPLASH_BLOCK = 512
+_SPLASH_BLOCK, _SPLASH_LANES = 512, 128
 
 
 @jax.tree_util.register_dataclass
@@ -36,24 +36,41 @@ class Mask:
     segments_BL: jax.Array | None = None
 
 
-def resolve_backend(name: str, platform: str) -> str:
-    """The backend that `name` ('auto' included) means on `platform` ('cpu', 'gpu', 'tpu').
+def resolve_backend(name: str, platform: str, dtype: str, head_dim: int, seq_len: int) -> str:
+    """The backend that `name` ('auto' included) means on `platform` ('cpu', 'gpu', 'tpu') for these shapes.
 
-    Raises `UserError` for an unknown name, or a backend that the platform does not have.
+    'auto' is the platform's own kernel, or 'blocked' where that cannot compute them. Raises `UserError` for an unknown name,
+    or a backend that the platform does not have or that cannot compute them.
     """
     if name == "auto":
         if platform not in _FASTEST:
             raise UserError(
                 f"model.attention='auto': no backend is known for platform {platform!r}; name one of {', '.join(BACKENDS)}"
             )
-        return _FASTEST[platform]
+        fastest = _FASTEST[platform]
+        return "blocked" if _refusal(fastest, dtype, head_dim, seq_len) else fastest
     if name not in BACKENDS:
         raise UserError(f"model.attention={name!r} is unknown; use one of auto, {', '.join(BACKENDS)}")
     if (name == "cudnn" and platform not in ("gpu", "cuda")) or (name == "splash" and platform != "tpu"):
-        raise UserError(
-            f"model.attention={name!r} does not run on {platform}; use auto, which means {_FASTEST.get(platform)!r} here"
-        )
+        raise UserError(f"model.attention={name!r} does not run on {platform}; use auto")
+    refusal = _refusal(name, dtype, head_dim, seq_len)
+    if refusal:
+        raise UserError(f"model.attention={name!r} {refusal}, or use auto, which means 'blocked' here")
     return name
+
+
+def _refusal(backend: str, dtype: str, head_dim: int, seq_len: int) -> str:
+    """Why `backend` cannot compute these shapes, with the remedy; '' where it can."""
+    if backend == "cudnn":
+        if dtype not in ("bfloat16", "float16"):
+            return f"computes in bfloat16 or float16, not {dtype}; set model.dtype=bfloat16"
+        if head_dim % 8 or head_dim > 128:  # Hopper takes 256, GPUs before it do not
+            return f"needs heads of a multiple of 8 up to 128 wide, not {head_dim}; change model.heads"
+    if backend == "splash":
+        multiple = _SPLASH_BLOCK if seq_len > _SPLASH_BLOCK else _SPLASH_LANES
+        if seq_len % multiple:
+            return f"needs a length that is a multiple of {multiple}, not {seq_len}; change seq_len"
+    return ""
 
 
 def attention(q_BLHK: jax.Array, k_BLGK: jax.Array, v_BLGK: jax.Array, mask: Mask, backend: str) -> jax.Array:
@@ -167,12 +184,17 @@ def _block_backward(q_offset: int, saved, d_out_BGRLK):
 _block.defvjp(_block_forward, _block_backward)
 
 
+def _require(backend: str, q_BLHK: jax.Array) -> None:
+    """Raise `ValueError` when `backend` cannot compute attention of these queries."""
+    _, L, _, K = q_BLHK.shape
+    refusal = _refusal(backend, q_BLHK.dtype.name, K, L)
+    if refusal:
+        raise ValueError(f"attention backend {backend!r} {refusal}")
+
+
 def _cudnn(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:
     """cuDNN's fused kernel. Packed documents become a dense bias of B x L x L, which is said when the step is traced."""
-    if q_BLHK.dtype not in (jnp.bfloat16, jnp.float16):
-        raise ValueError(
-            f"attention backend 'cudnn' computes in bfloat16 or float16, not {q_BLHK.dtype}; set model.dtype=bfloat16"
-        )
+    _require("cudnn", q_BLHK)
     same_B1LM = None
     if mask.segments_BL is not None:
         B, L = mask.segments_BL.shape
@@ -189,10 +211,9 @@ def _splash(q_BLHK, k_BLGK, v_BLGK, mask: Mask, interpret: bool = False) -> jax.
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as splash_mask
 
+    _require("splash", q_BLHK)
     L = q_BLHK.shape[1]
     block = min(_SPLASH_BLOCK, L)
-    if L % 128 or L % block:
-        raise ValueError(f"attention backend 'splash' needs a length that is a multiple of {max(128, block)}, not {L}")
     sizes = splash.BlockSizes(**{f"block_{name}": block for name in ("q", "kv", "kv_compute", "q_dkv", "kv_dkv", "kv_dkv_compute", "q_dq", "kv_dq")})  # fmt: skip
 
     def on_device(q_BLHK, k_BLGK, v_BLGK, segments_BL):

@@ -242,8 +242,9 @@ def main(arguments: list[str]) -> None:
     jax.config.update("jax_debug_nans", recipe.debug.nans)
     distributed.keep_compiled()
     distributed.initialize()
-    backend = resolve_backend(recipe.model.attention, jax.default_backend())
-    train(dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, attention=backend)), workdir)
+    c = recipe.model
+    backend = resolve_backend(c.attention, jax.default_backend(), c.dtype, c.head_dim, recipe.seq_len)
+    train(dataclasses.replace(recipe, model=dataclasses.replace(c, attention=backend)), workdir)
 
 
 if __name__ == "__main__":

@@ -167,6 +167,65 @@ def test_scan_and_remat_change_nothing(change):
         assert relative_difference(left, right) < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("remat", "scan", "guarded"), [("full", False, True), ("full", True, False), ("none", False, False)]
+)
+def test_what_unrolled_layers_compute_again_is_not_merged(remat, scan, guarded):
+    """A barrier keeps XLA from it (for TPUs it would, not for CPUs); in a loop there is nothing to merge with."""
+    config = dataclasses.replace(TINY, layers=2, remat=remat, scan=scan)
+    params = jax.eval_shape(lambda: llama.init_params(config, seed=0))
+    gradient = jax.jit(jax.grad(lambda params, x: jnp.mean(llama.logits(config, params, x))))
+    assert ("optimization_barrier" in gradient.lower(params, tokens()).as_text()) == guarded
+
+
+@pytest.mark.parametrize(
+    ("platform", "dtype", "head_dim", "seq_len", "expected"),
+    [
+        ("cpu", "float32", 12, 40, "blocked"),
+        ("gpu", "bfloat16", 64, 2048, "cudnn"),
+        ("gpu", "float32", 64, 128, "blocked"),  # configs/tiny.py
+        ("gpu", "bfloat16", 12, 2048, "blocked"),
+        ("gpu", "bfloat16", 256, 2048, "blocked"),
+        ("tpu", "float32", 64, 128, "splash"),
+        ("tpu", "bfloat16", 64, 384, "splash"),
+        ("tpu", "bfloat16", 64, 300, "blocked"),
+        ("tpu", "bfloat16", 64, 640, "blocked"),
+    ],
+)
+def test_auto_is_the_fastest_backend_that_can(platform, dtype, head_dim, seq_len, expected):
+    assert resolve_backend("auto", platform, dtype, head_dim, seq_len) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "platform", "dtype", "head_dim", "seq_len", "message"),
+    [
+        ("cudnn", "cpu", "bfloat16", 64, 128, r"model.attention='cudnn' does not run on cpu; use auto"),
+        ("splash", "gpu", "bfloat16", 64, 128, r"model.attention='splash' does not run on gpu; use auto"),
+        (
+            "cudnn",
+            "gpu",
+            "float32",
+            64,
+            128,
+            r"model.attention='cudnn' .* not float32; set model.dtype=bfloat16, or use",
+        ),
+        (
+            "cudnn",
+            "gpu",
+            "bfloat16",
+            12,
+            128,
+            r"model.attention='cudnn' needs heads .* not 12; change model.heads, or use",
+        ),
+        ("splash", "tpu", "bfloat16", 64, 300, r"model.attention='splash' .* multiple of 128, not 300; change seq_len"),
+        ("splash", "tpu", "bfloat16", 64, 640, r"model.attention='splash' .* multiple of 512, not 640; change seq_len"),
+    ],
+)
+def test_a_backend_that_cannot_run_is_refused_by_name(name, platform, dtype, head_dim, seq_len, message):
+    with pytest.raises(UserError, match=message):
+        resolve_backend(name, platform, dtype, head_dim, seq_len)
+
+
 def test_a_token_sees_only_the_past():
     params = larger_weights(llama.init_params(TINY, seed=0))
     x = tokens(1, 200)
@@ -195,13 +254,13 @@ def test_presets_have_the_papers_shapes(name, expected):
     from divsyn_jax.recipe import Recipe
 
     config = runpy.run_path(f"configs/{name}.py")["get_config"]()
-    config.model.attention = resolve_backend("auto", "cpu")
+    config.model.attention = "blocked"
     assert llama.count_params(Recipe.from_config(config.to_dict()).model) == expected
 
 
 def test_unknown_names_raise():
     with pytest.raises(UserError, match="flash9"):
-        resolve_backend("flash9", "cpu")
+        resolve_backend("flash9", "cpu", "float32", 64, 128)
     with pytest.raises(ValueError, match="remat"):
         dataclasses.replace(TINY, remat="some")
     with pytest.raises(ValueError, match="unknown attention backend"):

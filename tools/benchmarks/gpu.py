@@ -89,7 +89,8 @@ def _output(command: list[str]) -> str:
 def make_recipe(preset: str, attention: str, remat: str, rows: int, chunk: int) -> Recipe:
     """The preset with the batch and settings to measure."""
     config = importlib.import_module(f"configs.{preset}").get_config()
-    backend = resolve_backend(attention, jax.default_backend())
+    head_dim = config.model.hidden // config.model.heads
+    backend = resolve_backend(attention, jax.default_backend(), _DTYPE.value, head_dim, _SEQ_LEN.value)
     config.model.update(attention=backend, remat=remat, dtype=_DTYPE.value)
     config.loss.chunk = chunk
     batch = rows * jax.device_count() * _ACCUMULATION.value
