@@ -70,11 +70,13 @@ class Compiled:
     """What the compiler says of one recipe on one slice.
 
     Attributes:
+      mesh: sizes of the mesh axes, none of them -1.
       arguments, temporaries: bytes on a device: state and batch; the most that a step holds beside them.
       collectives: by kind, for a step.
       seconds: compile time.
     """
 
+    mesh: dict[str, int]
     arguments: int
     temporaries: int
     collectives: dict[str, hlo.Traffic]
@@ -109,7 +111,10 @@ def topology_devices(name: str) -> tuple[Chip, list[Any]]:
 
 
 def compile_step(recipe: Recipe, devices: list[Any]) -> Compiled:
-    """Compile the recipe's real train step for `devices`. Raises `UserError` when recipe and mesh do not go together."""
+    """Compile the recipe's real train step for `devices`.
+
+    Raises `UserError` when recipe and mesh do not go together, `JaxRuntimeError` when the compiler itself runs out of HBM.
+    """
     mesh = sharding.make_mesh(recipe.mesh, devices)
     sharding.check_rows(mesh, recipe.global_batch // recipe.accumulation_steps, "global_batch / accumulation_steps")
     started = time.monotonic()
@@ -121,6 +126,7 @@ def compile_step(recipe: Recipe, devices: list[Any]) -> Compiled:
         compiled = train_step.lower(state, abstract_batch(recipe, mesh)).compile()
     memory = compiled.memory_analysis()
     return Compiled(
+        dict(mesh.shape),
         memory.argument_size_in_bytes,
         memory.temp_size_in_bytes,
         hlo.collective_traffic(compiled.as_text()),
@@ -190,10 +196,9 @@ def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -
     held = compiled.arguments + compiled.temporaries
     analytic, counted = full_square_flops_per_token(recipe), xla_flops_per_token(recipe)
     times = roofline(recipe, compiled, chip, len(devices))
-    mesh = dict(zip(sharding.MESH_AXES, dataclasses.astuple(recipe.mesh), strict=True))
     lines = [
         f"parameters           {model.count_params(recipe.model):,}",
-        f"devices              {len(devices)} x {devices[0].device_kind}, each a whole chip ({cores}), as {mesh}",
+        f"devices              {len(devices)} x {devices[0].device_kind}, each a whole chip ({cores}), as {compiled.mesh}",
         f"step                 {recipe.global_batch} sequences of {recipe.seq_len} in "
         f"{recipe.accumulation_steps} micro-batches; remat {recipe.model.remat}, attention {recipe.model.attention}",
         f"bytes per device     arguments {compiled.arguments / GIB:.2f} + temporaries {compiled.temporaries / GIB:.2f} GiB of "
@@ -211,6 +216,16 @@ def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -
     )
     lines.append(f"compiled in          {compiled.seconds:.0f} s")
     return "\n".join(lines)
+
+
+def outcome(recipe: Recipe, chip: Chip, devices: list[Any]) -> str:
+    """The recipe's report; where the compiler itself runs out of HBM, what it says of that."""
+    try:
+        return report(recipe, compile_step(recipe, devices), chip, devices)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return f"bytes per device     DOES NOT FIT: {str(error).splitlines()[0]}"
 
 
 def candidates(recipe: Recipe, devices: int, rows: list[int]) -> list[Recipe]:
@@ -247,8 +262,8 @@ def search(recipe: Recipe, chip: Chip, devices: list[Any], rows: list[int]) -> t
         )
         try:
             compiled = compile_step(candidate, devices)
-        except jax.errors.JaxRuntimeError as error:  # the compiler itself runs out of HBM
-            print(f"  {label}: {str(error).splitlines()[0][:100]}", flush=True)
+        except (jax.errors.JaxRuntimeError, UserError) as error:  # the compiler ran out of HBM; no such layout
+            print(f"  {label}: not possible: {str(error).splitlines()[0]}", flush=True)
             continue
         seconds = predicted_seconds(candidate, compiled, chip, len(devices))
         fits = compiled.fits(chip)
@@ -264,23 +279,33 @@ def search(recipe: Recipe, chip: Chip, devices: list[Any], rows: list[int]) -> t
     return best
 
 
+def search_rows() -> list[int]:
+    """The numbers of --search_rows. Raises `UserError` when one is not a positive integer."""
+    values = _SEARCH_ROWS.value
+    if not values or not all(value.isdecimal() and int(value) for value in values):
+        raise UserError(f"--search_rows={','.join(values)}: positive integers are expected, e.g. 1,2,4,8")
+    return [int(value) for value in values]
+
+
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; recipes are given as --config=FILE")
     config = commandline.require(_CONFIG.value, "config", "configs/1_4b.py")
     topology = commandline.require(_TOPOLOGY.value, "topology", "v5e:4x4")
-    config.model.attention = resolve_backend(config.model.attention, "tpu")
+    rows = search_rows()
     recipe = Recipe.from_config(config.to_dict())
+    c = recipe.model
+    backend = resolve_backend(c.attention, "tpu", c.dtype, c.head_dim, recipe.seq_len)
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(c, attention=backend))
     if recipe.epochs:  # how long a run is changes nothing in a step
         recipe = recipe.of_length((recipe.optimizer.warmup_steps + 1) * recipe.global_batch)
     chip, devices = topology_devices(topology)
     if _SEARCH.value:
-        recipe, compiled = search(recipe, chip, devices, [int(rows) for rows in _SEARCH_ROWS.value])
-        print("best that fits:")
+        best, compiled = search(recipe, chip, devices, rows)
+        print(f"best that fits:\n{report(best, compiled, chip, devices)}")
     else:
-        compiled = compile_step(recipe, devices)
-    print(report(recipe, compiled, chip, devices))
+        print(outcome(recipe, chip, devices))
 
 
 if __name__ == "__main__":
