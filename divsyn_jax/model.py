@@ -149,7 +149,8 @@ class Llama(nnx.Module):
             return sharding.constrain(layer(x_BLD, rope_BLK, mask), "batch", None, None), None
 
         if c.remat != "none":
-            layer_step = jax.checkpoint(layer_step, policy=REMAT_POLICIES[c.remat], prevent_cse=False)
+            # Outside a loop XLA would merge what is computed again with what was computed before.
+            layer_step = jax.checkpoint(layer_step, policy=REMAT_POLICIES[c.remat], prevent_cse=not c.scan)
         x_BLD, _ = jax.lax.scan(layer_step, x_BLD, self.layers, unroll=1 if c.scan else c.layers)
         return rms_norm(x_BLD, self.final_norm, c.norm_eps)
 
