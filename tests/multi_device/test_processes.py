@@ -12,7 +12,7 @@ from tests.conftest import ROOT, virtual_devices
 
 pytestmark = pytest.mark.devices
 
-STEPS = 8
+STEPS = 20
 
 
 def train(shards, workdir, devices, *extra, mesh=("replica=2", "fsdp=-1")) -> subprocess.Popen:
@@ -28,7 +28,9 @@ def train(shards, workdir, devices, *extra, mesh=("replica=2", "fsdp=-1")) -> su
         "--config.global_batch=16",
         "--config.seq_len=16",
         "--config.loss.chunk=8",
-        "--config.optimizer.warmup_steps=2",
+        "--config.optimizer.schedule=constant",
+        "--config.optimizer.peak_lr=1e-3",
+        "--config.optimizer.warmup_steps=0",
         "--config.checkpoint.every_steps=3",
         "--config.eval.batch=8",
         *extra,
@@ -49,10 +51,13 @@ def finish(*processes) -> None:
         assert process.returncode == 0, output[-3000:]
 
 
-def losses(workdir) -> list[float]:
+def numbers(workdir) -> list[float]:
+    """Loss and gradient norm of every step, the held-out loss and a source's share."""
     lines = [json.loads(line) for line in (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
-    return [line["loss"] for line in lines] + [lines[-1]["eval/held/loss"], lines[-1]["share/a"]]
+    assert [line["learning_rate"] for line in lines] == pytest.approx([1e-3] * STEPS)
+    of_steps = [line[name] for line in lines for name in ("loss", "grad_norm")]
+    return [*of_steps, lines[-1]["eval/held/loss"], lines[-1]["share/a"]]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def free_port() -> int:
 def test_two_processes_train_the_same_run(shards, tmp_path, one_process):
     coordinator = f"--coordinator=127.0.0.1:{free_port()}"
     finish(*(train(shards, tmp_path / "two", 4, coordinator, "--processes=2", f"--process={i}") for i in range(2)))
-    assert losses(tmp_path / "two") == pytest.approx(losses(one_process), rel=1e-5)
+    assert numbers(tmp_path / "two") == pytest.approx(numbers(one_process), rel=1e-5)
 
 
 def test_continuing_on_another_mesh_and_number_of_hosts_agrees(shards, tmp_path, one_process):
@@ -85,7 +90,7 @@ def test_continuing_on_another_mesh_and_number_of_hosts_agrees(shards, tmp_path,
     coordinator = f"--coordinator=127.0.0.1:{free_port()}"
     mesh = ("replica=1", "fsdp=2", "tensor=2")
     finish(*(train(shards, workdir, 2, coordinator, "--processes=2", f"--process={i}", mesh=mesh) for i in range(2)))
-    assert losses(workdir) == pytest.approx(losses(one_process), rel=1e-5)
+    assert numbers(workdir) == pytest.approx(numbers(one_process), rel=1e-5)
 
 
 def test_a_checkpoint_that_one_process_cannot_read_is_used_by_none(shards, tmp_path, one_process):
