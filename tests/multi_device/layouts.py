@@ -1,7 +1,8 @@
 """Runs in a process of its own with eight virtual CPU devices; prints one JSON object.
 
 For every layout and variant: the losses of 20 steps at a constant rate and the gradient of the first batch, as relative
-differences from one device; for deliberately wrong variants too, which must be far off.
+differences from one device; for deliberately wrong variants too, which must be far off. Variants run on one device and with
+fsdp; with the argument `every`, in every layout.
 """
 
 import json
@@ -146,7 +147,8 @@ def main() -> None:
     }
     for name, variant in variants.items():
         found[f"variant {name}"] = difference(reference, run(variant, None))
-        found[f"variant {name}, fsdp"] = difference(reference, run(variant, LAYOUTS["fsdp"]))
+        for layout in LAYOUTS if "every" in sys.argv[1:] else ("fsdp",):
+            found[f"variant {name}, {layout}"] = difference(reference, run(variant, LAYOUTS[layout]))
     packed = run(base, None, packed_batches)
     for name in ("replica x fsdp x tensor", "fsdp"):
         found[f"layout {name}, packed"] = difference(packed, run(base, LAYOUTS[name], packed_batches))

@@ -13,23 +13,34 @@ pytestmark = pytest.mark.devices
 TOLERANCE = 1e-5
 
 
-@pytest.fixture(scope="module")
-def found() -> dict:
-    """What tests/multi_device/layouts.py measured on eight virtual devices."""
-    script = pathlib.Path(__file__).with_name("layouts.py")
-    result = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=virtual_devices(8)
-    )
+def measure(*arguments: str) -> dict:
+    """What tests/multi_device/layouts.py measures on eight virtual devices."""
+    command = [sys.executable, str(pathlib.Path(__file__).with_name("layouts.py")), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=1800, env=virtual_devices(8))
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def test_all_right_variants_agree(found):
+@pytest.fixture(scope="module")
+def found() -> dict:
+    return measure()
+
+
+def assert_right_ones_agree(found: dict, count: int) -> None:
     right = {name: gap for name, gap in found.items() if name.startswith(("layout", "variant"))}
-    assert len(right) == 16
+    assert len(right) == count
     for name, gap in right.items():
         assert gap["loss"] < TOLERANCE, (name, gap)
         assert gap["gradient"] < TOLERANCE, (name, gap)
+
+
+def test_all_right_variants_agree(found):
+    assert_right_ones_agree(found, 16)
+
+
+@pytest.mark.slow
+def test_all_right_variants_agree_in_every_layout():
+    assert_right_ones_agree(measure("every"), 32)
 
 
 @pytest.mark.parametrize("name", ["wrong normalisation", "wrong sharding"])
