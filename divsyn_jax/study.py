@@ -113,7 +113,8 @@ def main(arguments: list[str]) -> None:
 
 
 def workdir_of(recipe, given: str | None) -> pathlib.Path:
-    """The study directory, absolute."""
+    """The study directory, absolute. Raises `UserError` for a URL."""
+    files.check_local(given or "")
     return pathlib.Path(given or f"studies/{recipe['name']}-{fingerprint(recipe)[:8]}").absolute()
 
 

@@ -39,7 +39,6 @@ from divsyn_jax import (
 from divsyn_jax.attention import resolve_backend
 from divsyn_jax.checkpointing import Checkpoints
 from divsyn_jax.commandline import Failure, Unfinished, UserError
-from divsyn_jax.data import remote
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.pipeline import Mixture, parse_sources
 from divsyn_jax.recipe import Recipe
@@ -229,10 +228,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"unexpected argument {arguments[0]!r}; recipes are given as --config=FILE")
     config = commandline.require(_CONFIG.value, "config", "configs/tiny.py")
     workdir = commandline.require(_WORKDIR.value, "workdir", "runs/tiny")
-    if remote.is_remote(workdir):
-        raise UserError(
-            f"--workdir={workdir}: runs are written to folders, not URLs; mount the bucket, or copy afterwards"
-        )
+    files.check_local(workdir)
     workdir = pathlib.Path(workdir).absolute()
     recipe = Recipe.from_config(config.to_dict())
     if recipe.debug.deterministic:  # XLA reads this once, when the backend starts

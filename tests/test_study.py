@@ -216,6 +216,11 @@ def test_bad_input_gives_one_line(tmp_path, command, arguments, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_workdir_that_is_a_url_is_refused():
+    with pytest.raises(UserError, match="s3://bucket/study: is a URL"):
+        study.workdir_of({"name": "s"}, "s3://bucket/study")
+
+
 def test_the_names_of_the_studys_own_folders_are_no_levels():
     def refused(name, **changes):
         level = {"name": name, "topics": 2, "styles": 1, "personas": 1, "seed": 0}

@@ -247,7 +247,7 @@ def _unfinished_copy(run, tmp_path):
         (["--config.init_from=nowhere"], "init_from=nowhere"),
         (["--config.data.eval=held=held@500"], "held-out held: @500 is for training data"),
         (["--config.profile.steps=2"], "config.profile.first_step=0: steps count from 1"),
-        (["--workdir=gs://bucket/run"], "--workdir=gs://bucket/run: runs are written to folders"),
+        (["--workdir=gs://bucket/run"], "gs://bucket/run: is a URL; write to a local folder"),
         (["--nonsense=1"], "nonsense"),
     ],
 )
