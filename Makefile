@@ -40,8 +40,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@extras='$(EXTRAS)'; \
 	if [ -z "$$extras" ]; then \
 	  if [ "$$(uname)" != Linux ] || $(BIN)/python -m pip install --quiet --dry-run --no-deps --only-binary :all: "$$(grep ^torch== constraints.txt)+cpu" >/dev/null 2>&1; \
-	  then extras=study,dev; \
-	  else extras=train,corpora,report,eval,dev; \
+	  then extras=study,dev,serve; \
+	  else extras=statistics,train,corpora,report,eval,dev; \
 	    echo "note: pip finds no CPU build of torch for this Python; tests that need torch are skipped (make torch brings it, with several GB of CUDA)"; fi; \
 	fi; $(call install,$$extras)
 	@touch $@
@@ -50,7 +50,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 torch: env
 	@$(BIN)/python -c 'import sys; from importlib import util; sys.exit(not util.find_spec("torch"))' || { \
 	echo "note: installing torch, which on Linux brings several GB of CUDA libraries unless pip finds a CPU build"; \
-	$(call install,study$(comma)dev); }
+	$(call install,study$(comma)dev$(comma)serve); }
 
 # An environment of its own: libtpu is 1 GB, and JAX looks for a TPU wherever it is installed.
 env-tpu:

@@ -15,7 +15,7 @@ SCRIPT = """
 import json
 import jax
 from configs import tiny
-from divsyn_jax import compile, hlo, model
+from divsyn_jax import ahead_of_time, hlo, model
 from divsyn_jax.recipe import Recipe
 
 def traffic(layout, rows=16, chunk=16):
@@ -24,7 +24,7 @@ def traffic(layout, rows=16, chunk=16):
     config.model.attention, config.loss.chunk, config.mesh = "blocked", chunk, layout
     config.update(global_batch=rows, seq_len=64)
     recipe = Recipe.from_config(config.to_dict())
-    found = compile.compile_step(recipe, jax.devices()).collectives
+    found = ahead_of_time.compile_step(recipe, jax.devices()).collectives
     return {"bytes": sum(kind.bytes for kind in found.values()), "count": sum(kind.count for kind in found.values()),
             "weights": 4 * model.count_params(recipe.model)}
 

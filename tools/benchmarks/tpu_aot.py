@@ -9,6 +9,7 @@ import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # beside a compilation that runs already
 
 import dataclasses
 import pathlib
@@ -20,7 +21,7 @@ import jax
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from divsyn_jax import compile, model
+from divsyn_jax import ahead_of_time, model
 from divsyn_jax.recipe import Recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -63,19 +64,21 @@ def main() -> None:
     ]
     counts: dict[str, float] = {}
     for preset, topology, rows, remat in ROWS:
-        chip, devices = compile.topology_devices(topology)
+        chip, devices = ahead_of_time.topology_devices(topology)
         recipe = load(preset, len(devices), rows, remat)
-        compiled = compile.compile_step(recipe, devices)
+        compiled = ahead_of_time.compile_step(recipe, devices)
         if preset not in counts:
-            counts[preset] = compile.xla_flops_per_token(recipe) / compile.full_square_flops_per_token(recipe)
-        flops = compile.full_square_flops_per_token(recipe) * recipe.global_batch * recipe.seq_len
+            counts[preset] = ahead_of_time.xla_flops_per_token(recipe) / ahead_of_time.full_square_flops_per_token(
+                recipe
+            )
+        flops = ahead_of_time.full_square_flops_per_token(recipe) * recipe.global_batch * recipe.seq_len
         traffic = ", ".join(
-            f"{kind} {t.count}, {t.bytes / compile.GIB:.2f}" for kind, t in compiled.collectives.items()
+            f"{kind} {t.count}, {t.bytes / ahead_of_time.GIB:.2f}" for kind, t in compiled.collectives.items()
         )
-        bound = compile.roofline(recipe, compiled, chip, len(devices))
+        bound = ahead_of_time.roofline(recipe, compiled, chip, len(devices))
         lines.append(
             f"| {preset} | {model.count_params(recipe.model):,} | {topology} | {rows} x {recipe.accumulation_steps} | {remat} "
-            f"| {compiled.arguments / compile.GIB:.2f} + {compiled.temporaries / compile.GIB:.2f} | {chip.hbm / compile.GIB:.0f} "
+            f"| {compiled.arguments / ahead_of_time.GIB:.2f} + {compiled.temporaries / ahead_of_time.GIB:.2f} | {chip.hbm / ahead_of_time.GIB:.0f} "
             f"| {'yes' if compiled.fits(chip) else 'no'} | {counts[preset] * flops:.3e} / {flops:.3e} ({counts[preset] - 1:+.1%}) | {traffic} "
             f"| {bound['compute']:.2f} s |"
         )

@@ -6,12 +6,12 @@ import jax
 import pytest
 
 from configs import tiny
-from divsyn_jax import compile, hlo
+from divsyn_jax import ahead_of_time, hlo
 from divsyn_jax.commandline import UserError
 from divsyn_jax.recipe import Recipe
 from tests.conftest import fails_with_one_line
 
-CHIP = compile.CHIPS["v5e"]
+CHIP = ahead_of_time.CHIPS["v5e"]
 FULL = "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 45.24G of 15.75G hbm."
 
 
@@ -24,11 +24,11 @@ def recipe() -> Recipe:
 
 
 def test_the_report_names_the_resolved_mesh(recipe, monkeypatch):
-    monkeypatch.setattr(compile, "xla_flops_per_token", compile.full_square_flops_per_token)
+    monkeypatch.setattr(ahead_of_time, "xla_flops_per_token", ahead_of_time.full_square_flops_per_token)
     assert recipe.mesh.fsdp == -1
-    compiled = compile.compile_step(recipe, jax.devices()[:1])
+    compiled = ahead_of_time.compile_step(recipe, jax.devices()[:1])
     device = types.SimpleNamespace(num_cores=1, device_kind="TPU v5 lite")
-    text = compile.report(recipe, compiled, CHIP, [device])
+    text = ahead_of_time.report(recipe, compiled, CHIP, [device])
     assert "as {'replica': 1, 'fsdp': 1, 'tensor': 1}" in text
 
 
@@ -36,17 +36,17 @@ def test_a_step_that_the_compiler_cannot_fit_is_a_result(recipe, monkeypatch):
     def out_of_memory(recipe, devices):
         raise jax.errors.JaxRuntimeError(f"{FULL}\nLargest program allocations:")
 
-    monkeypatch.setattr(compile, "compile_step", out_of_memory)
-    assert compile.outcome(recipe, CHIP, []) == f"bytes per device     DOES NOT FIT: {FULL}"
+    monkeypatch.setattr(ahead_of_time, "compile_step", out_of_memory)
+    assert ahead_of_time.outcome(recipe, CHIP, []) == f"bytes per device     DOES NOT FIT: {FULL}"
 
 
 def test_other_errors_of_the_compiler_are_not_called_so(recipe, monkeypatch):
     def broken(recipe, devices):
         raise jax.errors.JaxRuntimeError("INTERNAL: RET_CHECK failure")
 
-    monkeypatch.setattr(compile, "compile_step", broken)
+    monkeypatch.setattr(ahead_of_time, "compile_step", broken)
     with pytest.raises(jax.errors.JaxRuntimeError, match="RET_CHECK"):
-        compile.outcome(recipe, CHIP, [])
+        ahead_of_time.outcome(recipe, CHIP, [])
 
 
 def test_a_search_goes_on_past_candidates_that_cannot_be(recipe, monkeypatch, capsys):
@@ -56,10 +56,10 @@ def test_a_search_goes_on_past_candidates_that_cannot_be(recipe, monkeypatch, ca
         if candidate.model.remat == "none":
             raise jax.errors.JaxRuntimeError(f"{FULL}\nLargest program allocations:")
         arguments = {"minimal": 1 << 30, "dots": 2 << 30, "full": 3 << 30}[candidate.model.remat]
-        return compile.Compiled({}, arguments, 0, {"all-gather": hlo.Traffic(1, 1)}, 0.0)
+        return ahead_of_time.Compiled({}, arguments, 0, {"all-gather": hlo.Traffic(1, 1)}, 0.0)
 
-    monkeypatch.setattr(compile, "compile_step", compile_step)
-    best, compiled = compile.search(recipe, CHIP, [None] * 2, [1])
+    monkeypatch.setattr(ahead_of_time, "compile_step", compile_step)
+    best, compiled = ahead_of_time.search(recipe, CHIP, [None] * 2, [1])
     lines = capsys.readouterr().out.splitlines()
     assert (best.model.remat, best.mesh.tensor, compiled.arguments) == ("minimal", 1, 1 << 30)
     assert lines[0] == f"  fsdp 2 x tensor 1, 1 micro-batches, remat none: not possible: {FULL}"
