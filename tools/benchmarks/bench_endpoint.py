@@ -10,6 +10,7 @@ with its range.
 """
 
 import asyncio
+import concurrent.futures
 import http.client
 import json
 import pathlib
@@ -17,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.parse
 
@@ -44,7 +44,8 @@ def bare_rate(base_url: str) -> float:
     messages = [{"role": "system", "content": asked.system}, {"role": "user", "content": asked.user}]
     schema = {"name": asked.purpose, "schema": asked.schema, "strict": True}
     response_format = {"type": "json_schema", "json_schema": schema}
-    body = json.dumps({"model": "test", "messages": messages, "response_format": response_format})
+    asks = {"messages": messages, "response_format": response_format, "max_tokens": asked.max_output_tokens}
+    body = json.dumps({"model": "test", **asks})
 
     def send(calls: int) -> None:
         connection = http.client.HTTPConnection(url.hostname, url.port)
@@ -55,12 +56,10 @@ def bare_rate(base_url: str) -> float:
             assert response.status == 200, response.status
 
     each = _CALLS.value // _ADMIT.value
-    threads = [threading.Thread(target=send, args=(each,)) for _ in range(_ADMIT.value)]
     started = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor(_ADMIT.value) as pool:
+        for sent in [pool.submit(send, each) for _ in range(_ADMIT.value)]:
+            sent.result()
     return each * _ADMIT.value / (time.monotonic() - started)
 
 
