@@ -64,7 +64,7 @@ def rouge_l(texts: Sequence[str], word: re.Pattern = _WORD) -> np.ndarray:
     shared = [found for found, documents_with in held_by.most_common() if documents_with > 1]
     character = {found: chr(number) for number, found in enumerate(shared)}
     strings = ["".join(character[found] for found in words if found in character) for words in documents]
-    lcs_NN = process.cdist(strings, strings, scorer=LCSseq.similarity, dtype=np.uint32)
+    lcs_NN = process.cdist(strings, strings, scorer=LCSseq.similarity, dtype=np.uint32, workers=-1)
     np.fill_diagonal(lcs_NN, 0)
     lengths_N = np.array([len(words) for words in documents])
     return 2 * lcs_NN / np.maximum(1, lengths_N[:, None] + lengths_N[None, :])
