@@ -9,6 +9,8 @@ from typing import Any
 from divsyn_jax.commandline import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Keys that may differ when a run is continued: where things lie and how they are watched, not what is computed.
+FREE_TO_CHANGE = ("data", "mesh", "checkpoint", "eval", "log", "accumulation_steps", "profile", "debug")
 
 
 def config_path(path: str) -> str:

@@ -15,9 +15,7 @@ from divsyn_jax.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.recipe import Recipe
-
-# Keys that may differ when a run is continued: where things lie and how they are watched, not what is computed.
-_FREE_TO_CHANGE = ("data", "mesh", "checkpoint", "eval", "log", "accumulation_steps", "profile", "debug")
+from divsyn_jax.recipe_file import FREE_TO_CHANGE
 
 
 def lock(workdir: pathlib.Path) -> IO:
@@ -39,7 +37,7 @@ def check_same_recipe(workdir: pathlib.Path, recipe: Recipe) -> None:
     for key, value in recipe.to_dict().items():
         if key == "steps" and recipe.epochs:
             continue  # follows from the data, whose identity checkpoints guard
-        if key not in _FREE_TO_CHANGE and earlier.get(key) != value:
+        if key not in FREE_TO_CHANGE and earlier.get(key) != value:
             was, now = json.dumps(earlier.get(key)), json.dumps(value)
             raise UserError(
                 f"{workdir}: config.{key} was {was}, now {now}; continue with the same recipe or use another --workdir"

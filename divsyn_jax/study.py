@@ -21,7 +21,8 @@ from ml_collections import config_flags
 
 from divsyn_jax import commandline, files, local_runner, study_plan, study_report, study_results, study_stages
 from divsyn_jax.commandline import Unfinished, UserError
-from divsyn_jax.study_recipe import Study, fingerprint, resolve
+from divsyn_jax.study_identity import fingerprint
+from divsyn_jax.study_recipe import Study, resolve
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Study recipe, e.g. configs/studies/tiny.py.", lock_config=True

@@ -40,10 +40,6 @@ from divsyn_jax.data.chat import ConversationReader
 from divsyn_jax.data.corpus import CorpusReader, ReadOptions, split_name
 
 STAGES = ("pretrain", "evaluate", "sft", "evaluate")
-# Keys that say how long and where, not what.
-_NOT_IDENTITY = ("budget",)
-# The same of a run recipe: what a run may be continued with (divsyn_jax/run_directory.py).
-_NOT_IDENTITY_OF_RUNS = ("data", "mesh", "checkpoint", "eval", "log", "accumulation_steps", "profile", "debug")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,7 +243,7 @@ def _bind_run_recipes(recipe: dict[str, Any]) -> None:
                     f"config.train.seq_len={length}; give the same or leave it out"
                 )
             content = recipe_file.evaluate(keys)
-            content = {key: value for key, value in content.items() if key not in _NOT_IDENTITY_OF_RUNS}
+            content = {key: value for key, value in content.items() if key not in recipe_file.FREE_TO_CHANGE}
             recipe["run_recipes"]["/".join(filter(None, (size, stage)))] = content
 
 
@@ -355,45 +351,6 @@ def _check_keys(recipe: Mapping[str, Any]) -> None:
     for key in ("config", "seq_len"):
         if key not in recipe["train"]:
             raise UserError(f"config.train.{key}: missing; give train.config (a run recipe) and train.seq_len")
-
-
-def fingerprint(recipe: Mapping[str, Any]) -> str:
-    """Identity of a study: its recipe without the time budget and without paths of corpora."""
-    return hashlib.sha256(json.dumps(_identity(recipe), sort_keys=True).encode()).hexdigest()
-
-
-def difference(recorded: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
-    """The first key in which the identities of two resolved recipes differ, with both values."""
-    was, now, place = _identity(recorded), _identity(recipe), "config"
-    while type(was) is type(now) and isinstance(was, dict | list) and was and now:
-        if isinstance(was, list):
-            if len(was) != len(now):
-                break
-            was, now = dict(enumerate(was)), dict(enumerate(now))
-        key = next(key for key in {**was, **now} if key not in was or key not in now or was[key] != now[key])
-        was, now = was.get(key), now.get(key)
-        place += f"[{key}]" if isinstance(key, int) else f".{key}"
-    return f"{place} was {_shortened(was)}, now {_shortened(now)}"
-
-
-def _shortened(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:40]}..."
-
-
-def _identity(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    facts = json.loads(json.dumps({key: value for key, value in recipe.items() if key not in _NOT_IDENTITY}))
-    for record in (*facts["levels"], *facts["heldout"].values()):
-        if "fingerprint" in record:
-            record.pop("corpus", None)
-            record.pop("source", None)
-    if "real_fingerprint" in facts:
-        facts.pop("real")
-    if "sft_fingerprint" in facts:
-        facts["sft"].pop("data")
-    if "tasks_fingerprint" in facts:
-        facts.pop("task_data")
-    return facts
 
 
 def _expand(pattern: str) -> list[str]:

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import os
-import pathlib
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax import files, hypotheses, statistics, study_plan
+from divsyn_jax import files, hypotheses, recipe_file, statistics
 from divsyn_jax.statistics import ItemScores
-from divsyn_jax.study_recipe import Run, Study, fingerprint
+from divsyn_jax.study_identity import fingerprint
+from divsyn_jax.study_recipe import Run, Study
 
 # Every metric that performance is set against; effective clusters, the primary one, on a log scale.
 METRICS = (
@@ -302,7 +302,7 @@ def _commit() -> str | None:
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=pathlib.Path(study_plan.ROOT),
+            cwd=recipe_file.ROOT,
             capture_output=True,
             text=True,
             check=True,

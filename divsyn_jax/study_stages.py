@@ -13,7 +13,8 @@ from divsyn_jax.data.corpus import corpus_files
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 from divsyn_jax.local_runner import Job, Slot
-from divsyn_jax.study_recipe import Study, difference, fingerprint
+from divsyn_jax.study_identity import difference, fingerprint
+from divsyn_jax.study_recipe import Study
 
 _SHARD_BYTES = 16 << 20  # text of a shard: a process for less costs more than it saves
 

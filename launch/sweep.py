@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from divsyn_jax import commandline, study, study_plan, study_stages
+from divsyn_jax import commandline, recipe_file, study, study_plan, study_stages
 from divsyn_jax.commandline import UserError
 from divsyn_jax.study_recipe import Study, resolve
 from launch import slurm, xpk
@@ -37,7 +37,7 @@ _STUDY_FLAGS = ("corpora", "eval", "text_field", "parallel")
 def study_command(workdir: pathlib.Path, part: str) -> tuple[str, ...]:
     """The command of divsyn_jax.study for the study that this process was asked about."""
     given = flags.FLAGS["study"]
-    config = [f"--config={study_plan.config_path(config_flags.get_config_filename(given))}"]
+    config = [f"--config={recipe_file.config_path(config_flags.get_config_filename(given))}"]
     for key, value in config_flags.get_override_values(given).items():
         config.append(f"--config.{key}={value.to_dict() if isinstance(value, ConfigDict) else value}")
     values = [f"--{name}={flags.FLAGS[name].value}" for name in _STUDY_FLAGS if flags.FLAGS[name].value]

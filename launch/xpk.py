@@ -9,7 +9,7 @@ import shlex
 
 from absl import flags
 
-from divsyn_jax import commandline, study_plan
+from divsyn_jax import commandline, recipe_file, study_plan
 from divsyn_jax.commandline import UserError
 from divsyn_jax.study_recipe import Run, Study
 from launch.submission import Submission, call, exports
@@ -20,7 +20,7 @@ _ZONE = flags.DEFINE_string("zone", None, "Zone (xpk).")
 _TPU_TYPE = flags.DEFINE_string("tpu_type", "v5litepod-16", "Slice of a run (xpk).")
 _DOCKER_IMAGE = flags.DEFINE_string("docker_image", None, "Image that holds the package and its dependencies (xpk).")
 _REPOSITORY = flags.DEFINE_string(
-    "repository", str(study_plan.ROOT), "Folder of this repository in the image or on the TPU VMs (xpk)."
+    "repository", str(recipe_file.ROOT), "Folder of this repository in the image or on the TPU VMs (xpk)."
 )
 _TPU_VERSION = flags.DEFINE_string("tpu_version", "v2-alpha-tpuv5-lite", "Software version of a plain TPU VM.")
 
@@ -148,7 +148,7 @@ def tpu_vm_script(study: Study, run: Run, script: str) -> str:
 
 def _portable(command: tuple[str, ...]) -> tuple[str, ...]:
     """With the interpreter of the machine that runs it, and this checkout's recipes by their place in the repository."""
-    here = f"--config={study_plan.ROOT}/"
+    here = f"--config={recipe_file.ROOT}/"
     return ("python", *(argument.replace(here, "--config=") for argument in command[1:]))
 
 

@@ -18,7 +18,7 @@ from divsyn_jax.diversity.agents import Agent, Draws, Partitions
 from divsyn_jax.diversity.calibration_verdicts import NUMBER_WITHIN, verdicts
 from divsyn_jax.diversity.intervals import mean_interval, t_quantile
 from divsyn_jax.diversity.invalid_clusters import labels_by_policy
-from divsyn_jax.diversity.judging import HEADLINE
+from divsyn_jax.diversity.judging import HEADLINE, fewest_draws
 from divsyn_jax.diversity.oracle_agent import label_numbers
 from divsyn_jax.diversity.sampling import Sample, random_draws
 
@@ -134,8 +134,7 @@ def _answers_of(asked: Sequence[Draws], parts: Sequence[Partitions], retested: i
         reordered_PDK=_answered(np.stack(orders)),
         failed=failed,
     )
-    fewest = len(found.labels_DK) if found.sets_D is None else np.bincount(found.sets_D, minlength=1).min()
-    if fewest < 2 or found.retested_PDK.shape[1] < 2:
+    if fewest_draws(len(found.labels_DK), found.sets_D) < 2 or found.retested_PDK.shape[1] < 2:
         raise Failure(
             f"{asked[0].sample.spec}: {failed} of {sum(map(len, labels))} draws failed; too few are left for an interval "
             "(two a criteria set): try another --model or more --draws"

@@ -97,9 +97,13 @@ def _judged(name: str, sample: Sample, draws_DK: np.ndarray, parts: Sequence[Par
     return Judged(sample, draws_DK[answered], np.flatnonzero(answered), kept, labels, failures, len(draws_DK))
 
 
+def fewest_draws(draws: int, sets_D: np.ndarray | None) -> int:
+    """Draws of the criteria set that has fewest; all `draws` for an agent without criteria. An interval needs two."""
+    return draws if sets_D is None else int(np.bincount(sets_D, minlength=1).min())
+
+
 def _require_answers(name: str, kept: Partitions, failures: Sequence[Mapping[str, Any]]) -> None:
-    fewest = len(kept.labels_DK) if kept.sets_D is None else np.bincount(kept.sets_D, minlength=1).min()
-    if fewest < 2:
+    if fewest_draws(len(kept.labels_DK), kept.sets_D) < 2:
         why = f", the first because: {'; '.join(failures[0]['problems'])}" if failures else ""
         raise Failure(
             f"{name}: {len(failures)} draws failed{why}; too few are left for an interval (two a criteria set). "

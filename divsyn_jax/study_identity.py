@@ -1,0 +1,47 @@
+"""What makes two studies the same: their resolved recipes, but for how long they may take and where their texts lie."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_NOT_IDENTITY = ("budget",)  # how long, not what
+
+
+def fingerprint(recipe: Mapping[str, Any]) -> str:
+    """Identity of a study: its recipe without the time budget and without paths of corpora."""
+    return hashlib.sha256(json.dumps(_identity(recipe), sort_keys=True).encode()).hexdigest()
+
+
+def difference(recorded: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    """The first key in which the identities of two resolved recipes differ, with both values."""
+    was, now, place = _identity(recorded), _identity(recipe), "config"
+    while type(was) is type(now) and isinstance(was, dict | list) and was and now:
+        if isinstance(was, list):
+            if len(was) != len(now):
+                break
+            was, now = dict(enumerate(was)), dict(enumerate(now))
+        key = next(key for key in {**was, **now} if key not in was or key not in now or was[key] != now[key])
+        was, now = was.get(key), now.get(key)
+        place += f"[{key}]" if isinstance(key, int) else f".{key}"
+    return f"{place} was {_shortened(was)}, now {_shortened(now)}"
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def _identity(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    facts = json.loads(json.dumps({key: value for key, value in recipe.items() if key not in _NOT_IDENTITY}))
+    for record in (*facts["levels"], *facts["heldout"].values()):
+        if "fingerprint" in record:
+            record.pop("corpus", None)
+            record.pop("source", None)
+    if "real_fingerprint" in facts:
+        facts.pop("real")
+    if "sft_fingerprint" in facts:
+        facts["sft"].pop("data")
+    if "tasks_fingerprint" in facts:
+        facts.pop("task_data")
+    return facts
