@@ -1,7 +1,7 @@
 """Causal self-attention behind one function, with a small mask specification and named backends.
 
 Shape legend: B batch, L query length, M key length, H query heads, G key/value heads (H a multiple of G), R = H/G, K head
-dimension.
+dimension, T rows of a block of queries.
 """
 
 import dataclasses
@@ -120,7 +120,11 @@ def _allowed(L: int, M: int, q_offset: int, segments) -> jax.Array:
 
 
 def _blocked(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:
-    """Block of queries by block of queries, against only the keys they may see: half the work and no L x L matrix."""
+    """Block of queries by block of queries, against only the keys they may see: half the work and no L x L matrix.
+
+    All products are of matrices [B, G, rows, columns], the T = R x L queries of a block that share keys being rows of one: for
+    any other form XLA on CPUs transposes an operand first.
+    """
     B, L, H, K = q_BLHK.shape
     G = k_BLGK.shape[2]
     # Heads first once, not for every product of every block.
@@ -131,54 +135,54 @@ def _blocked(q_BLHK, k_BLGK, v_BLGK, mask: Mask) -> jax.Array:
         stop = min(start + _QUERY_BLOCK, L)
         segments_BL = mask.segments_BL
         segments = None if segments_BL is None else (segments_BL[:, start:stop], segments_BL[:, :stop])
-        outputs.append(
-            _block(q_BGRLK[..., start:stop, :], k_BGLK[..., :stop, :], v_BGLK[..., :stop, :], segments, start)
-        )
+        q_BGTK = q_BGRLK[..., start:stop, :].reshape(B, G, -1, K)
+        out_BGTK = _block(q_BGTK, k_BGLK[..., :stop, :], v_BGLK[..., :stop, :], segments, start)
+        outputs.append(out_BGTK.reshape(B, G, H // G, stop - start, K))
     return jnp.concatenate(outputs, axis=3).transpose(0, 3, 1, 2, 4).reshape(B, L, H, K)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
-def _block(q_BGRLK, k_BGMK, v_BGMK, segments, q_offset: int) -> jax.Array:
-    """One block of queries, with FlashAttention's backward pass (Dao et al. 2022, algorithm 4).
+def _block(q_BGTK, k_BGMK, v_BGMK, segments, q_offset: int) -> jax.Array:
+    """The queries of positions q_offset..M-1, with FlashAttention's backward pass (Dao et al. 2022, algorithm 4).
 
-    Of L x M nothing is kept: the logarithm of each row's sum gives its weights back in one pass over the scores, where
+    Of T x M nothing is kept: the logarithm of each row's sum gives its weights back in one pass over the scores, where
     differentiating a recomputed softmax takes four.
     """
-    return _block_forward(q_BGRLK, k_BGMK, v_BGMK, segments, q_offset)[0]
+    return _block_forward(q_BGTK, k_BGMK, v_BGMK, segments, q_offset)[0]
 
 
-def _block_scores(q_BGRLK, k_BGMK, segments, q_offset: int) -> jax.Array:
-    L, M, K = q_BGRLK.shape[3], k_BGMK.shape[2], k_BGMK.shape[3]
-    scores_BGRLM = jnp.einsum("BGRLK,BGMK->BGRLM", q_BGRLK, k_BGMK, preferred_element_type=jnp.float32) * K**-0.5
-    allowed_BLM = _allowed(L, M, q_offset, segments)
-    return jnp.where(allowed_BLM[:, None, None], scores_BGRLM, jnp.finfo(jnp.float32).min)
+def _block_scores(q_BGTK, k_BGMK, segments, q_offset: int) -> jax.Array:
+    T, (M, K) = q_BGTK.shape[2], k_BGMK.shape[2:]
+    L = M - q_offset
+    scores_BGTM = jnp.einsum("BGTK,BGMK->BGTM", q_BGTK, k_BGMK, preferred_element_type=jnp.float32) * K**-0.5
+    allowed_BTM = jnp.tile(_allowed(L, M, q_offset, segments), (1, T // L, 1))
+    return jnp.where(allowed_BTM[:, None], scores_BGTM, jnp.finfo(jnp.float32).min)
 
 
-def _block_forward(q_BGRLK, k_BGMK, v_BGMK, segments, q_offset: int):
-    scores_BGRLM = _block_scores(q_BGRLK, k_BGMK, segments, q_offset)
-    highest_BGRL1 = scores_BGRLM.max(axis=-1, keepdims=True)
-    weights_BGRLM = jnp.exp(scores_BGRLM - highest_BGRL1)
-    sum_BGRL1 = weights_BGRLM.sum(axis=-1, keepdims=True)
+def _block_forward(q_BGTK, k_BGMK, v_BGMK, segments, q_offset: int):
+    scores_BGTM = _block_scores(q_BGTK, k_BGMK, segments, q_offset)
+    highest_BGT1 = scores_BGTM.max(axis=-1, keepdims=True)
+    weights_BGTM = jnp.exp(scores_BGTM - highest_BGT1)
+    sum_BGT1 = weights_BGTM.sum(axis=-1, keepdims=True)
     product = jnp.einsum(
-        "BGRLM,BGMK->BGRLK", weights_BGRLM.astype(v_BGMK.dtype), v_BGMK, preferred_element_type=jnp.float32
+        "BGTM,BGMK->BGTK", weights_BGTM.astype(v_BGMK.dtype), v_BGMK, preferred_element_type=jnp.float32
     )
-    out_BGRLK = (product / sum_BGRL1).astype(v_BGMK.dtype)
-    return out_BGRLK, (q_BGRLK, k_BGMK, v_BGMK, segments, out_BGRLK, highest_BGRL1 + jnp.log(sum_BGRL1))
+    out_BGTK = (product / sum_BGT1).astype(v_BGMK.dtype)
+    return out_BGTK, (q_BGTK, k_BGMK, v_BGMK, segments, out_BGTK, highest_BGT1 + jnp.log(sum_BGT1))
 
 
-def _block_backward(q_offset: int, saved, d_out_BGRLK):
-    q_BGRLK, k_BGMK, v_BGMK, segments, out_BGRLK, log_sum_BGRL1 = saved
-    weights_BGRLM = jnp.exp(_block_scores(q_BGRLK, k_BGMK, segments, q_offset) - log_sum_BGRL1)
-    d_weights_BGRLM = jnp.einsum("BGRLK,BGMK->BGRLM", d_out_BGRLK, v_BGMK, preferred_element_type=jnp.float32)
+def _block_backward(q_offset: int, saved, d_out_BGTK):
+    q_BGTK, k_BGMK, v_BGMK, segments, out_BGTK, log_sum_BGT1 = saved
+    weights_BGTM = jnp.exp(_block_scores(q_BGTK, k_BGMK, segments, q_offset) - log_sum_BGT1)
+    d_weights_BGTM = jnp.einsum("BGTK,BGMK->BGTM", d_out_BGTK, v_BGMK, preferred_element_type=jnp.float32)
     # The gradient of a softmax, sum(weights * d_weights) being sum(out * d_out).
-    mean_BGRL1 = jnp.sum(out_BGRLK.astype(jnp.float32) * d_out_BGRLK.astype(jnp.float32), axis=-1, keepdims=True)
-    d_scores = weights_BGRLM * (d_weights_BGRLM - mean_BGRL1) * k_BGMK.shape[-1] ** -0.5
-    d_scores_BGRLM = d_scores.astype(q_BGRLK.dtype)
-    d_q_BGRLK = jnp.einsum("BGRLM,BGMK->BGRLK", d_scores_BGRLM, k_BGMK)
-    # As [K, M]: the narrow operand is the one to be transposed.
-    d_k_BGKM = jnp.einsum("BGRLK,BGRLM->BGKM", q_BGRLK, d_scores_BGRLM)
-    d_v_BGKM = jnp.einsum("BGRLK,BGRLM->BGKM", d_out_BGRLK, weights_BGRLM.astype(v_BGMK.dtype))
-    return d_q_BGRLK, d_k_BGKM.swapaxes(2, 3), d_v_BGKM.swapaxes(2, 3), None
+    mean_BGT1 = jnp.sum(out_BGTK.astype(jnp.float32) * d_out_BGTK.astype(jnp.float32), axis=-1, keepdims=True)
+    d_scores = weights_BGTM * (d_weights_BGTM - mean_BGT1) * k_BGMK.shape[-1] ** -0.5
+    d_scores_BGTM = d_scores.astype(q_BGTK.dtype)
+    d_q_BGTK = jnp.einsum("BGTM,BGMK->BGTK", d_scores_BGTM, k_BGMK)
+    d_k_BGMK = jnp.einsum("BGTM,BGTK->BGMK", d_scores_BGTM, q_BGTK)
+    d_v_BGMK = jnp.einsum("BGTM,BGTK->BGMK", weights_BGTM.astype(v_BGMK.dtype), d_out_BGTK)
+    return d_q_BGTK, d_k_BGMK, d_v_BGMK, None
 
 
 _block.defvjp(_block_forward, _block_backward)

@@ -43,7 +43,7 @@ class Checkpoints:
         )
 
     def save(self, state: State, progress: dict[str, Any]) -> None:
-        """Start saving; returns once the arrays are copied off the device. Call only when the loss is known to be finite.
+        """Start saving; returns once the arrays are copied off the device. Call only when loss and state are known to be finite.
 
         Raises `Failure` when Orbax declines, which it does for a step before the newest.
         """

@@ -9,6 +9,7 @@ N layers (leading axis of every parameter under `layers`).
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import jax
@@ -104,18 +105,18 @@ class Layer(nnx.Module):
         """Rotated queries [B, L, H, K] and keys [B, L, G, K], and values [B, L, G, K]."""
         c, dtype = self.config, self.config.dtype
         h_BLD = rms_norm(x_BLD, self.attention_norm, c.norm_eps)
-        q_BLHK = rotate(_product("BLD,DHK->BLHK", h_BLD, self.query, dtype), rope_BLK)
-        k_BLGK = rotate(_product("BLD,DGK->BLGK", h_BLD, self.key, dtype), rope_BLK)
-        return q_BLHK, k_BLGK, _product("BLD,DGK->BLGK", h_BLD, self.value, dtype)
+        q_BLHK = rotate(_product(h_BLD, self.query, dtype), rope_BLK)
+        k_BLGK = rotate(_product(h_BLD, self.key, dtype), rope_BLK)
+        return q_BLHK, k_BLGK, _product(h_BLD, self.value, dtype)
 
     def after_attention(self, x_BLD: jax.Array, a_BLHK: jax.Array) -> jax.Array:
         """The layer's output [B, L, D], from its input and what its heads attended to."""
         c, dtype = self.config, self.config.dtype
-        x_BLD = x_BLD + _product("BLHK,HKD->BLD", a_BLHK, self.attention_out, dtype)
+        x_BLD = x_BLD + _product(a_BLHK, self.attention_out, dtype)
         h_BLD = rms_norm(x_BLD, self.mlp_norm, c.norm_eps)
-        gate_BLF = _product("BLD,DF->BLF", h_BLD, self.gate, dtype)
-        up_BLF = _product("BLD,DF->BLF", h_BLD, self.up, dtype)
-        return x_BLD + _product("BLF,FD->BLD", jax.nn.silu(gate_BLF) * up_BLF, self.down, dtype)
+        gate_BLF = _product(h_BLD, self.gate, dtype)
+        up_BLF = _product(h_BLD, self.up, dtype)
+        return x_BLD + _product(jax.nn.silu(gate_BLF) * up_BLF, self.down, dtype)
 
 
 class Llama(nnx.Module):
@@ -184,7 +185,8 @@ def logits(
 
 def output_logits(model: Llama, x_BLD: jax.Array) -> jax.Array:
     """Float32 logits [B, L, V] of final hidden states."""
-    return _product("BLD,VD->BLV", x_BLD, model.head_VD(), model.config.dtype, out=jnp.float32)
+    head_VD = model.head_VD().astype(model.config.dtype)
+    return jnp.einsum("BLD,VD->BLV", x_BLD, head_VD, preferred_element_type=jnp.float32)
 
 
 def default_positions(tokens_BL: jax.Array) -> jax.Array:
@@ -223,9 +225,16 @@ def _normal(rngs: nnx.Rngs, std: float):
     return lambda *shape: nnx.Param(std * jax.random.normal(rngs.params(), shape, jnp.float32))
 
 
-def _product(equation: str, x: jax.Array, weight: jax.Array, dtype: str, out: jnp.dtype | None = None) -> jax.Array:
-    """Matrix product in the compute dtype; master weights are cast here, where they are used."""
-    return jnp.einsum(equation, x.astype(dtype), weight[...].astype(dtype), preferred_element_type=out)
+def _product(x_BLI: jax.Array, weight: jax.Array, dtype: str) -> jax.Array:
+    """`x` [B, L, *inputs] times `weight` [*inputs, *outputs], as [B, L, *outputs], in the compute dtype.
+
+    Master weights are cast here, where they are used. Taken as a product of two matrices: for sums over several axes, as in
+    the gradient of a weight, XLA on CPUs transposes whole activations first.
+    """
+    B, L, *inputs = x_BLI.shape
+    rows, columns = math.prod(inputs), weight.shape[len(inputs) :]
+    y = x_BLI.astype(dtype).reshape(B * L, rows) @ weight[...].astype(dtype).reshape(rows, math.prod(columns))
+    return y.reshape(B, L, *columns)
 
 
 @functools.lru_cache

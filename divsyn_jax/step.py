@@ -134,6 +134,22 @@ def check_repeatable(train_step: Callable, state: State, batch: Batch, number: i
             raise Failure(f"step {number}: computed twice, {name} differs; set debug.deterministic or look for a race")
 
 
+def check_finite(state: State) -> None:
+    """Raise `Failure` naming the first leaf of `state` that holds a number that is not finite.
+
+    A finite loss says nothing about the update that it led to.
+    """
+    for path, finite in jax.tree_util.tree_leaves_with_path(_all_finite(state)):
+        if not finite:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise Failure(f"step {state['step']}: {name} is not finite after the update; the run stops unsaved")
+
+
+@jax.jit
+def _all_finite(state: State) -> State:
+    return jax.tree.map(lambda leaf: jnp.all(jnp.isfinite(leaf)), state)
+
+
 def make_eval_step(config: ModelConfig, chunk: int) -> Callable:
     """The jitted `(params, windows) -> nll`: nats over valid targets, summed by row [B]; by position [B, L] where packed."""
 

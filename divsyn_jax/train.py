@@ -158,12 +158,13 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
                 with reporter.pause():
                     extra = heldout.scalars(domains, eval_step, state["params"], recipe.eval.batch, mesh)
             if evaluates or saves or last or stopping:
-                # Before saving: a checkpoint exists only where the loss was finite.
+                # Before saving: a checkpoint exists only where the loss, and what the update made, are finite.
                 stopping |= reporter.settle(*in_flight, extra)
                 in_flight = None
             saves |= stopping and recipe.checkpoint.keep > 0
             if saves:
                 with reporter.pause():
+                    step.check_finite(state)
                     checkpoints.save(state, {**reporter.progress(), "step": number, "data": mixture.identity})
             if stopping and not last:
                 what = f"saved at step {number}" if saves else f"stopped unsaved (checkpoint.keep=0) at step {number}"

@@ -89,6 +89,18 @@ def test_a_loss_that_is_not_finite_stops_the_run_by_name_and_is_never_saved(shar
     assert not (workdir / "DONE").exists()
 
 
+def test_weights_that_are_not_finite_are_never_saved(shards, tmp_path, command):
+    """The loss of the step that made them was finite: the last step of a run, which no later loss would judge."""
+    settings = {"optimizer.peak_lr": 1e39, "optimizer.warmup_steps": 0, "steps": 1, "data.eval": ""}
+    overrides = [f"--config.{key}={value}" for key, value in settings.items()]
+    result = command("divsyn_jax.train", *arguments(shards, tmp_path / "run", *overrides))
+    assert result.returncode == 1, result.stderr
+    assert re.search(
+        r"train: step \d+: params/\S+ is not finite after the update; .*there is no checkpoint", result.stderr
+    )
+    assert checkpoints_of(tmp_path / "run") == []
+
+
 def test_debug_nans_stops_at_the_operation(shards, tmp_path, command):
     explode = ("--config.optimizer.peak_lr=1e30", "--config.optimizer.clip_norm=0.0", "--config.debug.nans=True")
     result = command("divsyn_jax.train", *arguments(shards, tmp_path / "run", *explode))
