@@ -18,7 +18,7 @@ STUDY ?= $(if $(CORPORA),corpora,tiny)
 WORKDIR ?=
 PYTEST_ARGS ?=
 # Two files at a time, in the order of tests/conftest.py: those that take minutes first, so that neither core waits at the end.
-SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 comma := ,
 
 .PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk

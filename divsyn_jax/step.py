@@ -107,7 +107,7 @@ def make_train_step(
         updates, opt_state = optimizer.update(gradients, state["opt_state"], state["params"])
         scalars = {
             "loss": nll,
-            "grad_norm": optax.global_norm(gradients),
+            "grad_norm": optax.tree.norm(gradients),
             "learning_rate": schedule(state["step"]),
             "targets": _count_targets(batch),
             "stop": jnp.sum(batch["stop"]),

@@ -5,13 +5,17 @@ and layout are known to be right; the kernel itself is not, and those tests are 
 """
 
 import functools
+import runpy
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from divsyn_jax import ahead_of_time, optimizer, sharding, step
 from divsyn_jax.attention import Mask, attention
+from divsyn_jax.recipe import Recipe
+from tests.conftest import ROOT
 from tests.test_train import metrics_of, start, wait_for_step
 
 B, L, H, G, K = 2, 256, 4, 2, 64
@@ -77,6 +81,31 @@ def test_cudnn_refuses_float32():
     q, k, v, _, _ = problem()
     with pytest.raises(ValueError, match="'cudnn' computes in bfloat16 or float16, not float32"):
         attention(q.astype(jnp.float32), k, v, Mask(), "cudnn")
+
+
+@pytest.mark.parametrize(
+    ("preset", "kernel"), [("350m", "fmhaSoftmax"), ("1_4b", "fmhaSoftmax"), ("sft_350m", "fmhaScaleBiasSoftmax")]
+)
+def test_the_paper_s_steps_are_lowered_to_the_kernels_without_a_gpu(preset, kernel, monkeypatch):
+    """All that JAX asks of shapes, layouts and dtypes of the kernels holds; whether they run is for a GPU to say."""
+    from jax._src.cudnn import fused_attention_stablehlo as fused_attention
+
+    monkeypatch.setattr(fused_attention, "check_cudnn_version", lambda: 91000)
+    monkeypatch.setattr(fused_attention, "check_compute_capability", lambda least: True)
+    config = runpy.run_path(ROOT / "configs" / f"{preset}.py")["get_config"]()
+    config.model.update(attention="cudnn")
+    config.update(global_batch=8, accumulation_steps=1)
+    config.eval.batch = 8
+    recipe = Recipe.from_config(config.to_dict())
+    mesh = sharding.make_mesh(recipe.mesh, jax.devices()[:1])
+    with jax.set_mesh(mesh):
+        adamw = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
+        schedule = optimizer.make_schedule(recipe.optimizer, recipe.steps)
+        state, batch = step.abstract_state(recipe.model, adamw, mesh), ahead_of_time.abstract_batch(recipe, mesh)
+        train_step = step.make_train_step(recipe, adamw, schedule, sources=2)
+        text = train_step.trace(state, batch).lower(lowering_platforms=("cuda",)).as_text()
+    assert f"__cudnn${kernel}(" in text
+    assert f"__cudnn${kernel}Backward(" in text
 
 
 def test_a_killed_run_on_a_gpu_equals_an_uninterrupted_one(shards, tmp_path):
