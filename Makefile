@@ -17,7 +17,8 @@ FIND_LINKS := $(or $(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.
 STUDY ?= $(if $(CORPORA),corpora,tiny)
 WORKDIR ?=
 PYTEST_ARGS ?=
-# Two files at a time, in the order of tests/conftest.py: those that take minutes first, so that neither core waits at the end.
+# Three files at a time on two cores, since tests of endpoints and of kills mostly wait; in the order of tests/conftest.py: those
+# that take minutes first, so that no core is idle at the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 comma := ,
 
