@@ -66,6 +66,8 @@ def _refusal(backend: str, dtype: str, head_dim: int, seq_len: int) -> str:
             return f"computes in bfloat16 or float16, not {dtype}; set model.dtype=bfloat16"
         if head_dim % 8 or head_dim > 128:  # Hopper takes 256, GPUs before it do not
             return f"needs heads of a multiple of 8 up to 128 wide, not {head_dim}; change model.heads"
+        if seq_len % 2:  # of packed documents, while training
+            return f"needs an even length, not {seq_len}; change seq_len"
     if backend == "splash":
         multiple = _SPLASH_BLOCK if seq_len > _SPLASH_BLOCK else _SPLASH_LANES
         if seq_len % multiple:

@@ -21,12 +21,18 @@ def initialize() -> None:
     if any(value is not None for value in given):
         if any(value is None for value in given):
             raise UserError("--coordinator, --processes and --process go together")
-        jax.distributed.initialize(*given)
+        jax.distributed.initialize(*given, local_device_ids=_devices_of_this_process())
     elif _launcher_started_several():
-        # Not told, JAX takes one GPU for each process that Slurm or Open MPI starts; with an empty list, all that it sees.
-        jax.distributed.initialize(local_device_ids=[] if _alone_on_its_node() else None)
+        jax.distributed.initialize(local_device_ids=_devices_of_this_process())
     elif _on_several_tpu_hosts():
         jax.distributed.initialize()
+
+
+def _devices_of_this_process() -> list[int] | None:
+    """Not told (None), JAX takes one GPU for each process that Slurm or Open MPI starts; with an empty list, all that it sees."""
+    if "JAX_LOCAL_DEVICE_IDS" in os.environ:
+        return None  # and then it reads those
+    return None if _launcher_started_several() and not _alone_on_its_node() else []
 
 
 def _launcher_started_several() -> bool:

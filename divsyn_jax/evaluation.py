@@ -8,9 +8,8 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from divsyn_jax import files, heldout, sharding, step, trained_run
+from divsyn_jax import files, heldout, model, sharding, step, trained_run
 from divsyn_jax.commandline import UserError
-from divsyn_jax.recipe import Recipe
 from divsyn_jax.trained_run import TrainedRun
 
 
@@ -39,14 +38,16 @@ def evaluate_run(
     domains = heldout.open_domains(spec, recipe.data.root if data is None else "", recipe.seq_len, run.tokenizer.sha256)
     if spec and not domains:
         raise UserError(f"--data={spec}: no domain; give domains as name=folder,...")
-    mesh = sharding.make_mesh(recipe.mesh)
-    with jax.set_mesh(mesh):
+    mesh = run.inference_mesh()
+    with jax.set_mesh(mesh), model.exact_products("float32"):
         params, progress = run.load_params(mesh)
         identity = trained_run.checkpoint_identity(progress)
         result: dict[str, Any] = {"step": progress["step"], "checkpoint": identity, "domains": {}, "tasks": {}}
-        eval_step = _cached_eval_step(recipe)
+        eval_step = _cached_eval_step(run)
+        devices = sharding.row_shards()
+        batch = -(-recipe.eval.batch // devices) * devices
         for domain in domains:
-            documents = domain.evaluate(eval_step, params, recipe.eval.batch, mesh)
+            documents = domain.evaluate(eval_step, params, batch, mesh)
             result["domains"][domain.name] = {
                 **heldout.summarise(documents),
                 "data": domain.windows.fingerprint,
@@ -93,9 +94,9 @@ def _evaluate_tasks(
 _EVAL_STEPS: dict[tuple, Callable] = {}
 
 
-def _cached_eval_step(recipe: Recipe) -> Callable:
+def _cached_eval_step(run: TrainedRun) -> Callable:
     """Runs of one shape share one compiled step."""
-    key = (recipe.model, recipe.loss.chunk)
+    key = (run.inference_model, run.recipe.loss.chunk)
     if key not in _EVAL_STEPS:
         _EVAL_STEPS[key] = step.make_eval_step(*key)
     return _EVAL_STEPS[key]

@@ -34,8 +34,8 @@ def collective_traffic(text: str) -> dict[str, Traffic]:
                 continue
             shape, kind, started = found.groups()
             arrays = _array_bytes(shape)
-            # An async start returns (operands, results, ...); the results are the last arrays of its first half.
-            size = max(arrays, default=0) if started else sum(arrays)
+            # An async start returns (operands, results, ...), of all-reduce the results alone.
+            size = max(arrays, default=0) if started and kind != "all-reduce" else sum(arrays)
             counts[kind] += trips
             sizes[kind] += trips * size
     return {kind: Traffic(counts[kind], sizes[kind]) for kind in COLLECTIVES if counts[kind]}

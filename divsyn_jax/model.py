@@ -7,6 +7,7 @@ Shape legend: B batch, L length, D hidden, F intermediate, H query heads, G key/
 N layers (leading axis of every parameter under `layers`).
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -187,6 +188,14 @@ def output_logits(model: Llama, x_BLD: jax.Array) -> jax.Array:
     """Float32 logits [B, L, V] of final hidden states."""
     head_VD = model.head_VD().astype(model.config.dtype)
     return jnp.einsum("BLD,VD->BLV", x_BLD, head_VD, preferred_element_type=jnp.float32)
+
+
+def exact_products(dtype: str) -> contextlib.AbstractContextManager:
+    """Context in which products of float32 numbers are float32; JAX's default is TF32 on GPUs and bfloat16 on TPUs.
+
+    For a model that computes in another `dtype` nothing changes: kernels for TPUs refuse such a demand.
+    """
+    return jax.default_matmul_precision("highest") if dtype == "float32" else contextlib.nullcontext()
 
 
 def default_positions(tokens_BL: jax.Array) -> jax.Array:

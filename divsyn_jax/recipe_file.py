@@ -9,8 +9,12 @@ from typing import Any
 from divsyn_jax.commandline import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Keys that may differ when a run is continued: where things lie and how they are watched, not what is computed.
-FREE_TO_CHANGE = ("data", "mesh", "checkpoint", "eval", "log", "accumulation_steps", "profile", "debug")
+# Keys that may differ when a run is continued: where things lie, how they are watched, and how what is computed is laid out
+# on the devices at hand, perhaps others than before.
+_FREE_TO_CHANGE = (
+    *("data", "mesh", "checkpoint", "eval", "log", "accumulation_steps", "profile", "debug"),
+    *("model.attention", "model.remat", "model.scan", "loss.chunk"),
+)
 
 
 def config_path(path: str) -> str:
@@ -18,6 +22,18 @@ def config_path(path: str) -> str:
     file, colon, argument = path.partition(":")
     found = next((place.resolve() for place in (pathlib.Path(file), ROOT / file) if place.exists()), file)
     return f"{found}{colon}{argument}"
+
+
+def computed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run recipe's content decides what is computed: all but the keys that may differ when a run is continued."""
+    kept = {key: dict(value) if isinstance(value, Mapping) else value for key, value in content.items()}
+    for key in _FREE_TO_CHANGE:
+        section, _, name = key.partition(".")
+        if name:
+            kept.get(section, {}).pop(name, None)
+        else:
+            kept.pop(section, None)
+    return kept
 
 
 def evaluate(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from divsyn_jax.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.recipe import Recipe
-from divsyn_jax.recipe_file import FREE_TO_CHANGE
+from divsyn_jax.recipe_file import computed
 
 
 def lock(workdir: pathlib.Path) -> IO:
@@ -33,11 +33,11 @@ def check_same_recipe(workdir: pathlib.Path, recipe: Recipe) -> None:
     """Raise `UserError` naming the key when the run already in `workdir` has another recipe."""
     if not (workdir / "config.json").exists():
         return
-    earlier = files.read_json(workdir / "config.json")
-    for key, value in recipe.to_dict().items():
+    earlier = computed(files.read_json(workdir / "config.json"))
+    for key, value in computed(recipe.to_dict()).items():
         if key == "steps" and recipe.epochs:
             continue  # follows from the data, whose identity checkpoints guard
-        if key not in FREE_TO_CHANGE and earlier.get(key) != value:
+        if earlier.get(key) != value:
             was, now = json.dumps(earlier.get(key)), json.dumps(value)
             raise UserError(
                 f"{workdir}: config.{key} was {was}, now {now}; continue with the same recipe or use another --workdir"

@@ -210,8 +210,7 @@ def _bind_run_recipes(recipe: dict[str, Any]) -> None:
                     f"{where}: seq_len={keys['seq_len']}, but all shards of a study have windows of "
                     f"config.train.seq_len={length}; give the same or leave it out"
                 )
-            content = recipe_file.evaluate(keys)
-            content = {key: value for key, value in content.items() if key not in recipe_file.FREE_TO_CHANGE}
+            content = recipe_file.computed(recipe_file.evaluate(keys))
             recipe["run_recipes"]["/".join(filter(None, (size, stage)))] = content
 
 

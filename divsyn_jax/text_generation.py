@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import jax
 
-from divsyn_jax import chat_prompts, decode, sharding, trained_run
+from divsyn_jax import chat_prompts, decode, model, trained_run
 from divsyn_jax.commandline import UserError
 from divsyn_jax.decode import Sampling
 
@@ -37,8 +37,8 @@ def generate_texts(
     if longest + max_tokens > run.recipe.seq_len:
         lengths = f"a prompt of {longest} tokens and --max_tokens={max_tokens}"
         raise UserError(f"{workdir}: {lengths} do not fit the context of {run.recipe.seq_len}; shorten one")
-    mesh = sharding.make_mesh(run.recipe.mesh)
-    with jax.set_mesh(mesh):
+    mesh = run.inference_mesh()
+    with jax.set_mesh(mesh), model.exact_products("float32"):
         params, _ = run.load_params(mesh, step)
         written = decode.generate(
             run.inference_model, params, mesh, ids, max_tokens, tokenizer.eos_id, tokenizer.vocab_size, sampling

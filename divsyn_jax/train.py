@@ -241,7 +241,8 @@ def main(arguments: list[str]) -> None:
     distributed.initialize()
     c = recipe.model
     backend = resolve_backend(c.attention, jax.default_backend(), c.dtype, c.head_dim, recipe.seq_len)
-    train(dataclasses.replace(recipe, model=dataclasses.replace(c, attention=backend)), workdir)
+    with model.exact_products(c.dtype):
+        train(dataclasses.replace(recipe, model=dataclasses.replace(c, attention=backend)), workdir)
 
 
 if __name__ == "__main__":

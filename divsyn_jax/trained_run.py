@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import pathlib
 from typing import Any
 
@@ -31,6 +32,11 @@ class TrainedRun:
         """The model as it is scored and sampled: float32 and portable attention, whatever it was trained with, so that
         numbers do not move with batch size, devices or platform."""
         return dataclasses.replace(self.recipe.model, dtype="float32", attention="blocked", remat="none")
+
+    def inference_mesh(self) -> Mesh:
+        """All devices here, whatever the run was trained on: parameters split over as many as divide them."""
+        fsdp = math.gcd(jax.device_count(), self.recipe.model.hidden)
+        return sharding.make_mesh(sharding.MeshConfig(replica=-1, fsdp=fsdp, tensor=1))
 
     def checkpoints(self) -> Checkpoints:
         """The checkpoints, to be closed by the caller."""

@@ -64,6 +64,17 @@ def test_a_process_alone_on_its_node_keeps_all_gpus(joined, monkeypatch, environ
     assert joined == [((), {"local_device_ids": devices})]
 
 
+def test_with_flags_in_a_slurm_job_too(joined, monkeypatch):
+    for flag, value in {"_COORDINATOR": "n1:1234", "_PROCESSES": 2, "_PROCESS": 1}.items():
+        monkeypatch.setattr(distributed, flag, types.SimpleNamespace(value=value))
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    distributed.initialize()
+    monkeypatch.setenv("JAX_LOCAL_DEVICE_IDS", "3")
+    distributed.initialize()
+    given = ("n1:1234", 2, 1)
+    assert joined == [(given, {"local_device_ids": []}), (given, {"local_device_ids": None})]
+
+
 def test_jax_leaves_all_gpus_to_a_process_with_an_empty_list(monkeypatch):
     slurm = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
     for name, value in {**slurm, "SLURM_LOCALID": "0"}.items():

@@ -33,7 +33,7 @@ TPU_TEXT = """
 
 %body.1 (p.2: (s32[], f32[8,4])) -> (s32[], f32[8,4]) {
   %all-gather.7 = bf16[16,4]{1,0:T(8,128)(2,1)} all-gather(%x), channel_id=1
-  %all-reduce-start.8 = (f32[8,4]{1,0}, f32[8,4]{1,0}) all-reduce-start(%y), channel_id=2
+  %all-reduce-start.8 = (f32[8,4]{1,0}, f32[6]{0}) all-reduce-start(%y, %z), channel_id=2
 }
 
 ENTRY %main.9 (p.3: f32[8,4]) -> f32[8,4] {
@@ -97,7 +97,7 @@ def test_loops_multiply():
 def test_trip_counts_and_tuples_of_tpu_programs():
     found = hlo.collective_traffic(TPU_TEXT)
     assert found["all-gather"] == hlo.Traffic(5, 5 * 16 * 4 * 2)
-    assert found["all-reduce"] == hlo.Traffic(5 + 1, 5 * 8 * 4 * 4 + 2 * 960 * 4)
+    assert found["all-reduce"] == hlo.Traffic(5 + 1, 5 * (8 * 4 + 6) * 4 + 2 * 960 * 4)
 
 
 def test_what_the_tpu_compiler_unrolls_or_moves_in_pieces_counts_once():

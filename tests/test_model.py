@@ -178,6 +178,17 @@ def test_what_unrolled_layers_compute_again_is_not_merged(remat, scan, guarded):
     assert ("optimization_barrier" in gradient.lower(params, tokens()).as_text()) == guarded
 
 
+@pytest.mark.parametrize(("dtype", "exact"), [("float32", True), ("bfloat16", False)])
+def test_float32_is_not_rounded_on_accelerators(dtype, exact):
+    shape = dataclasses.replace(TINY, dtype=dtype)
+    params = jax.eval_shape(lambda: llama.init_params(shape, 0))
+    with llama.exact_products(dtype):
+        text = jax.jit(lambda p, t: llama.logits(shape, p, t)).lower(params, jnp.zeros((1, 8), jnp.int32)).as_text()
+    products = [line for line in text.splitlines() if "stablehlo.dot_general" in line]
+    assert products
+    assert all(("[HIGHEST, HIGHEST]" in line) == exact for line in products)
+
+
 @pytest.mark.parametrize(
     ("platform", "dtype", "head_dim", "seq_len", "expected"),
     [
@@ -217,6 +228,7 @@ def test_auto_is_the_fastest_backend_that_can(platform, dtype, head_dim, seq_len
             128,
             r"model.attention='cudnn' needs heads .* not 12; change model.heads, or use",
         ),
+        ("cudnn", "gpu", "bfloat16", 64, 129, r"model.attention='cudnn' needs an even length, not 129; change seq_len"),
         ("splash", "tpu", "bfloat16", 64, 300, r"model.attention='splash' .* multiple of 128, not 300; change seq_len"),
         ("splash", "tpu", "bfloat16", 64, 640, r"model.attention='splash' .* multiple of 512, not 640; change seq_len"),
     ],

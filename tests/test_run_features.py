@@ -1,5 +1,6 @@
 """What a run offers beside training: which checkpoints stay, traces, the compile cache, debug checks, and how it fails."""
 
+import dataclasses
 import json
 import os
 import re
@@ -9,8 +10,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from divsyn_jax import run_directory, step
+from divsyn_jax import decode, evaluation, files, run_directory, step, text_generation, trained_run
 from divsyn_jax.commandline import Failure, UserError
+from divsyn_jax.data.shard_builder import build_shards
+from tests.conftest import small_texts, write_jsonl
 from tests.test_train import STEPS, arguments, metrics_of, start, wait_for_step
 from tests.trained_runs import make_run
 
@@ -139,6 +142,34 @@ def test_the_lock_is_held_until_closed(tmp_path):
         run_directory.lock(tmp_path)
     held.close()
     run_directory.lock(tmp_path).close()
+
+
+def test_layout_may_change_midway_what_is_computed_may_not(tmp_path, tokenizer_dir):
+    """A run goes on on other devices: with their attention kernel, and with remat where they have less memory."""
+    run = make_run(tmp_path / "run", tokenizer_dir)
+    recipe = trained_run.open_run(run).recipe
+    elsewhere = dataclasses.replace(recipe.model, attention="reference", remat="full", scan=not recipe.model.scan)
+    moved = dataclasses.replace(recipe, model=elsewhere, loss=dataclasses.replace(recipe.loss, chunk=0))
+    run_directory.check_same_recipe(run, moved)
+    other = dataclasses.replace(moved, model=dataclasses.replace(elsewhere, dtype="bfloat16"))
+    with pytest.raises(UserError, match=r"config.model was .*float32.*, now .*bfloat16"):
+        run_directory.check_same_recipe(run, other)
+
+
+def test_a_run_of_many_devices_is_evaluated_on_those_here(tmp_path, tokenizer_dir):
+    run = make_run(tmp_path / "run", tokenizer_dir, seq_len=64)
+    corpus = write_jsonl(tmp_path / "held.jsonl", small_texts(5))
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "held"), seq_len=64, packing="document")
+    config = files.read_json(run / "config.json")
+    for section, changes in {
+        "mesh": {"replica": 2, "fsdp": 8},
+        "model": {"attention": "cudnn", "dtype": "bfloat16"},
+    }.items():
+        config[section].update(changes)
+    files.write_json(run / "config.json", config)
+    result = evaluation.evaluate_run(run, data=f"held={tmp_path / 'held'}")
+    assert result["domains"]["held"]["bits_per_byte"] > 0
+    assert text_generation.generate_texts(run, ["the river"], 3, decode.Sampling(temperature=0.0))
 
 
 @pytest.mark.parametrize(

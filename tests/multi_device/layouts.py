@@ -97,7 +97,13 @@ def run(recipe: Recipe, layout: MeshConfig | None, batches=batches):
         for batch in feed:
             state, scalars = train_step(state, batch)
             losses.append(float(scalars["loss"]))
+        # A step that laid its state out anew would be compiled a second time.
+        jax.tree.map(_same_layout, state, abstract)
     return losses, gradient
+
+
+def _same_layout(leaf, wanted) -> None:
+    assert leaf.sharding.is_equivalent_to(wanted.sharding, leaf.ndim), (leaf.shape, leaf.sharding, wanted.sharding)
 
 
 def difference(one, other) -> dict[str, float]:
