@@ -1,7 +1,7 @@
 """What a run costs, foreseen from its recipe alone (analytic; divsyn_jax.compile asks the compiler).
 
-FLOPs by the convention of MFU; bytes on a device: parameters, two AdamW moments and gradients in float32 (16 a parameter),
-the layer inputs kept for the backward pass and one chunk of logits, unsharded. Imports jax for the model's shapes.
+FLOPs by the convention of MFU; bytes on a device: parameters, two AdamW moments and gradients in float32 (16 a parameter, and 4
+more where micro-batches are summed), what layers keep for the backward pass and one chunk of logits, unsharded. Imports jax for the model's shapes.
 """
 
 import dataclasses
@@ -35,7 +35,9 @@ def estimate(study: Study, run: Run) -> Cost:
     parameters = model.count_params(shape)
     rows = recipe.global_batch // recipe.accumulation_steps
     width = 2 if shape.dtype == "bfloat16" else 4
-    kept = 1 if shape.remat == "full" else 4 + 3 * math.ceil(shape.intermediate / shape.hidden)
+    # Arrays as wide as the hidden states that a layer keeps a token: its input; also its matrix products; or everything.
+    wide = math.ceil(shape.intermediate / shape.hidden)
+    kept = {"full": 1, "none": 10 + 4 * wide}.get(shape.remat, 4 + 3 * wide)
     activations = rows * recipe.seq_len * shape.hidden * shape.layers * width * kept
     logits = 2 * 4 * rows * (recipe.loss.chunk or recipe.seq_len) * shape.vocab_size
     tokens = recipe.steps * recipe.global_batch * recipe.seq_len
@@ -43,6 +45,6 @@ def estimate(study: Study, run: Run) -> Cost:
         parameters=parameters,
         tokens=tokens,
         flops=metrics.flops_per_token(shape, recipe.seq_len) * tokens,
-        device_bytes=16 * parameters + activations + logits,
+        device_bytes=(20 if recipe.accumulation_steps > 1 else 16) * parameters + activations + logits,
         disk_bytes=12 * parameters * max(recipe.checkpoint.keep, 1),
     )

@@ -105,7 +105,8 @@ def prepare(label: str, recipe: Recipe, mesh: jax.sharding.Mesh) -> Variant:
     abstract = step.abstract_state(recipe.model, adamw, mesh)
     train_step = step.make_train_step(recipe, adamw, schedule, sources=1)
     # Compiled ahead, so that what cannot fit is known before anything is allocated.
-    compiled = train_step.lower(abstract, random_batch(recipe, mesh)).compile()
+    with model.exact_products(recipe.model.dtype):
+        compiled = train_step.lower(abstract, random_batch(recipe, mesh)).compile()
     memory = compiled.memory_analysis()
     return Variant(
         label,
