@@ -39,7 +39,7 @@ def evaluate_run(
     if spec and not domains:
         raise UserError(f"--data={spec}: no domain; give domains as name=folder,...")
     mesh = run.inference_mesh()
-    with jax.set_mesh(mesh), model.exact_products("float32"):
+    with jax.set_mesh(mesh), model.exact_products(run.inference_model.dtype):
         params, progress = run.load_params(mesh)
         identity = trained_run.checkpoint_identity(progress)
         result: dict[str, Any] = {"step": progress["step"], "checkpoint": identity, "domains": {}, "tasks": {}}

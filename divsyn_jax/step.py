@@ -128,10 +128,8 @@ def check_repeatable(train_step: Callable, state: State, batch: Batch, number: i
     """Compute one step twice from copies of `state` and raise `Failure` unless the results agree in every bit."""
     (one, _), (two, _) = (train_step(jax.tree.map(jnp.copy, state), batch) for _ in range(2))
     same = jax.tree.map(lambda a, b: jnp.array_equal(a, b, equal_nan=True), one, two)
-    for path, equal in jax.tree_util.tree_leaves_with_path(same):
-        if not equal:
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
-            raise Failure(f"step {number}: computed twice, {name} differs; set debug.deterministic or look for a race")
+    if name := _first_false(same):
+        raise Failure(f"step {number}: computed twice, {name} differs; set debug.deterministic or look for a race")
 
 
 def check_finite(state: State) -> None:
@@ -139,10 +137,14 @@ def check_finite(state: State) -> None:
 
     A finite loss says nothing about the update that it led to.
     """
-    for path, finite in jax.tree_util.tree_leaves_with_path(_all_finite(state)):
-        if not finite:
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
-            raise Failure(f"step {state['step']}: {name} is not finite after the update; the run stops unsaved")
+    if name := _first_false(_all_finite(state)):
+        raise Failure(f"step {state['step']}: {name} is not finite after the update; the run stops unsaved")
+
+
+def _first_false(tree: State) -> str:
+    """Path of the first leaf that is false, '' when all are true."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return next((jax.tree_util.keystr(path, simple=True, separator="/") for path, leaf in leaves if not leaf), "")
 
 
 @jax.jit

@@ -38,7 +38,7 @@ def generate_texts(
         lengths = f"a prompt of {longest} tokens and --max_tokens={max_tokens}"
         raise UserError(f"{workdir}: {lengths} do not fit the context of {run.recipe.seq_len}; shorten one")
     mesh = run.inference_mesh()
-    with jax.set_mesh(mesh), model.exact_products("float32"):
+    with jax.set_mesh(mesh), model.exact_products(run.inference_model.dtype):
         params, _ = run.load_params(mesh, step)
         written = decode.generate(
             run.inference_model, params, mesh, ids, max_tokens, tokenizer.eos_id, tokenizer.vocab_size, sampling
