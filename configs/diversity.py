@@ -26,7 +26,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 REAL_TOKENS_B = 34.0
 CONTROLS = ("equal_total_tokens", "equal_unique_tokens", "equal_repetition")

@@ -8,7 +8,7 @@ Templates, from the plainest to the most diverse: topic, topic_styles, topic_sty
 from ml_collections import ConfigDict
 
 from configs import diversity
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
@@ -25,7 +25,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
             "documents": level.grammar_documents(),
             # Of --kind=instructions and --kind=items; 0: all there are.
             "questions": 0,
-            # Each a number from the front of its list; see divsyn_jax/synthesis/grammar.py.
+            # Each a number from the front of its list; see divsyn_jax/synthesis/grammar/grammar.py.
             "grammar": level.grammar(),
             # With --base_url and --model: the grid takes topics (or all of --topics_file), styles, personas (or all of
             # --personas_file) and topics_per_document from above, and models from --model; its size decides how many

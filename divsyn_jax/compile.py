@@ -20,10 +20,11 @@ import dataclasses
 from absl import flags
 from ml_collections import config_flags
 
-from divsyn_jax import ahead_of_time, commandline
-from divsyn_jax.attention import resolve_backend
-from divsyn_jax.commandline import UserError
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.base import commandline
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.model.attention import resolve_backend
+from divsyn_jax.training.compiler import ahead_of_time
+from divsyn_jax.training.recipe import Recipe
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Recipe, e.g. configs/1_4b.py.", lock_config=True)
 _TOPOLOGY = flags.DEFINE_string("topology", None, "TPU slice as generation:shape, e.g. v5e:4x4, v4:2x2x4.")

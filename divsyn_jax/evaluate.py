@@ -5,11 +5,11 @@
 
 writes eval.json into each run directory (several may be given, comma-separated: they share compiled code, and are compared
 item by item), and results by document or item to eval/<domain or task>.jsonl. Domains default to the run's own data.eval; the
-definition of bits per byte is in divsyn_jax/heldout.py.
+definition of bits per byte is in divsyn_jax/training/heldout.py.
 
 --tasks: `paper` (the eight tasks of Chen et al. 2024: ARC-C, ARC-E, BoolQ, SIQA, WinoGrande, PIQA, COPA, HellaSwag) or names of
 the harness. Their data come from the Hugging Face hub, or with --task_data=DIR from DIR/<task>.jsonl (.gz, .zst): items with
-the harness's fields, or {"text", "choices", "label"} (see divsyn_jax/task_data.py). Prompts are the harness's own, through
+the harness's fields, or {"text", "choices", "label"} (see divsyn_jax/evaluation/task_data.py). Prompts are the harness's own, through
 the chat template for runs that have one. An interrupted evaluation goes on where it stopped. Needs the extra `eval`.
 """
 
@@ -20,8 +20,8 @@ from typing import Any
 
 from absl import flags
 
-from divsyn_jax import commandline
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import commandline
+from divsyn_jax.base.commandline import UserError
 
 _WORKDIR = flags.DEFINE_list("workdir", None, "Run directories (comma-separated).")
 _DATA = flags.DEFINE_string("data", None, "Domains as name=folder,...; default: the run's data.eval.")
@@ -39,7 +39,7 @@ def _open_tasks() -> list[Any]:
             raise UserError("--task_data needs --tasks, e.g. --tasks=paper")
         return []
     try:
-        from divsyn_jax import harness
+        from divsyn_jax.evaluation import harness
     except ImportError as error:
         raise UserError(f"--tasks needs lm-eval ({error.name} is missing): pip install 'divsyn-jax[eval]'") from None
     folder = pathlib.Path(_TASK_DATA.value) if _TASK_DATA.value else None
@@ -64,7 +64,7 @@ def _print(workdir: str, result: dict[str, Any]) -> None:
 
 
 def _compare(workdirs: Sequence[str], names: Sequence[str]) -> None:
-    from divsyn_jax import harness
+    from divsyn_jax.evaluation import harness
 
     for other in workdirs[1:]:
         for name in names:
@@ -75,7 +75,7 @@ def _compare(workdirs: Sequence[str], names: Sequence[str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
-    from divsyn_jax import evaluation  # --help does without JAX
+    from divsyn_jax.evaluation import evaluation  # --help does without JAX
 
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; give runs as --workdir=A,B")

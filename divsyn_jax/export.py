@@ -14,8 +14,8 @@ import pathlib
 
 from absl import flags
 
-from divsyn_jax import commandline
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import commandline
+from divsyn_jax.base.commandline import UserError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run directory: read, or made by --import_from.")
 _OUTPUT = flags.DEFINE_string("output", None, "Directory to write for transformers.")

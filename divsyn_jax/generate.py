@@ -13,8 +13,8 @@ import pathlib
 
 from absl import flags
 
-from divsyn_jax import commandline
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import commandline
+from divsyn_jax.base.commandline import UserError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint; default: the newest.")
@@ -31,8 +31,8 @@ _JSON = flags.DEFINE_bool("json", False, "Print one JSON object a prompt.")
 
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
-    from divsyn_jax import text_generation  # --help does without JAX
-    from divsyn_jax.decode import Sampling
+    from divsyn_jax.evaluation import text_generation  # --help does without JAX
+    from divsyn_jax.model.decode import Sampling
 
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; give prompts as --prompt=TEXT")

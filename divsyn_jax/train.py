@@ -23,25 +23,17 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from divsyn_jax import (
-    commandline,
-    distributed,
-    files,
-    heldout,
-    metrics,
-    model,
-    optimizer,
-    run_directory,
-    sharding,
-    step,
-    training_data,
-)
-from divsyn_jax.attention import resolve_backend
-from divsyn_jax.checkpointing import Checkpoints
-from divsyn_jax.commandline import Failure, Unfinished, UserError
+from divsyn_jax.base import commandline, files
+from divsyn_jax.base.commandline import Failure, Unfinished, UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.pipeline import Mixture, parse_sources
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model import sharding
+from divsyn_jax.model.attention import resolve_backend
+from divsyn_jax.training import distributed, heldout, metrics, optimizer, run_directory, step
+from divsyn_jax.training import level_record as training_data
+from divsyn_jax.training.checkpointing import Checkpoints
+from divsyn_jax.training.recipe import Recipe
 
 flags.adopt_module_key_flags(distributed)
 _CONFIG = config_flags.DEFINE_config_file(

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from divsyn_jax import study_plan
-from divsyn_jax.study_recipe import Run, Study
+from divsyn_jax.study import plan as study_plan
+from divsyn_jax.study.recipe import Run, Study
 from launch.submission import Submission, call, exports
 
 _SBATCH = flags.DEFINE_string("sbatch", "", "Options for sbatch, e.g. '--partition=a100 --gres=gpu:8 --time=12:00:00'.")

@@ -6,9 +6,10 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from divsyn_jax import files, study_plan
-from divsyn_jax.commandline import Failure, UserError
-from divsyn_jax.study_recipe import Run, Study
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import Failure, UserError
+from divsyn_jax.study import plan as study_plan
+from divsyn_jax.study.recipe import Run, Study
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,9 +18,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from divsyn_jax import commandline, recipe_file, study, study_plan, study_stages
-from divsyn_jax.commandline import UserError
-from divsyn_jax.study_recipe import Study, resolve
+from divsyn_jax.base import commandline
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.study import __main__ as study_command_line  # noqa: F401  its flags
+from divsyn_jax.study import plan as study_plan
+from divsyn_jax.study import stages as study_stages
+from divsyn_jax.study.recipe import Study, resolve, workdir_of
+from divsyn_jax.training import recipe_file
 from launch import slurm, xpk
 from launch.submission import Submission
 
@@ -46,7 +50,8 @@ def study_command(workdir: pathlib.Path, part: str) -> tuple[str, ...]:
 
 def plan(planned: Study) -> str:
     """The table of runs; accelerator-hours and bytes are analytic, of pre-training (imports jax for the models' shapes)."""
-    from divsyn_jax import metrics, study_cost
+    from divsyn_jax.study import cost as study_cost
+    from divsyn_jax.training import metrics
 
     if _ACCELERATOR.value not in metrics.PEAK_FLOPS:
         raise UserError(f"--accelerator={_ACCELERATOR.value}: known are {', '.join(metrics.PEAK_FLOPS)}")
@@ -84,13 +89,13 @@ def main(arguments: list[str]) -> None:
     recipe = resolve(
         config.to_dict(), values.corpora.split(), values.eval.split(), values.text_field, read=action != "plan"
     )
-    planned = Study(recipe, study.workdir_of(recipe, values.workdir))
+    planned = Study(recipe, workdir_of(recipe, values.workdir))
     if action == "plan":
         print(plan(planned))
         return
     if action == "collect":
         study_stages.claim_workdir(planned)
-        study.report(planned)
+        study_stages.report(planned)
         print(f"report: {planned.workdir / 'report.html'}")
         return
     if _BACKEND.value == "local":

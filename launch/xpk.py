@@ -9,9 +9,11 @@ import shlex
 
 from absl import flags
 
-from divsyn_jax import commandline, recipe_file, study_plan
-from divsyn_jax.commandline import UserError
-from divsyn_jax.study_recipe import Run, Study
+from divsyn_jax.base import commandline
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.study import plan as study_plan
+from divsyn_jax.study.recipe import Run, Study
+from divsyn_jax.training import recipe_file
 from launch.submission import Submission, call, exports
 
 _CLUSTER = flags.DEFINE_string("cluster", None, "GKE cluster (xpk).")

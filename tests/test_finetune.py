@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax import heldout, model, sharding, step
 from divsyn_jax.data.pipeline import Mixture, Source
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.shards import PACKED_ROWS
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model import sharding
+from divsyn_jax.training import heldout, step
+from divsyn_jax.training.recipe import Recipe
 from tests.conftest import conversations, fails_with_one_line, write_conversations
 from tests.test_train import metrics_of, start, start_with, wait_for_step
 

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from divsyn_jax import model, sharding, trained_run
-from divsyn_jax.commandline import UserError
-from divsyn_jax.decode import Sampling
-from divsyn_jax.text_generation import generate_texts, read_prompts
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.evaluation.text_generation import generate_texts, read_prompts
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model import sharding
+from divsyn_jax.model.decode import Sampling
+from divsyn_jax.training import trained_run
 from tests.trained_runs import make_run
 
 

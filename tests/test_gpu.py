@@ -12,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax import ahead_of_time, optimizer, sharding, step
-from divsyn_jax.attention import Mask, attention
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import sharding
+from divsyn_jax.model.attention import Mask, attention
+from divsyn_jax.training import optimizer, step
+from divsyn_jax.training.compiler import ahead_of_time
+from divsyn_jax.training.recipe import Recipe
 from tests.conftest import ROOT
 from tests.test_train import metrics_of, start, wait_for_step
 

@@ -6,7 +6,7 @@ import pytest
 
 from configs import diversity
 from configs.studies import equal_repetition
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.pipeline import parse_sources
 
 GRID = [name for name, level in diversity.LEVELS.items() if level.group == "topics x generations"]

@@ -8,7 +8,7 @@ from configs import synthesis
 from configs.studies import tiny
 from divsyn_jax.diversity import score
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
-from divsyn_jax.synthesis.grammar import Breadth
+from divsyn_jax.synthesis.grammar.grammar import Breadth
 
 TEMPLATES = ("topic", "topic_styles", "topic_styles_persona", "multi_topic_styles_persona")
 DOCUMENTS = 800

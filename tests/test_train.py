@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.training.recipe import Recipe
 from tests.conftest import ROOT, fails_with_one_line
 
 STEPS = 14

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs import tiny
-from divsyn_jax import files, model
-from divsyn_jax.checkpointing import Checkpoints
+from divsyn_jax.base import files
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import decoder as model
+from divsyn_jax.training.checkpointing import Checkpoints
+from divsyn_jax.training.recipe import Recipe
 
 
 def make_run(

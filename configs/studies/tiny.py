@@ -12,7 +12,7 @@ _MODEL = {"hidden": 128, "intermediate": 320, "heads": 2, "kv_heads": 2}
 
 
 def get_config() -> ConfigDict:
-    """The study recipe; every key is explained in divsyn_jax/study_recipe.py."""
+    """The study recipe; every key is explained in divsyn_jax/study/recipe.py."""
     return ConfigDict(
         {
             "name": "tiny",

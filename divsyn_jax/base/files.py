@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

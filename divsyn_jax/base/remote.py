@@ -11,8 +11,8 @@ import pathlib
 import shutil
 from typing import Any
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 
 
 def is_remote(path: str | os.PathLike) -> bool:

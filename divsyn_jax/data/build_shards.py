@@ -17,10 +17,10 @@ On a cluster, with --output on a file system that all its workers share, and fro
 
 from absl import flags
 
-from divsyn_jax import commandline
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data import corpus_flags
+from divsyn_jax.base import commandline
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.beam_runner import RUNNERS
+from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.shards import TEXT_PACKINGS
 

@@ -30,7 +30,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from divsyn_jax.data.corpus import CorpusReader, Document, Malformed, field_text
+from divsyn_jax.data.readers.corpus import CorpusReader, Document, Malformed, field_text
 from divsyn_jax.data.tokenizer import Tokenizer
 
 TEMPLATE_FILE = "chat_template.jinja"

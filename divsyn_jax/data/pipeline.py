@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 import grain
 import numpy as np
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data import remote
+from divsyn_jax.base import remote
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.shards import PACKED_ROWS, ShardedWindows, unpack_window

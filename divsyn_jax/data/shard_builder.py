@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import beam_runner, shards
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE, ChatTemplate, ConversationReader, Message
-from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
 from divsyn_jax.data.packing import pack_conversations
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
 
 
 @dataclasses.dataclass(frozen=True)

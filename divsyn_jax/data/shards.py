@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data import remote
+from divsyn_jax.base import files, remote
+from divsyn_jax.base.commandline import UserError
 
 FORMAT_VERSION = 1
 TEXT_PACKINGS = ("concat", "document")

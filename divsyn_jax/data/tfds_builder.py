@@ -19,10 +19,10 @@ from typing import Any
 from absl import flags, logging
 from tqdm import tqdm
 
-from divsyn_jax import commandline
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data import corpus_flags
-from divsyn_jax.data.corpus import CorpusReader, ReadOptions
+from divsyn_jax.base import commandline
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers import flags as corpus_flags
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions
 
 flags.adopt_module_key_flags(corpus_flags)
 _INPUT = flags.DEFINE_string("input", None, "The corpus, in any form that commands here read.")

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Sequence
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 MODEL_FILE = "tokenizer.model"
 _HF_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")

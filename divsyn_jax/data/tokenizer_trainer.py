@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import CorpusReader, ReadOptions
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions
 from divsyn_jax.data.tokenizer import MODEL_FILE
 
 # SentencePiece drops longer sentences without a word, and its training time grows with their length.

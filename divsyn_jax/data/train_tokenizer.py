@@ -8,9 +8,9 @@ what was encoded. (One character cannot: U+2581, SentencePiece's own mark for a 
 
 from absl import flags
 
-from divsyn_jax import commandline
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data import corpus_flags
+from divsyn_jax.base import commandline
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.tokenizer import MODEL_FILE
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 

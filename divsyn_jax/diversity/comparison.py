@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from divsyn_jax.diversity import baselines
-from divsyn_jax.diversity.differences import ALL_PAIRS_UP_TO, Comparison, Measured, compare_corpora
+from divsyn_jax.diversity.estimation.differences import ALL_PAIRS_UP_TO, Comparison, Measured, compare_corpora
 
 # Metric -> what more of it means, for readers of tables.
 METRICS = {

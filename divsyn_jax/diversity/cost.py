@@ -37,7 +37,7 @@ def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettin
 
 
 def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
-    from divsyn_jax.diversity import criteria, prompts
+    from divsyn_jax.diversity.agents import criteria, prompts
     from divsyn_jax.endpoint.fence import fence
     from divsyn_jax.endpoint.forecast import Planned
     from divsyn_jax.endpoint.request import Request

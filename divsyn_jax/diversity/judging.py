@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.commandline import Failure
-from divsyn_jax.diversity import estimators
-from divsyn_jax.diversity.agents import Agent, Draws, Partitions
-from divsyn_jax.diversity.estimators import DrawStatistics
-from divsyn_jax.diversity.invalid_clusters import labels_by_policy
+from divsyn_jax.base.commandline import Failure
+from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions
+from divsyn_jax.diversity.estimation import estimators
+from divsyn_jax.diversity.estimation.estimators import DrawStatistics
+from divsyn_jax.diversity.estimation.invalid_clusters import labels_by_policy
+from divsyn_jax.diversity.estimation.stopping import StoppingRule
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.stopping import StoppingRule
 
 HEADLINE = "split"  # the policy for invalid clusters behind every number that names no policy
 

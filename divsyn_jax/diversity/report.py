@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from divsyn_jax.base.html_page import interval, interval_plot, number, page, table, text
 from divsyn_jax.diversity import baselines
 from divsyn_jax.diversity.comparison import METRICS, measurement
-from divsyn_jax.diversity.estimators import hill
-from divsyn_jax.diversity.html_page import interval, interval_plot, number, page, table, text
+from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.sampling import Sample
 
 _DRAWS_SHOWN = 5

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.diversity import control_variate, estimators, reliability
-from divsyn_jax.diversity.agents import Agent, Draws, Partitions
-from divsyn_jax.diversity.estimators import DrawStatistics
-from divsyn_jax.diversity.intervals import mean_of
-from divsyn_jax.diversity.invalid_clusters import verification_change
+from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions
+from divsyn_jax.diversity.estimation import control_variate, estimators, reliability
+from divsyn_jax.diversity.estimation.estimators import DrawStatistics
+from divsyn_jax.diversity.estimation.intervals import mean_of
+from divsyn_jax.diversity.estimation.invalid_clusters import verification_change
 from divsyn_jax.diversity.judging import HEADLINE, Judged
 from divsyn_jax.diversity.sampling import Sample, random_draws
 
@@ -216,7 +216,7 @@ def duplicates(sample: Sample, comparer: Agent | None, curve: list[dict[str, Any
     if near is None:
         found["near_of"] = "not measured: no sentence embeddings here"
         return {"duplicates": found, "near_duplicate_clusters": no_cut}
-    from divsyn_jax.diversity.embedding_agent import NEAR_DUPLICATE_CUT, NEAR_DUPLICATE_DISTANCE
+    from divsyn_jax.diversity.agents.embedding import NEAR_DUPLICATE_CUT, NEAR_DUPLICATE_DISTANCE
 
     found["near_of"] = f"the {len(sample):,} sampled documents: the share within the distance of an earlier one"
     found["near_cosine_distance"] = NEAR_DUPLICATE_DISTANCE

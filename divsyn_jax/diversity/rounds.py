@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from divsyn_jax.diversity import scoring
-from divsyn_jax.diversity.agents import Agent
+from divsyn_jax.diversity.agents.base import Agent
 from divsyn_jax.diversity.baselines import Budget
 from divsyn_jax.diversity.comparison import METRICS, measurement
 from divsyn_jax.diversity.scoring import ScoreSettings

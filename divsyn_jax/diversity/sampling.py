@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
 
 _SKETCH_DIGESTS = 1 << 17
 _RESERVOIR_STREAM, _DRAWS_STREAM, _ORDER_STREAM = range(3)  # independent random streams of one --seed

@@ -29,11 +29,11 @@ from typing import Any
 
 from absl import flags
 
-from divsyn_jax import commandline, files
-from divsyn_jax.commandline import Unfinished, UserError
-from divsyn_jax.data import corpus_flags
-from divsyn_jax.data.corpus import split_name
-from divsyn_jax.diversity import agent_flags
+from divsyn_jax.base import commandline, files
+from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.data.readers import flags as corpus_flags
+from divsyn_jax.data.readers.corpus import split_name
+from divsyn_jax.diversity.agents import flags as agent_flags
 
 _OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
 _LABEL_FIELD = flags.DEFINE_string("label_field", None, "Field that holds the labels for --agent=oracle.")
@@ -144,7 +144,8 @@ def _score(
     budget: Any,
     settings: Any,
 ) -> None:
-    from divsyn_jax.diversity import criteria, rounds, scoring
+    from divsyn_jax.diversity import rounds, scoring
+    from divsyn_jax.diversity.agents import criteria
 
     if agent.kind == "openai":
         criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import ReadOptions, split_name
-from divsyn_jax.diversity import baselines, result, stopping
-from divsyn_jax.diversity.agents import Agent
-from divsyn_jax.diversity.judge_settings import JudgeSettings
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import ReadOptions, split_name
+from divsyn_jax.diversity import baselines, result
+from divsyn_jax.diversity.agents.base import Agent
+from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
+from divsyn_jax.diversity.estimation import stopping
 from divsyn_jax.diversity.judging import Judged, judge
 from divsyn_jax.diversity.sampling import (
     Sample,
@@ -160,14 +161,14 @@ def score(path: str, agent: str = "embedding", **settings: Any) -> dict[str, Any
 def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
     """The agent asked for, ready to judge draws of these corpora. Raises `UserError` when it lacks what it needs."""
     if settings.agent == "oracle":
-        from divsyn_jax.diversity.oracle_agent import OracleAgent
+        from divsyn_jax.diversity.agents.oracle import OracleAgent
 
         return OracleAgent(settings.label_field)
     if settings.agent == "embedding":
-        from divsyn_jax.diversity.embedding_agent import EmbeddingAgent
+        from divsyn_jax.diversity.agents.embedding import EmbeddingAgent
 
         return EmbeddingAgent(settings.threshold, settings.embedding_cache)
-    from divsyn_jax.diversity.llm_agent import LLMAgent
+    from divsyn_jax.diversity.agents.llm import LLMAgent
 
     agent = LLMAgent(settings.endpoint, settings.judge, settings.seed, settings.answers)
     try:
@@ -316,7 +317,7 @@ def _embedding_agent(agent: Agent, settings: ScoreSettings) -> Agent | None:
         return agent
     if agent.kind == "oracle" or not (settings.control_variate or settings.baselines):
         return None
-    from divsyn_jax.diversity.embedding_agent import EmbeddingAgent
+    from divsyn_jax.diversity.agents.embedding import EmbeddingAgent
 
     try:
         return EmbeddingAgent(settings.threshold, settings.embedding_cache)

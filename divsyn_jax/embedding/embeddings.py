@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 TOKENS = 128
 DIMENSIONS = 384

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (

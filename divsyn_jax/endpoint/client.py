@@ -15,14 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.endpoint import structured, tokens
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.endpoint import tokens
+from divsyn_jax.endpoint.answers import parsing as structured
 from divsyn_jax.endpoint.cache import Cache, Paid, canonical, key_of
-from divsyn_jax.endpoint.dialect import Dialect
 from divsyn_jax.endpoint.request import Answer, ContentFailure, EndpointStopped, Request
-from divsyn_jax.endpoint.sender import Sender
+from divsyn_jax.endpoint.sending.dialect import Dialect
+from divsyn_jax.endpoint.sending.sender import Sender
+from divsyn_jax.endpoint.sending.transport import Reply
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.endpoint.transport import Reply
 from divsyn_jax.endpoint.usage import Usage
 
 __all__ = ["Answer", "Client", "ContentFailure", "EndpointStopped", "Request"]

@@ -8,7 +8,7 @@ import dataclasses
 
 from absl import flags
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.settings import EndpointSettings
 
 _BASE_URL = flags.DEFINE_string("base_url", None, "Address of an OpenAI-compatible endpoint, up to and with /v1.")

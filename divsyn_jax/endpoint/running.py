@@ -6,7 +6,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.request import EndpointStopped
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import Tokenizer
 

@@ -8,9 +8,12 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from divsyn_jax import files, heldout, model, sharding, step, trained_run
-from divsyn_jax.commandline import UserError
-from divsyn_jax.trained_run import TrainedRun
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model import sharding
+from divsyn_jax.training import heldout, step, trained_run
+from divsyn_jax.training.trained_run import TrainedRun
 
 
 def evaluate_run(
@@ -72,7 +75,7 @@ def _evaluate_tasks(
     batch_tokens: int,
 ) -> dict[str, Any]:
     """`tasks`, `mean` and `mean_without_copa` of eval.json."""
-    from divsyn_jax import chat_prompts, harness, language_model
+    from divsyn_jax.evaluation import chat_prompts, harness, language_model
 
     has_template = chat_prompts.load(run.workdir / "tokenizer", run.tokenizer) is not None
     if chat and not has_template:

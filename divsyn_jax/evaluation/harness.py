@@ -21,8 +21,9 @@ from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
-from divsyn_jax import files, task_data
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.evaluation import task_data
 from divsyn_jax.statistics import paired_bootstrap
 
 # Where the harness keeps each task, and the metric that the paper reports.

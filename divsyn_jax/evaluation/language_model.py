@@ -13,12 +13,14 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
 from tqdm import tqdm
 
-from divsyn_jax import chat_prompts, decode, scoring
-from divsyn_jax.commandline import UserError
-from divsyn_jax.decode import Sampling
-from divsyn_jax.model import Params
-from divsyn_jax.request_cache import RequestCache, key_of
-from divsyn_jax.trained_run import TrainedRun
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.evaluation import chat_prompts
+from divsyn_jax.evaluation.request_cache import RequestCache, key_of
+from divsyn_jax.model import continuation_scores as scoring
+from divsyn_jax.model import decode
+from divsyn_jax.model.decode import Sampling
+from divsyn_jax.model.decoder import Params
+from divsyn_jax.training.trained_run import TrainedRun
 
 
 class RunLanguageModel(TemplateLM):

@@ -23,8 +23,8 @@ from typing import Any
 
 import zstandard
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import jsonl_records
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import jsonl_records
 
 Item = dict[str, Any]
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")

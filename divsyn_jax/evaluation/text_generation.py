@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import jax
 
-from divsyn_jax import chat_prompts, decode, model, trained_run
-from divsyn_jax.commandline import UserError
-from divsyn_jax.decode import Sampling
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.evaluation import chat_prompts
+from divsyn_jax.model import decode
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model.decode import Sampling
+from divsyn_jax.training import trained_run
 
 
 def generate_texts(

@@ -8,14 +8,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from divsyn_jax import files, model, trained_run
-from divsyn_jax.checkpointing import Checkpoints
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.huggingface import llama, model_card, tensor_files, tokenizer_files
-from divsyn_jax.model import ModelConfig
-from divsyn_jax.optimizer import OptimizerConfig
-from divsyn_jax.recipe import (
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model.decoder import ModelConfig
+from divsyn_jax.model.sharding import MeshConfig
+from divsyn_jax.training import trained_run
+from divsyn_jax.training.checkpointing import Checkpoints
+from divsyn_jax.training.optimizer import OptimizerConfig
+from divsyn_jax.training.recipe import (
     CheckpointConfig,
     DataConfig,
     DebugConfig,
@@ -25,7 +28,6 @@ from divsyn_jax.recipe import (
     ProfileConfig,
     Recipe,
 )
-from divsyn_jax.sharding import MeshConfig
 
 # What an export consists of: an output folder that holds anything else is not replaced.
 _WRITTEN = (

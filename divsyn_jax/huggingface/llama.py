@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.model import ModelConfig
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.model.decoder import ModelConfig
 
 # Name in our tree -> name in theirs, and how many leading axes of ours are inputs (0: a vector or a table, kept as it is).
 _LAYER = {

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax import model
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import decoder as model
+from divsyn_jax.training.recipe import Recipe
 
 
 def write(recipe: Recipe, progress: Mapping[str, Any], evaluation: Mapping[str, Any], chat: bool) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"

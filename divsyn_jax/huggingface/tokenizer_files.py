@@ -4,8 +4,8 @@ import pathlib
 import shutil
 from typing import Any
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import MODEL_FILE, Tokenizer

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from absl import logging
 from jax.sharding import PartitionSpec
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.sharding import RULES
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.model.sharding import RULES
 
 # reference: the whole score matrix; for tests.    blocked: query blocks against the keys they may see; any platform.
 # cudnn: flash attention of cuDNN, NVIDIA GPUs.    splash: the Pallas kernel for TPUs.

@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from divsyn_jax import model as llama
-from divsyn_jax import sharding
-from divsyn_jax.attention import attend
-from divsyn_jax.model import ModelConfig, Params
+from divsyn_jax.model import decoder as llama
+from divsyn_jax.model import sharding
+from divsyn_jax.model.attention import attend
+from divsyn_jax.model.decoder import ModelConfig, Params
 
 _ROW_SLOTS = 512  # rows are not made longer than this by sharing
 _WORTH = 0.75  # a request joins a row when it adds at most this share of its own length

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from divsyn_jax import model as llama
-from divsyn_jax import sharding
-from divsyn_jax.attention import attend
-from divsyn_jax.model import ModelConfig, Params
+from divsyn_jax.model import decoder as llama
+from divsyn_jax.model import sharding
+from divsyn_jax.model.attention import attend
+from divsyn_jax.model.decoder import ModelConfig, Params
 
 _CHUNK = 16  # tokens decoded between two looks at what was written
 _SLOTS = 64  # shapes are multiples of this, so that few are compiled

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from divsyn_jax import sharding
-from divsyn_jax.attention import Mask, attention
+from divsyn_jax.model import sharding
+from divsyn_jax.model.attention import Mask, attention
 
 Params = dict[str, Any]
 
@@ -41,7 +41,7 @@ class ModelConfig:
       norm_eps: epsilon of RMSNorm.
       tied: the output projection is the transposed embedding.
       dtype: compute dtype of matrix products ('float32' or 'bfloat16'); parameters, norms, softmax and loss are float32.
-      attention: backend, see divsyn_jax/attention.py; 'auto' in a recipe, resolved before the model is built.
+      attention: backend, see divsyn_jax/model/attention.py; 'auto' in a recipe, resolved before the model is built.
       remat: what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of weights), 'dots'
         (keeps all matrix products), 'full' (keeps nothing).
       scan: compile one layer and loop over it, so that compile time does not grow with depth; else unroll the layers.
@@ -178,7 +178,7 @@ def logits(
     mask: Mask = Mask(),
     positions_BL: jax.Array | None = None,
 ) -> jax.Array:
-    """Float32 logits [B, L, V]. For inspection and scoring; training never forms this array (see divsyn_jax/loss.py)."""
+    """Float32 logits [B, L, V]. For inspection and scoring; training never forms this array (see divsyn_jax/model/loss.py)."""
     model = bind(config, params)
     x_BLD = model.hidden_states(tokens_BL, default_positions(tokens_BL) if positions_BL is None else positions_BL, mask)
     return output_logits(model, x_BLD)

@@ -12,7 +12,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from divsyn_jax import sharding
+from divsyn_jax.model import sharding
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))

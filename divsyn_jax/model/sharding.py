@@ -11,7 +11,7 @@ import numpy as np
 from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 MESH_AXES = ("replica", "fsdp", "tensor")
 

@@ -7,11 +7,10 @@ Parts: prepare (corpora and held-out text, scores, tokenizer, shards); runs (lev
 stages); report. Every part leaves files and is skipped when they are there, so the same command continues after any
 interruption; launch/sweep.py runs the same parts on a cluster. Results lie in --workdir (default
 studies/<name>-<fingerprint of recipe and corpora>): study.json, report.html, report.png. The keys of a recipe are explained in
-divsyn_jax/study_recipe.py.
+divsyn_jax/study/recipe.py.
 """
 
 import contextlib
-import pathlib
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -19,10 +18,12 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from divsyn_jax import commandline, files, local_runner, study_plan, study_report, study_results, study_stages
-from divsyn_jax.commandline import Unfinished, UserError
-from divsyn_jax.study_identity import fingerprint
-from divsyn_jax.study_recipe import Study, resolve
+from divsyn_jax.base import commandline, files
+from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.study import local_runner
+from divsyn_jax.study import stages as study_stages
+from divsyn_jax.study.identity import fingerprint
+from divsyn_jax.study.recipe import Study, resolve, workdir_of
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Study recipe, e.g. configs/studies/tiny.py.", lock_config=True
@@ -35,23 +36,11 @@ _PARALLEL = flags.DEFINE_integer("parallel", 0, "Runs at a time [as many as fit 
 _PART = flags.DEFINE_enum("part", "all", ["all", "prepare", "runs", "report"], "What of the study to do.")
 
 
-def report(study: Study) -> None:
-    """Write study.json, report.html and the main figure from the files of the runs."""
-    lacking = study_plan.missing(study)
-    if lacking:
-        raise UserError(
-            f"{study.workdir}: {len(lacking)} of {len(study.runs)} runs are unfinished ({lacking[0].name} first); run or submit the study again"
-        )
-    result = study_results.collect(study)
-    files.write_json(study.workdir / "study.json", result)
-    study_report.write_report(result, study.workdir)
-
-
 def _slots(study: Study) -> list[local_runner.Slot]:
     """Where runs go on this machine: GPUs with as many runs as fit the memory of each, else cores."""
     gpus = local_runner.gpus()
     if gpus:
-        from divsyn_jax import study_cost
+        from divsyn_jax.study import cost as study_cost
 
         need = max(study_cost.estimate(study, run).device_bytes for run in study.runs)
         return local_runner.gpu_slots(gpus, need, _PARALLEL.value)
@@ -109,14 +98,8 @@ def main(arguments: list[str]) -> None:
     if _PART.value in ("all", "runs"):
         study_stages.train(study, slots)
     if _PART.value in ("all", "report"):
-        study_stages.with_time(study, "report", lambda: report(study))
+        study_stages.with_time(study, "report", lambda: study_stages.report(study))
         _print_findings(study)
-
-
-def workdir_of(recipe, given: str | None) -> pathlib.Path:
-    """The study directory, absolute. Raises `UserError` for a URL."""
-    files.check_local(given or "")
-    return pathlib.Path(given or f"studies/{recipe['name']}-{fingerprint(recipe)[:8]}").absolute()
 
 
 def _print_findings(study: Study) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 _STAGES = ("pretrain", "evaluate", "sft", "evaluate")
 _KEYS = (

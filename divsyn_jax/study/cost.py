@@ -7,9 +7,10 @@ more where micro-batches are summed), what layers keep for the backward pass and
 import dataclasses
 import math
 
-from divsyn_jax import metrics, model, recipe_file
-from divsyn_jax.recipe import Recipe
-from divsyn_jax.study_recipe import Run, Study
+from divsyn_jax.model import decoder as model
+from divsyn_jax.study.recipe import Run, Study
+from divsyn_jax.training import metrics, recipe_file
+from divsyn_jax.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from divsyn_jax.commandline import EXIT_UNFINISHED, Unfinished
+from divsyn_jax.base.commandline import EXIT_UNFINISHED, Unfinished
 
 _MEMORY_SHARE = 0.9
 _MOST_ON_A_GPU = 8  # beyond it small models wait for the GPU's queue and the host's cores

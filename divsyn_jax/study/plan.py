@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax.recipe_file import ROOT, config_path
-from divsyn_jax.study_recipe import Run, Study
+from divsyn_jax.study.recipe import Run, Study
+from divsyn_jax.training.recipe_file import ROOT, config_path
 
 
 @dataclasses.dataclass(frozen=True)

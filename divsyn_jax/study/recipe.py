@@ -33,10 +33,15 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from divsyn_jax import recipe_file, study_checks, study_data, task_data
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.chat import ConversationReader
-from divsyn_jax.data.corpus import CorpusReader, ReadOptions, split_name
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, split_name
+from divsyn_jax.evaluation import task_data
+from divsyn_jax.study import checks as study_checks
+from divsyn_jax.study import texts as study_data
+from divsyn_jax.study.identity import fingerprint
+from divsyn_jax.training import recipe_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,7 +225,9 @@ def _bind_questions(recipe: dict[str, Any]) -> None:
         data = recipe["sft"]["data"] = _absolute(recipe["sft"]["data"])
         recipe["sft_fingerprint"] = study_data.corpus_fingerprint(ConversationReader(data, ReadOptions()))
     if recipe["tasks"] and recipe["task_data"] not in ("", "grammar"):
-        from divsyn_jax import harness  # lm-evaluation-harness takes seconds to import; only this case needs it
+        from divsyn_jax.evaluation import (
+            harness,  # lm-evaluation-harness takes seconds to import; only this case needs it
+        )
 
         folder = pathlib.Path(recipe["task_data"]).absolute()
         recipe["task_data"] = str(folder)
@@ -252,3 +259,9 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = _merged(merged[key], value) if nested else value
     return merged
+
+
+def workdir_of(recipe, given: str | None) -> pathlib.Path:
+    """The study directory, absolute. Raises `UserError` for a URL."""
+    files.check_local(given or "")
+    return pathlib.Path(given or f"studies/{recipe['name']}-{fingerprint(recipe)[:8]}").absolute()

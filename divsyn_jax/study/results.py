@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax import files, hypotheses, recipe_file, statistics
+from divsyn_jax import statistics
+from divsyn_jax.base import files
 from divsyn_jax.statistics import ItemScores
-from divsyn_jax.study_identity import fingerprint
-from divsyn_jax.study_recipe import Run, Study
+from divsyn_jax.study import hypotheses
+from divsyn_jax.study.identity import fingerprint
+from divsyn_jax.study.recipe import Run, Study
+from divsyn_jax.training import recipe_file
 
 # Every metric that performance is set against; effective clusters, the primary one, on a log scale.
 METRICS = (

@@ -7,14 +7,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from divsyn_jax import files, local_runner, study_data, study_plan
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import corpus_files
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import corpus_files
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
-from divsyn_jax.local_runner import Job, Slot
-from divsyn_jax.study_identity import difference, fingerprint
-from divsyn_jax.study_recipe import Study
+from divsyn_jax.study import local_runner, results
+from divsyn_jax.study import plan as study_plan
+from divsyn_jax.study import report as page
+from divsyn_jax.study import texts as study_data
+from divsyn_jax.study.identity import difference, fingerprint
+from divsyn_jax.study.local_runner import Job, Slot
+from divsyn_jax.study.recipe import Study
 
 _SHARD_BYTES = 16 << 20  # text of a shard: a process for less costs more than it saves
 
@@ -192,3 +196,15 @@ def _evaluate(study: Study, slots: Sequence[Slot], stage: str) -> None:
             log = study.workdir / "logs" / f"evaluate{index}.log"
             jobs.append(Job(f"evaluate {len(lacking)} runs", study_plan.evaluate_command(study, lacking), log, done))
     run_jobs(study, jobs, slots)
+
+
+def report(study: Study) -> None:
+    """Write study.json, report.html and the main figure from the files of the runs."""
+    lacking = study_plan.missing(study)
+    if lacking:
+        raise UserError(
+            f"{study.workdir}: {len(lacking)} of {len(study.runs)} runs are unfinished ({lacking[0].name} first); run or submit the study again"
+        )
+    result = results.collect(study)
+    files.write_json(study.workdir / "study.json", result)
+    page.write_report(result, study.workdir)

@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data import remote
-from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint
+from divsyn_jax.base import files, remote
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
-from divsyn_jax.synthesis.grammar import Breadth, generate
+from divsyn_jax.synthesis.grammar.grammar import Breadth, generate
 
 # Topics of CPython's documentation that go to the held-out side, one in so many.
 _PYDOC_HELDOUT_ONE_IN = 3

@@ -8,10 +8,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
-from divsyn_jax.synthesis import grammar, questions
-from divsyn_jax.synthesis.grammar import Breadth
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.synthesis.grammar import grammar, questions
+from divsyn_jax.synthesis.grammar.grammar import Breadth
 from divsyn_jax.synthesis.record_file import RecordWriter, recover
 from divsyn_jax.synthesis.record_totals import RecordTotals
 

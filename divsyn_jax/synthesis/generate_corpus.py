@@ -27,12 +27,12 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from divsyn_jax import commandline, files
-from divsyn_jax.commandline import Unfinished, UserError
-from divsyn_jax.data import corpus_flags
-from divsyn_jax.endpoint import endpoint_flags
+from divsyn_jax.base import commandline, files
+from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.data.readers import flags as corpus_flags
+from divsyn_jax.endpoint import flags as endpoint_flags
 from divsyn_jax.synthesis.corpus_writer import KINDS, generate_corpus
-from divsyn_jax.synthesis.grammar import Breadth
+from divsyn_jax.synthesis.grammar.grammar import Breadth
 
 _TOPICS = "topics"
 _CONFIG = config_flags.DEFINE_config_file(
@@ -84,10 +84,10 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, output: str) -> None:
 
 
 def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
-    from divsyn_jax.synthesis import generation_cost
-    from divsyn_jax.synthesis.endpoint_writer import generate_documents
-    from divsyn_jax.synthesis.gates import Gates
-    from divsyn_jax.synthesis.topic_extraction import extract_topics
+    from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
+    from divsyn_jax.synthesis.by_endpoint.gates import Gates
+    from divsyn_jax.synthesis.by_endpoint.topic_extraction import extract_topics
+    from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
 
     endpoints = endpoint_flags.several_from_flags(config.seed)
     kind = _KIND.value
@@ -126,8 +126,8 @@ def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
 def _grid(breadth: Breadth, models: list[str], seed: int, knobs: dict[str, Any]) -> Any:
     """The grid of the knobs, which it takes out of `knobs`."""
     from divsyn_jax.synthesis import seeds
-    from divsyn_jax.synthesis.grid import Grid
-    from divsyn_jax.synthesis.styles import STYLES
+    from divsyn_jax.synthesis.by_endpoint.grid import Grid
+    from divsyn_jax.synthesis.grammar.styles import STYLES
 
     if _PERSONAS_FILE.value and breadth.personas == 1:
         raise UserError(f"--personas_file: the template {breadth.template} has no personas; take topic_styles_persona")

@@ -5,9 +5,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax.data.corpus import TextFingerprint
-from divsyn_jax.synthesis.grammar import BETWEEN_TOPICS
-from divsyn_jax.synthesis.sentences import words
+from divsyn_jax.data.readers.corpus import TextFingerprint
+from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS
+from divsyn_jax.synthesis.grammar.sentences import words
 
 # Provenance that the manifest counts.
 _COUNTED = ("template", "topic", "style", "persona", "generator", "form")

@@ -5,11 +5,11 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import CorpusReader, Document, ReadOptions
-from divsyn_jax.synthesis.knowledge import topics
-from divsyn_jax.synthesis.personas import personas
-from divsyn_jax.synthesis.sentences import bare
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions
+from divsyn_jax.synthesis.grammar.knowledge import topics
+from divsyn_jax.synthesis.grammar.personas import personas
+from divsyn_jax.synthesis.grammar.sentences import bare
 
 _KEYWORDS = 6  # of a built-in topic
 _Seed = TypeVar("_Seed")

@@ -12,8 +12,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint.experimental import v1 as ocp
 
-from divsyn_jax import distributed
-from divsyn_jax.commandline import Failure, UserError
+from divsyn_jax.base.commandline import Failure, UserError
+from divsyn_jax.training import distributed
 
 State = dict[str, Any]
 

@@ -5,7 +5,7 @@ import os
 import jax
 from absl import flags
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 _COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0, where nothing is detected.")
 _PROCESSES = flags.DEFINE_integer("processes", None, "Number of processes, with --coordinator.", lower_bound=1)

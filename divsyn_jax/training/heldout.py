@@ -15,10 +15,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from divsyn_jax import sharding
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.pipeline import Source, check_same_tokenizer, check_shards, parse_sources
 from divsyn_jax.data.shards import ShardedWindows, unpack_window
+from divsyn_jax.model import sharding
 
 
 class Domain:

@@ -4,8 +4,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.pipeline import Mixture
 from divsyn_jax.data.shards import ShardedWindows
 

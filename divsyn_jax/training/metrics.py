@@ -15,11 +15,11 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from divsyn_jax import files
-from divsyn_jax.commandline import Failure, UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.data.pipeline import Mixture
-from divsyn_jax.model import ModelConfig
-from divsyn_jax.recipe import LogConfig, Recipe
+from divsyn_jax.model.decoder import ModelConfig
+from divsyn_jax.training.recipe import LogConfig, Recipe
 
 MFU_CONVENTION = (
     "model FLOPs without recompute, causal half of attention, output projection counted, over dense bf16 peak"

@@ -10,10 +10,10 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.model import ModelConfig
-from divsyn_jax.optimizer import OptimizerConfig
-from divsyn_jax.sharding import MeshConfig
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.model.decoder import ModelConfig
+from divsyn_jax.model.sharding import MeshConfig
+from divsyn_jax.training.optimizer import OptimizerConfig
 
 
 @dataclasses.dataclass(frozen=True)

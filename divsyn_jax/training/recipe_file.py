@@ -6,9 +6,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Keys that may differ when a run is continued: where things lie, how they are watched, and how what is computed is laid out
 # on the devices at hand, perhaps others than before.
 _FREE_TO_CHANGE = (

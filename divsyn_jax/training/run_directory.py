@@ -10,12 +10,13 @@ from typing import IO, Any
 
 import jax
 
-from divsyn_jax import distributed, files, trained_run
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
-from divsyn_jax.recipe import Recipe
-from divsyn_jax.recipe_file import computed
+from divsyn_jax.training import distributed, trained_run
+from divsyn_jax.training.recipe import Recipe
+from divsyn_jax.training.recipe_file import computed
 
 
 def lock(workdir: pathlib.Path) -> IO:

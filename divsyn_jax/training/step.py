@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, PartitionSpec
 
-from divsyn_jax import model as llama
-from divsyn_jax import sharding
-from divsyn_jax.attention import Mask
-from divsyn_jax.commandline import Failure
-from divsyn_jax.loss import token_nll, weighted_loss
-from divsyn_jax.model import ModelConfig
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.base.commandline import Failure
+from divsyn_jax.model import decoder as llama
+from divsyn_jax.model import sharding
+from divsyn_jax.model.attention import Mask
+from divsyn_jax.model.decoder import ModelConfig
+from divsyn_jax.model.loss import token_nll, weighted_loss
+from divsyn_jax.training.recipe import Recipe
 
 State = dict[str, Any]
 Batch = dict[str, jax.Array]

@@ -12,11 +12,13 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from divsyn_jax import files, model, sharding
-from divsyn_jax.checkpointing import Checkpoints
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model import sharding
+from divsyn_jax.training.checkpointing import Checkpoints
+from divsyn_jax.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import zstandard
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data import remote
-from divsyn_jax.data.corpus import CorpusReader
+from divsyn_jax.base import remote
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.pipeline import Mixture, parse_sources
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.data.shard_builder import build_shards
 from tests.conftest import small_texts, write_jsonl
 

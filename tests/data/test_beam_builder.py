@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.shard_builder import build_shards
 from tests.conftest import small_texts, write_jsonl
 

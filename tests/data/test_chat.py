@@ -2,10 +2,10 @@
 
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import ROLES, ChatTemplate, ConversationReader
-from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint
 from tests.conftest import small_texts, write_conversations
 
 USER, ASSISTANT, SYSTEM = ({"role": role, "content": text} for role, text in (("user", "Two and two?"), ("assistant", "Four."), ("system", "Be brief.")))  # fmt: skip

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import ChatTemplate, messages_of
 from divsyn_jax.data.packing import best_fit_decreasing

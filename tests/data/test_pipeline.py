@@ -4,7 +4,7 @@ import grain
 import numpy as np
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.pipeline import Mixture, Source, parse_sources
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.shards import ShardedWindows

@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import shards
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.data.corpus import TextFingerprint
+from divsyn_jax.data.readers.corpus import TextFingerprint
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.shards import ShardedWindows
 from tests.conftest import conversations, small_texts, write_conversations, write_jsonl

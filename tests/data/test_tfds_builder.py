@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from divsyn_jax.data.corpus import CorpusReader
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
-from divsyn_jax.synthesis.grammar import Breadth
+from divsyn_jax.synthesis.grammar.grammar import Breadth
 from tests.conftest import ROOT, fails_with_one_line, write_jsonl
 
 pytest.importorskip("tensorflow_datasets")

@@ -4,10 +4,10 @@ import pathlib
 
 import pytest
 
-from divsyn_jax import files
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.data.corpus import CorpusReader
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.data.tokenizer_trainer import _sentences, train_tokenizer
 from tests.conftest import small_texts, write_jsonl
 
@@ -57,7 +57,7 @@ def test_training_is_deterministic(trained, tmp_path):
 def test_every_corpus_gives_equal_bytes(tmp_path):
     small = write_jsonl(tmp_path / "small.jsonl", ["s" * 100] * 200)
     large = write_jsonl(tmp_path / "large.jsonl", ["l" * 100] * 20_000)
-    from divsyn_jax.data.corpus import ReadOptions
+    from divsyn_jax.data.readers.corpus import ReadOptions
 
     text = "".join(_sentences([str(small), str(large)], [20_000, 2_000_000], 20_000, ReadOptions(), seed=0))
     assert text.count("s") == 20_000

@@ -1,6 +1,6 @@
 import pytest
 
-from divsyn_jax.data.corpus import ReadOptions
+from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.diversity.sampling import read_sample
 from tests.endpoint.conftest import serve  # noqa: F401  a fixture
 

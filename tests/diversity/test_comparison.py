@@ -6,7 +6,7 @@ import pytest
 
 from divsyn_jax.diversity import report, score
 from divsyn_jax.diversity.comparison import compare
-from divsyn_jax.diversity.differences import Measured, compare_corpora
+from divsyn_jax.diversity.estimation.differences import Measured, compare_corpora
 
 from .corpora import write_labelled
 

@@ -173,7 +173,7 @@ def test_the_calibration_of_a_ladder_with_a_hostile_name(site, visit, command, t
     listed: pathlib.Path = tmp_path / "ladders.json"
     listed.write_text(json.dumps(ladders))
     flags = ("--agent=oracle", "--label_field=topic", "--draws=50", f"--output={tmp_path / 'out'}")
-    done = command("divsyn_jax.diversity.calibrate_agent", listed, *flags, cwd=REPOSITORY)
+    done = command("divsyn_jax.diversity.calibration.calibration.calibrate_agent", listed, *flags, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "out" / "report.html").read_text()
     assert "&lt;script&gt;" in page

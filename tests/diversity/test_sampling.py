@@ -3,8 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import ReadOptions, TextFingerprint
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import ReadOptions, TextFingerprint
 from divsyn_jax.diversity import sampling
 
 from .corpora import write_labelled, write_records

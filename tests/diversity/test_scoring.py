@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.diversity import exact, score
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.diversity import score
+from divsyn_jax.diversity.estimation import exact
 
 from .corpora import REPOSITORY, write_labelled, write_records
 

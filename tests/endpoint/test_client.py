@@ -6,10 +6,10 @@ import sqlite3
 
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped
+from divsyn_jax.endpoint.sending.transport import AttemptFailed, Reply
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.endpoint.transport import AttemptFailed, Reply
 from tests.endpoint import virtual_time
 from tests.endpoint.questions import question
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.forecast import Planned, forecast
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.tokens import TOKENS_PER_MESSAGE, TokenRange, estimate

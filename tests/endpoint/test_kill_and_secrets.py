@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.client import Client
-from divsyn_jax.endpoint.transport import AttemptFailed, Transport
+from divsyn_jax.endpoint.sending.transport import AttemptFailed, Transport
 from tests.conftest import ROOT
 from tests.endpoint.questions import question
 from tests.endpoint.test_client import ask, values

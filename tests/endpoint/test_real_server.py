@@ -9,11 +9,11 @@ import urllib.request
 
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.endpoint.questions import question
+from tests.endpoint.sending.test_ladder_and_canary import probe
 from tests.endpoint.test_client import ask
-from tests.endpoint.test_ladder_and_canary import probe
 
 ANSWER = {"a": 1, "b": 3, "note": "fixed"}
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import running
 
 

@@ -9,16 +9,17 @@ import jax
 import numpy as np
 import pytest
 
-from divsyn_jax import sharding, trained_run
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.huggingface.exchange import export_run
+from divsyn_jax.model import sharding
 from divsyn_jax.statistics import paired_bootstrap
+from divsyn_jax.training import trained_run
 from tests.conftest import fails_with_one_line, small_texts
 from tests.trained_runs import make_run
 
 pytest.importorskip("lm_eval")
-from divsyn_jax import harness, language_model
-from divsyn_jax.evaluation import evaluate_run
+from divsyn_jax.evaluation import harness, language_model
+from divsyn_jax.evaluation.evaluation import evaluate_run
 
 REAL_TASKS = ("hellaswag", "arc_easy", "arc_challenge", "piqa", "winogrande", "blimp")
 
@@ -164,7 +165,7 @@ def test_eval_json_and_items_and_a_second_evaluation(run_and_export, items):
 
 
 def test_half_a_line_of_answers_is_dropped(tmp_path):
-    from divsyn_jax.request_cache import RequestCache
+    from divsyn_jax.evaluation.request_cache import RequestCache
 
     cache = RequestCache(tmp_path / "answers.jsonl")
     cache.put({"a": [1.5, True], "b": "text"})

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from divsyn_jax import task_data
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.evaluation import task_data
 
 pytest.importorskip("lm_eval")
-from divsyn_jax import harness
+from divsyn_jax.evaluation import harness
 
 SIMPLE = {
     "arc_easy": {"text": "What is hot?", "choices": ["ice", "fire", "snow"], "label": 1},

@@ -10,11 +10,13 @@ import jax
 import numpy as np
 import pytest
 
-from divsyn_jax import model, run_directory, sharding, trained_run
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.huggingface import tensor_files
 from divsyn_jax.huggingface.exchange import export_run, import_checkpoint
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model import sharding
+from divsyn_jax.training import run_directory, trained_run
 from tests.conftest import ROOT, fails_with_one_line
 from tests.trained_runs import make_run
 

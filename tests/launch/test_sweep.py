@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, fails_with_one_line
 
-STUDY = "--study=tests/study_recipe.py"
+STUDY = "--study=tests/study/small_study.py"
 TPU = ("--backend=xpk", "--cluster=c", "--zone=us-east5-a", "--project=p", "--docker_image=gcr.io/p/divsyn")
 
 
@@ -136,11 +136,11 @@ def test_a_submission_cut_short_sends_its_report_later(tmp_path):
 def test_overrides_reach_the_study(tmp_path):
     overrides = ("--study.documents", "500", "--nostudy.equal_text", "--study.score={'draws': 7}", "--parallel=1")
     command = printed(
-        "submit", "--study", "tests/study_recipe.py", *overrides, f"--workdir={tmp_path}/a b", "--dry_run"
+        "submit", "--study", "tests/study/small_study.py", *overrides, f"--workdir={tmp_path}/a b", "--dry_run"
     )
     arguments = shlex.split(command)
     expected = [
-        f"--config={ROOT}/tests/study_recipe.py",
+        f"--config={ROOT}/tests/study/small_study.py",
         "--config.documents=500",
         "--config.equal_text=False",
         "--config.score={'draws': 7}",

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax import model as llama
-from divsyn_jax import scoring, sharding
-from divsyn_jax.scoring import Request
-from divsyn_jax.sharding import MeshConfig
-from tests.test_model import TINY, larger_weights
+from divsyn_jax.model import continuation_scores as scoring
+from divsyn_jax.model import decoder as llama
+from divsyn_jax.model import sharding
+from divsyn_jax.model.continuation_scores import Request
+from divsyn_jax.model.sharding import MeshConfig
+from tests.model.test_decoder import TINY, larger_weights
 
 
 def requests() -> list[Request]:

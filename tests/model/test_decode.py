@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax import decode, sharding
-from divsyn_jax import model as llama
-from divsyn_jax.decode import Sampling
-from divsyn_jax.sharding import MeshConfig
-from tests.test_model import TINY, larger_weights
+from divsyn_jax.model import decode, sharding
+from divsyn_jax.model import decoder as llama
+from divsyn_jax.model.decode import Sampling
+from divsyn_jax.model.sharding import MeshConfig
+from tests.model.test_decoder import TINY, larger_weights
 
 V = TINY.vocab_size
 NO_EOS = 200  # never written: the vocabulary ends before

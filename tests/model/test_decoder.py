@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax import model as llama
-from divsyn_jax.attention import Mask, _splash, attention, resolve_backend
-from divsyn_jax.commandline import UserError
-from divsyn_jax.model import ModelConfig
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.model import decoder as llama
+from divsyn_jax.model.attention import Mask, _splash, attention, resolve_backend
+from divsyn_jax.model.decoder import ModelConfig
 
 TINY = ModelConfig(
     vocab_size=101, hidden=48, intermediate=80, layers=3, heads=4, kv_heads=2, rope_theta=10000.0, norm_eps=1e-5, tied=False, dtype="float32", attention="blocked", remat="none", scan=True,
@@ -263,7 +263,7 @@ def test_bfloat16_stays_close_and_norms_stay_float32():
 def test_presets_have_the_papers_shapes(name, expected):
     import runpy
 
-    from divsyn_jax.recipe import Recipe
+    from divsyn_jax.training.recipe import Recipe
 
     config = runpy.run_path(f"configs/{name}.py")["get_config"]()
     config.model.attention = "blocked"

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax.loss import token_nll, weighted_loss
+from divsyn_jax.model.loss import token_nll, weighted_loss
 
 B, L, D, V = 3, 24, 16, 50
 

@@ -8,10 +8,11 @@ import jax
 import pytest
 from jax.sharding import AbstractMesh, AxisType
 
-from divsyn_jax import optimizer, sharding, step
-from divsyn_jax.commandline import UserError
-from divsyn_jax.recipe import Recipe
-from divsyn_jax.sharding import MESH_AXES, MeshConfig
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.model import sharding
+from divsyn_jax.model.sharding import MESH_AXES, MeshConfig
+from divsyn_jax.training import optimizer, step
+from divsyn_jax.training.recipe import Recipe
 
 EXPECTED = {
     "embedding": ("tensor", "fsdp"),

@@ -18,9 +18,10 @@ from jax.sharding import PartitionSpec
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from configs import tiny
-from divsyn_jax import optimizer, sharding, step
-from divsyn_jax.recipe import Recipe
-from divsyn_jax.sharding import MeshConfig
+from divsyn_jax.model import sharding
+from divsyn_jax.model.sharding import MeshConfig
+from divsyn_jax.training import optimizer, step
+from divsyn_jax.training.recipe import Recipe
 
 LAYOUTS = {
     "data": MeshConfig(replica=8, fsdp=1, tensor=1),

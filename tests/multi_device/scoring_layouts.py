@@ -10,12 +10,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 import dataclasses
 
-from divsyn_jax import decode, scoring, sharding
-from divsyn_jax import model as llama
-from divsyn_jax.decode import Sampling
-from divsyn_jax.sharding import MeshConfig
-from tests.test_model import TINY, larger_weights
-from tests.test_scoring import requests
+from divsyn_jax.model import continuation_scores as scoring
+from divsyn_jax.model import decode, sharding
+from divsyn_jax.model import decoder as llama
+from divsyn_jax.model.decode import Sampling
+from divsyn_jax.model.sharding import MeshConfig
+from tests.model.test_continuation_scores import requests
+from tests.model.test_decoder import TINY, larger_weights
 
 LAYOUTS = {
     "one": MeshConfig(replica=1, fsdp=1, tensor=1),

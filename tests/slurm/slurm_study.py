@@ -1,6 +1,6 @@
 """A very small study for the test on a real Slurm: two breadths and a null twin, one seed, long enough to be killed."""
 
-from tests import study_recipe
+from tests.study import small_study as study_recipe
 
 
 def get_config():

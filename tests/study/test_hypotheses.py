@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from divsyn_jax import hypotheses
-from divsyn_jax.hypotheses import CANNOT_TELL, NOT_SUPPORTED, SUPPORTED
 from divsyn_jax.statistics import ItemScores
-from divsyn_jax.study_results import Outcome, _correlations
+from divsyn_jax.study import hypotheses
+from divsyn_jax.study.hypotheses import CANNOT_TELL, NOT_SUPPORTED, SUPPORTED
+from divsyn_jax.study.results import Outcome, _correlations
 
 OUTCOMES = [Outcome("text/bits_per_byte", "", "pretrain", "text/bits_per_byte", False)]
 SIZES = [Outcome(f"{size}/text", size, "pretrain", "text/bits_per_byte", False) for size in ("small", "large")]

@@ -10,21 +10,19 @@ import time
 import pytest
 
 from configs.studies import corpora, tiny
-from divsyn_jax import (
-    local_runner,
-    study,
-    study_data,
-    study_figures,
-    study_plan,
-    study_recipe,
-    study_results,
-    study_stages,
-)
-from divsyn_jax.commandline import Unfinished, UserError
-from divsyn_jax.data.corpus import ReadOptions
+from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.data.readers.corpus import ReadOptions
+from divsyn_jax.study import __main__ as study
+from divsyn_jax.study import figures as study_figures
+from divsyn_jax.study import local_runner
+from divsyn_jax.study import plan as study_plan
+from divsyn_jax.study import recipe as study_recipe
+from divsyn_jax.study import results as study_results
+from divsyn_jax.study import stages as study_stages
+from divsyn_jax.study import texts as study_data
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
-CONFIG = "--config=tests/study_recipe.py"
+CONFIG = "--config=tests/study/small_study.py"
 runs = pytest.mark.runs
 
 
@@ -218,7 +216,7 @@ def test_bad_input_gives_one_line(tmp_path, command, arguments, message):
 
 def test_a_workdir_that_is_a_url_is_refused():
     with pytest.raises(UserError, match="s3://bucket/study: is a URL"):
-        study.workdir_of({"name": "s"}, "s3://bucket/study")
+        study_recipe.workdir_of({"name": "s"}, "s3://bucket/study")
 
 
 def test_the_names_of_the_studys_own_folders_are_no_levels():
@@ -339,7 +337,7 @@ def test_corpora_may_be_urls_globs_and_data_sets(tmp_path, monkeypatch):
 
 def test_the_fingerprint_follows_every_item_file_of_a_group_of_tasks(tmp_path):
     pytest.importorskip("lm_eval")
-    from divsyn_jax import harness
+    from divsyn_jax.evaluation import harness
 
     for task in harness.PAPER_TASKS:
         write_jsonl(tmp_path / f"{task}.jsonl", [f"an item of {task}"])

@@ -8,11 +8,12 @@ import time
 import pytest
 
 from configs import diversity, synthesis
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import CorpusReader, TextFingerprint
-from divsyn_jax.synthesis import corpus_writer, grammar, record_file
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import CorpusReader, TextFingerprint
+from divsyn_jax.synthesis import corpus_writer, record_file
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
-from divsyn_jax.synthesis.grammar import Breadth
+from divsyn_jax.synthesis.grammar import grammar
+from divsyn_jax.synthesis.grammar.grammar import Breadth
 from tests.conftest import ROOT, fails_with_one_line
 
 COMMAND = [sys.executable, str(ROOT / "tools" / "generate_corpus.py")]

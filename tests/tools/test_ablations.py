@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from ..conftest import ROOT, fails_with_one_line
-from .corpora import write_labelled
+from tests.conftest import ROOT, fails_with_one_line
+from tests.diversity.corpora import write_labelled
 
 SMALL = ("--sample_size=6", "--draws=20", "--sample_sizes=4,6", "--draw_counts=12,20", "--label_field=topic")
 

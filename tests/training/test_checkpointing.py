@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax import sharding, trained_run
-from divsyn_jax.checkpointing import Checkpoints
-from divsyn_jax.commandline import Failure, UserError
+from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.huggingface import exchange
+from divsyn_jax.model import sharding
+from divsyn_jax.training import trained_run
+from divsyn_jax.training.checkpointing import Checkpoints
 from tests.trained_runs import make_run
 
 # Orbax drops what it was about to read when the rest fails.

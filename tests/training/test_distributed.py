@@ -6,7 +6,7 @@ import pytest
 from absl import flags
 from jax._src.clusters import ClusterEnv, cloud_tpu_cluster
 
-from divsyn_jax import distributed
+from divsyn_jax.training import distributed
 
 
 @pytest.fixture

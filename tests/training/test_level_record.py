@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from divsyn_jax import training_data
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import CorpusReader, TextFingerprint
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.pipeline import Mixture, Source
+from divsyn_jax.data.readers.corpus import CorpusReader, TextFingerprint
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
-from divsyn_jax.synthesis.grammar import Breadth
+from divsyn_jax.synthesis.grammar.grammar import Breadth
+from divsyn_jax.training import level_record as training_data
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import types
 import jax
 import pytest
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.metrics import MetricsLog, Profiler
-from divsyn_jax.recipe import LogConfig
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.training.metrics import MetricsLog, Profiler
+from divsyn_jax.training.recipe import LogConfig
 
 WANDB = LogConfig(every_steps=1, tensorboard=False, wandb="project")
 SECRET = "0123456789abcdef0123456789abcdef01234567"

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax.optimizer import OptimizerConfig, make_optimizer, make_schedule
+from divsyn_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 
 
 def config(**changes) -> OptimizerConfig:

@@ -10,9 +10,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from divsyn_jax import decode, evaluation, files, run_directory, step, text_generation, trained_run
-from divsyn_jax.commandline import Failure, UserError
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.data.shard_builder import build_shards
+from divsyn_jax.evaluation import evaluation, text_generation
+from divsyn_jax.model import decode
+from divsyn_jax.training import run_directory, step, trained_run
 from tests.conftest import small_texts, write_jsonl
 from tests.test_train import STEPS, arguments, metrics_of, start, wait_for_step
 from tests.trained_runs import make_run

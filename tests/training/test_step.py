@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from configs import tiny
-from divsyn_jax import optimizer, sharding, step
-from divsyn_jax.metrics import flops_per_token
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import sharding
+from divsyn_jax.training import optimizer, step
+from divsyn_jax.training.metrics import flops_per_token
+from divsyn_jax.training.recipe import Recipe
 
 # Losses and gradient norms of commit 7a123fe, before packed windows.
 GOLDEN = [

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from configs import tiny
-from divsyn_jax import optimizer, sharding, step
-from divsyn_jax.recipe import Recipe
-from tests.test_model import torch_twin
+from divsyn_jax.model import sharding
+from divsyn_jax.training import optimizer, step
+from divsyn_jax.training.recipe import Recipe
+from tests.model.test_decoder import torch_twin
 
 STEPS, B, L, V = 50, 8, 48, 101
 

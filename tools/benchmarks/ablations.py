@@ -28,11 +28,11 @@ sys.path.insert(0, str(ROOT))
 import published_ablations as published
 from absl import flags
 
-from divsyn_jax import commandline, files
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data import corpus_flags
-from divsyn_jax.data.corpus import split_name
-from divsyn_jax.diversity import agent_flags
+from divsyn_jax.base import commandline, files
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers import flags as corpus_flags
+from divsyn_jax.data.readers.corpus import split_name
+from divsyn_jax.diversity.agents import flags as agent_flags
 
 _OUTPUT = flags.DEFINE_string(
     "output", str(ROOT / "tools" / "benchmarks" / "ablations"), "Where to write, without .md."

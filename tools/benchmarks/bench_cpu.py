@@ -24,8 +24,9 @@ import transformers
 from absl import app, flags
 
 from configs import tiny
-from divsyn_jax import optimizer, sharding, step
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import sharding
+from divsyn_jax.training import optimizer, step
+from divsyn_jax.training.recipe import Recipe
 
 _SEQ_LEN = flags.DEFINE_multi_integer("seq_len", [512, 2048], "Sequence lengths to measure.")
 _STEPS = flags.DEFINE_integer("steps", 9, "Measured pairs of steps a length.")

@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT))
 
 from absl import app, flags
 
-from divsyn_jax.endpoint import canary
 from divsyn_jax.endpoint.client import Client
+from divsyn_jax.endpoint.sending import canary
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.endpoint.questions import question
 

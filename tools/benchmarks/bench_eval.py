@@ -28,13 +28,17 @@ from absl import app, flags
 from lm_eval.models.huggingface import HFLM
 
 from configs import tiny
-from divsyn_jax import files, harness, language_model, model, sharding, task_data, trained_run
-from divsyn_jax.checkpointing import Checkpoints
+from divsyn_jax.base import files
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
+from divsyn_jax.evaluation import harness, language_model, task_data
+from divsyn_jax.evaluation.request_cache import RequestCache
 from divsyn_jax.huggingface.exchange import export_run
-from divsyn_jax.recipe import Recipe
-from divsyn_jax.request_cache import RequestCache
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model import sharding
+from divsyn_jax.training import trained_run
+from divsyn_jax.training.checkpointing import Checkpoints
+from divsyn_jax.training.recipe import Recipe
 
 _TASK_DATA = flags.DEFINE_string("task_data", None, "Folder of local items, <task>.jsonl each.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run to evaluate; default: random weights of 10M parameters.")

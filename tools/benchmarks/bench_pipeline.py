@@ -25,11 +25,11 @@ import numpy as np
 import sentencepiece
 from absl import app, flags
 
-from divsyn_jax import files
+from divsyn_jax.base import files
 from divsyn_jax.data import shards
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.data.corpus import CorpusReader
 from divsyn_jax.data.pipeline import Mixture, Source
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.shards import ShardedWindows
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer

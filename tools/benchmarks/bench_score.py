@@ -36,8 +36,8 @@ import rapidfuzz  # noqa: F401  ours imports it on first use: not a part of the 
 import sklearn.cluster  # noqa: F401
 from absl import app, flags
 
-from divsyn_jax import files
-from divsyn_jax.data.corpus import CorpusReader
+from divsyn_jax.base import files
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity.baselines import PARITY, embedding, homogenization, lexical
 
 _CORPUS = flags.DEFINE_string(

@@ -29,9 +29,12 @@ import jax
 import numpy as np
 from absl import flags
 
-from divsyn_jax import commandline, metrics, model, optimizer, sharding, step
-from divsyn_jax.attention import resolve_backend
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.base import commandline
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model import sharding
+from divsyn_jax.model.attention import resolve_backend
+from divsyn_jax.training import metrics, optimizer, step
+from divsyn_jax.training.recipe import Recipe
 
 _PRESET = flags.DEFINE_list("preset", ["350m", "1_4b"], "Recipes of configs/ to measure.")
 _ATTENTION = flags.DEFINE_list("attention", ["auto"], "Attention backends to compare.")

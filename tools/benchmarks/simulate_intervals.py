@@ -14,17 +14,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from tqdm import tqdm
 
-from divsyn_jax import files
-from divsyn_jax.diversity import estimators, exact, simulation
-from divsyn_jax.diversity.intervals import t_quantile
-from divsyn_jax.diversity.simulation import CORPORA, NEAR_ENDS, POOL, Coverage
-from divsyn_jax.diversity.stopping import FIRST_LOOK, FIRST_LOOK_OFFLINE, StoppingRule
+from divsyn_jax.base import files
+from divsyn_jax.diversity.estimation import estimators, exact
+from divsyn_jax.diversity.estimation.intervals import t_quantile
+from divsyn_jax.diversity.estimation.stopping import FIRST_LOOK, FIRST_LOOK_OFFLINE, StoppingRule
+from tools.benchmarks import simulation
+from tools.benchmarks.simulation import CORPORA, NEAR_ENDS, POOL, Coverage
 
 OUTPUT = pathlib.Path(__file__).with_suffix(".md")
 ALL = 1e-9  # a target that no interval reaches: all draws are made
 HEAD = """# Coverage of the intervals
 
-Nominal 95%; a faultless agent on corpora whose clusters are known (`divsyn_jax/diversity/simulation.py`); made by
+Nominal 95%; a faultless agent on corpora whose clusters are known (`tools/benchmarks/simulation.py`); made by
 `tools/benchmarks/simulate_intervals.py`, {replications:,} replications a row (a coverage of 95% is then known to
 {error:.1%}, one standard error). Width is that of the interval as a share of the true value.
 

@@ -17,7 +17,8 @@ from absl import flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from divsyn_jax import commandline, files, statistics
+from divsyn_jax import statistics
+from divsyn_jax.base import commandline, files
 from divsyn_jax.statistics import ItemScores
 
 _STUDIES = flags.DEFINE_integer("studies", 4000, "Simulated studies a row (a tenth of it for the bootstraps).", 100)

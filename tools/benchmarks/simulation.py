@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from divsyn_jax.diversity import estimators
-from divsyn_jax.diversity.estimators import DrawStatistics
-from divsyn_jax.diversity.intervals import Estimate, mean_interval
+from divsyn_jax.diversity.estimation import estimators
+from divsyn_jax.diversity.estimation.estimators import DrawStatistics
+from divsyn_jax.diversity.estimation.intervals import Estimate, mean_interval
+from divsyn_jax.diversity.estimation.stopping import StoppingRule
 from divsyn_jax.diversity.sampling import draw_without_replacement
-from divsyn_jax.diversity.stopping import StoppingRule
 
 POOL = 200_000
 # Documents of each cluster. The skewed ones: halving sizes, Zipf's law over 50 and 300, and one that fills 90%.

@@ -21,8 +21,9 @@ import jax
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from divsyn_jax import ahead_of_time, model
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import decoder as model
+from divsyn_jax.training.compiler import ahead_of_time
+from divsyn_jax.training.recipe import Recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # (preset, slice, sequences a chip in a micro-batch, remat)

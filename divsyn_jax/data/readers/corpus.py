@@ -21,9 +21,9 @@ from typing import Any
 
 import zstandard
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data import remote
-from divsyn_jax.data.zstd_stream import ZstdStream
+from divsyn_jax.base import remote
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.zstd_stream import ZstdStream
 
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
 TEXT_SUFFIXES = (".txt", ".md", ".text")

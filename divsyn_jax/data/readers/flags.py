@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from divsyn_jax.data.corpus import ReadOptions
+from divsyn_jax.data.readers.corpus import ReadOptions
 
 _TEXT_FIELD = flags.DEFINE_string("text_field", "text", "JSON or Parquet field that holds a document's text.")
 _TEXT_UNIT = flags.DEFINE_enum("text_unit", "file", ["file", "paragraph", "line"], "What a document is in a text file.")

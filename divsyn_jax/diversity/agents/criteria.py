@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax import files
-from divsyn_jax.commandline import Failure, UserError
-from divsyn_jax.diversity import prompts
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import Failure, UserError
+from divsyn_jax.diversity.agents import prompts
 from divsyn_jax.diversity.sampling import Sample
 
 VERSION = 1

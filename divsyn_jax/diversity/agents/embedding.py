@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.diversity import embeddings
-from divsyn_jax.diversity.agents import Draws, Partitions
-from divsyn_jax.diversity.clustering import average_linkage, cosine_distances
+from divsyn_jax.diversity.agents.base import Draws, Partitions
+from divsyn_jax.diversity.agents.clustering import average_linkage, cosine_distances
 from divsyn_jax.diversity.sampling import Sample
+from divsyn_jax.embedding import embeddings
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.20, 0.25, ..., 0.80
 NEAR_DUPLICATE_CUT = 0.3  # clusters of near-duplicates; one of THRESHOLDS

@@ -4,9 +4,9 @@ from typing import Any
 
 from absl import flags
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.diversity.judge_settings import JudgeSettings
-from divsyn_jax.endpoint import endpoint_flags
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
+from divsyn_jax.endpoint import flags as endpoint_flags
 
 _AGENT = flags.DEFINE_enum(
     "agent", "embedding", ["embedding", "openai", "oracle"], "Who clusters: embeddings, an LLM endpoint, known labels."

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 
 
 @dataclasses.dataclass(frozen=True)

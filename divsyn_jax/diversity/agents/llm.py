@@ -17,15 +17,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from divsyn_jax.commandline import Unfinished
-from divsyn_jax.diversity import criteria, prompts
-from divsyn_jax.diversity.agents import Draws, Partitions
-from divsyn_jax.diversity.criteria import CriteriaSet
-from divsyn_jax.diversity.judge_settings import JudgeSettings
+from divsyn_jax.base.commandline import Unfinished
+from divsyn_jax.diversity.agents import criteria, prompts
+from divsyn_jax.diversity.agents.base import Draws, Partitions
+from divsyn_jax.diversity.agents.criteria import CriteriaSet
+from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.endpoint import canary, running
+from divsyn_jax.endpoint import running
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.fence import Fenced, fence
+from divsyn_jax.endpoint.sending import canary
 from divsyn_jax.endpoint.settings import EndpointSettings
 
 _ORDERS = 2  # a draw is asked in this many orders before it counts as failed

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.diversity.agents import Draws, Partitions
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.diversity.agents.base import Draws, Partitions
 from divsyn_jax.diversity.sampling import Sample
 
 

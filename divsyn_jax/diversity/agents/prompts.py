@@ -10,9 +10,9 @@ of wording is a change of the metric: raise `VERSION`, which is part of every sc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from divsyn_jax.endpoint.answers.strict_schema import list_of, object_of
 from divsyn_jax.endpoint.client import Request
 from divsyn_jax.endpoint.fence import SYSTEM_NOTE, Fenced, fence, quoted
-from divsyn_jax.endpoint.strict_schema import list_of, object_of
 
 VERSION = 2
 _TEXT = {"type": "string"}

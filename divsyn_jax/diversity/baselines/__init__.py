@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.baselines import embedding, homogenization, lexical, perplexity
 from divsyn_jax.diversity.baselines.budget import Budget, common_budget, cut_to_words, largest_budget, match_lengths
 from divsyn_jax.diversity.baselines.table import PARITY, Baseline

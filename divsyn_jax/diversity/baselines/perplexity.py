@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.baselines.intervals import normal, ratio
 from divsyn_jax.diversity.baselines.table import Baseline
 

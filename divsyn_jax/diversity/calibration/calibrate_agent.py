@@ -24,11 +24,11 @@ from typing import Any
 
 from absl import flags
 
-from divsyn_jax import commandline, files
-from divsyn_jax.commandline import Unfinished, UserError
-from divsyn_jax.data import corpus_flags
-from divsyn_jax.data.corpus import split_name
-from divsyn_jax.diversity import agent_flags
+from divsyn_jax.base import commandline, files
+from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.data.readers import flags as corpus_flags
+from divsyn_jax.data.readers.corpus import split_name
+from divsyn_jax.diversity.agents import flags as agent_flags
 
 _OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
 _LABEL_FIELD = flags.DEFINE_string(
@@ -63,7 +63,10 @@ def main(arguments: list[str]) -> None:
         files.check_no_folder(output / name)
     signal.signal(signal.SIGTERM, _stop)
     # Only now the imports that cost time: --help and usage errors answer at once.
-    from divsyn_jax.diversity import calibration, calibration_report, criteria, scoring
+    from divsyn_jax.diversity import scoring
+    from divsyn_jax.diversity.agents import criteria
+    from divsyn_jax.diversity.calibration import calibration
+    from divsyn_jax.diversity.calibration import report as calibration_report
 
     ladders = [calibration.Ladder(*parts) for parts in _ladders(arguments, _label_fields())]
     for ladder in ladders:

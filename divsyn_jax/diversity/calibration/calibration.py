@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from divsyn_jax import statistics
-from divsyn_jax.commandline import Failure
-from divsyn_jax.diversity import estimators, exact, reliability
-from divsyn_jax.diversity.agents import Agent, Draws, Partitions
-from divsyn_jax.diversity.calibration_verdicts import NUMBER_WITHIN, verdicts
-from divsyn_jax.diversity.intervals import mean_interval, t_quantile
-from divsyn_jax.diversity.invalid_clusters import labels_by_policy
+from divsyn_jax.base.commandline import Failure
+from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions
+from divsyn_jax.diversity.agents.oracle import label_numbers
+from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN, verdicts
+from divsyn_jax.diversity.estimation import estimators, exact, reliability
+from divsyn_jax.diversity.estimation.intervals import mean_interval, t_quantile
+from divsyn_jax.diversity.estimation.invalid_clusters import labels_by_policy
 from divsyn_jax.diversity.judging import HEADLINE, fewest_draws
-from divsyn_jax.diversity.oracle_agent import label_numbers
 from divsyn_jax.diversity.sampling import Sample, random_draws
 
 RETESTED = 100  # draws of a ladder that are asked a second time

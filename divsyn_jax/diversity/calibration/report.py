@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from divsyn_jax.diversity.calibration_verdicts import NUMBER_WITHIN
-from divsyn_jax.diversity.html_page import interval, number, page, table, text
+from divsyn_jax.base.html_page import interval, number, page, table, text
+from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN
 
 _COLOURS = ("#1b6ca8", "#c1502e", "#4b8b3b", "#7a4b9d", "#a88a1b", "#3b7f86")
 

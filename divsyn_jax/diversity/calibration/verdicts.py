@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from divsyn_jax.diversity.reliability import POSITION_BIAS_Z
+from divsyn_jax.diversity.estimation.reliability import POSITION_BIAS_Z
 
 ORDERED = 0.9  # Spearman's correlation with the known order, and no neighbours the wrong way round beyond chance
 NUMBER_WITHIN = 0.15  # relative error of effective clusters on every rung

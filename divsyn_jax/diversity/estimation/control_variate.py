@@ -12,8 +12,8 @@ import dataclasses
 
 import numpy as np
 
-from divsyn_jax.diversity.estimators import DrawStatistics, clusters_of_pair_share, score_range
-from divsyn_jax.diversity.intervals import Estimate, Mean, add_variance, mean_interval, mean_of, near_an_end
+from divsyn_jax.diversity.estimation.estimators import DrawStatistics, clusters_of_pair_share, score_range
+from divsyn_jax.diversity.estimation.intervals import Estimate, Mean, add_variance, mean_interval, mean_of, near_an_end
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from divsyn_jax.diversity.intervals import Mean, add_variance
+from divsyn_jax.diversity.estimation.intervals import Mean, add_variance
 from divsyn_jax.statistics import holm
 
 ALL_PAIRS_UP_TO = 8  # corpora; beyond, Holm over all pairs would bury every difference

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from divsyn_jax.diversity.intervals import Estimate, Mean, add_variance, mean_interval, mean_of, ratio_values
+from divsyn_jax.diversity.estimation.intervals import Estimate, Mean, add_variance, mean_interval, mean_of, ratio_values
 
 DROPPED = -1  # the label of a document that its draw no longer counts
 

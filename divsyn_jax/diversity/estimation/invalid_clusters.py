@@ -7,8 +7,8 @@ import dataclasses
 
 import numpy as np
 
-from divsyn_jax.diversity.estimators import DROPPED, draw_statistics
-from divsyn_jax.diversity.intervals import Estimate, mean_interval, ratio_values
+from divsyn_jax.diversity.estimation.estimators import DROPPED, draw_statistics
+from divsyn_jax.diversity.estimation.intervals import Estimate, mean_interval, ratio_values
 
 POLICIES = ("split", "drop", "keep")
 

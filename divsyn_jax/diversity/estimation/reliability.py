@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from divsyn_jax.diversity.intervals import Estimate, mean_interval
+from divsyn_jax.diversity.estimation.intervals import Estimate, mean_interval
 
 POSITION_BIAS_Z = 3.0  # beyond it, a warning: chance alone gets there once in 370 corpora
 

@@ -7,7 +7,7 @@ target falls (Chow and Robbins 1965), and tools/benchmarks/simulate_intervals.py
 import dataclasses
 from typing import Any
 
-from divsyn_jax.diversity.intervals import Estimate
+from divsyn_jax.diversity.estimation.intervals import Estimate
 
 FIRST_LOOK = 100
 FIRST_LOOK_OFFLINE = 1000  # where draws cost nothing

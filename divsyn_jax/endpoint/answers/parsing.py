@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from divsyn_jax.endpoint.coercion import coerce
+from divsyn_jax.endpoint.answers.coercion import coerce
 from divsyn_jax.endpoint.request import Request
 
 MODES = ("json_schema", "json_object", "text")

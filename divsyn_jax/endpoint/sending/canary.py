@@ -9,8 +9,9 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.endpoint import structured, tokens
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.endpoint import tokens
+from divsyn_jax.endpoint.answers import parsing as structured
 from divsyn_jax.endpoint.client import TRUNCATION_REMEDY, Client
 from divsyn_jax.endpoint.fence import SYSTEM_NOTE, fence
 from divsyn_jax.endpoint.request import ContentFailure, Request

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.endpoint.structured import MODES
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.endpoint.answers.parsing import MODES
 
 # A prompt that is too long is rejected with the field's name too; only a field that is refused has a successor.
 _REFUSED_FIELD = re.compile(r"unsupported|not supported|instead", re.IGNORECASE)

@@ -5,15 +5,16 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.endpoint import structured, tokens
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.endpoint import tokens
+from divsyn_jax.endpoint.answers import parsing as structured
 from divsyn_jax.endpoint.budget import Budget
 from divsyn_jax.endpoint.cache import canonical
-from divsyn_jax.endpoint.dialect import Dialect
-from divsyn_jax.endpoint.limiter import Limiter
 from divsyn_jax.endpoint.request import ContentFailure, EndpointStopped, Request
+from divsyn_jax.endpoint.sending.dialect import Dialect
+from divsyn_jax.endpoint.sending.limiter import Limiter
+from divsyn_jax.endpoint.sending.transport import AttemptFailed, Filtered, Rejected, Reply, Transport
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.endpoint.transport import AttemptFailed, Filtered, Rejected, Reply, Transport
 from divsyn_jax.endpoint.usage import Usage
 
 # Refused connections before the first answer are the user's mistake, not an outage.

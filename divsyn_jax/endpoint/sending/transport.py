@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.request import EndpointStopped
 from divsyn_jax.endpoint.settings import EndpointSettings

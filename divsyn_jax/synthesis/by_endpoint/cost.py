@@ -4,13 +4,13 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
-from divsyn_jax.data.corpus import CorpusReader, ReadOptions
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions
 from divsyn_jax.endpoint.forecast import Planned, forecast
 from divsyn_jax.endpoint.request import Request
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.tokens import TokenRange, estimate
-from divsyn_jax.synthesis import templates
-from divsyn_jax.synthesis.grid import Grid
+from divsyn_jax.synthesis.by_endpoint import templates
+from divsyn_jax.synthesis.by_endpoint.grid import Grid
 
 _MEASURED = 200  # cells, whose real prompts are counted
 _DOCUMENT = TokenRange(450, 1600)  # 3 to 5 passages, a question, an explanation, keywords and JSON

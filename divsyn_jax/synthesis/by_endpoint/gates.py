@@ -10,8 +10,8 @@ import functools
 import re
 from typing import Any
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.synthesis.sentences import words
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.synthesis.grammar.sentences import words
 
 # Near-duplicates as in FineWeb (Penedo et al. 2024, arXiv 2406.17557): 5-grams of words, 14 bands of 8 of 112 hashes, which
 # finds pairs of Jaccard similarity 0.75 with probability 0.77.

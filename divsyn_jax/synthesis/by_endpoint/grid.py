@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from divsyn_jax.synthesis.grammar import seeded
+from divsyn_jax.synthesis.grammar.grammar import seeded
 from divsyn_jax.synthesis.seeds import TopicSeed
 
 

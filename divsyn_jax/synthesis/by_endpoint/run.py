@@ -8,10 +8,11 @@ import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from divsyn_jax import files
-from divsyn_jax.commandline import Unfinished, UserError
-from divsyn_jax.endpoint import canary, running
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.endpoint import running
 from divsyn_jax.endpoint.client import Client, EndpointStopped
+from divsyn_jax.endpoint.sending import canary
 from divsyn_jax.endpoint.settings import EndpointSettings
 
 CACHE = "cache.sqlite"  # in the folder written; it outlives a change of settings, and so do the answers paid for

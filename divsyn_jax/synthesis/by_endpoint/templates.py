@@ -14,10 +14,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from divsyn_jax.endpoint.answers.strict_schema import list_of, object_of
 from divsyn_jax.endpoint.fence import SYSTEM_NOTE, fence
 from divsyn_jax.endpoint.request import Request
-from divsyn_jax.endpoint.strict_schema import list_of, object_of
-from divsyn_jax.synthesis.grid import Cell
+from divsyn_jax.synthesis.by_endpoint.grid import Cell
 
 VERSION = 1
 PASSAGES = (3, 5)

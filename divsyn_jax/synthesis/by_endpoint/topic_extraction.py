@@ -14,14 +14,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from divsyn_jax import files
-from divsyn_jax.commandline import Failure
-from divsyn_jax.data.corpus import CorpusReader, Document, ReadOptions
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import Failure
+from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.synthesis import templates
-from divsyn_jax.synthesis.endpoint_run import CACHE, new_records, open_clients, run, spent
-from divsyn_jax.synthesis.ordered_answers import Pending, ahead, in_order
+from divsyn_jax.synthesis.by_endpoint import templates
+from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
+from divsyn_jax.synthesis.by_endpoint.run import CACHE, new_records, open_clients, run, spent
 from divsyn_jax.synthesis.record_file import RecordWriter
 
 _MOST_FAILED = 0.5  # of the documents

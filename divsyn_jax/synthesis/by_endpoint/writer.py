@@ -18,17 +18,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from divsyn_jax import files
-from divsyn_jax.commandline import Failure
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import Failure
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.synthesis import templates
-from divsyn_jax.synthesis.endpoint_run import CACHE, finished, new_records, open_clients, run, spent
-from divsyn_jax.synthesis.flatten import flatten
-from divsyn_jax.synthesis.gates import Gates, NearDuplicates
-from divsyn_jax.synthesis.grammar import BETWEEN_TOPICS, seeded
-from divsyn_jax.synthesis.grid import Cell, Grid
-from divsyn_jax.synthesis.ordered_answers import Pending, ahead, in_order
+from divsyn_jax.synthesis.by_endpoint import templates
+from divsyn_jax.synthesis.by_endpoint.flatten import flatten
+from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
+from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
+from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
+from divsyn_jax.synthesis.by_endpoint.run import CACHE, finished, new_records, open_clients, run, spent
+from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS, seeded
 from divsyn_jax.synthesis.record_file import RecordWriter
 from divsyn_jax.synthesis.record_totals import RecordTotals
 

@@ -15,10 +15,10 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from divsyn_jax.synthesis.knowledge import Topic, topics
-from divsyn_jax.synthesis.personas import Persona, Voice, personas
-from divsyn_jax.synthesis.sentences import capitalise, words
-from divsyn_jax.synthesis.styles import GENERATORS, MAX_WORDS, MIN_WORDS, STYLES, Style
+from divsyn_jax.synthesis.grammar.knowledge import Topic, topics
+from divsyn_jax.synthesis.grammar.personas import Persona, Voice, personas
+from divsyn_jax.synthesis.grammar.sentences import capitalise, words
+from divsyn_jax.synthesis.grammar.styles import GENERATORS, MAX_WORDS, MIN_WORDS, STYLES, Style
 
 # Goes up with every change of the texts that the grammar writes.
 VERSION = 3

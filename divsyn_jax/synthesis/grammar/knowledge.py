@@ -124,7 +124,7 @@ def of_items(topic: "Topic", entries: str) -> tuple:
 @functools.cache
 def topics() -> tuple[Topic, ...]:
     """All topics in file-name order. Raises `ValueError` naming the file and field of anything malformed."""
-    return load(importlib.resources.files("divsyn_jax.synthesis") / "knowledge")
+    return load(importlib.resources.files("divsyn_jax.synthesis.grammar") / "knowledge")
 
 
 def load(folder: Traversable) -> tuple[Topic, ...]:

@@ -7,7 +7,7 @@ import random
 import tomllib
 from collections.abc import Mapping
 
-from divsyn_jax.synthesis.sentences import with_article
+from divsyn_jax.synthesis.grammar.sentences import with_article
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Persona:
 @functools.cache
 def personas() -> tuple[Persona, ...]:
     """All personas in file-name order, the neutral one first; raises `ValueError` naming a file with a list left empty."""
-    folder = importlib.resources.files("divsyn_jax.synthesis") / "voices"
+    folder = importlib.resources.files("divsyn_jax.synthesis.grammar") / "voices"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name)
     loaded = []
     for entry in files:

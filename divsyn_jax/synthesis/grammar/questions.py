@@ -18,9 +18,9 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from divsyn_jax.synthesis.grammar import VERSION, seeded
-from divsyn_jax.synthesis.knowledge import Fact, Topic, of_instructions, of_items, topics
-from divsyn_jax.synthesis.sentences import bare, sentence
+from divsyn_jax.synthesis.grammar.grammar import VERSION, seeded
+from divsyn_jax.synthesis.grammar.knowledge import Fact, Topic, of_instructions, of_items, topics
+from divsyn_jax.synthesis.grammar.sentences import bare, sentence
 
 CHOICES = 4
 

@@ -5,7 +5,7 @@ import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from divsyn_jax.synthesis.knowledge import Topic, without_held_out
+from divsyn_jax.synthesis.grammar.knowledge import Topic, without_held_out
 
 _ARTICLE = re.compile(r"^(an?|the) ", re.IGNORECASE)
 # Sound decides between a and an, not the letter.

@@ -11,9 +11,9 @@ import random
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 
-from divsyn_jax.synthesis.knowledge import Topic
-from divsyn_jax.synthesis.personas import Voice
-from divsyn_jax.synthesis.sentences import Deck, asks, capitalise, render, with_article, words
+from divsyn_jax.synthesis.grammar.knowledge import Topic
+from divsyn_jax.synthesis.grammar.personas import Voice
+from divsyn_jax.synthesis.grammar.sentences import Deck, asks, capitalise, render, with_article, words
 
 MIN_WORDS, MAX_WORDS = 90, 150
 _NAMES = (
@@ -67,7 +67,7 @@ GENERATORS = ("grammar", "dialect-a", "dialect-b", "dialect-c", "dialect-d")
 @functools.cache
 def frames(file: str, generator: str) -> Frames:
     """The templates of frames/`file`.toml that `generator` uses: all of them, or about half when it is a dialect."""
-    path = importlib.resources.files("divsyn_jax.synthesis") / "frames" / f"{file}.toml"
+    path = importlib.resources.files("divsyn_jax.synthesis.grammar") / "frames" / f"{file}.toml"
     everything = Frames(**tomllib.loads(path.read_text(encoding="utf-8")))
     dialect = GENERATORS.index(generator) - 1
     if dialect < 0:

@@ -15,10 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
-from divsyn_jax import hlo, metrics, model, optimizer, sharding, step
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.shards import PACKED_ROWS
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.model import decoder as model
+from divsyn_jax.model import sharding
+from divsyn_jax.training import metrics, optimizer, step
+from divsyn_jax.training.compiler import hlo
+from divsyn_jax.training.recipe import Recipe
 
 GIB = 1 << 30
 

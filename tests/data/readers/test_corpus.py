@@ -6,8 +6,8 @@ import json
 import pytest
 import zstandard
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
 from tests.conftest import write_jsonl
 
 TEXTS = ["First text.", "Zweiter Text: äöü €.", "third\nwith a line", " spaced ", "emoji 🐝 and \t tab"]

@@ -3,7 +3,7 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from divsyn_jax.diversity.clustering import average_linkage, cosine_distances
+from divsyn_jax.diversity.agents.clustering import average_linkage, cosine_distances
 
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9, 2.0)
 

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.diversity import criteria
-
-from ..conftest import ROOT
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.diversity.agents import criteria
+from tests.conftest import ROOT
 
 ENTRY = {"name": "Subject", "sentence": "What is it about?"}
 

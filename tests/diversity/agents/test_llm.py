@@ -5,12 +5,13 @@ import re
 
 import pytest
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.diversity import criteria, llm_agent, score
-from divsyn_jax.diversity.judge_settings import JudgeSettings
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.diversity import score
+from divsyn_jax.diversity.agents import criteria
+from divsyn_jax.diversity.agents import llm as llm_agent
+from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.endpoint.fence import Fenced
-
-from .corpora import write_labelled, write_records
+from tests.diversity.corpora import write_labelled, write_records
 
 DRAWS = 40
 

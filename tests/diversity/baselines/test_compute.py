@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity import baselines
 from divsyn_jax.diversity.baselines import METRICS, OFFERED, PARITY, Settings, compute, largest_budget
 from divsyn_jax.diversity.comparison import measurement

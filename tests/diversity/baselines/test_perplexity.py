@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from divsyn_jax.commandline import UserError
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.baselines.perplexity import check_models, perplexity
 
 torch = pytest.importorskip("torch")

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity import calibration
-from divsyn_jax.diversity.agents import Partitions
-from divsyn_jax.diversity.oracle_agent import OracleAgent
+from divsyn_jax.diversity.agents.base import Partitions
+from divsyn_jax.diversity.agents.oracle import OracleAgent
+from divsyn_jax.diversity.calibration import calibration
 
 COUNTS = ([80] * 3, [24] * 10, [6] * 40)
 

@@ -14,9 +14,9 @@ from collections import Counter
 import pytest
 
 from divsyn_jax.diversity import score
-from divsyn_jax.diversity.exact import true_effective_clusters
+from divsyn_jax.diversity.estimation.exact import true_effective_clusters
 
-DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
+DATA = pathlib.Path(__file__).parents[4] / "shared" / "data"
 SEEDS = range(5)
 
 pytestmark = [

@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity.control_variate import adjusted_effective_clusters, adjusted_mean, adjusted_score
-from divsyn_jax.diversity.estimators import cluster_score, draw_statistics
-from divsyn_jax.diversity.exact import expected_cluster_score, true_effective_clusters
+from divsyn_jax.diversity.estimation.control_variate import adjusted_effective_clusters, adjusted_mean, adjusted_score
+from divsyn_jax.diversity.estimation.estimators import cluster_score, draw_statistics
+from divsyn_jax.diversity.estimation.exact import expected_cluster_score, true_effective_clusters
 from divsyn_jax.diversity.sampling import draw_without_replacement
 
 

@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from divsyn_jax.diversity import estimators, exact, simulation
-from divsyn_jax.diversity.simulation import CORPORA, NEAR_ENDS
-from divsyn_jax.diversity.stopping import StoppingRule
+from divsyn_jax.diversity.estimation import estimators, exact
+from divsyn_jax.diversity.estimation.stopping import StoppingRule
+from tools.benchmarks import simulation
+from tools.benchmarks.simulation import CORPORA, NEAR_ENDS
 
 REPLICATIONS = 4000  # one standard error of a coverage of 95% is 0.34 points
 QUICK = ["5 even", "300 even", "51, one of 90%"]

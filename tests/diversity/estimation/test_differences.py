@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from divsyn_jax.diversity import differences, estimators
-from divsyn_jax.diversity.differences import Measured, compare_corpora
+from divsyn_jax.diversity.estimation import differences, estimators
+from divsyn_jax.diversity.estimation.differences import Measured, compare_corpora
 
 
 def test_welch_equals_scipy():

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity import estimators, exact
+from divsyn_jax.diversity.estimation import estimators, exact
 from divsyn_jax.diversity.sampling import draw_without_replacement
 
 SKEWED = [500, 250, 120, 60, 30, 20, 10, 5, 3, 1, 1]

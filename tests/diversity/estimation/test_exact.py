@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity import exact
+from divsyn_jax.diversity.estimation import exact
 
 SKEWED = [500, 250, 120, 60, 30, 20, 10, 5, 3, 1, 1]
 EVEN = [40] * 50

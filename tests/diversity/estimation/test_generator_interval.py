@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from divsyn_jax.diversity import estimators
+from divsyn_jax.diversity.estimation import estimators
 
 
 def one_corpus(generator, documents, topics, draws, size):

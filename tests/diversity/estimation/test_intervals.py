@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from divsyn_jax.diversity import intervals
-from divsyn_jax.diversity.intervals import mean_interval, mean_of
+from divsyn_jax.diversity.estimation import intervals
+from divsyn_jax.diversity.estimation.intervals import mean_interval, mean_of
 
 
 def test_interval_methods_are_named_and_clipped():

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity.estimators import cluster_score, draw_statistics, effective_clusters, exp_entropy
-from divsyn_jax.diversity.invalid_clusters import labels_by_policy, verification_change
+from divsyn_jax.diversity.estimation.estimators import cluster_score, draw_statistics, effective_clusters, exp_entropy
+from divsyn_jax.diversity.estimation.invalid_clusters import labels_by_policy, verification_change
 
 LABELS = np.array([[0, 0, 0, 1, 1, 2], [3, 3, 3, 3, 3, 3], [0, 1, 2, 3, 4, 5]])
 # The three of the first draw and the one of the second are invalid; so is a singleton, which is valid all the same.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from divsyn_jax.diversity import reliability
+from divsyn_jax.diversity.estimation import reliability
 
 
 def _neighbours(labels):

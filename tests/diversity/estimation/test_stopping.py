@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity.intervals import mean_interval
-from divsyn_jax.diversity.stopping import StoppingRule
+from divsyn_jax.diversity.estimation.intervals import mean_interval
+from divsyn_jax.diversity.estimation.stopping import StoppingRule
 
 RULE = StoppingRule(target_half_width=0.1, first_look=100, draws=1000)
 

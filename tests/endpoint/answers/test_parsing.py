@@ -2,7 +2,7 @@
 
 import pytest
 
-from divsyn_jax.endpoint.structured import messages, parse
+from divsyn_jax.endpoint.answers.parsing import messages, parse
 from tests.endpoint.questions import question, strict
 
 SCHEMA = strict(

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.endpoint import canary
+from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import client as client_module
 from divsyn_jax.endpoint.client import Client, ContentFailure
+from divsyn_jax.endpoint.sending import canary
 from tests.endpoint.questions import question
 from tests.endpoint.test_client import ask, values
 

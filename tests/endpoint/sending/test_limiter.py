@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from divsyn_jax.endpoint.limiter import Limiter
 from divsyn_jax.endpoint.request import EndpointStopped
+from divsyn_jax.endpoint.sending.limiter import Limiter
 from tests.endpoint.virtual_time import run
 
 

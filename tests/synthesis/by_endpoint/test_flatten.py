@@ -1,7 +1,7 @@
 import random
 import re
 
-from divsyn_jax.synthesis.flatten import flatten
+from divsyn_jax.synthesis.by_endpoint.flatten import flatten
 
 DOCUMENT = {
     "passages": [{"keywords": ["tide"], "text": f"Passage {number}."} for number in range(3)],

@@ -2,10 +2,10 @@ import random
 
 import pytest
 
-from divsyn_jax.commandline import UserError
-from divsyn_jax.synthesis import gates
-from divsyn_jax.synthesis.gates import Gates, NearDuplicates
-from divsyn_jax.synthesis.grammar import Breadth, document
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.synthesis.by_endpoint import gates
+from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
+from divsyn_jax.synthesis.grammar.grammar import Breadth, document
 from tests.synthesis.writer_brains import GERMAN
 
 ENGLISH = document(Breadth(1, 1, 1), 0, 0)["text"]

@@ -12,15 +12,15 @@ import time
 
 import pytest
 
-from divsyn_jax.commandline import Failure, Unfinished
-from divsyn_jax.data.corpus import CorpusReader, ReadOptions, TextFingerprint
+from divsyn_jax.base.commandline import Failure, Unfinished
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint
 from divsyn_jax.synthesis import record_file
-from divsyn_jax.synthesis.endpoint_writer import generate_documents
-from divsyn_jax.synthesis.gates import Gates
-from divsyn_jax.synthesis.grid import Grid
+from divsyn_jax.synthesis.by_endpoint.gates import Gates
+from divsyn_jax.synthesis.by_endpoint.grid import Grid
+from divsyn_jax.synthesis.by_endpoint.topic_extraction import extract_topics
+from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
+from divsyn_jax.synthesis.grammar.styles import STYLES
 from divsyn_jax.synthesis.seeds import TopicSeed, built_in_personas, built_in_topics, read_personas, read_topics
-from divsyn_jax.synthesis.styles import STYLES
-from divsyn_jax.synthesis.topic_extraction import extract_topics
 from tests.conftest import ROOT, fails_with_one_line, write_jsonl
 
 SECRET = "sk-very-secret-0123456789"

@@ -1,4 +1,4 @@
-from divsyn_jax.synthesis.grid import Grid
+from divsyn_jax.synthesis.by_endpoint.grid import Grid
 from divsyn_jax.synthesis.seeds import built_in_personas, built_in_topics, read_topics
 from tests.conftest import write_jsonl
 

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from divsyn_jax.data.corpus import TextFingerprint
-from divsyn_jax.synthesis import grammar
-from divsyn_jax.synthesis.grammar import Breadth
-from divsyn_jax.synthesis.knowledge import of_instructions, of_items, topics, without_held_out
-from divsyn_jax.synthesis.personas import Voice, personas
-from divsyn_jax.synthesis.styles import GENERATORS, STYLES, frames
+from divsyn_jax.data.readers.corpus import TextFingerprint
+from divsyn_jax.synthesis.grammar import grammar
+from divsyn_jax.synthesis.grammar.grammar import Breadth
+from divsyn_jax.synthesis.grammar.knowledge import of_instructions, of_items, topics, without_held_out
+from divsyn_jax.synthesis.grammar.personas import Voice, personas
+from divsyn_jax.synthesis.grammar.styles import GENERATORS, STYLES, frames
 
 # By version of the grammar: any edit of it or of its knowledge makes a new version.
 GOLDEN = {3: "a58a4b049cc098435a4977d27c691a0ce654bd75388dfd70b6a000b5db6b7037"}

@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from divsyn_jax.synthesis import knowledge
+from divsyn_jax.synthesis.grammar import knowledge
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A copy of two topic files that a test may break."""
-    source = pathlib.Path(str(importlib.resources.files("divsyn_jax.synthesis") / "knowledge"))
+    source = pathlib.Path(str(importlib.resources.files("divsyn_jax.synthesis.grammar") / "knowledge"))
     for path in sorted(source.glob("*.toml"))[:2]:
         shutil.copy(path, tmp_path)
     return tmp_path

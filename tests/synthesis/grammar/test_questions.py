@@ -1,7 +1,7 @@
 import collections
 
-from divsyn_jax.synthesis import knowledge, questions
-from divsyn_jax.synthesis.knowledge import topics
+from divsyn_jax.synthesis.grammar import knowledge, questions
+from divsyn_jax.synthesis.grammar.knowledge import topics
 
 ITEMS = questions.items(0, len(topics()))
 INSTRUCTIONS = questions.instructions(0, len(topics()))

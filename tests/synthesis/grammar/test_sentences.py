@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from divsyn_jax.synthesis import sentences
-from divsyn_jax.synthesis.knowledge import topics
+from divsyn_jax.synthesis.grammar import sentences
+from divsyn_jax.synthesis.grammar.knowledge import topics
 
 
 @pytest.mark.parametrize(

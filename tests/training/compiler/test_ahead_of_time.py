@@ -6,9 +6,9 @@ import jax
 import pytest
 
 from configs import tiny
-from divsyn_jax import ahead_of_time, hlo
-from divsyn_jax.commandline import UserError
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.training.compiler import ahead_of_time, hlo
+from divsyn_jax.training.recipe import Recipe
 from tests.conftest import fails_with_one_line
 
 CHIP = ahead_of_time.CHIPS["v5e"]

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from divsyn_jax import hlo
+from divsyn_jax.training.compiler import hlo
 from tests.conftest import virtual_devices
 
 SCRIPT = """

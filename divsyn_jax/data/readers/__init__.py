@@ -1,0 +1,1 @@
+"""Readers of corpora: files, folders and data sets in, a stream of documents out."""

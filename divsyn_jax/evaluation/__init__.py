@@ -1,0 +1,1 @@
+"""Evaluation of trained runs: held-out text, tasks of lm-evaluation-harness, generation."""

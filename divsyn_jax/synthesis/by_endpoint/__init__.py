@@ -1,0 +1,1 @@
+"""Corpora written by an endpoint: a grid of cells, prompts, gates, and exact counts."""

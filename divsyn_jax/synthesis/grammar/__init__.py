@@ -1,0 +1,1 @@
+"""The built-in grammar: a seeded writer of passages, instructions and items that needs no model."""

@@ -1,0 +1,1 @@
+"""The trainer, one concern a file: recipe, step, optimizer, checkpoints, metrics, the run directory."""
