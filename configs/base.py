@@ -1,4 +1,5 @@
-"""Every key of a training recipe, with the paper's settings as defaults. Recipes start from here and change what differs.
+"""Every key of a training recipe, with the paper's settings as defaults. Recipes start from here
+and change what differs.
 
 Settings not stated in the paper (warm-up length, clipping) are ours; README lists every deviation.
 """
@@ -9,7 +10,9 @@ from configs import diversity
 
 
 def get_base() -> ConfigDict:
-    """A complete recipe without a model shape: AdamW, linear warm-up and decay, context 2048 (Chen et al. 2024, A.1)."""
+    """A complete recipe without a model shape: AdamW, linear warm-up and decay, context 2048 (Chen
+    et al. 2024, A.1).
+    """
     return ConfigDict(
         {
             "steps": 1000,
@@ -60,7 +63,10 @@ def get_base() -> ConfigDict:
 
 
 def bind_level(config: ConfigDict, argument: str | None) -> ConfigDict:
-    """Apply the config argument (`level=NAME[,control=CONTROL]` or nothing): data.train, steps and the stored level follow."""
+    """Apply the config argument (`level=NAME[,control=CONTROL]` or nothing):
+
+    data.train, steps and the stored level follow.
+    """
     level = diversity.level_of(argument)
     if level:
         config.data.train = level.data_train()
@@ -70,7 +76,8 @@ def bind_level(config: ConfigDict, argument: str | None) -> ConfigDict:
 
 
 def fine_tune(config: ConfigDict) -> ConfigDict:
-    """Turn a pre-training recipe into that of its fine-tuning on conversations (Chen et al. 2024, A.1).
+    """Turn a pre-training recipe into that of its fine-tuning on conversations (Chen et al. 2024,
+    A.1).
 
     The paper does not state batch, warm-up and schedule.
     """

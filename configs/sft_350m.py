@@ -1,11 +1,12 @@
-"""Fine-tuning of the paper's 350M model on conversations: 3 epochs, peak 2e-5, no weight decay (Chen et al. 2024, A.1).
+"""Fine-tuning of the paper's 350M model on conversations: 3 epochs, peak 2e-5, no weight decay
+(Chen et al. 2024, A.1).
 
   python -m divsyn_jax.train --config=configs/sft_350m.py --config.init_from=runs/350m_persona
   --config.data.train=instructions --workdir=runs/350m_persona_sft
 
-The shards are made with build_shards --format=chat. The argument `:level=NAME` stores the level of the run fine-tuned with
-this one; the data are always those of --config.data.train. Batch (in packed windows), warm-up and clipping are ours.
-"""
+The shards are made with build_shards --format=chat. The argument `:level=NAME` stores the level of
+the run fine-tuned with this one; the data are always those of --config.data.train. Batch (in packed
+windows), warm-up and clipping are ours."""
 
 import importlib
 

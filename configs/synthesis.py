@@ -1,9 +1,10 @@
-"""What generate_corpus writes, by diversity level: one of the four prompt templates, or any level of configs/diversity.py.
+"""What generate_corpus writes, by diversity level: one of the four prompt templates, or any level
+of configs/diversity.py.
 
   generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/topic_styles_persona
 
-Templates, from the plainest to the most diverse: topic, topic_styles, topic_styles_persona, multi_topic_styles_persona.
-"""
+Templates, from the plainest to the most diverse: topic, topic_styles, topic_styles_persona,
+multi_topic_styles_persona."""
 
 from ml_collections import ConfigDict
 
@@ -12,7 +13,10 @@ from divsyn_jax.base.commandline import UserError
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    """The settings of a level: how many records, the seed, what the built-in grammar draws on, what an endpoint is asked."""
+    """The settings of a level:
+
+    how many records, the seed, what the built-in grammar draws on, what an endpoint is asked.
+    """
     name = argument or "topic_styles_persona"
     level = diversity.level_of(f"level={name}")
     if not level.template:
@@ -21,19 +25,22 @@ def get_config(argument: str | None = None) -> ConfigDict:
         {
             "level": name,
             "seed": 0,
-            # Of the built-in grammar; of --kind=topics, how many documents of --input are read at most.
+            # Of the built-in grammar; of --kind=topics, how many documents of --input are read at
+            # most.
             "documents": level.grammar_documents(),
             # Of --kind=instructions and --kind=items; 0: all there are.
             "questions": 0,
             # Each a number from the front of its list; see divsyn_jax/synthesis/grammar/grammar.py.
             "grammar": level.grammar(),
-            # With --base_url and --model: the grid takes topics (or all of --topics_file), styles, personas (or all of
-            # --personas_file) and topics_per_document from above, and models from --model; its size decides how many
-            # documents there are.
+            # With --base_url and --model: the grid takes topics (or all of --topics_file), styles,
+            # personas (or all of --personas_file) and topics_per_document from above, and models
+            # from --model; its size decides how many documents there are.
             "endpoint": {
                 "generations": 1,  # accepted documents of a cell
                 "candidates": 4,  # documents that may be asked for one accepted
-                "personas_shown": 5,  # of which the model chooses one; 1: every persona has cells of its own
+                "personas_shown": (
+                    5
+                ),  # of which the model chooses one; 1: every persona has cells of its own
                 "min_words": 150,
                 "max_words": 1500,
                 "language": "en",  # ISO 639-1; '': any

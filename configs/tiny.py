@@ -10,10 +10,13 @@ def get_config(argument: str | None = None):
     """The tiny recipe; `level=NAME` binds a diversity level."""
     config = base.get_base()
     config.steps, config.global_batch, config.seq_len = 150, 16, 128
-    config.model.update(vocab_size=2048, hidden=192, intermediate=448, layers=2, heads=3, kv_heads=3)
+    config.model.update(
+        vocab_size=2048, hidden=192, intermediate=448, layers=2, heads=3, kv_heads=3
+    )
     config.model.update(dtype="float32", scan=False)
     config.loss.chunk = 32
-    # A shorter warm-up leaves some seeds on a plateau for the whole run (tools/benchmarks/NOTES.md).
+    # A shorter warm-up leaves some seeds on a plateau for the whole run
+    # (tools/benchmarks/NOTES.md).
     config.optimizer.update(peak_lr=3e-3, warmup_steps=50)
     config.checkpoint.update(every_steps=75, keep=1)
     config.log.tensorboard = False

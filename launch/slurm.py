@@ -1,10 +1,10 @@
 """Slurm: one array job whose tasks are runs, after a job that prepares and before one that reports.
 
-A task goes through its run's stages, each training stage one `srun` over all its nodes; what is done is skipped, so a task
-may be started any number of times. Preempted, drained or near its time limit, training gets SIGTERM, saves and exits with 75, and the
-task puts itself back into the queue. It calls `scontrol requeue` itself, because a site's RequeueExit may not name 75 and an
-`afterok` on an array never forgets a non-zero exit.
-"""
+A task goes through its run's stages, each training stage one `srun` over all its nodes; what is
+done is skipped, so a task may be started any number of times. Preempted, drained or near its time
+limit, training gets SIGTERM, saves and exits with 75, and the task puts itself back into the queue.
+It calls `scontrol requeue` itself, because a site's RequeueExit may not name 75 and an `afterok` on
+an array never forgets a non-zero exit."""
 
 import re
 import shlex
@@ -16,7 +16,9 @@ from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study.recipe import Run, Study
 from launch.submission import Submission, call, exports
 
-_SBATCH = flags.DEFINE_string("sbatch", "", "Options for sbatch, e.g. '--partition=a100 --gres=gpu:8 --time=12:00:00'.")
+_SBATCH = flags.DEFINE_string(
+    "sbatch", "", "Options for sbatch, e.g. '--partition=a100 --gres=gpu:8 --time=12:00:00'."
+)
 _NODES = flags.DEFINE_integer("nodes", 1, "Nodes of a run, one process on each.", lower_bound=1)
 
 _STEP = """\
@@ -36,7 +38,11 @@ def submit(submission: Submission) -> None:
     study = submission.study
     queue = {} if submission.dry_run else _queue(submission)
     runs = submission.unsent(_active(submission, queue))
-    waiting = [job["job"] for job in submission.jobs if job["kind"] == "prepare" and (job["job"], "N/A") in queue]
+    waiting = [
+        job["job"]
+        for job in submission.jobs
+        if job["kind"] == "prepare" and (job["job"], "N/A") in queue
+    ]
     if not study_plan.is_prepared(study) and not waiting:
         path = submission.write("prepare.sh", part_script(submission, "prepare"))
         waiting = [_sbatch(submission, path)]
@@ -45,12 +51,15 @@ def submit(submission: Submission) -> None:
     if runs:
         path = submission.write(f"runs-{len(submission.jobs)}.sh", array_script(study, runs))
         after = (
-            [] if study_plan.is_prepared(study) else [f"--dependency=afterok:{waiting[0]}", "--kill-on-invalid-dep=yes"]
+            []
+            if study_plan.is_prepared(study)
+            else [f"--dependency=afterok:{waiting[0]}", "--kill-on-invalid-dep=yes"]
         )
         job = _sbatch(submission, path, *after)
         submission.record(job, "runs", runs)
         held.append(job)
-    # A report in the queue waits for what was there when it was sent; the one of a submission cut short was never sent.
+    # A report in the queue waits for what was there when it was sent; the one of a submission cut
+    # short was never sent.
     reported = (study.workdir / "study.json").exists() or any(
         job["kind"] == "report" and (job["job"], "N/A") in queue for job in submission.jobs
     )
@@ -58,7 +67,10 @@ def submit(submission: Submission) -> None:
         path = submission.write("report.sh", part_script(submission, "report"))
         after = [f"--dependency=afterany:{':'.join(held)}"] if held else []
         submission.record(_sbatch(submission, path, *after), "report")
-    print(f"{len(runs)} of {len(study.runs)} runs sent; follow them with: launch/sweep.py status --backend=slurm")
+    print(
+        f"{len(runs)} of {len(study.runs)} runs sent; follow them with: launch/sweep.py status"
+        " --backend=slurm"
+    )
 
 
 def active(submission: Submission) -> dict[str, str]:
@@ -82,12 +94,16 @@ def array_script(study: Study, runs: Sequence[Run]) -> str:
         for step in study_plan.steps(study, run):
             tasks = "--nodes=1 --ntasks=1" if step.stage.endswith("evaluate") else ""
             lines.append(
-                f"  step {shlex.quote(str(step.result))} {shlex.quote(tasks)} \\\n    {shlex.join(step.command)}"
+                f"  step {shlex.quote(str(step.result))} {shlex.quote(tasks)} \\\n   "
+                f" {shlex.join(step.command)}"
             )
         cases.append("\n".join([*lines, "  ;;"]))
     head = _head(study, "runs", "%x-%A_%a.out", f"--array=0-{len(runs) - 1}")
     body = "\n".join(cases)
-    return f"{head}\nJOB=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID\n{_STEP}\n\ncase $SLURM_ARRAY_TASK_ID in\n{body}\nesac\n"
+    return (
+        f"{head}\nJOB=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID\n{_STEP}\n\ncase"
+        f" $SLURM_ARRAY_TASK_ID in\n{body}\nesac\n"
+    )
 
 
 def part_script(submission: Submission, part: str) -> str:
@@ -116,7 +132,10 @@ def _head(study: Study, kind: str, output: str, *options: str) -> str:
 
 
 def _quoted(option: str) -> str:
-    """For an #SBATCH line: sbatch knows quotes there, takes a backslash away everywhere, and ends the line at a bare #."""
+    """For an #SBATCH line:
+
+    sbatch knows quotes there, takes a backslash away everywhere, and ends the line at a bare #.
+    """
     if not re.search(r"""[\s"'#\\]""", option):
         return option
     return '"' + re.sub(r'["\\]', r"\\\g<0>", option) + '"'

@@ -39,13 +39,18 @@ class Submission:
             files.write_json(self.study.workdir / "launch" / "jobs.json", [*self.jobs, entry])
 
     def states(self, active: Mapping[str, str]) -> dict[str, str]:
-        """State by run: done; as the scheduler says while it holds it (`active`); failed where it was sent; missing."""
+        """State by run:
+
+        done; as the scheduler says while it holds it (`active`); failed where it was sent; missing.
+        """
         lacking = {run.name for run in study_plan.missing(self.study)}
         sent = {name for job in self.jobs for name in job["runs"]}
         return {
-            run.name: "done"
-            if run.name not in lacking
-            else active.get(run.name) or ("failed" if run.name in sent else "missing")
+            run.name: (
+                "done"
+                if run.name not in lacking
+                else active.get(run.name) or ("failed" if run.name in sent else "missing")
+            )
             for run in self.study.runs
         }
 
@@ -64,7 +69,10 @@ class Submission:
         return str(path)
 
     def call(self, command: Sequence[str]) -> str:
-        """Run a scheduler's command and return what it prints; print it in a dry run. Raises `Failure` when it fails."""
+        """Run a scheduler's command and return what it prints; print it in a dry run.
+
+        Raises `Failure` when it fails.
+        """
         if self.dry_run:
             print(shlex.join(command))
             return "JOB"
@@ -72,7 +80,10 @@ class Submission:
 
 
 def call(command: Sequence[str]) -> str:
-    """Run a scheduler's command and return what it prints. Raises `UserError` where it is not installed."""
+    """Run a scheduler's command and return what it prints.
+
+    Raises `UserError` where it is not installed.
+    """
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
@@ -80,7 +91,9 @@ def call(command: Sequence[str]) -> str:
             f"{command[0]}: not installed here; run this where jobs are submitted, or add --dry_run"
         ) from None
     if done.returncode:
-        raise Failure(f"{shlex.join(command[:2])} failed: {' '.join((done.stderr or done.stdout).split())}")
+        raise Failure(
+            f"{shlex.join(command[:2])} failed: {' '.join((done.stderr or done.stdout).split())}"
+        )
     return done.stdout.strip()
 
 

@@ -1,8 +1,8 @@
 """TPU slices: a GKE workload a run through xpk, and a plain script for TPU VMs without GKE.
 
-All hosts of a slice train together and find their peers through the TPU runtime; evaluation is one process, on the chips of host 0.
-The study's folder must be one that every host mounts at the same path. Preparing and reporting need no TPU: they run where sweep runs.
-"""
+All hosts of a slice train together and find their peers through the TPU runtime; evaluation is one
+process, on the chips of host 0. The study's folder must be one that every host mounts at the same
+path. Preparing and reporting need no TPU: they run where sweep runs."""
 
 import re
 import shlex
@@ -20,11 +20,17 @@ _CLUSTER = flags.DEFINE_string("cluster", None, "GKE cluster (xpk).")
 _PROJECT = flags.DEFINE_string("project", None, "Google Cloud project (xpk).")
 _ZONE = flags.DEFINE_string("zone", None, "Zone (xpk).")
 _TPU_TYPE = flags.DEFINE_string("tpu_type", "v5litepod-16", "Slice of a run (xpk).")
-_DOCKER_IMAGE = flags.DEFINE_string("docker_image", None, "Image that holds the package and its dependencies (xpk).")
-_REPOSITORY = flags.DEFINE_string(
-    "repository", str(recipe_file.ROOT), "Folder of this repository in the image or on the TPU VMs (xpk)."
+_DOCKER_IMAGE = flags.DEFINE_string(
+    "docker_image", None, "Image that holds the package and its dependencies (xpk)."
 )
-_TPU_VERSION = flags.DEFINE_string("tpu_version", "v2-alpha-tpuv5-lite", "Software version of a plain TPU VM.")
+_REPOSITORY = flags.DEFINE_string(
+    "repository",
+    str(recipe_file.ROOT),
+    "Folder of this repository in the image or on the TPU VMs (xpk).",
+)
+_TPU_VERSION = flags.DEFINE_string(
+    "tpu_version", "v2-alpha-tpuv5-lite", "Software version of a plain TPU VM."
+)
 
 _STEP = """\
 # The slice's hosts, as GKE tells them or a TPU VM.
@@ -35,7 +41,8 @@ alone() {  # the same on host 0; the others wait, for what follows needs all of 
   if [ "${TPU_WORKER_ID:-0}" != 0 ]; then
     until [ -e "$1" ]; do sleep 5; done
   elif [[ ! -e $1 && $HOSTS == *,* ]]; then
-    # libtpu would wait for the other hosts, unless told of none but this one and its 2x2 chips (GKE sets the older names).
+    # libtpu would wait for the other hosts, unless told of none but this one and its 2x2 chips (GKE
+    # sets the older names).
     env -u TPU_PROCESS_ADDRESSES -u TPU_PROCESS_ADDRESSES_PATH -u CLOUD_TPU_TASK_ID \\
       TPU_WORKER_ID=0 TPU_WORKER_HOSTNAMES=localhost TPU_PROCESS_BOUNDS=1,1,1 TPU_CHIPS_PER_PROCESS_BOUNDS=2,2,1 \\
       TPU_HOST_BOUNDS=1,1,1 TPU_CHIPS_PER_HOST_BOUNDS=2,2,1 "${@:2}"
@@ -46,11 +53,15 @@ alone() {  # the same on host 0; the others wait, for what follows needs all of 
 
 
 def submit(submission: Submission) -> None:
-    """Send a workload for each run that is neither done nor queued; write a TPU-VM script for each beside it."""
+    """Send a workload for each run that is neither done nor queued; write a TPU-VM script for each
+    beside it.
+    """
     if not study_plan.is_prepared(submission.study):
         command = shlex.join(submission.study_command("prepare"))
         if not submission.dry_run:
-            raise UserError(f"the study is not prepared; first run, with its folder mounted: {command}")
+            raise UserError(
+                f"the study is not prepared; first run, with its folder mounted: {command}"
+            )
         print(f"# first, where the study's folder is mounted:\n{command}\n")
     place = _place()
     image = commandline.require(_DOCKER_IMAGE.value, "docker_image", "gcr.io/me/divsyn_jax")
@@ -58,11 +69,16 @@ def submit(submission: Submission) -> None:
     for run in runs:
         attempt = sum(run.name in job["runs"] for job in submission.jobs)
         script = submission.write(f"{_slug(run.name)}.sh", run_script(submission.study, run))
-        submission.write(f"{_slug(run.name)}-tpu-vm.sh", tpu_vm_script(submission.study, run, script))
+        submission.write(
+            f"{_slug(run.name)}-tpu-vm.sh", tpu_vm_script(submission.study, run, script)
+        )
         name = workload(submission.study, run, attempt)
         submission.call(workload_command(name, script, image, place))
         submission.record(name, "runs", [run])
-    print(f"# {len(runs)} of {len(submission.study.runs)} runs sent; when they are done: launch/sweep.py collect")
+    print(
+        f"# {len(runs)} of {len(submission.study.runs)} runs sent; when they are done:"
+        " launch/sweep.py collect"
+    )
 
 
 def active(submission: Submission) -> dict[str, str]:
@@ -86,7 +102,10 @@ def cancel(submission: Submission) -> None:
 
 
 def workload(study: Study, run: Run, attempt: int) -> str:
-    """Name of a run's workload: unique to its attempt, at most 39 characters, as Kubernetes takes it."""
+    """Name of a run's workload:
+
+    unique to its attempt, at most 39 characters, as Kubernetes takes it.
+    """
     index = study.runs.index(run)
     return f"{_slug(study.recipe['name'])[:24].strip('-')}-{index:03d}-{attempt}"
 
@@ -94,19 +113,38 @@ def workload(study: Study, run: Run, attempt: int) -> str:
 def workload_command(name: str, script: str, image: str, place: list[str]) -> list[str]:
     """The xpk command that starts a run."""
     return [
-        *("xpk", "workload", "create", f"--workload={name}", *place, f"--tpu-type={_TPU_TYPE.value}", "--num-slices=1"),
+        *(
+            "xpk",
+            "workload",
+            "create",
+            f"--workload={name}",
+            *place,
+            f"--tpu-type={_TPU_TYPE.value}",
+            "--num-slices=1",
+        ),
         *(f"--docker-image={image}", f"--command=bash {shlex.quote(script)}", "--max-restarts=10"),
     ]
 
 
 def run_script(study: Study, run: Run) -> str:
-    """What every host of a slice runs: the steps in order, or the one whose number is its argument."""
+    """What every host of a slice runs:
+
+    the steps in order, or the one whose number is its argument.
+    """
     environment = study_plan.environment(study)
-    del environment["PYTHONPATH"]  # the submitter's; python -m finds the package where the script goes
-    head = ["#!/bin/bash", f"# {run.name}", "set -eu", f"cd {shlex.quote(_REPOSITORY.value)}", exports(environment)]
+    del environment[
+        "PYTHONPATH"
+    ]  # the submitter's; python -m finds the package where the script goes
+    head = [
+        "#!/bin/bash",
+        f"# {run.name}",
+        "set -eu",
+        f"cd {shlex.quote(_REPOSITORY.value)}",
+        exports(environment),
+    ]
     cases = [
-        f"all | {index})\n  {'alone' if _is_alone(step) else 'together'} {shlex.quote(str(step.result))} \\\n"
-        f"    {shlex.join(_portable(step.command))} ;;&"
+        f"all | {index})\n  {'alone' if _is_alone(step) else 'together'}"
+        f" {shlex.quote(str(step.result))} \\\n    {shlex.join(_portable(step.command))} ;;&"
         for index, step in enumerate(study_plan.steps(study, run))
     ]
     return "\n".join([*head, _STEP, "", "case ${1-all} in", *cases, "esac"]) + "\n"
@@ -131,13 +169,21 @@ def tpu_vm_script(study: Study, run: Run, script: str) -> str:
         f"--version={_TPU_VERSION.value}",
     ]
     ssh = [*gcloud, "ssh", name, *place]
-    # A command for each step: a step that fails on one worker then ends the script and with it the slice.
+    # A command for each step: a step that fails on one worker then ends the script and with it the
+    # slice.
     steps = [
-        [*ssh, f"--worker={0 if _is_alone(step) else 'all'}", f"--command=bash {shlex.quote(script)} {index}"]
+        [
+            *ssh,
+            f"--worker={0 if _is_alone(step) else 'all'}",
+            f"--command=bash {shlex.quote(script)} {index}",
+        ]
         for index, step in enumerate(study_plan.steps(study, run))
     ]
     delete = [*gcloud, "delete", name, *place, "--quiet"]
-    note = "# The study's folder and the package must be on every worker (a mounted disk, or copied with tpu-vm scp)."
+    note = (
+        "# The study's folder and the package must be on every worker (a mounted disk, or copied"
+        " with tpu-vm scp)."
+    )
     lines = [
         "#!/bin/bash",
         note,
@@ -149,14 +195,22 @@ def tpu_vm_script(study: Study, run: Run, script: str) -> str:
 
 
 def _portable(command: tuple[str, ...]) -> tuple[str, ...]:
-    """With the interpreter of the machine that runs it, and this checkout's recipes by their place in the repository."""
+    """With the interpreter of the machine that runs it, and this checkout's recipes by their place
+    in the repository.
+    """
     here = f"--config={recipe_file.ROOT}/"
     return ("python", *(argument.replace(here, "--config=") for argument in command[1:]))
 
 
 def _place() -> list[str]:
     values = {"cluster": commandline.require(_CLUSTER.value, "cluster", "my-cluster")}
-    values.update({name: value for name, value in (("project", _PROJECT.value), ("zone", _ZONE.value)) if value})
+    values.update(
+        {
+            name: value
+            for name, value in (("project", _PROJECT.value), ("zone", _ZONE.value))
+            if value
+        }
+    )
     return [f"--{name}={value}" for name, value in values.items()]
 
 

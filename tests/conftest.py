@@ -1,4 +1,7 @@
-"""Settings every test shares: eight virtual CPU devices are for tests/multi_device, which start processes of their own."""
+"""Settings every test shares:
+
+eight virtual CPU devices are for tests/multi_device, which start processes of their own.
+"""
 
 import gzip
 import importlib.util
@@ -25,8 +28,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items):
-    """Files that take minutes come first: the last to start decides when the other core is done too (make test)."""
-    long = {item.path for item in items if any(map(item.get_closest_marker, ("devices", "ladders", "runs")))}
+    """Files that take minutes come first:
+
+    the last to start decides when the other core is done too (make test).
+    """
+    long = {
+        item.path
+        for item in items
+        if any(map(item.get_closest_marker, ("devices", "ladders", "runs")))
+    }
     items.sort(key=lambda item: item.path not in long)
 
 
@@ -40,19 +50,29 @@ def shared_data() -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def command():
-    """Run a module as a command: `command("divsyn_jax.train", "--config=...")` -> CompletedProcess with text output."""
+    """Run a module as a command:
 
-    def run(module: str, *arguments: str, env=None, cwd=ROOT, timeout=300) -> subprocess.CompletedProcess:
+    `command("divsyn_jax.train", "--config=...")` -> CompletedProcess with text output.
+    """
+
+    def run(
+        module: str, *arguments: str, env=None, cwd=ROOT, timeout=300
+    ) -> subprocess.CompletedProcess:
         line = [sys.executable, "-m", module, *map(str, arguments)]
         if env is None and importlib.util.find_spec("jax"):
             return warm_process.run(module, line[3:], cwd, timeout)
-        return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            line, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout
+        )
 
     return run
 
 
 def virtual_devices(count: int) -> dict[str, str]:
-    """Environment of a process that sees `count` CPU devices. Its programs run once: LLVM need not polish them."""
+    """Environment of a process that sees `count` CPU devices.
+
+    Its programs run once: LLVM need not polish them.
+    """
     flags = (
         f"--xla_force_host_platform_device_count={count}",
         "--xla_backend_optimization_level=0",
@@ -62,7 +82,10 @@ def virtual_devices(count: int) -> dict[str, str]:
 
 
 def fails_with_one_line(result: subprocess.CompletedProcess, *fragments: str) -> None:
-    """Assert the contract of bad input: exit code 2, one line on stderr holding the fragments, no traceback."""
+    """Assert the contract of bad input:
+
+    exit code 2, one line on stderr holding the fragments, no traceback.
+    """
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     assert result.returncode == 2, f"exit {result.returncode}: {result.stderr}"
     assert "Traceback" not in result.stderr
@@ -106,7 +129,8 @@ def small_texts(count: int, seed: int = 0, words: int = 60) -> list[str]:
 
     generator = random.Random(seed)
     return [
-        " ".join(generator.choice(WORDS) for _ in range(words)) + f" number {seed}-{index}." for index in range(count)
+        " ".join(generator.choice(WORDS) for _ in range(words)) + f" number {seed}-{index}."
+        for index in range(count)
     ]
 
 
@@ -118,7 +142,10 @@ def conversations(count: int, seed: int = 0) -> list[dict]:
     records = []
     for index, text in enumerate(small_texts(count, seed, words=30)):
         middle = generator.randrange(10, 60)
-        prompt, response = f"{index}: {text[:middle]}", text[middle : middle + generator.randrange(5, 60)]
+        prompt, response = (
+            f"{index}: {text[:middle]}",
+            text[middle : middle + generator.randrange(5, 60)],
+        )
         turns = [("user", prompt), ("assistant", response), ("user", "why"), ("assistant", "so")]
         talk = {"messages": [{"role": role, "content": content} for role, content in turns]}
         records.append({"prompt": prompt, "response": response} if index % 5 else talk)
@@ -148,7 +175,11 @@ def shards(tmp_path_factory, tokenizer_dir) -> pathlib.Path:
     from divsyn_jax.data.shard_builder import build_shards
 
     root = tmp_path_factory.mktemp("shards")
-    for index, (name, packing) in enumerate((("a", "concat"), ("b", "concat"), ("held", "document"))):
+    for index, (name, packing) in enumerate(
+        (("a", "concat"), ("b", "concat"), ("held", "document"))
+    ):
         corpus = write_jsonl(root / f"{name}.jsonl", small_texts(60, seed=index, words=25))
-        build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=16, packing=packing)
+        build_shards(
+            [str(corpus)], str(tokenizer_dir), str(root / name), seq_len=16, packing=packing
+        )
     return root

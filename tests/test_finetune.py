@@ -1,4 +1,8 @@
-"""Fine-tuning: only responses are learned from, packing changes nothing, epochs are whole, interrupted equals uninterrupted."""
+"""Fine-tuning:
+
+only responses are learned from, packing changes nothing, epochs are whole, interrupted equals
+uninterrupted.
+"""
 
 import dataclasses
 import json
@@ -33,17 +37,23 @@ def mesh():
 
 @pytest.fixture(scope="module")
 def chats(tmp_path_factory, tokenizer_dir):
-    """Folders `a` and `b` of conversations to fine-tune on and `held` to evaluate on, of sequence length 160."""
+    """Folders `a` and `b` of conversations to fine-tune on and `held` to evaluate on, of sequence
+    length 160.
+    """
     root = tmp_path_factory.mktemp("chats")
     for index, (name, count) in enumerate((("a", 40), ("b", 25), ("held", 15))):
         corpus = write_conversations(root / f"{name}.jsonl", conversations(count, seed=index))
-        build_shards([corpus], str(tokenizer_dir), str(root / name), L, "best_fit", system_prompt="Be kind.")
+        build_shards(
+            [corpus], str(tokenizer_dir), str(root / name), L, "best_fit", system_prompt="Be kind."
+        )
     return root
 
 
 def recipe(**model_changes) -> Recipe:
     config = runpy.run_path("configs/sft_tiny.py")["get_config"]().to_dict()
-    config["model"].update(vocab_size=400, hidden=32, intermediate=48, heads=2, kv_heads=1, attention="blocked")
+    config["model"].update(
+        vocab_size=400, hidden=32, intermediate=48, heads=2, kv_heads=1, attention="blocked"
+    )
     config["model"].update(model_changes)
     return Recipe.from_config({**config, "seq_len": L, "global_batch": ROWS})
 
@@ -52,7 +62,9 @@ def recipe(**model_changes) -> Recipe:
 def params():
     fresh = model.init_params(recipe().model, 0)
     # Far from the small start, so that every weight matters.
-    return jax.tree.map(lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape), fresh)
+    return jax.tree.map(
+        lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape), fresh
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +73,19 @@ def batch(chats):
 
 
 def difference(one, other) -> float:
-    gap = max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
+    gap = max(
+        float(jnp.max(jnp.abs(a - b)))
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    )
     return gap / max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(one))
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_targets_that_are_not_responses_change_no_bit_of_any_gradient(params, batch, accumulation):
     with_z_loss = dataclasses.replace(recipe(), accumulation_steps=accumulation)
-    with_z_loss = dataclasses.replace(with_z_loss, loss=dataclasses.replace(with_z_loss.loss, z_loss=1e-3))
+    with_z_loss = dataclasses.replace(
+        with_z_loss, loss=dataclasses.replace(with_z_loss.loss, z_loss=1e-3)
+    )
     gradient = jax.jit(step.make_gradient(with_z_loss))
     masked = batch["loss_mask"] == 0
     assert 0 < masked.sum() < masked.size
@@ -87,7 +104,9 @@ def unpacked(batch) -> dict[str, np.ndarray]:
     for row in range(len(batch["segments"])):
         for segment in range(1, batch["segments"][row].max() + 1):
             at = batch["segments"][row] == segment
-            alone = {name: np.pad(batch[name][row][at], (0, int((~at).sum()))) for name in PACKED_ROWS}
+            alone = {
+                name: np.pad(batch[name][row][at], (0, int((~at).sum()))) for name in PACKED_ROWS
+            }
             rows.append({**alone, "segments": np.minimum(alone["segments"], 1)})
     return {name: np.stack([row[name] for row in rows]) for name in PACKED_ROWS}
 
@@ -98,7 +117,9 @@ def test_packed_conversations_lose_what_they_lose_alone(params, batch, attention
     evaluate = step.make_eval_step(shape.model, chunk=32)
     alone = unpacked(batch)
     assert len(alone["inputs"]) > ROWS
-    packed_nll = np.asarray(evaluate(params, {name: batch[name] for name in PACKED_ROWS}))[batch["loss_mask"] > 0]
+    packed_nll = np.asarray(evaluate(params, {name: batch[name] for name in PACKED_ROWS}))[
+        batch["loss_mask"] > 0
+    ]
     alone_nll = np.asarray(evaluate(params, alone))[alone["loss_mask"] > 0]
     np.testing.assert_allclose(packed_nll, alone_nll, rtol=1e-5, atol=1e-5)
     gradient = jax.jit(step.make_gradient(shape))
@@ -117,10 +138,14 @@ def test_a_conversation_sees_no_other(params, batch):
 
 def test_the_loss_is_the_mean_over_responses_of_the_whole_batch(params, batch):
     shape = recipe()
-    nll = np.asarray(step.make_eval_step(shape.model, 0)(params, {name: batch[name] for name in PACKED_ROWS}))
+    nll = np.asarray(
+        step.make_eval_step(shape.model, 0)(params, {name: batch[name] for name in PACKED_ROWS})
+    )
     mean = nll.sum() / batch["loss_mask"].sum()
     for accumulation in (1, 2, 4):
-        gradient = jax.jit(step.make_gradient(dataclasses.replace(shape, accumulation_steps=accumulation)))
+        gradient = jax.jit(
+            step.make_gradient(dataclasses.replace(shape, accumulation_steps=accumulation))
+        )
         assert float(gradient(params, batch)[0]) == pytest.approx(mean, rel=1e-5)
 
 
@@ -129,21 +154,41 @@ def test_held_out_conversations_are_summed_one_by_one(params, chats, mesh):
     evaluate = step.make_eval_step(recipe().model, 0)
     whole = domain.evaluate(evaluate, params, 64, mesh)
     by_three = domain.evaluate(evaluate, params, 3, mesh)
-    held = next(Mixture([Source("held", chats / "held", 1.0)], L, 0, len(domain.windows), epochs=1).batches(0))
+    held = next(
+        Mixture([Source("held", chats / "held", 1.0)], L, 0, len(domain.windows), epochs=1).batches(
+            0
+        )
+    )
     alone = unpacked(held)
     nll = np.asarray(evaluate(params, alone)).sum(axis=1)
-    assert sorted(document["targets"] for document in whole) == sorted(alone["loss_mask"].sum(axis=1))
+    assert sorted(document["targets"] for document in whole) == sorted(
+        alone["loss_mask"].sum(axis=1)
+    )
     np.testing.assert_allclose(sorted(d["nll"] for d in whole), sorted(nll), rtol=1e-5)
     np.testing.assert_allclose([d["nll"] for d in whole], [d["nll"] for d in by_three], rtol=1e-6)
-    responses = [sum(len(m["content"]) for m in r["messages"] if m["role"] == "assistant") if "messages" in r else len(r["response"]) for r in conversations(15, seed=2)]  # fmt: skip
+    # Fmt: skip
+    responses = [
+        sum(len(m["content"]) for m in r["messages"] if m["role"] == "assistant")
+        if "messages" in r
+        else len(r["response"])
+        for r in conversations(15, seed=2)
+    ]
     assert sorted(document["bytes"] for document in whole) == sorted(responses)
 
 
-# ------------------------------------------------------------------------------------------------ whole runs
+# ------------------------------------------------------------------------------------------------
+# whole runs
 
 
 def arguments(chats, base, workdir, *overrides) -> list[str]:
-    model = {"vocab_size": 400, "hidden": 32, "intermediate": 48, "layers": 2, "heads": 2, "kv_heads": 1}
+    model = {
+        "vocab_size": 400,
+        "hidden": 32,
+        "intermediate": 48,
+        "layers": 2,
+        "heads": 2,
+        "kv_heads": 1,
+    }
     return [
         "--config=configs/sft_tiny.py",
         f"--workdir={workdir}",
@@ -191,12 +236,16 @@ def test_a_run_of_three_epochs(fine_tuned, chats, base):
     assert [line["step"] for line in lines] == list(range(1, steps + 1))
     assert (lines[-1]["epochs/a"], lines[-1]["epochs/b"]) == (3.0, 3.0)
     assert json.loads((workdir / "DONE").read_text())["step"] == steps
-    learned = sum(3 * json.loads((chats / name / "manifest.json").read_text())["targets"] for name in "ab")
+    learned = sum(
+        3 * json.loads((chats / name / "manifest.json").read_text())["targets"] for name in "ab"
+    )
     assert sum(line["targets"] for line in lines) == learned
     assert all(0 <= line["padding_share"] < 0.5 for line in lines[:-1])
     evaluated = [line["eval/held/loss"] for line in lines if "eval/held/loss" in line]
     assert evaluated[-1] < evaluated[0]
-    assert (workdir / "tokenizer" / "chat_template.jinja").read_text() == (chats / "a/chat_template.jinja").read_text()
+    assert (workdir / "tokenizer" / "chat_template.jinja").read_text() == (
+        chats / "a/chat_template.jinja"
+    ).read_text()
     assert not (base / "tokenizer" / "chat_template.jinja").exists()
     assert "40 conversations in" in output
     assert "3.00 epochs of" in output
@@ -247,7 +296,9 @@ def test_bad_settings_give_one_line(chats, base, tmp_path, command, override, me
 
 def test_another_length_does_not_continue_a_run(chats, base, fine_tuned, command):
     done = fine_tuned[0] / "DONE"
-    result = command("divsyn_jax.train", *arguments(chats, base, fine_tuned[0]), "--config.epochs=4")
+    result = command(
+        "divsyn_jax.train", *arguments(chats, base, fine_tuned[0]), "--config.epochs=4"
+    )
     fails_with_one_line(result, "config.epochs was 3, now 4")
     assert done.exists()
 

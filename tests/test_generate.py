@@ -31,7 +31,9 @@ def test_greedy_text_is_that_of_the_forward_pass(run):
             padded = np.zeros((1, 64), np.int32)
             padded[0, : len(tokens)] = tokens
             logits = model.logits(opened.inference_model, params, padded)[0, len(tokens) - 1]
-            tokens.append(int(np.argmax(logits[: opened.tokenizer.vocab_size])))  # the rest is padding
+            tokens.append(
+                int(np.argmax(logits[: opened.tokenizer.vocab_size]))
+            )  # the rest is padding
             if tokens[-1] == opened.tokenizer.eos_id:
                 break
         assert text == opened.tokenizer.decode(tokens[start:])
@@ -49,7 +51,9 @@ def test_what_does_not_fit_or_is_not_there_is_said(run):
 def test_prompts_come_from_files(tmp_path):
     (tmp_path / "a.txt").write_text("one\n\ntwo words\n")
     assert read_prompts(tmp_path / "a.txt") == ["one", "two words"]
-    (tmp_path / "a.jsonl").write_text(json.dumps("two\nlines") + "\n" + json.dumps({"prompt": "three"}) + "\n")
+    (tmp_path / "a.jsonl").write_text(
+        json.dumps("two\nlines") + "\n" + json.dumps({"prompt": "three"}) + "\n"
+    )
     assert read_prompts(tmp_path / "a.jsonl") == ["two\nlines", "three"]
     (tmp_path / "b.jsonl").write_text('"fine"\n{"text": 1}\n')
     with pytest.raises(UserError, match="b.jsonl:2"):

@@ -1,8 +1,8 @@
 """cuDNN attention against the reference, and bit-exact resume on a GPU.
 
-Without a GPU the same call is checked through XLA's own implementation of `jax.nn.dot_product_attention`, so that mask, scale
-and layout are known to be right; the kernel itself is not, and those tests are skipped.
-"""
+Without a GPU the same call is checked through XLA's own implementation of
+`jax.nn.dot_product_attention`, so that mask, scale and layout are known to be right; the kernel
+itself is not, and those tests are skipped."""
 
 import functools
 import runpy
@@ -30,13 +30,18 @@ def need_gpu() -> None:
 
 @pytest.fixture(params=["xla", "cudnn"])
 def implementation(request, monkeypatch) -> str:
-    """What stands behind the backend `cudnn`: the kernel, or XLA's implementation of the same call."""
+    """What stands behind the backend `cudnn`:
+
+    the kernel, or XLA's implementation of the same call.
+    """
     if request.param == "cudnn":
         need_gpu()
     else:
         call = jax.nn.dot_product_attention
         monkeypatch.setattr(
-            jax.nn, "dot_product_attention", lambda *args, implementation, **kwargs: call(*args, **kwargs)
+            jax.nn,
+            "dot_product_attention",
+            lambda *args, implementation, **kwargs: call(*args, **kwargs),
         )
     return request.param
 
@@ -44,7 +49,8 @@ def implementation(request, monkeypatch) -> str:
 def problem():
     generator = np.random.default_rng(0)
     q, k, v, weights = (
-        jnp.asarray(generator.standard_normal((B, L, heads, K)), jnp.bfloat16) for heads in (H, G, G, H)
+        jnp.asarray(generator.standard_normal((B, L, heads, K)), jnp.bfloat16)
+        for heads in (H, G, G, H)
     )
     segments = jnp.asarray(np.sort(generator.integers(0, 5, (B, L)), axis=1), jnp.int32)
     return q, k, v, weights, segments
@@ -86,10 +92,13 @@ def test_cudnn_refuses_float32():
 
 
 @pytest.mark.parametrize(
-    ("preset", "kernel"), [("350m", "fmhaSoftmax"), ("1_4b", "fmhaSoftmax"), ("sft_350m", "fmhaScaleBiasSoftmax")]
+    ("preset", "kernel"),
+    [("350m", "fmhaSoftmax"), ("1_4b", "fmhaSoftmax"), ("sft_350m", "fmhaScaleBiasSoftmax")],
 )
 def test_the_paper_s_steps_are_lowered_to_the_kernels_without_a_gpu(preset, kernel, monkeypatch):
-    """All that JAX asks of shapes, layouts and dtypes of the kernels holds; whether they run is for a GPU to say."""
+    """All that JAX asks of shapes, layouts and dtypes of the kernels holds; whether they run is for
+    a GPU to say.
+    """
     from jax._src.cudnn import fused_attention_stablehlo as fused_attention
 
     monkeypatch.setattr(fused_attention, "check_cudnn_version", lambda: 91000)
@@ -103,7 +112,10 @@ def test_the_paper_s_steps_are_lowered_to_the_kernels_without_a_gpu(preset, kern
     with jax.set_mesh(mesh):
         adamw = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
         schedule = optimizer.make_schedule(recipe.optimizer, recipe.steps)
-        state, batch = step.abstract_state(recipe.model, adamw, mesh), ahead_of_time.abstract_batch(recipe, mesh)
+        state, batch = (
+            step.abstract_state(recipe.model, adamw, mesh),
+            ahead_of_time.abstract_batch(recipe, mesh),
+        )
         train_step = step.make_train_step(recipe, adamw, schedule, sources=2)
         text = train_step.trace(state, batch).lower(lowering_platforms=("cuda",)).as_text()
     assert f"__cudnn${kernel}(" in text
@@ -112,7 +124,11 @@ def test_the_paper_s_steps_are_lowered_to_the_kernels_without_a_gpu(preset, kern
 
 def test_a_killed_run_on_a_gpu_equals_an_uninterrupted_one(shards, tmp_path):
     need_gpu()
-    settings = ("--config.model.dtype=bfloat16", "--config.model.attention=cudnn", "--config.debug.deterministic=True")
+    settings = (
+        "--config.model.dtype=bfloat16",
+        "--config.model.attention=cudnn",
+        "--config.debug.deterministic=True",
+    )
     whole = start(shards, tmp_path / "whole", *settings)
     output, _ = whole.communicate(timeout=300)
     assert whole.returncode == 0, output

@@ -32,7 +32,12 @@ def epochs(level_, unique_b):
 def test_every_arm_of_the_paper_is_there():
     assert len(diversity.LEVELS) == 22
     assert len(GRID) == 6
-    shares = {"topics_100k_x10": 4.5 / 38.5, "topic_styles": 20 / 54, "generator_mixed": 5 / 39, "ratio_50b": 50 / 84}
+    shares = {
+        "topics_100k_x10": 4.5 / 38.5,
+        "topic_styles": 20 / 54,
+        "generator_mixed": 5 / 39,
+        "ratio_50b": 50 / 84,
+    }
     for name, share in shares.items():
         real, synthetic = real_and_synthetic(diversity.LEVELS[name])
         assert synthetic.weight / (real.weight + synthetic.weight) == pytest.approx(share)
@@ -41,15 +46,25 @@ def test_every_arm_of_the_paper_is_there():
 
 def test_the_default_control_is_the_papers():
     for name in GRID:
-        assert level(f"level={name}") == level(f"level={name},control=equal_total_tokens") == diversity.LEVELS[name]
-    repeats = [epochs(diversity.LEVELS[name], diversity.LEVELS[name].unique_tokens_b) for name in GRID]
+        assert (
+            level(f"level={name}")
+            == level(f"level={name},control=equal_total_tokens")
+            == diversity.LEVELS[name]
+        )
+    repeats = [
+        epochs(diversity.LEVELS[name], diversity.LEVELS[name].unique_tokens_b) for name in GRID
+    ]
     assert max(repeats) / min(repeats) == pytest.approx(4.43 / 0.58)
 
 
 def test_equal_unique_tokens():
     controlled = [level(f"level={name},control=equal_unique_tokens") for name in GRID]
     assert {real_and_synthetic(c)[1].tokens for c in controlled} == {580_000_000}
-    assert len({epochs(c, None) for c in controlled}) == len({c.effective_tokens_b for c in controlled}) == 1
+    assert (
+        len({epochs(c, None) for c in controlled})
+        == len({c.effective_tokens_b for c in controlled})
+        == 1
+    )
     assert {c.corpus for c in controlled} == set(GRID)
     given = level("level=topic,control=equal_unique_tokens,unique_tokens=3e6")
     assert real_and_synthetic(given)[1].tokens == 3_000_000
@@ -66,7 +81,10 @@ def test_equal_repetition():
     assert RECIPE.get_config("level=topics_100k_x10,control=equal_repetition").steps == round(
         95_367 * small.steps_ratio
     )
-    assert level("level=topic,control=equal_repetition,unique_tokens=2,largest=4").effective_tokens_b == 10
+    assert (
+        level("level=topic,control=equal_repetition,unique_tokens=2,largest=4").effective_tokens_b
+        == 10
+    )
 
 
 def test_the_study_of_equal_repetition_reads_every_corpus_equally_often():
@@ -74,7 +92,10 @@ def test_the_study_of_equal_repetition_reads_every_corpus_equally_often():
     weights = {level["name"]: level["synthetic_weight"] for level in config.levels}
     assert list(weights) == GRID
     # Steps are equal, so a corpus is read as often as its share of the tokens holds it.
-    repeats = [w / (config.real_weight + w) / diversity.LEVELS[name].unique_tokens_b for name, w in weights.items()]
+    repeats = [
+        w / (config.real_weight + w) / diversity.LEVELS[name].unique_tokens_b
+        for name, w in weights.items()
+    ]
     assert max(repeats) == pytest.approx(min(repeats))
     assert weights["topics_300k_x30"] == pytest.approx(4.43)
 
@@ -88,8 +109,14 @@ def test_the_study_of_equal_repetition_reads_every_corpus_equally_often():
         ("level=topic,control=fair", "known controls: equal_total_tokens"),
         ("level=topic,level=topic", "use level=NAME"),
         ("level=topic,unique_tokens=5", "unique_tokens is for"),
-        ("level=topic,control=equal_unique_tokens,unique_tokens=many", "a number of tokens is expected"),
-        ("level=topic,control=equal_unique_tokens,largest=5", "largest is for control=equal_repetition"),
+        (
+            "level=topic,control=equal_unique_tokens,unique_tokens=many",
+            "a number of tokens is expected",
+        ),
+        (
+            "level=topic,control=equal_unique_tokens,largest=5",
+            "largest is for control=equal_repetition",
+        ),
         ("level=topic,control=equal_repetition,largest=5", "together, or neither"),
         ("level=ratio_5b,control=equal_repetition", "do not differ in unique tokens"),
         ("level=real_only,control=equal_unique_tokens", "do not differ in unique tokens"),

@@ -1,4 +1,7 @@
-"""Runs that take minutes: ten random kills, fine-tuning on real instructions, and the paper's shapes on this machine's CPU."""
+"""Runs that take minutes:
+
+ten random kills, fine-tuning on real instructions, and the paper's shapes on this machine's CPU.
+"""
 
 import collections
 import gzip
@@ -42,14 +45,31 @@ def test_a_350m_step_fits_16_gib(tmp_path, tokenizer_dir):
     corpus = write_jsonl(tmp_path / "a.jsonl", small_texts(200))
     build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "shards"), seq_len=512)
     command = [
-        *(sys.executable, "-m", "divsyn_jax.train", "--config=configs/350m.py", f"--workdir={tmp_path / 'run'}"),
-        *(f"--config.data.train=a={tmp_path / 'shards'}", "--config.steps=2", "--config.optimizer.warmup_steps=1"),
-        *("--config.global_batch=1", "--config.eval.batch=1", "--config.seq_len=512", "--config.model.dtype=float32"),
+        *(
+            sys.executable,
+            "-m",
+            "divsyn_jax.train",
+            "--config=configs/350m.py",
+            f"--workdir={tmp_path / 'run'}",
+        ),
+        *(
+            f"--config.data.train=a={tmp_path / 'shards'}",
+            "--config.steps=2",
+            "--config.optimizer.warmup_steps=1",
+        ),
+        *(
+            "--config.global_batch=1",
+            "--config.eval.batch=1",
+            "--config.seq_len=512",
+            "--config.model.dtype=float32",
+        ),
         *("--config.checkpoint.keep=0", "--config.log.tensorboard=False"),
     ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr[-2000:]
-    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    ]
     assert [line["step"] for line in lines] == [1, 2]
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < 16 * GIB
 
@@ -70,13 +90,18 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 def test_a_1_4b_forward_pass_fits_16_gib():
-    result = subprocess.run([sys.executable, "-c", FORWARD], cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    result = subprocess.run(
+        [sys.executable, "-c", FORWARD], cwd=ROOT, capture_output=True, text=True, timeout=1200
+    )
     assert result.returncode == 0, result.stderr[-2000:]
     assert int(result.stdout.split()[-1]) < 16 * GIB
 
 
 def test_fine_tuning_lowers_the_loss_of_held_out_responses(shared_data, tmp_path, command):
-    """A little Wikipedia, then human-written instructions of 20 kinds: the last tenth of each kind is held out."""
+    """A little Wikipedia, then human-written instructions of 20 kinds:
+
+    the last tenth of each kind is held out.
+    """
     instructions = shared_data / "sft_t0_human.jsonl.gz"
     with gzip.open(shared_data / "real_wiki.jsonl.gz", "rt") as stream:
         texts = [json.loads(line)["text"] for line in itertools.islice(stream, 400)]
@@ -85,7 +110,9 @@ def test_fine_tuning_lowers_the_loss_of_held_out_responses(shared_data, tmp_path
     with gzip.open(instructions, "rt") as stream:
         for record in map(json.loads, stream):
             if len(record["text"]) < 700:
-                kinds[record["category"]].append({key: record[key] for key in ("prompt", "response")})
+                kinds[record["category"]].append(
+                    {key: record[key] for key in ("prompt", "response")}
+                )
     split = {"train": [], "held": []}
     for records in kinds.values():
         split["train"] += records[: len(records) * 9 // 10]
@@ -95,18 +122,44 @@ def test_fine_tuning_lowers_the_loss_of_held_out_responses(shared_data, tmp_path
     build_shards([str(wiki)], tokenizer, str(tmp_path / "wiki"), 256)
     for name, records in split.items():
         corpus = write_conversations(tmp_path / f"{name}.jsonl", records)
-        build_shards([corpus], tokenizer, str(tmp_path / name), 256, "best_fit", system_prompt="Answer the request.")
+        build_shards(
+            [corpus],
+            tokenizer,
+            str(tmp_path / name),
+            256,
+            "best_fit",
+            system_prompt="Answer the request.",
+        )
 
     def run(name, *flags):
-        common = (f"--workdir={tmp_path / name}", f"--config.data.root={tmp_path}", "--config.data.eval=held")
+        common = (
+            f"--workdir={tmp_path / name}",
+            f"--config.data.root={tmp_path}",
+            "--config.data.eval=held",
+        )
         result = command("divsyn_jax.train", *flags, *common, "--config.seq_len=256", timeout=1500)
         assert result.returncode == 0, result.stderr[-2000:]
-        return [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()][-1]
+        return [
+            json.loads(line)
+            for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        ][-1]
 
-    base = run("base", "--config=configs/tiny.py", "--config.data.train=wiki", "--config.global_batch=8")
-    tuned = run(
-        "tuned", "--config=configs/sft_tiny.py", "--config.data.train=train", f"--config.init_from={tmp_path / 'base'}"
+    base = run(
+        "base", "--config=configs/tiny.py", "--config.data.train=wiki", "--config.global_batch=8"
     )
-    print({name: {key: line[key] for key in line if key.startswith("eval/")} for name, line in (("base", base), ("tuned", tuned))}, tuned["step"])  # fmt: skip
+    tuned = run(
+        "tuned",
+        "--config=configs/sft_tiny.py",
+        "--config.data.train=train",
+        f"--config.init_from={tmp_path / 'base'}",
+    )
+    # Fmt: skip
+    print(
+        {
+            name: {key: line[key] for key in line if key.startswith("eval/")}
+            for name, line in (("base", base), ("tuned", tuned))
+        },
+        tuned["step"],
+    )
     assert tuned["epochs/train"] == 3.0
     assert tuned["eval/held/loss"] < base["eval/held/loss"] - 0.5

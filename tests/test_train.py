@@ -1,4 +1,7 @@
-"""Runs: interrupted equals uninterrupted bit for bit, and a run that cannot go on says why in one line."""
+"""Runs:
+
+interrupted equals uninterrupted bit for bit, and a run that cannot go on says why in one line.
+"""
 
 import json
 import os
@@ -21,7 +24,14 @@ TIMINGS = ("seconds", "tokens_per_second", "mfu", "goodput", "memory_peak_bytes"
 
 
 def arguments(shards, workdir, *overrides) -> list[str]:
-    model = {"vocab_size": 400, "hidden": 32, "intermediate": 48, "layers": 2, "heads": 2, "kv_heads": 1}
+    model = {
+        "vocab_size": 400,
+        "hidden": 32,
+        "intermediate": 48,
+        "layers": 2,
+        "heads": 2,
+        "kv_heads": 1,
+    }
     return [
         "--config=configs/tiny.py",
         f"--workdir={workdir}",
@@ -42,7 +52,10 @@ def arguments(shards, workdir, *overrides) -> list[str]:
 
 
 def metrics_of(workdir) -> list[dict]:
-    lines = [json.loads(line) for line in (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines()
+    ]
     return [{key: value for key, value in line.items() if key not in TIMINGS} for line in lines]
 
 
@@ -88,7 +101,9 @@ def test_a_run_writes_what_it_promises(uninterrupted):
     assert json.loads((uninterrupted / "config.json").read_text())["model"]["hidden"] == 32
     assert list(json.loads((uninterrupted / "level.json").read_text())["sources"]) == ["a", "b"]
     assert lines[-1]["epochs/a"] > lines[0]["epochs/a"] > 0
-    assert {"sharding.json", "environment.json", "tokenizer"} <= {path.name for path in uninterrupted.iterdir()}
+    assert {"sharding.json", "environment.json", "tokenizer"} <= {
+        path.name for path in uninterrupted.iterdir()
+    }
 
 
 def test_the_learning_rate_is_the_schedule(uninterrupted):
@@ -134,7 +149,9 @@ def test_sigterm_saves_and_leaves_with_75(shards, tmp_path, uninterrupted):
 @pytest.mark.parametrize("every", ["checkpoint", "eval"])
 def test_sigterm_is_obeyed_where_every_step_saves_or_evaluates(shards, tmp_path, every):
     workdir = tmp_path / "stopped"
-    other = "--config.checkpoint.every_steps=0" if every == "eval" else "--config.eval.every_steps=0"
+    other = (
+        "--config.checkpoint.every_steps=0" if every == "eval" else "--config.eval.every_steps=0"
+    )
     process = start(shards, workdir, f"--config.{every}.every_steps=1", other, "--config.steps=400")
     wait_for_step(process, workdir, 2)
     process.send_signal(signal.SIGTERM)
@@ -145,13 +162,17 @@ def test_sigterm_is_obeyed_where_every_step_saves_or_evaluates(shards, tmp_path,
     assert (workdir / "checkpoints" / str(done)).exists()
 
 
-def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(shards, tmp_path, uninterrupted):
+def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(
+    shards, tmp_path, uninterrupted
+):
     workdir = tmp_path / "damaged"
     process = start(shards, workdir)
     wait_for_step(process, workdir, 8)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)
-    steps = sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit())
+    steps = sorted(
+        int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()
+    )
     assert len(steps) == 2
     damage(workdir / "checkpoints" / str(steps[-1]))
     left = workdir / "checkpoints" / "13.orbax-checkpoint-tmp"  # by a kill while saving
@@ -199,16 +220,22 @@ def test_a_finished_run_is_left_alone(shards, uninterrupted, command):
         ("--config.global_batch=8", "config.global_batch was 4, now 8"),
     ],
 )
-def test_another_recipe_does_not_continue_a_run(shards, tmp_path, uninterrupted, command, override, message):
+def test_another_recipe_does_not_continue_a_run(
+    shards, tmp_path, uninterrupted, command, override, message
+):
     workdir = _unfinished_copy(uninterrupted, tmp_path)
-    fails_with_one_line(command("divsyn_jax.train", *arguments(shards, workdir, override)), message, "--workdir")
+    fails_with_one_line(
+        command("divsyn_jax.train", *arguments(shards, workdir, override)), message, "--workdir"
+    )
 
 
 def test_other_data_do_not_continue_a_run(shards, tmp_path, uninterrupted, command):
     workdir = _unfinished_copy(uninterrupted, tmp_path)
     changed = f"--config.data.train=a={shards}/b:3,b={shards}/b:1"
     fails_with_one_line(
-        command("divsyn_jax.train", *arguments(shards, workdir, changed)), "data source 'a'", "fingerprint changed"
+        command("divsyn_jax.train", *arguments(shards, workdir, changed)),
+        "data source 'a'",
+        "fingerprint changed",
     )
 
 
@@ -216,7 +243,8 @@ def test_sources_in_another_order_do_not_continue_a_run(shards, tmp_path, uninte
     workdir = _unfinished_copy(uninterrupted, tmp_path)
     swapped = f"--config.data.train=b={shards}/b:1,a={shards}/a:3"
     fails_with_one_line(
-        command("divsyn_jax.train", *arguments(shards, workdir, swapped)), "source_order was ['a', 'b'], now ['b', 'a']"
+        command("divsyn_jax.train", *arguments(shards, workdir, swapped)),
+        "source_order was ['a', 'b'], now ['b', 'a']",
     )
 
 
@@ -232,7 +260,10 @@ def _unfinished_copy(run, tmp_path):
     [
         (["--config.modle.hidden=3"], "unknown config key 'modle' Did you mean \"model\""),
         (["--config.model.hidden=wide"], "hidden"),
-        (["--config=configs/tiny.py:level=topics"], "level='topics' is unknown; known levels: real_only"),
+        (
+            ["--config=configs/tiny.py:level=topics"],
+            "level='topics' is unknown; known levels: real_only",
+        ),
         (["--config=configs/none.py"], "none.py"),
         (["--config=configs/studies/tiny.py"], "unknown config key 'data'"),
         (["--config=README.md"], "README.md:"),
@@ -253,14 +284,22 @@ def _unfinished_copy(run, tmp_path):
 )
 def test_bad_settings_give_one_line(shards, tmp_path, command, changes, message):
     given = {change.split("=")[0] for change in changes}
-    kept = [argument for argument in arguments(shards, tmp_path / "run") if argument.split("=")[0] not in given]
+    kept = [
+        argument
+        for argument in arguments(shards, tmp_path / "run")
+        if argument.split("=")[0] not in given
+    ]
     fails_with_one_line(
-        command("divsyn_jax.train", *changes, *kept)
-        if changes[0].startswith("--config=")
-        else command("divsyn_jax.train", *kept, *changes),
+        (
+            command("divsyn_jax.train", *changes, *kept)
+            if changes[0].startswith("--config=")
+            else command("divsyn_jax.train", *kept, *changes)
+        ),
         message,
     )
-    assert not (tmp_path / "run" / "checkpoints").exists() or not any((tmp_path / "run" / "checkpoints").iterdir())
+    assert not (tmp_path / "run" / "checkpoints").exists() or not any(
+        (tmp_path / "run" / "checkpoints").iterdir()
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,19 +330,25 @@ def test_recipes_out_of_range_are_refused_by_key(key, value, message):
 
 def test_missing_arguments_are_named(command):
     fails_with_one_line(command("divsyn_jax.train"), "--config is required")
-    fails_with_one_line(command("divsyn_jax.train", "--config=configs/tiny.py"), "--workdir is required")
+    fails_with_one_line(
+        command("divsyn_jax.train", "--config=configs/tiny.py"), "--workdir is required"
+    )
 
 
 def test_a_workdir_that_is_a_file_is_named(shards, tmp_path, command):
     (tmp_path / "file").touch()
-    fails_with_one_line(command("divsyn_jax.train", *arguments(shards, tmp_path / "file")), f"{tmp_path / 'file'}: ")
+    fails_with_one_line(
+        command("divsyn_jax.train", *arguments(shards, tmp_path / "file")), f"{tmp_path / 'file'}: "
+    )
 
 
 def test_evaluate_names_what_is_damaged(shards, uninterrupted, tmp_path, command):
     workdir = tmp_path / "run"
     shutil.copytree(uninterrupted, workdir)
     (workdir / "eval.json").unlink(missing_ok=True)
-    fails_with_one_line(command("divsyn_jax.evaluate", f"--workdir={workdir}", "--data=,"), "--data=,: no domain")
+    fails_with_one_line(
+        command("divsyn_jax.evaluate", f"--workdir={workdir}", "--data=,"), "--data=,: no domain"
+    )
     for file in (workdir / "checkpoints").rglob("*"):
         if file.is_file():
             file.write_text("junk")
@@ -312,7 +357,8 @@ def test_evaluate_names_what_is_damaged(shards, uninterrupted, tmp_path, command
     assert f"{workdir}/checkpoints: cannot be read" in result.stderr
     (workdir / "config.json").write_text("[]")
     fails_with_one_line(
-        command("divsyn_jax.evaluate", f"--workdir={workdir}"), "config.json: config=[]: keys and values expected"
+        command("divsyn_jax.evaluate", f"--workdir={workdir}"),
+        "config.json: config=[]: keys and values expected",
     )
     assert not (workdir / "eval.json").exists()
 
@@ -327,14 +373,18 @@ def test_help_shows_an_example(command):
 def test_init_from_takes_the_weights_of_another_run(shards, tmp_path, uninterrupted, command):
     result = command(
         "divsyn_jax.train",
-        *arguments(shards, tmp_path / "next", f"--config.init_from={uninterrupted}", "--config.steps=3"),
+        *arguments(
+            shards, tmp_path / "next", f"--config.init_from={uninterrupted}", "--config.steps=3"
+        ),
     )
     assert result.returncode == 0, result.stderr
     first = metrics_of(tmp_path / "next")[0]["loss"]
     assert first < metrics_of(uninterrupted)[0]["loss"] - 0.5
 
 
-def test_init_from_names_a_damaged_checkpoint_and_another_shape(shards, tmp_path, uninterrupted, command):
+def test_init_from_names_a_damaged_checkpoint_and_another_shape(
+    shards, tmp_path, uninterrupted, command
+):
     source = tmp_path / "source"
     shutil.copytree(uninterrupted, source)
     given = arguments(shards, tmp_path / "next", f"--config.init_from={source}")
@@ -355,6 +405,11 @@ def test_evaluate_agrees_with_the_run_itself(uninterrupted, command):
     last = metrics_of(uninterrupted)[-1]
     domain = evaluation["domains"]["held"]
     assert domain["bits_per_byte"] == pytest.approx(last["eval/held/bits_per_byte"], rel=1e-6)
-    documents = [json.loads(line) for line in (uninterrupted / "eval" / "held.jsonl").read_text().splitlines()]
+    documents = [
+        json.loads(line)
+        for line in (uninterrupted / "eval" / "held.jsonl").read_text().splitlines()
+    ]
     assert len(documents) == domain["documents"] == 60
-    assert sum(d["nll"] for d in documents) / sum(d["targets"] for d in documents) == pytest.approx(domain["loss"])
+    assert sum(d["nll"] for d in documents) / sum(d["targets"] for d in documents) == pytest.approx(
+        domain["loss"]
+    )

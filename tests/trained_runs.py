@@ -1,4 +1,7 @@
-"""A run directory as training leaves it, made without training: random weights large enough that everything matters."""
+"""A run directory as training leaves it, made without training:
+
+random weights large enough that everything matters.
+"""
 
 import contextlib
 import pathlib
@@ -38,7 +41,8 @@ def make_run(
         lambda x: x + 0.1 * jnp.asarray(generator.standard_normal(x.shape), jnp.float32),
         model.init_params(recipe.model, seed=0),
     )
-    # Bytes alone are hardly ever text, and libraries differ in how they show what is not: make them unlikely.
+    # Bytes alone are hardly ever text, and libraries differ in how they show what is not: make them
+    # unlikely.
     if not recipe.model.tied:
         params["head"] = params["head"].at[3:259].set(0.0)
     files.write_json(workdir / "config.json", recipe.to_dict())

@@ -1,9 +1,12 @@
-"""Runs the project's modules as commands in processes forked from one that has imported JAX and its company.
+"""Runs the project's modules as commands in processes forked from one that has imported JAX and its
+company.
 
-`python -m MODULE` spends most of a short test importing. A fork starts where the imports end, before any backend exists,
-and is otherwise the same: a process of its own, with its own arguments, output and exit code, that runs the module as
-`__main__`. JAX reads its variables when it is imported: a test that changes one of them gives `env`, and gets an interpreter.
-"""
+`python -m MODULE` spends most of a short test importing. A fork starts where the imports end,
+before any backend exists,
+and is otherwise the same: a process of its own, with its own arguments, output and exit code, that
+runs the module as
+`__main__`. JAX reads its variables when it is imported: a test that changes one of them gives
+`env`, and gets an interpreter."""
 
 import multiprocessing
 import os
@@ -28,12 +31,16 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_LIBRARIES)
 
 
-def run(module: str, arguments: Sequence[str], cwd: pathlib.Path, timeout: float) -> subprocess.CompletedProcess:
+def run(
+    module: str, arguments: Sequence[str], cwd: pathlib.Path, timeout: float
+) -> subprocess.CompletedProcess:
     """Run a module to its end. Raises `subprocess.TimeoutExpired`."""
     line = [sys.executable, "-m", module, *arguments]
     with tempfile.TemporaryDirectory() as folder:
         outputs = [os.path.join(folder, name) for name in ("stdout", "stderr")]
-        process = _context.Process(target=_command, args=(module, line[3:], str(cwd), dict(os.environ), outputs))
+        process = _context.Process(
+            target=_command, args=(module, line[3:], str(cwd), dict(os.environ), outputs)
+        )
         process.start()
         process.join(timeout)
         if process.exitcode is None:
@@ -44,7 +51,9 @@ def run(module: str, arguments: Sequence[str], cwd: pathlib.Path, timeout: float
         return subprocess.CompletedProcess(line, process.exitcode, stdout, stderr)
 
 
-def _command(module: str, arguments: list[str], cwd: str, environment: dict[str, str], outputs: list[str]) -> None:
+def _command(
+    module: str, arguments: list[str], cwd: str, environment: dict[str, str], outputs: list[str]
+) -> None:
     os.environ.clear()
     os.environ.update(environment)
     for descriptor, path in zip((1, 2), outputs, strict=True):

@@ -1,9 +1,10 @@
-"""Control the paper lacked: topics x generations with every corpus cut to the bytes of the smallest.
+"""Control the paper lacked: topics x generations with every corpus cut to the bytes of the
+smallest.
 
 python launch/sweep.py plan --study=configs/studies/equal_unique_tokens.py
 
-Equal unique tokens at equal weight also means equal repetition: what is left between levels is what the text is like.
-"""
+Equal unique tokens at equal weight also means equal repetition: what is left between levels is what
+the text is like."""
 
 from configs.studies import topics
 

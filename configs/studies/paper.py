@@ -1,16 +1,25 @@
-"""What the studies of the paper's experiments share (Chen et al. 2024); not a study itself. On clusters: launch/sweep.py.
+"""What the studies of the paper's experiments share (Chen et al. 2024); not a study itself. On
+clusters: launch/sweep.py.
 
-Corpora lie in corpora/<level>.jsonl.zst (made by generate_corpus or brought), real text in corpora/real.jsonl.zst,
-conversations in corpora/instructions.jsonl. Levels and token weights are those of configs/diversity.py. Three seeds a level,
-which the paper did not have.
-"""
+Corpora lie in corpora/<level>.jsonl.zst (made by generate_corpus or brought), real text in
+corpora/real.jsonl.zst, conversations in corpora/instructions.jsonl. Levels and token weights are
+those of configs/diversity.py. Three seeds a level, which the paper did not have."""
 
 from ml_collections import ConfigDict
 
 from configs import diversity
 from configs.studies import tiny
 
-TASKS = ("arc_challenge", "arc_easy", "boolq", "social_iqa", "winogrande", "piqa", "copa", "hellaswag")
+TASKS = (
+    "arc_challenge",
+    "arc_easy",
+    "boolq",
+    "social_iqa",
+    "winogrande",
+    "piqa",
+    "copa",
+    "hellaswag",
+)
 SIZES = {
     "350m": {
         "config": "configs/350m.py",
@@ -27,12 +36,18 @@ SIZES = {
 }
 
 
-def experiment(name: str, levels: tuple[str, ...], sizes: tuple[str, ...] = ("350m", "1_4b")) -> ConfigDict:
+def experiment(
+    name: str, levels: tuple[str, ...], sizes: tuple[str, ...] = ("350m", "1_4b")
+) -> ConfigDict:
     """A study of levels of configs/diversity.py, pre-trained and fine-tuned at both sizes."""
     config = tiny.get_config()
     with config.unlocked():
         config.update(
-            name=name, kind="observation", levels=[level(name) for name in levels], null_control=(), documents=0
+            name=name,
+            kind="observation",
+            levels=[level(name) for name in levels],
+            null_control=(),
+            documents=0,
         )
         config.update(real="corpora/real.jsonl.zst", real_weight=diversity.REAL_TOKENS_B)
         config.update(heldout=("pydoc",), heldout_documents=2000, vocab_size=50_257)

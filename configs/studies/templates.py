@@ -1,4 +1,5 @@
-"""Prompt templates (section 3.4): from Topic to Multi-Topic Styles Persona, all weighted to 20B tokens.
+"""Prompt templates (section 3.4): from Topic to Multi-Topic Styles Persona, all weighted to 20B
+tokens.
 
 python launch/sweep.py plan --study=configs/studies/templates.py
 """

@@ -1,10 +1,11 @@
-"""The default study (`make study`): five breadths of the built-in grammar, a null control, three seeds, on a CPU.
+"""The default study (`make study`): five breadths of the built-in grammar, a null control, three
+seeds, on a CPU.
 
   python -m divsyn_jax.study --config=configs/studies/tiny.py
 
-A 0.9M-parameter model a run, pre-trained on 204,800 tokens, a quarter of them real text (CPython's documentation topics),
-then fine-tuned on instructions. A quarter of an hour on two slow cores. With corpora of your own use configs/studies/corpora.py.
-"""
+A 0.9M-parameter model a run, pre-trained on 204,800 tokens, a quarter of them real text (CPython's
+documentation topics), then fine-tuned on instructions. A quarter of an hour on two slow cores. With
+corpora of your own use configs/studies/corpora.py."""
 
 from ml_collections import ConfigDict
 
@@ -17,7 +18,8 @@ def get_config() -> ConfigDict:
         {
             "name": "tiny",
             "kind": "positive_control",
-            # Narrow to broad: topics, styles and personas are nested, so every level contains the one before.
+            # Narrow to broad: topics, styles and personas are nested, so every level contains the
+            # one before.
             "levels": [
                 {"name": "breadth_1", "topics": 2, "styles": 1, "personas": 1, "seed": 0},
                 {"name": "breadth_2", "topics": 4, "styles": 2, "personas": 2, "seed": 0},
@@ -27,7 +29,8 @@ def get_config() -> ConfigDict:
                 {"name": "breadth_3_twin", "topics": 8, "styles": 4, "personas": 4, "seed": 1},
             ],
             "documents": 1500,
-            # Two corpora that differ in nothing but the seed: what the whole chain shows when there is nothing to show.
+            # Two corpora that differ in nothing but the seed: what the whole chain shows when there
+            # is nothing to show.
             "null_control": ("breadth_3", "breadth_3_twin"),
             "corpora": (),
             "equal_text": False,
@@ -37,21 +40,30 @@ def get_config() -> ConfigDict:
             "synthetic_weight": 3.0,
             "heldout": ("grammar", "pydoc"),
             "heldout_documents": 150,
-            # The grammar's own questions, which no document and no instruction asks: with its four choices, chance is 0.25.
+            # The grammar's own questions, which no document and no instruction asks: with its four
+            # choices, chance is 0.25.
             "tasks": ("items",),
             "task_data": "grammar",
-            # A model of this size hardly answers questions; what it says about text is the sharper measure.
+            # A model of this size hardly answers questions; what it says about text is the sharper
+            # measure.
             "primary": "heldout",
             "seeds": (0, 1, 2),
             "sizes": (),
             "stages": ("pretrain", "evaluate", "sft", "evaluate"),
             "vocab_size": 2048,
-            "score": {"agent": "embedding", "draws": 20_000, "sample_size": 10, "threshold": 0.5, "max_documents": 400},
+            "score": {
+                "agent": "embedding",
+                "draws": 20_000,
+                "sample_size": 10,
+                "threshold": 0.5,
+                "max_documents": 400,
+            },
             "train": {
                 "config": "configs/tiny.py",
                 "steps": 100,
                 "global_batch": 16,
-                # Four sequences at a time stay in a core's cache: a third faster, the same mathematics.
+                # Four sequences at a time stay in a core's cache: a third faster, the same
+                # mathematics.
                 "accumulation_steps": 4,
                 "seq_len": 128,
                 "model": _MODEL,
@@ -65,8 +77,11 @@ def get_config() -> ConfigDict:
                 "epochs": 1,
                 "model": _MODEL,
             },
-            # Seconds on two cores of a 2021 server, set-up excluded; printed beside what each stage took.
-            "budget": {"corpora": 15, "score": 120, "tokenise": 20, "train": 330, "evaluate": 80}
-            | {"sft": 180, "sft evaluate": 80, "report": 15},
+            # Seconds on two cores of a 2021 server, set-up excluded; printed beside what each stage
+            # took.
+            "budget": (
+                {"corpora": 15, "score": 120, "tokenise": 20, "train": 330, "evaluate": 80}
+                | {"sft": 180, "sft evaluate": 80, "report": 15}
+            ),
         }
     )

@@ -1,1 +1,4 @@
-"""What every command stands on: command line, files, pages of HTML. Imports neither JAX nor torch."""
+"""What every command stands on: command line, files, pages of HTML.
+
+Imports neither JAX nor torch.
+"""

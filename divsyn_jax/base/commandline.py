@@ -1,8 +1,8 @@
 """How every command of the project starts and ends: flags, help, one-line errors and exit codes.
 
-Exit codes: 0 success; 75 saved and stopped unfinished (`Unfinished`, e.g. after SIGTERM); 2 bad usage or input, with one
-clear line (`UserError`); 1 anything else: one line when the work itself failed (`Failure`), a traceback when it is our bug.
-"""
+Exit codes: 0 success; 75 saved and stopped unfinished (`Unfinished`, e.g. after SIGTERM); 2 bad
+usage or input, with one clear line (`UserError`); 1 anything else: one line when the work itself
+failed (`Failure`), a traceback when it is our bug."""
 
 import ast
 import itertools
@@ -17,7 +17,9 @@ EXIT_UNFINISHED = 75
 
 
 class UserError(Exception):
-    """The user's input cannot be used; the message is one line naming the place, what is wrong and the remedy."""
+    """The user's input cannot be used; the message is one line naming the place, what is wrong and
+    the remedy.
+    """
 
 
 class Unfinished(Exception):
@@ -25,7 +27,9 @@ class Unfinished(Exception):
 
 
 class Failure(Exception):
-    """The work itself failed in a way that the message explains in one line (exit code 1, no traceback)."""
+    """The work itself failed in a way that the message explains in one line (exit code 1, no
+    traceback).
+    """
 
 
 def run(main: Callable[[list[str]], None], doc: str) -> None:
@@ -35,16 +39,21 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
       main: called with the positional arguments, the program's name excluded.
       doc: the help text; its first line is the summary, the rest holds an example.
     """
-    # absl files the flags of a script under its path, those of an imported module under its dotted name.
+    # absl files the flags of a script under its path, those of an imported module under its dotted
+    # name.
     owner = sys.argv[0] if main.__module__ == "__main__" else main.__module__
 
     def parse(argv: list[str]) -> list[str]:
         if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
             print(f"{doc.strip()}\n\nFlags:\n{flags.FLAGS.module_help(owner)}")
             sys.exit(0)
-        for before, argument in itertools.pairwise(argv):  # ml_collections tells a missing file in a dozen lines
+        for before, argument in itertools.pairwise(
+            argv
+        ):  # ml_collections tells a missing file in a dozen lines
             path = argument.removeprefix("--config=").split(":")[0]
-            if (before == "--config" or argument.startswith("--config=")) and not os.path.isfile(path):
+            if (before == "--config" or argument.startswith("--config=")) and not os.path.isfile(
+                path
+            ):
                 _fail(f"{path}: no such config file")
         try:
             return flags.FLAGS(argv, known_only=False)
@@ -54,7 +63,10 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
             _fail(f"{error.filename}:{error.lineno}: not a config file ({error.msg}); see configs/")
         except (AttributeError, KeyError) as error:
             message = str(error)
-            if message[:1] in ("'", '"'):  # an unknown --config.key, quoted once or twice, perhaps with a suggestion
+            if message[:1] in (
+                "'",
+                '"',
+            ):  # an unknown --config.key, quoted once or twice, perhaps with a suggestion
                 message = f"unknown config key {ast.literal_eval(message)}"
             _fail(" ".join(message.split()) + " (see --help)")
         except (flags.Error, TypeError, ValueError, OSError) as error:
@@ -76,7 +88,9 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
         except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
             if error.filename is None:
                 raise
-            _fail(f"{error.filename}: {error.strerror}; name another path or change its permissions")
+            _fail(
+                f"{error.filename}: {error.strerror}; name another path or change its permissions"
+            )
         except KeyboardInterrupt:
             print(f"{_program()}: interrupted; run the same command to continue", file=sys.stderr)
             sys.exit(130)
@@ -98,5 +112,7 @@ def _program() -> str:
 
 
 def _fail(message: str) -> None:
-    print(f"{_program()}: {' '.join(message.splitlines())}", file=sys.stderr)  # a name may hold a line break
+    print(
+        f"{_program()}: {' '.join(message.splitlines())}", file=sys.stderr
+    )  # a name may hold a line break
     sys.exit(EXIT_USAGE)

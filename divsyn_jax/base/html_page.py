@@ -1,4 +1,7 @@
-"""The parts reports are made of: one self-contained, inert HTML page. Every text is escaped; there is no script."""
+"""The parts reports are made of: one self-contained, inert HTML page.
+
+Every text is escaped; there is no script.
+"""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -26,8 +29,9 @@ def page(title: str, parts: Sequence[str]) -> str:
     """A whole page from parts that are already HTML; empty ones are left out."""
     body = "\n".join(part for part in parts if part)
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{text(title)}</title>'
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,'
+        f' initial-scale=1"><title>{text(title)}</title>'
         f"<style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
     )
 
@@ -75,14 +79,22 @@ def interval_plot(rows: Sequence[tuple[str, Mapping[str, Any]]], label: str) -> 
     lines = []
     for place, (name, values) in enumerate(rows):
         y = place * row + row / 2
-        low, middle, high = (left + width * values[key] / top for key in ("ci_low", "value", "ci_high"))
+        low, middle, high = (
+            left + width * values[key] / top for key in ("ci_low", "value", "ci_high")
+        )
         lines.append(
-            f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{text(name)}</text>'
-            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="var(--mark)" stroke-width="3"/>'
-            f'<circle cx="{middle:.1f}" cy="{y}" r="4.5" fill="var(--mark)"/>'
-            f'<text x="{high + 8:.1f}" y="{y + 4}">{number(values["value"])}</text>'
+            f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{text(name)}</text><line'
+            f' x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="var(--mark)"'
+            f' stroke-width="3"/><circle cx="{middle:.1f}" cy="{y}" r="4.5"'
+            f' fill="var(--mark)"/><text x="{high + 8:.1f}"'
+            f' y="{y + 4}">{number(values["value"])}</text>'
         )
     height = row * len(rows)
     axis = f'<line x1="{left}" x2="{left}" y1="0" y2="{height}" stroke="var(--line)"/>'
-    box = f'viewBox="0 0 {left + width + 90} {height}" width="{left + width + 90}" height="{height}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{text(label)}" {box}>{axis}{"".join(lines)}</svg>'
+    box = (
+        f'viewBox="0 0 {left + width + 90} {height}" width="{left + width + 90}" height="{height}"'
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{text(label)}"'
+        f" {box}>{axis}{''.join(lines)}</svg>"
+    )

@@ -1,8 +1,9 @@
-"""Corpora and shards on object stores: any URL that fsspec knows (gs:// with gcsfs, s3:// with s3fs, memory:// in tests).
+"""Corpora and shards on object stores: any URL that fsspec knows (gs:// with gcsfs, s3:// with
+s3fs, memory:// in tests).
 
-Corpora are streamed. Shards are read at random by a library that knows local files only, so a remote shards folder is copied
-to $DIVSYN_CACHE (default ~/.cache/divsyn_jax) once; every use checks the copy by content, as it does any shards.
-"""
+Corpora are streamed. Shards are read at random by a library that knows local files only, so a
+remote shards folder is copied to $DIVSYN_CACHE (default ~/.cache/divsyn_jax) once; every use checks
+the copy by content, as it does any shards."""
 
 import hashlib
 import io
@@ -25,7 +26,9 @@ def join(root: str, path: str) -> str:
     if is_remote(path):
         return path
     return (
-        f"{root.rstrip('/')}/{path}" if is_remote(root) and not os.path.isabs(path) else str(pathlib.Path(root, path))
+        f"{root.rstrip('/')}/{path}"
+        if is_remote(root) and not os.path.isabs(path)
+        else str(pathlib.Path(root, path))
     )
 
 
@@ -35,7 +38,10 @@ def open_file(url: str) -> io.BufferedIOBase:
 
 
 def find(url: str) -> list[str] | None:
-    """The files a URL stands for, sorted: itself, those under it, or those a pattern matches; None where there is nothing."""
+    """The files a URL stands for, sorted:
+
+    itself, those under it, or those a pattern matches; None where there is nothing.
+    """
     filesystem = _filesystem(url)
     try:
         if any(character in url for character in "*?["):
@@ -50,18 +56,25 @@ def find(url: str) -> list[str] | None:
 
 
 def local_copy(url: str) -> pathlib.Path:
-    """The folder at `url`, which has a manifest.json, on this machine; copied unless a copy of the same manifest is there."""
+    """The folder at `url`, which has a manifest.json, on this machine; copied unless a copy of the
+    same manifest is there.
+    """
     filesystem = _filesystem(url)
     try:
         manifest = filesystem.cat_file(f"{url.rstrip('/')}/manifest.json")
     except (OSError, ValueError) as error:
         raise UserError(f"{url}: no shards there (manifest.json cannot be read: {error})") from None
-    cache = pathlib.Path(os.environ.get("DIVSYN_CACHE") or pathlib.Path.home() / ".cache" / "divsyn_jax")
+    cache = pathlib.Path(
+        os.environ.get("DIVSYN_CACHE") or pathlib.Path.home() / ".cache" / "divsyn_jax"
+    )
     folder = cache / "shards" / hashlib.sha256(manifest).hexdigest()[:32]
     if not folder.is_dir():
         with files.new_directory(folder) as partial:
             for path in filesystem.find(url):
-                with filesystem.open(path, "rb") as source, open(partial / path.rpartition("/")[2], "wb") as target:
+                with (
+                    filesystem.open(path, "rb") as source,
+                    open(partial / path.rpartition("/")[2], "wb") as target,
+                ):
                     shutil.copyfileobj(source, target, 1 << 20)
     return folder
 

@@ -1,8 +1,9 @@
-"""Running independent tasks on Apache Beam: on this machine's processes, or on a Flink, Spark or Dataflow cluster.
+"""Running independent tasks on Apache Beam: on this machine's processes, or on a Flink, Spark or
+Dataflow cluster.
 
-Tasks and results travel as files in a folder that every worker must reach (a shared file system), because what a cluster is
-sent or sends back is limited in size, and because results come back in the order of the tasks whatever finished first.
-"""
+Tasks and results travel as files in a folder that every worker must reach (a shared file system),
+because what a cluster is sent or sends back is limited in size, and because results come back in
+the order of the tasks whatever finished first."""
 
 import functools
 import pathlib
@@ -26,13 +27,10 @@ def in_order(
 ) -> Iterator[Any]:
     """Yield `function(task)` of every task, in order. One task at a time is held in memory here.
 
-    Args:
-      tasks: values that pickle.
-      function: found by its module and name on every worker.
-      folder: shared by all workers; a hidden folder in it holds tasks and results until all are yielded.
-      runner: one of `RUNNERS`.
-      workers: processes of the DirectRunner; other runners have options of their own.
-      options: Beam's, e.g. `--flink_master=host:8081`.
+    Args: tasks: values that pickle. function: found by its module and name on every worker. folder:
+      shared by all workers; a hidden folder in it holds tasks and results until all are yielded.
+      runner: one of `RUNNERS`. workers: processes of the DirectRunner; other runners have options
+      of their own. options: Beam's, e.g. `--flink_master=host:8081`.
 
     Raises `UserError` where Beam is not installed.
     """
@@ -41,7 +39,8 @@ def in_order(
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError:
         raise UserError(
-            f"--runner={runner}: Apache Beam is not installed here; use the environment of `make env-beam`"
+            f"--runner={runner}: Apache Beam is not installed here; use the environment of `make"
+            " env-beam`"
         ) from None
     exchange = folder / ".beam"
     exchange.mkdir()
@@ -67,7 +66,8 @@ def in_order(
 def _run(function: Callable[[Any], Any], place: str) -> None:
     task = pickle.loads(pathlib.Path(f"{place}.task").read_bytes())
     result = pathlib.Path(f"{place}.result")
-    # A runner may repeat a task, even beside itself: the file appears whole, and its content is always the same.
+    # A runner may repeat a task, even beside itself: the file appears whole, and its content is
+    # always the same.
     temporary = result.with_suffix(f".{id(task)}.tmp")
     temporary.write_bytes(pickle.dumps(function(task)))
     temporary.replace(result)

@@ -2,17 +2,21 @@
 
   build_shards --input=corpus.jsonl.gz --tokenizer=tokenizer --seq_len=2048 --output=shards/corpus --workers=8
 
-writes ArrayRecord shards and manifest.json. The output is the same bytes whatever the number of workers: shard boundaries
-follow the order of the input. `--packing=document` makes shards for evaluation (see divsyn_jax/data/shards.py).
+writes ArrayRecord shards and manifest.json. The output is the same bytes whatever the number of
+workers: shard boundaries follow the order of the input. `--packing=document` makes shards for
+evaluation (see divsyn_jax/data/shards.py).
 
   build_shards --format=chat --input=instructions.jsonl --tokenizer=tokenizer --seq_len=2048 --output=shards/instructions
 
-makes shards for fine-tuning, and for evaluation of its loss: whole conversations packed best-fit, loss on responses only. The
-records and the chat template are described in divsyn_jax/data/chat.py. What is left out is named.
+makes shards for fine-tuning, and for evaluation of its loss: whole conversations packed best-fit,
+loss on responses only. The records and the chat template are described in divsyn_jax/data/chat.py.
+What is left out is named.
 
-On a cluster, with --output on a file system that all its workers share, and from the environment of `make env-beam`:
+On a cluster, with --output on a file system that all its workers share, and from the environment of
+`make env-beam`:
 
-  build_shards ... --runner=FlinkRunner --beam_options=--flink_master=host:8081,--environment_type=LOOPBACK
+  build_shards ... --runner=FlinkRunner
+  --beam_options=--flink_master=host:8081,--environment_type=LOOPBACK
 """
 
 from absl import flags
@@ -29,23 +33,37 @@ _INPUT = flags.DEFINE_list("input", None, "Corpora (comma-separated).")
 _TOKENIZER = flags.DEFINE_string("tokenizer", None, "Folder of train_tokenizer, or hf:DIR.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write.")
 _SEQ_LEN = flags.DEFINE_integer(
-    "seq_len", 2048, "Inputs a window feeds to the model; windows hold one token more.", lower_bound=2
+    "seq_len",
+    2048,
+    "Inputs a window feeds to the model; windows hold one token more.",
+    lower_bound=2,
 )
-_FORMAT = flags.DEFINE_enum("format", "text", ["text", "chat"], "chat: conversations, for fine-tuning.")
+_FORMAT = flags.DEFINE_enum(
+    "format", "text", ["text", "chat"], "chat: conversations, for fine-tuning."
+)
 _PACKING = flags.DEFINE_enum(
-    "packing", None, TEXT_PACKINGS, "Of text: concat (the default) for training, document for evaluation."
+    "packing",
+    None,
+    TEXT_PACKINGS,
+    "Of text: concat (the default) for training, document for evaluation.",
 )
 _SYSTEM_PROMPT = flags.DEFINE_string(
-    "system_prompt", "", "Opens every conversation that has no system message; evaluation uses the same."
+    "system_prompt",
+    "",
+    "Opens every conversation that has no system message; evaluation uses the same.",
 )
 _NAMED = 10  # records that the output names; the manifest names all that are left out
-_SHARD_BYTES = flags.DEFINE_integer("shard_bytes", 16 << 20, "Bytes of text in one shard, about.", lower_bound=1)
+_SHARD_BYTES = flags.DEFINE_integer(
+    "shard_bytes", 16 << 20, "Bytes of text in one shard, about.", lower_bound=1
+)
 _WORKERS = flags.DEFINE_integer("workers", 1, "Processes that tokenise.", lower_bound=1)
 
 _RUNNER = flags.DEFINE_enum(
     "runner", None, RUNNERS, "Write the shards on Apache Beam; default: processes of this machine."
 )
-_BEAM_OPTIONS = flags.DEFINE_list("beam_options", [], "Options of Beam and its runner, comma-separated.")
+_BEAM_OPTIONS = flags.DEFINE_list(
+    "beam_options", [], "Options of Beam and its runner, comma-separated."
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -57,7 +75,9 @@ def main(arguments: list[str]) -> None:
     output = commandline.require(_OUTPUT.value, "output", "shards/corpus")
     chat = _FORMAT.value == "chat"
     if chat and _PACKING.value:
-        raise UserError(f"--packing={_PACKING.value}: is for --format=text; conversations are packed best-fit")
+        raise UserError(
+            f"--packing={_PACKING.value}: is for --format=text; conversations are packed best-fit"
+        )
     if _SYSTEM_PROMPT.value and not chat:
         raise UserError("--system_prompt is for --format=chat")
     if _BEAM_OPTIONS.value and not _RUNNER.value:
@@ -88,13 +108,15 @@ def main(arguments: list[str]) -> None:
         empty = sum(source["empty"] for source in manifest["sources"])
         left_out += f", {empty:,} empty and {len(manifest['chat']['too_long']):,} too long left out"
     print(
-        f"{output}: {manifest['documents']:,} documents, {manifest['tokens']:,} tokens, {manifest['windows']:,} windows of "
-        f"{manifest['seq_len']}+1 in {len(manifest['shards'])} shards ({left_out})"
+        f"{output}: {manifest['documents']:,} documents, {manifest['tokens']:,} tokens,"
+        f" {manifest['windows']:,} windows of {manifest['seq_len']}+1 in {len(manifest['shards'])}"
+        f" shards ({left_out})"
     )
     if chat:
         share = manifest["targets"] / manifest["chat"]["inputs"]
         print(
-            f"{manifest['chat']['packing_efficiency']:.1%} of inputs used, {share:.1%} of them before a response token"
+            f"{manifest['chat']['packing_efficiency']:.1%} of inputs used, {share:.1%} of them"
+            " before a response token"
         )
 
 

@@ -1,4 +1,5 @@
-"""Conversations for supervised fine-tuning: reading them, and the chat template that turns one into text and tokens.
+"""Conversations for supervised fine-tuning: reading them, and the chat template that turns one into
+text and tokens.
 
 Records (of a corpus in any form with fields: JSONL, Parquet, tfds:, hf:) hold one of
 
@@ -6,7 +7,8 @@ Records (of a corpus in any form with fields: JSONL, Parquet, tfds:, hf:) hold o
     {"prompt": TEXT, "response": TEXT}
     {"instruction": TEXT, "input": TEXT, "output": TEXT}        the input may be empty or absent
 
-The template is plain text, so that any lossless tokenizer can write it; BOS opens a conversation and EOS closes a response:
+The template is plain text, so that any lossless tokenizer can write it; BOS opens a conversation
+and EOS closes a response:
 
     <s><|system|>
     You are a helpful assistant.
@@ -17,12 +19,12 @@ The template is plain text, so that any lossless tokenizer can write it; BOS ope
     <|user|>
     ...
 
-A marker that the tokenizer knows as one piece (a SentencePiece user-defined symbol, an added token of Hugging Face) becomes
-that one id by itself. A conversation without a system message opens with the template's own system prompt, when it has one.
-White space of messages is kept. Nobody can forge a role or an end: wherever a message itself holds a role marker or the text
-of BOS or EOS, a space is put after that text's first character (`<|user|>` reads `< |user|>`), in training, in evaluation and
-in the Jinja form alike. Only responses, with the EOS after each, are learned from.
-"""
+A marker that the tokenizer knows as one piece (a SentencePiece user-defined symbol, an added token
+of Hugging Face) becomes that one id by itself. A conversation without a system message opens with
+the template's own system prompt, when it has one. White space of messages is kept. Nobody can forge
+a role or an end: wherever a message itself holds a role marker or the text of BOS or EOS, a space
+is put after that text's first character (`<|user|>` reads `< |user|>`), in training, in evaluation
+and in the Jinja form alike. Only responses, with the EOS after each, are learned from."""
 
 import dataclasses
 import functools
@@ -64,14 +66,15 @@ _JINJA = """\
 
 
 class ConversationReader(CorpusReader):
-    """Iterates over the conversations of one corpus: documents whose `fields["messages"]` hold role and content.
+    """Iterates over the conversations of one corpus: documents whose `fields["messages"]` hold role
+    and content.
 
-    The text of a document is its contents joined by blank lines, so that its fingerprint is that of the same corpus with
-    prompt and response in one field. A conversation is malformed unless it is an optional system message followed by pairs
-    of user and assistant.
+    The text of a document is its contents joined by blank lines, so that its fingerprint is that of
+    the same corpus with prompt and response in one field. A conversation is malformed unless it is
+    an optional system message followed by pairs of user and assistant.
 
-    Attributes:
-      left_out: conversations skipped because a message is empty, as `file:line: which`; `empty` counts them.
+    Attributes: left_out: conversations skipped because a message is empty, as `file:line: which`;
+      `empty` counts them.
     """
 
     _remedy = "correct the file"
@@ -83,9 +86,14 @@ class ConversationReader(CorpusReader):
     def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
         record = self._decoded(record)
         if isinstance(record, str):
-            raise Malformed("plain text holds no roles; give JSONL or Parquet with messages, or prompt and response")
+            raise Malformed(
+                "plain text holds no roles; give JSONL or Parquet with messages, or prompt and"
+                " response"
+            )
         messages = messages_of(record)
-        return Document("\n\n".join(message["content"] for message in messages), {"messages": messages}, where)
+        return Document(
+            "\n\n".join(message["content"] for message in messages), {"messages": messages}, where
+        )
 
     def _column(self) -> None:
         return None
@@ -93,7 +101,9 @@ class ConversationReader(CorpusReader):
     def _is_empty(self, document: Document) -> bool:
         for message in document.fields["messages"]:
             if not message["content"].strip():
-                self.left_out.append(f"{document.where}: a message of the {message['role']} is empty")
+                self.left_out.append(
+                    f"{document.where}: a message of the {message['role']} is empty"
+                )
                 return True
         return False
 
@@ -110,24 +120,33 @@ def messages_of(record: Mapping[str, Any]) -> list[Message]:
             prompt += "\n\n" + field_text(record, "input")
     else:
         has = ", ".join(map(str, record)) or "none"
-        raise Malformed(f"needs messages, or prompt and response, or instruction and output (its fields: {has})")
+        raise Malformed(
+            f"needs messages, or prompt and response, or instruction and output (its fields: {has})"
+        )
     return [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
 
 
 def _checked_messages(messages: Any) -> list[Message]:
-    if not isinstance(messages, Sequence) or not all(isinstance(message, Mapping) for message in messages):
+    if not isinstance(messages, Sequence) or not all(
+        isinstance(message, Mapping) for message in messages
+    ):
         raise Malformed("'messages' must be a list of objects with role and content")
     checked = []
     for number, message in enumerate(messages, 1):
         if "role" not in message or "content" not in message:
             raise Malformed(f"message {number} needs role and content")
-        checked.append({"role": field_text(message, "role"), "content": field_text(message, "content")})
+        checked.append(
+            {"role": field_text(message, "role"), "content": field_text(message, "content")}
+        )
     if checked and checked[0]["role"] == "system" and not checked[0]["content"].strip():
         del checked[0]  # the same as none
     roles = [message["role"] for message in checked]
     turns = roles[1:] if roles[:1] == ["system"] else roles
     if not turns or turns != ["user", "assistant"] * (len(turns) // 2):
-        raise Malformed(f"roles are {', '.join(roles) or 'none'}; an optional system, then user and assistant in turn")
+        raise Malformed(
+            f"roles are {', '.join(roles) or 'none'}; an optional system, then user and assistant"
+            " in turn"
+        )
     return checked
 
 
@@ -135,9 +154,9 @@ def _checked_messages(messages: Any) -> list[Message]:
 class ChatTemplate:
     """The template of the module's docstring for one tokenizer.
 
-    Attributes:
-      system_prompt: opens a conversation that has no system message of its own; '' for none.
-      bos, eos: texts that stand for the tokenizer's BOS and EOS ids (the same for a tokenizer with a single separator).
+    Attributes: system_prompt: opens a conversation that has no system message of its own; '' for
+      none. bos, eos: texts that stand for the tokenizer's BOS and EOS ids (the same for a tokenizer
+      with a single separator).
     """
 
     system_prompt: str
@@ -147,7 +166,9 @@ class ChatTemplate:
     @classmethod
     def of(cls, tokenizer: Tokenizer, system_prompt: str = "") -> "ChatTemplate":
         """The template for `tokenizer`."""
-        return cls(system_prompt, tokenizer.piece(tokenizer.bos_id), tokenizer.piece(tokenizer.eos_id))
+        return cls(
+            system_prompt, tokenizer.piece(tokenizer.bos_id), tokenizer.piece(tokenizer.eos_id)
+        )
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
         """The conversation as text; with `add_generation_prompt` it ends where a response begins."""
@@ -156,12 +177,15 @@ class ChatTemplate:
     def encode_conversations(
         self, tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]
     ) -> list[tuple[list[int], list[bool]]]:
-        """For each conversation its token ids, and for each token whether it is of a response (its EOS included).
+        """For each conversation its token ids, and for each token whether it is of a response (its
+        EOS included).
 
-        A response is tokenised apart from what precedes it, as it is when a model continues a prompt.
-        """
+        A response is tokenised apart from what precedes it, as it is when a model continues a
+        prompt."""
         parts = [list(self._parts(messages, False)) for messages in conversations]
-        ids = iter(tokenizer.encode_rendered([text for conversation in parts for text, _ in conversation]))
+        ids = iter(
+            tokenizer.encode_rendered([text for conversation in parts for text, _ in conversation])
+        )
         encoded = []
         for conversation in parts:
             tokens: list[int] = []
@@ -174,7 +198,10 @@ class ChatTemplate:
         return encoded
 
     def jinja(self) -> str:
-        """The template for `tokenizer.apply_chat_template` of transformers: renders what `render` does."""
+        """The template for `tokenizer.apply_chat_template` of transformers:
+
+        renders what `render` does.
+        """
         # Jinja reads the escapes of JSON strings.
         quoted = functools.partial(json.dumps, ensure_ascii=False)
         return (
@@ -183,7 +210,9 @@ class ChatTemplate:
             f"{{%- set reserved = {quoted(self._reserved())} -%}}\n{_JINJA}"
         )
 
-    def _parts(self, messages: Sequence[Message], add_generation_prompt: bool) -> Iterator[tuple[str, bool]]:
+    def _parts(
+        self, messages: Sequence[Message], add_generation_prompt: bool
+    ) -> Iterator[tuple[str, bool]]:
         """The rendered text in parts, each with whether it is a response."""
         prompt = self.bos
         if self.system_prompt and messages[0]["role"] != "system":

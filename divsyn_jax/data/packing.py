@@ -12,10 +12,12 @@ from divsyn_jax.data.tokenizer import Tokenizer
 
 
 def best_fit_decreasing(sizes: Sequence[int], capacity: int) -> list[list[int]]:
-    """Pack items of `sizes` into bins of `capacity`: the largest first, each into the fullest bin that still takes it.
+    """Pack items of `sizes` into bins of `capacity`: the largest first, each into the fullest bin
+    that still takes it.
 
-    Asymptotically at most 11/9 of the fewest bins possible (Johnson et al. 1974). A function of its arguments alone: items of one
-    size keep their order, and among equally full bins the oldest is taken.
+    Asymptotically at most 11/9 of the fewest bins possible (Johnson et al. 1974). A function of its
+    arguments alone: items of one size keep their order, and among equally full bins the oldest is
+    taken.
 
     Returns:
       The bins in the order they were opened, each a rising list of indices into `sizes`.
@@ -45,11 +47,10 @@ def best_fit_decreasing(sizes: Sequence[int], capacity: int) -> list[list[int]]:
 class PackedConversations:
     """Conversations laid out in windows.
 
-    Attributes:
-      windows: see `best_fit` in divsyn_jax/data/shards.py.
-      documents: the records of `documents.json`, in the order of windows and segments: `bytes` of the responses.
-      tokens: tokens of the packed conversations, template included.
-      too_long: conversations that no window holds, as `place: why`; they are in none.
+    Attributes: windows: see `best_fit` in divsyn_jax/data/shards.py. documents: the records of
+      `documents.json`, in the order of windows and segments: `bytes` of the responses. tokens:
+      tokens of the packed conversations, template included. too_long: conversations that no window
+      holds, as `place: why`; they are in none.
     """
 
     windows: list[np.ndarray]
@@ -65,7 +66,9 @@ def pack_conversations(
     seq_len: int,
     dtype: np.dtype,
 ) -> PackedConversations:
-    """Tokenise conversations, given as (place, messages), and pack them whole into windows of `seq_len` inputs."""
+    """Tokenise conversations, given as (place, messages), and pack them whole into windows of
+    `seq_len` inputs.
+    """
     encoded = template.encode_conversations(tokenizer, [messages for _, messages in conversations])
     sizes = [len(tokens) - 1 for tokens, _ in encoded]  # the last token is only a target
     fits = [index for index, size in enumerate(sizes) if size <= seq_len]
@@ -75,11 +78,17 @@ def pack_conversations(
         chosen = [fits[item] for item in items]
         windows.append(shards.packed_window([encoded[index] for index in chosen], dtype))
         for index in chosen:
-            responses = [message["content"] for message in conversations[index][1] if message["role"] == "assistant"]
+            responses = [
+                message["content"]
+                for message in conversations[index][1]
+                if message["role"] == "assistant"
+            ]
             documents.append({"bytes": sum(len(text.encode()) for text in responses)})
     too_long = [
         f"{where}: {size:,} inputs, a window holds {seq_len:,}"
         for (where, _), size in zip(conversations, sizes, strict=True)
         if size > seq_len
     ]
-    return PackedConversations(windows, documents, sum(sizes[index] + 1 for index in fits), too_long)
+    return PackedConversations(
+        windows, documents, sum(sizes[index] + 1 for index in fits), too_long
+    )

@@ -1,9 +1,10 @@
 """The training input: shuffled, repeated, mixed windows whose whole state is one integer.
 
-The order is a pure grain `MapDataset` of places (source and window): shuffle, repeat (reshuffled each epoch), mix by weights.
-Row i of the global order is a function of i, the seed and the sizes alone, so a run continues at any row, on any number of
-hosts. Where a run is counted in epochs, all sources are shuffled together, and blank rows without a target fill the last
-batch. Windows are read a batch at a time, which takes a quarter of the time of one chain through which every window goes.
+The order is a pure grain `MapDataset` of places (source and window): shuffle, repeat (reshuffled
+each epoch), mix by weights. Row i of the global order is a function of i, the seed and the sizes
+alone, so a run continues at any row, on any number of hosts. Where a run is counted in epochs, all
+sources are shuffled together, and blank rows without a target fill the last batch. Windows are read
+a batch at a time, which takes a quarter of the time of one chain through which every window goes.
 
 Shape legend: b rows of this process, L sequence length.
 """
@@ -47,16 +48,18 @@ class Source:
 
 
 def parse_sources(spec: str, root: str = "") -> tuple[Source, ...]:
-    """Parse `folder` or `name=folder@tokens:weight,name=folder,...`; relative folders lie under `root`.
+    """Parse `folder` or `name=folder@tokens:weight,name=folder,...`; relative folders lie under
+    `root`.
 
-    The weight is 1 when absent; without @tokens a folder is used whole. Raises `UserError` for an empty part, a weight or a
-    number of tokens that is not positive, or a repeated name.
-    """
+    The weight is 1 when absent; without @tokens a folder is used whole. Raises `UserError` for an
+    empty part, a weight or a number of tokens that is not positive, or a repeated name."""
     sources = []
     for part in filter(None, spec.split(",")):
         match = re.fullmatch(r"(?:([\w.-]+)=)?(.+?)(?:@([0-9]+))?(?::([0-9.eE+-]+))?", part.strip())
         if not match or (match[3] and not int(match[3])):
-            raise UserError(f"data source {part!r}: use name=folder:weight or name=folder@tokens:weight")
+            raise UserError(
+                f"data source {part!r}: use name=folder:weight or name=folder@tokens:weight"
+            )
         name, folder, tokens, weight = match.groups()
         try:
             value = float(weight) if weight else 1.0
@@ -81,21 +84,21 @@ def parse_sources(spec: str, root: str = "") -> tuple[Source, ...]:
 class Mixture:
     """Opened training sources and the order of their windows.
 
-    Attributes:
-      sources, windows: the sources and their opened shards.
-      packing: `concat` (text) or `best_fit` (conversations) in all of them.
-      rows: rows that hold every window of every source `epochs` times; None when a run is counted in steps.
-      chat_template: the Jinja template that the conversations were rendered with; '' for text.
-      identity: what determines the batches.
+    Attributes: sources, windows: the sources and their opened shards. packing: `concat` (text) or
+      `best_fit` (conversations) in all of them. rows: rows that hold every window of every source
+      `epochs` times; None when a run is counted in steps. chat_template: the Jinja template that
+      the conversations were rendered with; '' for text. identity: what determines the batches.
 
-    Raises `UserError` when a source cannot be opened, the sequence lengths or packings are wrong, or tokenizers differ; and
-    for weights beside epochs.
-    """
+    Raises `UserError` when a source cannot be opened, the sequence lengths or packings are wrong,
+    or tokenizers differ; and for weights beside epochs."""
 
-    def __init__(self, sources: Sequence[Source], seq_len: int, seed: int, global_batch: int, epochs: int = 0) -> None:
+    def __init__(
+        self, sources: Sequence[Source], seq_len: int, seed: int, global_batch: int, epochs: int = 0
+    ) -> None:
         if not sources:
             raise UserError(
-                "data.train is empty; give a shards folder under data.root, e.g. --config.data.train=corpus"
+                "data.train is empty; give a shards folder under data.root, e.g."
+                " --config.data.train=corpus"
             )
         self.sources = tuple(sources)
         self.windows = [ShardedWindows(source.folder, source.tokens) for source in sources]
@@ -105,10 +108,13 @@ class Mixture:
             check_shards(source, windows, seq_len, self.packing)
         if epochs and len({source.weight for source in self.sources}) > 1:
             raise UserError(
-                "data.train has weights, but epochs take every source whole; leave the weights out, or give steps"
+                "data.train has weights, but epochs take every source whole; leave the weights out,"
+                " or give steps"
             )
         hashes = [windows.manifest["tokenizer"]["sha256"] for windows in self.windows]
-        check_same_tokenizer([(source.folder, sha256) for source, sha256 in zip(self.sources, hashes, strict=True)])
+        check_same_tokenizer(
+            [(source.folder, sha256) for source, sha256 in zip(self.sources, hashes, strict=True)]
+        )
         self.identity = {
             "seq_len": seq_len,
             "seed": seed,
@@ -139,13 +145,16 @@ class Mixture:
             weights = [source.weight for source in sources]
             self._places = grain.MapDataset.mix(places, weights) if len(places) > 1 else places[0]
 
-    def batches(self, first_batch: int, process: int = 0, processes: int = 1) -> Iterator[dict[str, np.ndarray]]:
-        """This process's rows of global batches `first_batch`, `first_batch` + 1, ...: contiguous, in process order.
+    def batches(
+        self, first_batch: int, process: int = 0, processes: int = 1
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """This process's rows of global batches `first_batch`, `first_batch` + 1, ...: contiguous,
+        in process order.
 
-        Yields:
-          Of text: `tokens` [b, L+1] int32 (short windows padded with 0) and `length` [b], tokens that are real. Of
-          conversations: the rows of `PACKED_ROWS` in divsyn_jax/data/shards.py, [b, L] int32 each. And `source` [b], the
-          source's index, -1 for a blank row.
+        Yields: Of text: `tokens` [b, L+1] int32 (short windows padded with 0) and `length` [b],
+          tokens that are real. Of conversations: the rows of `PACKED_ROWS` in
+          divsyn_jax/data/shards.py, [b, L] int32 each. And `source` [b], the source's index, -1 for
+          a blank row.
         """
         rows = self._global_batch // processes
         blocks = self._places.batch(rows)
@@ -158,8 +167,8 @@ class Mixture:
             source_b, index_b = np.divmod(place_b, _PLACES)
             return {**read(source_b, index_b), "source": source_b.astype(np.int32)}
 
-        # Batch n of process p is block n * processes + p of the global order. One thread reading ahead hides the disk;
-        # more would only compete with the step on a CPU.
+        # Batch n of process p is block n * processes + p of the global order. One thread reading
+        # ahead hides the disk; more would only compete with the step on a CPU.
         return iter(
             grain.MapDataset.range(first_batch * processes + process, _ENDLESS, processes)
             .map(batch)
@@ -183,7 +192,9 @@ class Mixture:
                 rows[name][row] = values
         return rows
 
-    def _windows_at(self, source_b: np.ndarray, index_b: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    def _windows_at(
+        self, source_b: np.ndarray, index_b: np.ndarray
+    ) -> Iterator[tuple[int, np.ndarray]]:
         """(row, window) of every row that is not blank, those of one source read together."""
         for number, windows in enumerate(self.windows):
             rows = np.flatnonzero(source_b == number)
@@ -192,20 +203,25 @@ class Mixture:
 
 
 def check_shards(source: Source, windows: ShardedWindows, seq_len: int, packing: str) -> None:
-    """Raise `UserError` unless the shards have this sequence length and packing, and hold the tokenizer that made them."""
+    """Raise `UserError` unless the shards have this sequence length and packing, and hold the
+    tokenizer that made them.
+    """
     manifest = windows.manifest
     if manifest["seq_len"] != seq_len:
         raise UserError(
-            f"{source.folder}: windows of {manifest['seq_len']} inputs, the config's seq_len is {seq_len}; build shards with --seq_len={seq_len}"
+            f"{source.folder}: windows of {manifest['seq_len']} inputs, the config's seq_len is"
+            f" {seq_len}; build shards with --seq_len={seq_len}"
         )
     if manifest["packing"] != packing:
         flag = "--format=chat" if packing == "best_fit" else f"--packing={packing}"
         raise UserError(
-            f"{source.folder}: packed as {manifest['packing']}, {packing} is needed here; build shards with {flag}"
+            f"{source.folder}: packed as {manifest['packing']}, {packing} is needed here; build"
+            f" shards with {flag}"
         )
     if tokenizers.digest_of_copy(windows.folder) != manifest["tokenizer"]["sha256"]:
         raise UserError(
-            f"{source.folder}: the tokenizer here is not the one the shards were built with; build the shards again"
+            f"{source.folder}: the tokenizer here is not the one the shards were built with; build"
+            " the shards again"
         )
 
 
@@ -219,7 +235,10 @@ def _chat_template(windows: Sequence[ShardedWindows]) -> str:
         templates.append(path.read_text(encoding="utf-8"))
         if templates[-1] != templates[0]:
             first = windows[0].folder
-            raise UserError(f"{path}: another chat template than in {first}; build both with the same --system_prompt")
+            raise UserError(
+                f"{path}: another chat template than in {first}; build both with the same"
+                " --system_prompt"
+            )
     return templates[0]
 
 
@@ -229,6 +248,6 @@ def check_same_tokenizer(tokenizers: Sequence[tuple[str, str]]) -> None:
     for place, sha256 in tokenizers[1:]:
         if sha256 != first:
             raise UserError(
-                f"{place}: built with another tokenizer ({sha256[:12]}) than {first_place} ({first[:12]}); "
-                "build both with the same tokenizer"
+                f"{place}: built with another tokenizer ({sha256[:12]}) than {first_place}"
+                f" ({first[:12]}); build both with the same tokenizer"
             )

@@ -25,7 +25,8 @@ class _ShardTask:
     """What one worker turns into one shard file: pure data, so that any process may do it."""
 
     path: str
-    texts: "tuple[str, ...] | tuple[tuple[str, list[Message]], ...]"  # with a template, (place, messages)
+    # With a template, (place, messages)
+    texts: "tuple[str, ...] | tuple[tuple[str, list[Message]], ...]"
     tokenizer: tokenizers.Tokenizer
     seq_len: int
     packing: str
@@ -35,7 +36,10 @@ class _ShardTask:
 
 @dataclasses.dataclass(frozen=True)
 class _Shard:
-    """A shard file written: its manifest entry (None where nothing fitted: no file), and what it holds."""
+    """A shard file written:
+
+    its manifest entry (None where nothing fitted: no file), and what it holds.
+    """
 
     entry: dict[str, Any] | None
     documents: list[dict[str, int]]
@@ -83,30 +87,54 @@ def build_shards(
 ) -> dict[str, Any]:
     """Tokenise `inputs` into the shards folder `output` and return its manifest.
 
-    Packed `best_fit`, the inputs are conversations, `system_prompt` opens those that have none, and windows are packed from
-    the conversations of one shard: more `shard_bytes` pack a little better. At most `workers` + 1 shards' worth of text is
-    held in memory. With `runner` the shards are written by Apache Beam (see divsyn_jax/data/beam_runner.py) instead of
-    processes of this one, to the same bytes. Raises `UserError` for unreadable input, in which case nothing is left at
-    `output`.
-    """
+    Packed `best_fit`, the inputs are conversations, `system_prompt` opens those that have none, and
+    windows are packed from
+    the conversations of one shard: more `shard_bytes` pack a little better. At most `workers` + 1
+    shards' worth of text is held in memory. With `runner` the shards are written by Apache Beam
+    (see divsyn_jax/data/beam_runner.py) instead of processes of this one, to the same bytes. Raises
+    `UserError` for unreadable input, in which case nothing is left at `output`."""
     files.check_replaceable(
-        output, ["shard-*.array_record", "manifest.json", "documents.json", TEMPLATE_FILE, *tokenizers.FILES]
+        output,
+        [
+            "shard-*.array_record",
+            "manifest.json",
+            "documents.json",
+            TEMPLATE_FILE,
+            *tokenizers.FILES,
+        ],
     )
     loaded = tokenizers.load(tokenizer)
     template = ChatTemplate.of(loaded, system_prompt) if packing == "best_fit" else None
     # A packed window holds positions beside ids.
-    dtype = shards.token_dtype(max(loaded.vocab_size, seq_len + 1) if template else loaded.vocab_size)
+    dtype = shards.token_dtype(
+        max(loaded.vocab_size, seq_len + 1) if template else loaded.vocab_size
+    )
     sources: list[dict[str, Any]] = []
     with files.new_directory(output) as folder:
         tasks = (
             _ShardTask(
-                str(folder / f"shard-{index:05d}.array_record"), texts, loaded, seq_len, packing, dtype, template
+                str(folder / f"shard-{index:05d}.array_record"),
+                texts,
+                loaded,
+                seq_len,
+                packing,
+                dtype,
+                template,
             )
-            for index, texts in enumerate(_blocks(inputs, options, shard_bytes, sources, template is not None))
+            for index, texts in enumerate(
+                _blocks(inputs, options, shard_bytes, sources, template is not None)
+            )
         )
         entries, documents, tokens, real_inputs, too_long = [], [], 0, 0, []
-        # `delay`: a bar only for a corpus that takes its time, so that bad input is one line on stderr.
-        bar = tqdm(unit="token", unit_scale=True, desc=f"shards {pathlib.Path(output).name}", mininterval=1, delay=2)
+        # `delay`: a bar only for a corpus that takes its time, so that bad input is one line on
+        # stderr.
+        bar = tqdm(
+            unit="token",
+            unit_scale=True,
+            desc=f"shards {pathlib.Path(output).name}",
+            mininterval=1,
+            delay=2,
+        )
         with bar as progress:
             written = (
                 beam_runner.in_order(tasks, _write, folder, runner, workers, beam_options)
@@ -136,7 +164,9 @@ def build_shards(
             "shards": entries,
         }
         if not windows and too_long:
-            raise UserError(f"{too_long[0]}; none of {','.join(inputs)} fits: give a larger --seq_len")
+            raise UserError(
+                f"{too_long[0]}; none of {','.join(inputs)} fits: give a larger --seq_len"
+            )
         if not windows:
             raise UserError(f"{','.join(inputs)}: not one token of text; give a corpus with text")
         loaded.copy_to(folder)
@@ -156,9 +186,14 @@ def build_shards(
 
 
 def _blocks(
-    inputs: Sequence[str], options: ReadOptions, shard_bytes: int, sources: list[dict[str, Any]], chat: bool
+    inputs: Sequence[str],
+    options: ReadOptions,
+    shard_bytes: int,
+    sources: list[dict[str, Any]],
+    chat: bool,
 ) -> Iterator[tuple]:
-    """What one shard after another is made of, in input order; appends a record of each corpus to `sources`.
+    """What one shard after another is made of, in input order; appends a record of each corpus to
+    `sources`.
 
     Texts, or with `chat` pairs of place and messages.
     """
@@ -198,7 +233,9 @@ def _in_order(tasks: Iterator[_ShardTask], workers: int) -> Iterator[_Shard]:
         yield from map(_write, tasks)
         return
     # spawn, not fork: the caller may hold threads (array_record and sentencepiece do).
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn")
+    ) as pool:
         pending: collections.deque = collections.deque()
         for task in tasks:
             pending.append(pool.submit(_write, task))

@@ -1,16 +1,18 @@
 """The shard format: ArrayRecord files of token windows beside a `manifest.json`.
 
-A window of a shards folder with sequence length L holds up to L+1 token ids (little-endian uint16, or uint32 for large
-vocabularies): the first L are inputs, the last L are targets. Consecutive windows of one document stream share a token,
-so every token but a stream's first is predicted exactly once. Windows never cross an output shard.
+A window of a shards folder with sequence length L holds up to L+1 token ids (little-endian uint16,
+or uint32 for large
+vocabularies): the first L are inputs, the last L are targets. Consecutive windows of one document
+stream share a token, so every token but a stream's first is predicted exactly once. Windows never
+cross an output shard.
 
-Packings:
-  concat: documents (BOS text EOS) run on into one another; every window is full but the last of a shard. For training.
-  document: each document (BOS text) starts a window of its own; `documents.json` gives its bytes and windows. For
-    evaluation, where the loss of a document must not depend on its neighbours.
-  best_fit: conversations (BOS ... EOS, see divsyn_jax/data/chat.py), whole, several to a window. A window is a table of
-    `PACKED_ROWS` by up to L columns: here, and nowhere after, targets are shifted against inputs. `documents.json` gives
-    the bytes of each conversation's responses. For fine-tuning and its evaluation.
+Packings: concat: documents (BOS text EOS) run on into one another; every window is full but the
+  last of a shard. For training. document: each document (BOS text) starts a window of its own;
+  `documents.json` gives its bytes and windows. For evaluation, where the loss of a document must
+  not depend on its neighbours. best_fit: conversations (BOS ... EOS, see divsyn_jax/data/chat.py),
+  whole, several to a window. A window is a table of `PACKED_ROWS` by up to L columns: here, and
+  nowhere after, targets are shifted against inputs. `documents.json` gives the bytes of each
+  conversation's responses. For fine-tuning and its evaluation.
 """
 
 import concurrent.futures
@@ -28,8 +30,8 @@ from divsyn_jax.base.commandline import UserError
 
 FORMAT_VERSION = 1
 TEXT_PACKINGS = ("concat", "document")
-# loss_mask: 1 where the target is of a response. segments: 1, 2, ... number the conversations of a window, 0 is padding.
-# positions: from 0 in every segment.
+# loss_mask: 1 where the target is of a response. segments: 1, 2, ... number the conversations of a
+# window, 0 is padding. positions: from 0 in every segment.
 PACKED_ROWS = ("inputs", "targets", "loss_mask", "segments", "positions")
 # What a manifest must hold to be read; the rest of it is for people.
 _MANIFEST_TYPES = {
@@ -52,7 +54,9 @@ def token_dtype(vocab_size: int) -> np.dtype:
 
 
 def windows_of(tokens_T: np.ndarray, seq_len: int) -> Iterator[np.ndarray]:
-    """Cut a token stream into windows of `seq_len` + 1 tokens that overlap by one; the last may be shorter (>= 2)."""
+    """Cut a token stream into windows of `seq_len` + 1 tokens that overlap by one; the last may be
+    shorter (>= 2).
+    """
     for start in range(0, len(tokens_T) - 1, seq_len):
         yield tokens_T[start : start + seq_len + 1]
 
@@ -60,24 +64,36 @@ def windows_of(tokens_T: np.ndarray, seq_len: int) -> Iterator[np.ndarray]:
 def concat_windows(
     document_ids: Iterable[Sequence[int]], bos_id: int, eos_id: int, seq_len: int, dtype: np.dtype
 ) -> Iterator[np.ndarray]:
-    """Windows of the stream `BOS text EOS BOS text EOS ...` (one separator only when BOS and EOS are the same id)."""
+    """Windows of the stream `BOS text EOS BOS text EOS ...` (one separator only when BOS and EOS
+    are the same id).
+    """
     closing = [] if bos_id == eos_id else [eos_id]
     parts = [np.asarray([bos_id, *ids, *closing], dtype) for ids in document_ids]
     if parts:
         yield from windows_of(np.concatenate(parts), seq_len)
 
 
-def document_windows(ids: Sequence[int], bos_id: int, seq_len: int, dtype: np.dtype) -> list[np.ndarray]:
-    """Windows of one document `BOS text`; a later window starts with the last token of the one before."""
+def document_windows(
+    ids: Sequence[int], bos_id: int, seq_len: int, dtype: np.dtype
+) -> list[np.ndarray]:
+    """Windows of one document `BOS text`; a later window starts with the last token of the one
+    before.
+    """
     return list(windows_of(np.asarray([bos_id, *ids], dtype), seq_len))
 
 
-def packed_window(conversations: Sequence[tuple[Sequence[int], Sequence[bool]]], dtype: np.dtype) -> np.ndarray:
-    """The window [len(PACKED_ROWS), n] of conversations given as (tokens, whether each is of a response)."""
+def packed_window(
+    conversations: Sequence[tuple[Sequence[int], Sequence[bool]]], dtype: np.dtype
+) -> np.ndarray:
+    """The window [len(PACKED_ROWS), n] of conversations given as (tokens, whether each is of a
+    response).
+    """
     columns = []
     for segment, (tokens, of_response) in enumerate(conversations, 1):
         n = len(tokens) - 1
-        columns.append(np.array([tokens[:-1], tokens[1:], of_response[1:], [segment] * n, range(n)], dtype))
+        columns.append(
+            np.array([tokens[:-1], tokens[1:], of_response[1:], [segment] * n, range(n)], dtype)
+        )
     return np.concatenate(columns, axis=1)
 
 
@@ -90,7 +106,9 @@ def unpack_window(flat: np.ndarray, seq_len: int) -> dict[str, np.ndarray]:
 
 
 def write_shard(path: str | os.PathLike, windows: Iterable[np.ndarray]) -> dict[str, Any]:
-    """Write one shard file and return its manifest entry (`file`, `windows`, `targets`, `bytes`, `sha256`)."""
+    """Write one shard file and return its manifest entry (`file`, `windows`, `targets`, `bytes`,
+    `sha256`).
+    """
     from array_record.python import array_record_module
 
     writer = array_record_module.ArrayRecordWriter(str(path), _WRITER_OPTIONS)
@@ -98,7 +116,11 @@ def write_shard(path: str | os.PathLike, windows: Iterable[np.ndarray]) -> dict[
     for window in windows:
         writer.write(window.tobytes())
         count += 1
-        targets += len(window) - 1 if window.ndim == 1 else int(window[PACKED_ROWS.index("loss_mask")].sum())
+        targets += (
+            len(window) - 1
+            if window.ndim == 1
+            else int(window[PACKED_ROWS.index("loss_mask")].sum())
+        )
     writer.close()
     data = pathlib.Path(path).read_bytes()
     return {
@@ -111,30 +133,40 @@ def write_shard(path: str | os.PathLike, windows: Iterable[np.ndarray]) -> dict[
 
 
 def data_fingerprint(manifest: dict[str, Any]) -> str:
-    """Identity of a shards folder: every fact that determines the batches, no paths and no times."""
-    facts = {key: manifest[key] for key in ("format", "seq_len", "packing", "dtype", "tokenizer", "shards")}
+    """Identity of a shards folder:
+
+    every fact that determines the batches, no paths and no times.
+    """
+    facts = {
+        key: manifest[key]
+        for key in ("format", "seq_len", "packing", "dtype", "tokenizer", "shards")
+    }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class ShardedWindows:
-    """Random access to the windows of a shards folder: `len(source)` windows, `source[i]` an int32 array of <= L+1 ids (of a `best_fit`
-    window flat, for `unpack_window`).
+    """Random access to the windows of a shards folder: `len(source)` windows, `source[i]` an int32
+    array of <= L+1 ids (of a `best_fit` window flat, for `unpack_window`).
 
     Attributes:
       folder: where the shards lie; of a URL the local copy.
       manifest: the folder's manifest.
 
-    With `tokens` only the first windows of shards packed `concat` exist, as many as hold so many tokens to predict. All shards are read once at
-    opening (a second or two for 1 GB). Raises `UserError` then when the folder is no shards folder, or a shard is missing,
-    truncated or of other content than the manifest says, naming the shard.
-    """
+    With `tokens` only the first windows of shards packed `concat` exist, as many as hold so many
+    tokens to predict. All shards are read once at opening (a second or two for 1 GB). Raises
+    `UserError` then when the folder is no shards folder, or a shard is missing, truncated or of
+    other content than the manifest says, naming the shard."""
 
     def __init__(self, folder: str | os.PathLike, tokens: int | None = None) -> None:
         from array_record.python import array_record_data_source
 
-        self.folder = remote.local_copy(str(folder)) if remote.is_remote(folder) else pathlib.Path(folder)
+        self.folder = (
+            remote.local_copy(str(folder)) if remote.is_remote(folder) else pathlib.Path(folder)
+        )
         if not (self.folder / "manifest.json").is_file():
-            raise UserError(f"{folder}: no shards here (manifest.json is missing); make them with build_shards")
+            raise UserError(
+                f"{folder}: no shards here (manifest.json is missing); make them with build_shards"
+            )
         self.manifest = files.read_json(self.folder / "manifest.json")
         _check_manifest(self.manifest, self.folder)
         paths = []
@@ -144,7 +176,8 @@ class ShardedWindows:
                 raise UserError(f"{path}: this shard is missing; build the shards again")
             if path.stat().st_size != shard["bytes"]:
                 raise UserError(
-                    f"{path}: {path.stat().st_size} bytes where the manifest says {shard['bytes']}: truncated or replaced; build the shards again"
+                    f"{path}: {path.stat().st_size} bytes where the manifest says {shard['bytes']}:"
+                    " truncated or replaced; build the shards again"
                 )
             paths.append(str(path))
         _check_content(paths, [shard["sha256"] for shard in self.manifest["shards"]])
@@ -152,7 +185,8 @@ class ShardedWindows:
         self._source = array_record_data_source.ArrayRecordDataSource(paths)
         if len(self._source) != self.manifest["windows"]:
             raise UserError(
-                f"{folder}: {len(self._source)} windows where the manifest says {self.manifest['windows']}; build the shards again"
+                f"{folder}: {len(self._source)} windows where the manifest says"
+                f" {self.manifest['windows']}; build the shards again"
             )
 
         self._length = len(self._source) if tokens is None else self._windows_of(tokens)
@@ -168,10 +202,13 @@ class ShardedWindows:
         return [np.frombuffer(record, self._dtype) for record in self._source.__getitems__(indices)]
 
     def _windows_of(self, tokens: int) -> int:
-        """How many of the first windows hold `tokens` tokens to predict; known where all but a shard's last are full."""
+        """How many of the first windows hold `tokens` tokens to predict; known where all but a
+        shard's last are full.
+        """
         if self.manifest["packing"] != "concat":
             raise UserError(
-                f"{self.folder}: @{tokens} takes shards packed as concat, these are {self.manifest['packing']}; leave it out"
+                f"{self.folder}: @{tokens} takes shards packed as concat, these are"
+                f" {self.manifest['packing']}; leave it out"
             )
         count = 0
         for shard in self.manifest["shards"]:
@@ -181,7 +218,8 @@ class ShardedWindows:
             count += shard["windows"]
         total = self.manifest["targets"]
         raise UserError(
-            f"{self.folder}: holds {total:,} tokens, {tokens:,} fewer than are asked for; give a smaller number (unique_tokens= of a level)"
+            f"{self.folder}: holds {total:,} tokens, {tokens:,} fewer than are asked for; give a"
+            " smaller number (unique_tokens= of a level)"
         )
 
     @property
@@ -197,26 +235,29 @@ class ShardedWindows:
     def documents(self) -> list[dict[str, int]]:
         """What `documents.json` says of every document, in window order.
 
-        Packed `document`: `bytes` of raw UTF-8 text and number of `windows`. Packed `best_fit`: `bytes` of the responses of
-        a conversation; the order is that of windows, then segments.
-        """
+        Packed `document`: `bytes` of raw UTF-8 text and number of `windows`. Packed `best_fit`:
+        `bytes` of the responses of a conversation; the order is that of windows, then segments."""
         packing = self.manifest["packing"]
         if packing == "concat":
             raise UserError(
-                f"{self.folder}: packed as concat; evaluation needs build_shards --packing=document or --format=chat"
+                f"{self.folder}: packed as concat; evaluation needs build_shards --packing=document"
+                " or --format=chat"
             )
         path = self.folder / "documents.json"
         documents = files.read_json(path)
         expected = len(self) if packing == "document" else self.manifest["documents"]
         try:
             held = sum(
-                document["windows"] if packing == "document" else 1 for document in documents if document["bytes"] > 0
+                document["windows"] if packing == "document" else 1
+                for document in documents
+                if document["bytes"] > 0
             )
         except (KeyError, TypeError):
             held = None
         if held != expected:
             raise UserError(
-                f"{path}: damaged (it does not account for the {len(self)} windows); build the shards again"
+                f"{path}: damaged (it does not account for the {len(self)} windows); build the"
+                " shards again"
             )
         return documents
 
@@ -227,7 +268,10 @@ def _check_content(paths: Sequence[str], expected: Sequence[str]) -> None:
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for path, sha256, wanted in zip(paths, pool.map(_sha256, paths), expected, strict=True):
             if sha256 != wanted:
-                raise UserError(f"{path}: damaged (its content is not what the manifest says); build the shards again")
+                raise UserError(
+                    f"{path}: damaged (its content is not what the manifest says); build the shards"
+                    " again"
+                )
 
 
 def _sha256(path: str | os.PathLike) -> str:
@@ -242,7 +286,8 @@ def _check_manifest(manifest: Any, folder: pathlib.Path) -> None:
         raise UserError(f"{place}: not the manifest of shards; build the shards again")
     if manifest.get("format") != FORMAT_VERSION:
         raise UserError(
-            f"{folder}: shards of format {manifest.get('format')}, this version reads {FORMAT_VERSION}; build them again"
+            f"{folder}: shards of format {manifest.get('format')}, this version reads"
+            f" {FORMAT_VERSION}; build them again"
         )
     wrong = [key for key, kind in _MANIFEST_TYPES.items() if type(manifest.get(key)) is not kind]
     if not wrong and manifest["dtype"] not in ("<u2", "<u4"):
@@ -253,9 +298,14 @@ def _check_manifest(manifest: Any, folder: pathlib.Path) -> None:
     if not wrong and not (
         shards
         and all(
-            isinstance(s, dict) and all(type(s.get(key)) is kind for key, kind in _SHARD_TYPES.items()) for s in shards
+            isinstance(s, dict)
+            and all(type(s.get(key)) is kind for key, kind in _SHARD_TYPES.items())
+            for s in shards
         )
     ):
         wrong = ["shards"]
     if wrong:
-        raise UserError(f"{place}: damaged ({wrong[0]!r} is missing or of the wrong type); build the shards again")
+        raise UserError(
+            f"{place}: damaged ({wrong[0]!r} is missing or of the wrong type); build the shards"
+            " again"
+        )

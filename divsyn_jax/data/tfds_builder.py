@@ -1,9 +1,10 @@
-"""Corpora as a TensorFlow dataset, in ArrayRecord files and without TensorFlow: `divsyn_corpus`, one configuration a level.
+"""Corpora as a TensorFlow dataset, in ArrayRecord files and without TensorFlow: `divsyn_corpus`,
+one configuration a level.
 
   python -m divsyn_jax.data.tfds_builder --input=corpora/topic --level=topic
 
-prepares `divsyn_corpus/topic` in $TFDS_DATA_DIR (or --data_dir, else ~/tensorflow_datasets). From there it is
-`tfds:divsyn_corpus/topic:train` for every command here, and for anybody else
+prepares `divsyn_corpus/topic` in $TFDS_DATA_DIR (or --data_dir, else ~/tensorflow_datasets). From
+there it is `tfds:divsyn_corpus/topic:train` for every command here, and for anybody else
 
   tfds.data_source("divsyn_corpus/topic", split="train")
 """
@@ -26,20 +27,28 @@ from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions
 
 flags.adopt_module_key_flags(corpus_flags)
 _INPUT = flags.DEFINE_string("input", None, "The corpus, in any form that commands here read.")
-_LEVEL = flags.DEFINE_string("level", None, "Name of the configuration, e.g. that of the diversity level.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where TFDS keeps datasets (default: $TFDS_DATA_DIR).")
+_LEVEL = flags.DEFINE_string(
+    "level", None, "Name of the configuration, e.g. that of the diversity level."
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Where TFDS keeps datasets (default: $TFDS_DATA_DIR)."
+)
 
 NAME = "divsyn_corpus"
 
 
 def build(
-    corpus: str, level: str, data_dir: str | os.PathLike | None = None, options: ReadOptions = ReadOptions()
+    corpus: str,
+    level: str,
+    data_dir: str | os.PathLike | None = None,
+    options: ReadOptions = ReadOptions(),
 ) -> int:
-    """Prepare `divsyn_corpus/<level>` from a corpus and return how many documents it holds, in the order of the corpus.
+    """Prepare `divsyn_corpus/<level>` from a corpus and return how many documents it holds, in the
+    order of the corpus.
 
-    Text and whole numbers among the fields of the first document become features of their own, any other field JSON text.
-    Raises `UserError` for a level that is no name or prepared already, an unreadable corpus, and documents of unlike fields.
-    """
+    Text and whole numbers among the fields of the first document become features of their own, any
+    other field JSON text. Raises `UserError` for a level that is no name or prepared already, an
+    unreadable corpus, and documents of unlike fields."""
     if not re.fullmatch(r"\w[\w.-]*", level):
         raise UserError(f"--level={level}: give a name of letters, digits, '.', '_' and '-'")
     try:
@@ -48,10 +57,16 @@ def build(
         raise UserError("needs tensorflow-datasets: pip install 'divsyn-jax[corpora]'") from None
     first = next(iter(CorpusReader(corpus, options)))
     shape = {name: _kind(value) for name, value in _fields(first.text, first.fields).items()}
-    config = tfds.core.BuilderConfig(name=level, version="1.0.0", description=f"Built from {corpus}")
-    builder = _builder_class()(corpus, options, shape, config=config, data_dir=data_dir, file_format="array_record")
+    config = tfds.core.BuilderConfig(
+        name=level, version="1.0.0", description=f"Built from {corpus}"
+    )
+    builder = _builder_class()(
+        corpus, options, shape, config=config, data_dir=data_dir, file_format="array_record"
+    )
     if pathlib.Path(builder.data_dir).exists():
-        raise UserError(f"{builder.data_dir}: prepared before; remove it to build the dataset again")
+        raise UserError(
+            f"{builder.data_dir}: prepared before; remove it to build the dataset again"
+        )
     tfds.disable_progress_bar()  # ours waits, so that bad input is one line on stderr
     builder.download_and_prepare()
     return builder.info.splits["train"].num_examples
@@ -72,7 +87,8 @@ def _builder_class() -> type:
     import numpy as np
     import tensorflow_datasets as tfds
 
-    # Prepared datasets are found by their files; a registered class would have to know every level beforehand.
+    # Prepared datasets are found by their files; a registered class would have to know every level
+    # beforehand.
     with tfds.core.registered.skip_registration():
 
         class DivsynCorpus(tfds.core.GeneratorBasedBuilder):
@@ -81,12 +97,18 @@ def _builder_class() -> type:
             name = NAME
             VERSION = tfds.core.Version("1.0.0")
 
-            def __init__(self, corpus: str, options: ReadOptions, shape: Mapping[str, str], **kwargs: Any) -> None:
+            def __init__(
+                self, corpus: str, options: ReadOptions, shape: Mapping[str, str], **kwargs: Any
+            ) -> None:
                 self._corpus, self._options, self._shape = corpus, options, shape
                 super().__init__(**kwargs)
 
             def _info(self) -> Any:
-                kinds = {"text": tfds.features.Text(), "json": tfds.features.Text(), "int": np.int64}
+                kinds = {
+                    "text": tfds.features.Text(),
+                    "json": tfds.features.Text(),
+                    "int": np.int64,
+                }
                 features = {name: kinds[kind] for name, kind in self._shape.items()}
                 return tfds.core.DatasetInfo(
                     builder=self,
@@ -99,12 +121,18 @@ def _builder_class() -> type:
                 return {"train": self._generate_examples()}
 
             def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-                documents = tqdm(CorpusReader(self._corpus, self._options), unit="document", mininterval=1, delay=2)
+                documents = tqdm(
+                    CorpusReader(self._corpus, self._options),
+                    unit="document",
+                    mininterval=1,
+                    delay=2,
+                )
                 for index, document in enumerate(documents):
                     fields = _fields(document.text, document.fields)
                     if fields.keys() != self._shape.keys():
                         raise UserError(
-                            f"{document.where}: has other fields than the first document; build from one kind"
+                            f"{document.where}: has other fields than the first document; build"
+                            " from one kind"
                         )
                     yield (
                         index,
@@ -120,7 +148,9 @@ def _builder_class() -> type:
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
     if arguments:
-        raise UserError(f"unexpected argument {arguments[0]!r}; the corpus is given as --input=CORPUS")
+        raise UserError(
+            f"unexpected argument {arguments[0]!r}; the corpus is given as --input=CORPUS"
+        )
     corpus = commandline.require(_INPUT.value, "input", "corpora/topic")
     level = commandline.require(_LEVEL.value, "level", "topic")
     logging.set_verbosity(logging.ERROR)  # TFDS warns that it does not know the configuration

@@ -1,4 +1,7 @@
-"""Tokenizers: SentencePiece models trained by `train_tokenizer`, or a Hugging Face tokenizer folder (`hf:DIR`)."""
+"""Tokenizers:
+
+SentencePiece models trained by `train_tokenizer`, or a Hugging Face tokenizer folder (`hf:DIR`).
+"""
 
 import dataclasses
 import functools
@@ -11,7 +14,13 @@ from collections.abc import Sequence
 from divsyn_jax.base.commandline import UserError
 
 MODEL_FILE = "tokenizer.model"
-_HF_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+_HF_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
 FILES = (MODEL_FILE, *_HF_FILES)
 
 
@@ -19,11 +28,10 @@ FILES = (MODEL_FILE, *_HF_FILES)
 class Tokenizer:
     """A loaded tokenizer.
 
-    Attributes:
-      path: the SentencePiece model file, or the Hugging Face folder.
-      sha256: hash of the files that determine the encoding; shards, runs and evaluations must agree on it.
-      vocab_size: number of ids the tokenizer can emit.
-      bos_id, eos_id: ids that open and close a document (equal in tokenizers that have a single separator).
+    Attributes: path: the SentencePiece model file, or the Hugging Face folder. sha256: hash of the
+      files that determine the encoding; shards, runs and evaluations must agree on it. vocab_size:
+      number of ids the tokenizer can emit. bos_id, eos_id: ids that open and close a document
+      (equal in tokenizers that have a single separator).
     """
 
     path: str
@@ -37,13 +45,21 @@ class Tokenizer:
         return _backend(self.path).encode(texts)
 
     def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text of a chat template, with the ids of BOS and EOS where their texts (`piece`) stand."""
+        """Token ids of each text of a chat template, with the ids of BOS and EOS where their texts
+        (`piece`) stand.
+        """
         special = {self.piece(token_id): token_id for token_id in (self.bos_id, self.eos_id)}
         pattern = "|".join(map(re.escape, special))
-        split = [re.split(f"({pattern})", text) for text in texts]  # every second piece is BOS or EOS
+        split = [
+            re.split(f"({pattern})", text) for text in texts
+        ]  # every second piece is BOS or EOS
         plain = iter(self.encode([piece for pieces in split for piece in pieces[::2]]))
         return [
-            [token for n, piece in enumerate(pieces) for token in ([special[piece]] if n % 2 else next(plain))]
+            [
+                token
+                for n, piece in enumerate(pieces)
+                for token in ([special[piece]] if n % 2 else next(plain))
+            ]
             for pieces in split
         ]
 
@@ -62,7 +78,10 @@ class Tokenizer:
 
 
 def load(spec: str) -> Tokenizer:
-    """Load a `tokenizer.model` file, a folder holding one, or `hf:DIR`. Raises `UserError` when there is none."""
+    """Load a `tokenizer.model` file, a folder holding one, or `hf:DIR`.
+
+    Raises `UserError` when there is none.
+    """
     path = spec.removeprefix("hf:")
     if pathlib.Path(path, MODEL_FILE).is_file() and not spec.startswith("hf:"):
         path = str(pathlib.Path(path, MODEL_FILE))
@@ -78,7 +97,9 @@ def load_copy(folder: pathlib.Path) -> Tokenizer:
 
 def digest_of_copy(folder: pathlib.Path) -> str:
     """The `Tokenizer.sha256` of what `load_copy` would load, without loading it."""
-    return _digest(tokenizer_files(str(folder / MODEL_FILE if (folder / MODEL_FILE).exists() else folder)))
+    return _digest(
+        tokenizer_files(str(folder / MODEL_FILE if (folder / MODEL_FILE).exists() else folder))
+    )
 
 
 def _digest(files: Sequence[pathlib.Path]) -> str:
@@ -94,11 +115,16 @@ def tokenizer_files(path: str) -> list[pathlib.Path]:
         return [pathlib.Path(path)]
     files = [pathlib.Path(path, name) for name in _HF_FILES if pathlib.Path(path, name).is_file()]
     if not files:
-        raise UserError(f"{path}: no tokenizer here ({MODEL_FILE} or tokenizer.json); make one with train_tokenizer")
+        raise UserError(
+            f"{path}: no tokenizer here ({MODEL_FILE} or tokenizer.json); make one with"
+            " train_tokenizer"
+        )
     return files
 
 
-@functools.lru_cache(maxsize=4)  # loading takes longer than encoding a document, and a processor does not pickle
+@functools.lru_cache(
+    maxsize=4
+)  # loading takes longer than encoding a document, and a processor does not pickle
 def _backend(path: str) -> "_SentencePiece | _HuggingFace":
     return _SentencePiece(path) if pathlib.Path(path).is_file() else _HuggingFace(path)
 
@@ -110,11 +136,15 @@ class _SentencePiece:
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_file=path)
         except (OSError, RuntimeError) as error:
-            raise UserError(f"{path}: not a SentencePiece model ({str(error).splitlines()[0]})") from None
+            raise UserError(
+                f"{path}: not a SentencePiece model ({str(error).splitlines()[0]})"
+            ) from None
         self.vocab_size = self._processor.vocab_size()
         self.bos_id, self.eos_id = self._processor.bos_id(), self._processor.eos_id()
         if min(self.bos_id, self.eos_id) < 0:
-            raise UserError(f"{path}: the model has no BOS or EOS id; train one with train_tokenizer")
+            raise UserError(
+                f"{path}: the model has no BOS or EOS id; train one with train_tokenizer"
+            )
 
     def encode(self, texts):
         return self._processor.encode(list(texts), num_threads=1)
@@ -133,12 +163,17 @@ class _HuggingFace:
         except ImportError:
             raise UserError(f"hf:{path}: needs transformers: pip install transformers") from None
         try:
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(
+                path, local_files_only=True
+            )
         except (
             Exception
-        ) as error:  # damaged files surface as many types: JSONDecodeError, KeyError, the Rust library's own
+            # Damaged files surface as many types: JSONDecodeError, KeyError, the Rust library's own
+        ) as error:
             why = (str(error).splitlines() or [""])[0]
-            raise UserError(f"hf:{path}: not a Hugging Face tokenizer ({type(error).__name__}: {why})") from None
+            raise UserError(
+                f"hf:{path}: not a Hugging Face tokenizer ({type(error).__name__}: {why})"
+            ) from None
         self.vocab_size = len(self._tokenizer)
         self.eos_id = self._tokenizer.eos_token_id
         if self.eos_id is None:

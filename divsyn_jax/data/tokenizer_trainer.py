@@ -10,7 +10,8 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions
 from divsyn_jax.data.tokenizer import MODEL_FILE
 
-# SentencePiece drops longer sentences without a word, and its training time grows with their length.
+# SentencePiece drops longer sentences without a word, and its training time grows with their
+# length.
 _MAX_SENTENCE_CHARACTERS = 1000
 
 
@@ -22,7 +23,8 @@ def train_tokenizer(
     max_bytes: int = 50_000_000,
     seed: int = 0,
 ) -> None:
-    """Train a BPE model of `vocab_size` ids on an equal number of bytes of each corpus and write it to `output`.
+    """Train a BPE model of `vocab_size` ids on an equal number of bytes of each corpus and write it
+    to `output`.
 
     Raises `UserError` when a corpus cannot be read or is too small for the vocabulary.
     """
@@ -56,7 +58,8 @@ def train_tokenizer(
         )
     except RuntimeError as error:
         raise UserError(
-            f"{','.join(inputs)}: cannot train {vocab_size} ids ({str(error).splitlines()[-1]}); give more text or a smaller --vocab_size"
+            f"{','.join(inputs)}: cannot train {vocab_size} ids ({str(error).splitlines()[-1]});"
+            " give more text or a smaller --vocab_size"
         ) from None
     with files.new_directory(output) as folder:
         (folder / MODEL_FILE).write_bytes(model.getvalue())

@@ -2,9 +2,10 @@
 
   train_tokenizer --input=a.jsonl.gz,b.jsonl.gz --vocab_size=2048 --output=tokenizer
 
-writes tokenizer/tokenizer.model. Text is not normalised and unknown characters fall back to bytes, so decoding gives back
-what was encoded. (One character cannot: U+2581, SentencePiece's own mark for a space, comes back as a space.)
-"""
+writes tokenizer/tokenizer.model. Text is not normalised and unknown characters fall back to bytes,
+so decoding gives back
+what was encoded. (One character cannot: U+2581, SentencePiece's own mark for a space, comes back as
+a space.)"""
 
 from absl import flags
 
@@ -32,7 +33,14 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"unexpected argument {arguments[0]!r}; corpora are given as --input=A,B")
     inputs = commandline.require(_INPUT.value, "input", "corpus.jsonl.gz")
     output = commandline.require(_OUTPUT.value, "output", "tokenizer")
-    train_tokenizer(inputs, output, _VOCAB_SIZE.value, corpus_flags.read_options(), _MAX_BYTES.value, _SEED.value)
+    train_tokenizer(
+        inputs,
+        output,
+        _VOCAB_SIZE.value,
+        corpus_flags.read_options(),
+        _MAX_BYTES.value,
+        _SEED.value,
+    )
     print(f"{output}/{MODEL_FILE}: {_VOCAB_SIZE.value} ids")
 
 

@@ -4,8 +4,8 @@
     result = score("corpus.jsonl.gz")
     print(result["effective_clusters"])
 
-Importing this package imports neither jax nor torch; torch is imported when a text has to be embedded.
-"""
+Importing this package imports neither jax nor torch; torch is imported when a text has to be
+embedded."""
 
 __all__ = ["score"]
 

@@ -1,19 +1,33 @@
-"""Several scored corpora side by side: every metric with its interval, and tests of their differences."""
+"""Several scored corpora side by side:
+
+every metric with its interval, and tests of their differences.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from divsyn_jax.diversity import baselines
-from divsyn_jax.diversity.estimation.differences import ALL_PAIRS_UP_TO, Comparison, Measured, compare_corpora
+from divsyn_jax.diversity.estimation.differences import (
+    ALL_PAIRS_UP_TO,
+    Comparison,
+    Measured,
+    compare_corpora,
+)
 
 # Metric -> what more of it means, for readers of tables.
 METRICS = {
-    "effective_clusters": "effective number of clusters (Hill number of order 2): more is more diverse",
-    "cluster_score": "clusters over mean cluster size of a draw (C/S of Chen et al. 2024): more is more diverse",
+    "effective_clusters": (
+        "effective number of clusters (Hill number of order 2): more is more diverse"
+    ),
+    "cluster_score": (
+        "clusters over mean cluster size of a draw (C/S of Chen et al. 2024): more is more diverse"
+    ),
     "clusters_per_document": "clusters over documents of a draw (C/K): more is more diverse",
     "exp_entropy": "exponential of the entropy of a draw's clusters: more is more diverse",
     "near_duplicate_clusters": "effective clusters at the near-duplicate cut: more is more diverse",
-    "duplicates.exact": "share of documents that repeat an earlier one exactly: less is more diverse",
+    "duplicates.exact": (
+        "share of documents that repeat an earlier one exactly: less is more diverse"
+    ),
     "duplicates.near": "share of documents that nearly repeat an earlier one: less is more diverse",
     **{f"baselines.{name}": baseline.meaning for name, baseline in baselines.METRICS.items()},
 }
@@ -22,23 +36,28 @@ METRICS = {
 def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The content of comparison.json for scores made with one agent and settings.
 
-    Every pair of corpora (of neighbours in the order given, when there are many) is tested as `compare_corpora` says;
-    `effective_clusters` on the share of same-cluster pairs it is made from, which does not depend on the number of
-    documents as effective clusters do.
-    """
+    Every pair of corpora (of neighbours in the order given, when there are many) is tested as
+    `compare_corpora` says; `effective_clusters` on the share of same-cluster pairs it is made from,
+    which does not depend on the number of documents as effective clusters do."""
     names = [score["corpus"]["name"] for score in scores]
     return {
         "corpora": names,
         "agent": scores[0]["agent"],
         "settings": scores[0]["settings"],
         "metrics": {
-            metric: {score["corpus"]["name"]: measurement(score, metric) for score in scores} for metric in METRICS
+            metric: {score["corpus"]["name"]: measurement(score, metric) for score in scores}
+            for metric in METRICS
         },
-        "differences": _differences(scores, "cluster_score", "value", "sd")
-        + _differences(scores, "effective_clusters", "pair_share", "pair_share_sd"),
-        "differences_method": f"all pairs up to {ALL_PAIRS_UP_TO} corpora, else neighbours; second minus first; 95% "
-        "intervals; each row names its test, which speaks of the processes that wrote the corpora: draws and documents both "
-        "vary; p_value_holm is corrected over the pairs tested by one metric",
+        "differences": (
+            _differences(scores, "cluster_score", "value", "sd")
+            + _differences(scores, "effective_clusters", "pair_share", "pair_share_sd")
+        ),
+        "differences_method": (
+            f"all pairs up to {ALL_PAIRS_UP_TO} corpora, else neighbours; second minus first; 95%"
+            " intervals; each row names its test, which speaks of the processes that wrote the"
+            " corpora: draws and documents both vary; p_value_holm is corrected over the pairs"
+            " tested by one metric"
+        ),
     }
 
 
@@ -52,19 +71,25 @@ def measurement(score: dict[str, Any], metric: str) -> dict[str, Any]:
 
 
 def failure_rate(score: dict[str, Any]) -> float:
-    """Share of the draws asked for that gave no answer; `draws` of a score counts the answered ones."""
+    """Share of the draws asked for that gave no answer; `draws` of a score counts the answered
+    ones.
+    """
     failed = len(score["failures"])
     return failed / (failed + score["cluster_score"]["draws"])
 
 
-def _differences(scores: Sequence[dict[str, Any]], metric: str, mean: str, sd: str) -> list[dict[str, Any]]:
+def _differences(
+    scores: Sequence[dict[str, Any]], metric: str, mean: str, sd: str
+) -> list[dict[str, Any]]:
     measured = [
         Measured(
             name=score["corpus"]["name"],
             mean=score[metric][mean],
             sd=score[metric][sd],
             draws=score["cluster_score"]["draws"],
-            set_means=score[metric]["criteria"]["set_means"] if "criteria" in score[metric] else None,
+            set_means=(
+                score[metric]["criteria"]["set_means"] if "criteria" in score[metric] else None
+            ),
             failure_rate=failure_rate(score),
             document_variance=score[metric]["document_variance"],
         )

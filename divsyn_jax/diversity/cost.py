@@ -9,14 +9,18 @@ from divsyn_jax.diversity.sampling import Sample, random_draws
 from divsyn_jax.diversity.scoring import ScoreSettings, as_read
 
 _DRAWS_MEASURED = 20  # of each corpus, whose real prompts are counted
-_SENTENCE = "subject of the document, read as its field, then its subfield, then the narrow question that it treats"
+_SENTENCE = (
+    "subject of the document, read as its field, then its subfield, then the narrow question that"
+    " it treats"
+)
 
 
 def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettings) -> str:
     """A table of calls, tokens and cost with a range, for people; an offline agent asks nothing."""
     draws = settings.total_draws
     read = "\n".join(
-        f"{name}: {sample.documents:,} documents, {len(sample):,} sampled, up to {draws:,} draws of {settings.sample_size}"
+        f"{name}: {sample.documents:,} documents, {len(sample):,} sampled, up to {draws:,} draws of"
+        f" {settings.sample_size}"
         for name, sample in samples.items()
     )
     if settings.agent != "openai":
@@ -27,7 +31,10 @@ def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettin
     table = forecast(_planned(shown, settings), settings.endpoint).table(settings.endpoint)
     notes = [
         "verify: at most; draws without a cluster of two documents need none.",
-        "Tokens are estimated without the model's tokenizer, and nothing is repeated: allow for faults.",
+        (
+            "Tokens are estimated without the model's tokenizer, and nothing is repeated: allow for"
+            " faults."
+        ),
     ]
     if settings.target_half_width:
         notes.append(f"--target_half_width={settings.target_half_width:g} may stop earlier.")
@@ -47,19 +54,27 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
 
     def prompt_tokens(requests: list[Request]) -> TokenRange:
         ranges = [estimate(request.system, request.user) for request in requests]
-        return TokenRange(int(np.mean([each.low for each in ranges])), int(np.mean([each.high for each in ranges])))
+        return TokenRange(
+            int(np.mean([each.low for each in ranges])),
+            int(np.mean([each.high for each in ranges])),
+        )
 
     def texts(size: int) -> list[list[str]]:
         return [
             [sample.texts[place] for place in draw_K]
             for sample in samples.values()
-            for draw_K in random_draws(sample, _DRAWS_MEASURED, min(size, len(sample)), settings.seed)
+            for draw_K in random_draws(
+                sample, _DRAWS_MEASURED, min(size, len(sample)), settings.seed
+            )
         ]
 
     planned = []
     sets = judge.criteria_sets
     if judge.criteria_file:
-        sentences = [f"{each.name}: {each.sentence}" for each in _all_criteria(criteria.load(judge.criteria_file)[0])]
+        sentences = [
+            f"{each.name}: {each.sentence}"
+            for each in _all_criteria(criteria.load(judge.criteria_file)[0])
+        ]
     else:
         sentences = [f"Criterion {number}: {_SENTENCE}." for number in range(2 * criteria.ENTRIES)]
         proposals = [
@@ -67,24 +82,36 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
             for each in texts(judge.criteria_documents)
         ]
         planned.append(
-            Planned("criteria_propose", sets * judge.criteria_proposals, prompt_tokens(proposals), TokenRange(400, 900))
+            Planned(
+                "criteria_propose",
+                sets * judge.criteria_proposals,
+                prompt_tokens(proposals),
+                TokenRange(400, 900),
+            )
         )
         gathered = [("a name", 3, [_SENTENCE] * 3)] * min(60, 4 * judge.criteria_proposals)
-        merging = prompt_tokens([prompts.merge_criteria("metadata", gathered, criteria.ENTRIES, {})])
+        merging = prompt_tokens(
+            [prompts.merge_criteria("metadata", gathered, criteria.ENTRIES, {})]
+        )
         planned.append(Planned("criteria_merge", 2 * sets, merging, TokenRange(200, 600)))
         entries = [{"name": "a name", "definition": _SENTENCE}] * criteria.ENTRIES
-        summing = prompt_tokens([prompts.summarise_criteria({"metadata": entries, "metrics": entries}, {})])
+        summing = prompt_tokens(
+            [prompts.summarise_criteria({"metadata": entries, "metrics": entries}, {})]
+        )
         planned.append(Planned("criteria_summarise", sets, summing, TokenRange(150, 400)))
     fenced = [fence(each, "0", judge.document_characters) for each in texts(K)]
     clustering = prompt_tokens([prompts.cluster(each, sentences, {}) for each in fenced])
-    planned.insert(0, Planned("canary", 1, clustering, TokenRange(30, 200)))  # the start-up probe, as long as a draw
+    planned.insert(
+        0, Planned("canary", 1, clustering, TokenRange(30, 200))
+    )  # the start-up probe, as long as a draw
     # A draw that is asked again is verified again.
     calls = len(samples) * settings.rounds * settings.total_draws
     calls += len(samples) * min(settings.retest, settings.total_draws)
     planned.append(Planned("cluster", calls, clustering, TokenRange(25 * K, 80 * K)))
     if judge.verification:
         groups = [
-            ("a name", "a reason of one sentence", [each.tags[0], each.tags[1]]) for each in fenced[:1] * (K // 2)
+            ("a name", "a reason of one sentence", [each.tags[0], each.tags[1]])
+            for each in fenced[:1] * (K // 2)
         ]
         verifying = prompt_tokens([prompts.verify(each, groups, {}) for each in fenced])
         planned.append(Planned("verify", calls, verifying, TokenRange(30, 50 * (K // 2))))

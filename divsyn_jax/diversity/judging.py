@@ -22,17 +22,15 @@ HEADLINE = "split"  # the policy for invalid clusters behind every number that n
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """The draws of one corpus with the agent's answers; everything but `failures` speaks of answered draws only.
+    """The draws of one corpus with the agent's answers; everything but `failures` speaks of
+    answered draws only.
 
-    Attributes:
-      sample: the documents drawn from.
-      draws_DK: positions in the sample.
-      numbers_D: number of each draw among all that were asked for.
-      partitions: of those draws; `evidence` where the agent gives any.
-      labels: labels [D, K] after each policy for invalid clusters; only `split`, the headline, without verification.
-      failures: draws without a usable answer: {draw, problems}.
-      asked: draws asked for.
-      stopping: the stopping rule and what it decided; None when all draws were asked for at once.
+    Attributes: sample: the documents drawn from. draws_DK: positions in the sample. numbers_D:
+      number of each draw among all that were asked for. partitions: of those draws; `evidence`
+      where the agent gives any. labels: labels [D, K] after each policy for invalid clusters; only
+      `split`, the headline, without verification. failures: draws without a usable answer: {draw,
+      problems}. asked: draws asked for. stopping: the stopping rule and what it decided; None when
+      all draws were asked for at once.
     """
 
     sample: Sample
@@ -55,9 +53,13 @@ class Judged:
 
 
 def judge(
-    agent: Agent, samples: Mapping[str, Sample], draws: Mapping[str, np.ndarray], rule: StoppingRule | None
+    agent: Agent,
+    samples: Mapping[str, Sample],
+    draws: Mapping[str, np.ndarray],
+    rule: StoppingRule | None,
 ) -> dict[str, Judged]:
-    """Ask for the draws of every corpus; with a rule, corpora drop out as soon as it is met for them.
+    """Ask for the draws of every corpus; with a rule, corpora drop out as soon as it is met for
+    them.
 
     Raises `Failure` when so few draws of a corpus were answered that no interval can be made.
     """
@@ -88,17 +90,25 @@ def judge(
 def _judged(name: str, sample: Sample, draws_DK: np.ndarray, parts: Sequence[Partitions]) -> Judged:
     whole = _concatenated(parts)
     answered = np.ones(len(draws_DK), bool) if whole.answered_D is None else whole.answered_D
-    failures = [{"draw": int(n), "problems": whole.evidence[n]["failure"]} for n in np.flatnonzero(~answered)]
+    failures = [
+        {"draw": int(n), "problems": whole.evidence[n]["failure"]}
+        for n in np.flatnonzero(~answered)
+    ]
     kept = _select(whole, answered)
     _require_answers(name, kept, failures)
     labels = {HEADLINE: kept.labels_DK}
     if kept.valid_DK is not None:
         labels = labels_by_policy(kept.labels_DK, kept.valid_DK)
-    return Judged(sample, draws_DK[answered], np.flatnonzero(answered), kept, labels, failures, len(draws_DK))
+    return Judged(
+        sample, draws_DK[answered], np.flatnonzero(answered), kept, labels, failures, len(draws_DK)
+    )
 
 
 def fewest_draws(draws: int, sets_D: np.ndarray | None) -> int:
-    """Draws of the criteria set that has fewest; all `draws` for an agent without criteria. An interval needs two."""
+    """Draws of the criteria set that has fewest; all `draws` for an agent without criteria.
+
+    An interval needs two.
+    """
     return draws if sets_D is None else int(np.bincount(sets_D, minlength=1).min())
 
 
@@ -106,8 +116,8 @@ def _require_answers(name: str, kept: Partitions, failures: Sequence[Mapping[str
     if fewest_draws(len(kept.labels_DK), kept.sets_D) < 2:
         why = f", the first because: {'; '.join(failures[0]['problems'])}" if failures else ""
         raise Failure(
-            f"{name}: {len(failures)} draws failed{why}; too few are left for an interval (two a criteria set). "
-            "Try another --model, a smaller --sample_size or more --draws"
+            f"{name}: {len(failures)} draws failed{why}; too few are left for an interval (two a"
+            " criteria set). Try another --model, a smaller --sample_size or more --draws"
         )
 
 
@@ -116,9 +126,13 @@ def _concatenated(parts: Sequence[Partitions]) -> Partitions:
         arrays = [getattr(part, name) for part in parts]
         return None if arrays[0] is None else np.concatenate(arrays)
 
-    evidence = None if parts[0].evidence is None else [row for part in parts for row in part.evidence]
+    evidence = (
+        None if parts[0].evidence is None else [row for part in parts for row in part.evidence]
+    )
     cuts = {cut: np.concatenate([part.cuts[cut] for part in parts]) for cut in parts[0].cuts}
-    arrays = {name: joined(name) for name in ("labels_DK", "valid_DK", "sets_D", "answered_D", "order_DK")}
+    arrays = {
+        name: joined(name) for name in ("labels_DK", "valid_DK", "sets_D", "answered_D", "order_DK")
+    }
     return Partitions(**arrays, cuts=cuts, evidence=evidence)
 
 
@@ -126,7 +140,9 @@ def _select(whole: Partitions, answered: np.ndarray) -> Partitions:
     def some(array: np.ndarray | None) -> np.ndarray | None:
         return None if array is None else array[answered]
 
-    evidence = None if whole.evidence is None else [whole.evidence[n] for n in np.flatnonzero(answered)]
+    evidence = (
+        None if whole.evidence is None else [whole.evidence[n] for n in np.flatnonzero(answered)]
+    )
     return Partitions(
         labels_DK=whole.labels_DK[answered],
         cuts={cut: labels[answered] for cut, labels in whole.cuts.items()},

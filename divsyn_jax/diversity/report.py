@@ -1,4 +1,7 @@
-"""report.html of scored corpora: what the numbers say, whether the judge may be believed, and the draws behind them."""
+"""report.html of scored corpora:
+
+what the numbers say, whether the judge may be believed, and the draws behind them.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,22 +44,29 @@ def render(
         [
             "<h1>Diversity of corpora</h1>",
             _words(scores, comparison),
-            f"<p>{_AGENTS[scores[0]['agent']['kind']]} Scores of different agents, settings or K are not comparable, "
-            "effective clusters excepted, which do not depend on K.</p>",
+            (
+                f"<p>{_AGENTS[scores[0]['agent']['kind']]} Scores of different agents, settings or"
+                " K are not comparable, effective clusters excepted, which do not depend on K.</p>"
+            ),
             *[_plot(scores, metric) for metric in _PLOTTED],
-            _metric_table("Metrics", scores, [name for name in METRICS if not name.startswith("baselines.")]),
+            _metric_table(
+                "Metrics", scores, [name for name in METRICS if not name.startswith("baselines.")]
+            ),
             _difference_table(comparison),
             _size_table(scores),
             _judge_table(scores),
             _policy_table(scores),
             _round_table(scores),
             _curve_table(scores),
-            _metric_table("Baselines", scores, [name for name in METRICS if name.startswith("baselines.")]),
+            _metric_table(
+                "Baselines", scores, [name for name in METRICS if name.startswith("baselines.")]
+            ),
             _baseline_sources(),
             "<h2>Corpora and their draws</h2>",
             *drawn,
             _usage_table(scores),
-            f'<h2>How this was made</h2><p class="soft">Agent {text(scores[0]["agent"]["kind"])}, model '
+            f'<h2>How this was made</h2><p class="soft">Agent {text(scores[0]["agent"]["kind"])},'
+            " model "
             f"{text(scores[0]['agent']['model'])}; {text(scores[0]['agent']['settings'])}. "
             f"{text(scores[0]['settings'])}. Corpora: {text(', '.join(names))}.</p>",
         ],
@@ -64,41 +74,52 @@ def render(
 
 
 def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> str:
-    """The outcome in words, from the tests of effective clusters: of one number of documents, where corpora differ in it."""
+    """The outcome in words, from the tests of effective clusters:
+
+    of one number of documents, where corpora differ in it.
+    """
     found = [score["effective_clusters"] for score in scores]
     documents = min(each["documents"] for each in found)
     values = {
-        score["corpus"]["name"]: hill(each["pair_share"], documents) for score, each in zip(scores, found, strict=True)
+        score["corpus"]["name"]: hill(each["pair_share"], documents)
+        for score, each in zip(scores, found, strict=True)
     }
     ranked = sorted(values, key=values.get)
     if len(ranked) == 1:
         only = comparison["metrics"]["effective_clusters"][ranked[0]]
         return (
-            f'<p class="verdict">{text(ranked[0])} is worth {interval(only)} equally common kinds of document '
-            "(effective clusters).</p>"
+            f'<p class="verdict">{text(ranked[0])} is worth {interval(only)} equally common kinds'
+            " of document (effective clusters).</p>"
         )
     tests = [row for row in comparison["differences"] if row["metric"] == "effective_clusters"]
     refused = [row for row in tests if row["difference"] is None]
     open_pairs = [
         f"{text(row['first'])} and {text(row['second'])}"
         for row in tests
-        if row["difference"] is not None and not (row["p_value_holm"] is not None and row["p_value_holm"] < _LEVEL)
+        if row["difference"] is not None
+        and not (row["p_value_holm"] is not None and row["p_value_holm"] < _LEVEL)
     ]
     order = " &lt; ".join(f"{text(name)} ({number(values[name])})" for name in ranked)
     alike = all(each["documents"] == documents for each in found)
-    of_each = "" if alike else f" of {documents:,} documents of each (below: of all that were sampled)"
+    of_each = (
+        "" if alike else f" of {documents:,} documents of each (below: of all that were sampled)"
+    )
     sentences = [f"From least to most diverse by effective clusters{of_each}: {order}."]
     if open_pairs:
         sentences.append(f"Not told apart: {'; '.join(open_pairs)}.")
     elif len(tests) > len(refused):
         sentences.append("Every pair that was tested is told apart.")
     if refused:
-        sentences.append(f"{len(refused)} pairs were not compared; the table of differences says why.")
+        sentences.append(
+            f"{len(refused)} pairs were not compared; the table of differences says why."
+        )
     return f'<p class="verdict">{" ".join(sentences)}</p>'
 
 
 def _plot(scores: Sequence[dict[str, Any]], metric: str) -> str:
-    drawn = interval_plot([(score["corpus"]["name"], measurement(score, metric)) for score in scores], metric)
+    drawn = interval_plot(
+        [(score["corpus"]["name"], measurement(score, metric)) for score in scores], metric
+    )
     return f"{drawn and f'<h3>{metric}</h3>'}{drawn and _meaning(metric)}{drawn}"
 
 
@@ -113,7 +134,10 @@ def _names(scores: Sequence[dict[str, Any]]) -> list[str]:
 def _metric_table(title: str, scores: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
     rows = [
         [
-            f'{metric.removeprefix("baselines.")}<br><span class="soft">{text(METRICS[metric])}</span>',
+            (
+                f"{metric.removeprefix('baselines.')}<br><span"
+                f' class="soft">{text(METRICS[metric])}</span>'
+            ),
             *[interval(measurement(score, metric)) for score in scores],
         ]
         for metric in metrics
@@ -137,18 +161,28 @@ def _difference_table(comparison: dict[str, Any]) -> str:
         for row in comparison["differences"]
     ]
     head = ["statistic", "first", "second", "second - first", "p", "p (Holm)", "test"]
-    return f"<h2>Differences</h2><p>{text(comparison['differences_method'])}.</p>{table(head, rows)}"
+    return (
+        f"<h2>Differences</h2><p>{text(comparison['differences_method'])}.</p>{table(head, rows)}"
+    )
 
 
 def _size_table(scores: Sequence[dict[str, Any]]) -> str:
     rows = []
     for points in zip(*[score["by_sample_size"] for score in scores], strict=False):
         for metric in ("cluster_score", "effective_clusters"):
-            rows.append([f"K = {points[0]['sample_size']}: {metric}", *[interval(point[metric]) for point in points]])
+            rows.append(
+                [
+                    f"K = {points[0]['sample_size']}: {metric}",
+                    *[interval(point[metric]) for point in points],
+                ]
+            )
     note = (
-        "<p>The published score grows with K and runs into it; effective clusters estimate one number at every K.</p>"
+        "<p>The published score grows with K and runs into it; effective clusters estimate one"
+        " number at every K.</p>"
     )
-    return f"<h2>The same corpora at other draw sizes</h2>{note}{table(['', *_names(scores)], rows)}"
+    return (
+        f"<h2>The same corpora at other draw sizes</h2>{note}{table(['', *_names(scores)], rows)}"
+    )
 
 
 def _judge_table(scores: Sequence[dict[str, Any]]) -> str:
@@ -161,11 +195,23 @@ def _judge_table(scores: Sequence[dict[str, Any]]) -> str:
 
     rows = [
         row("answers shaped by", lambda score: text(score["usage"]["mode"])),
-        row("draws failed", lambda score: f"{len(score['failures'])} of {score['cluster_score']['draws_asked']}"),
+        row(
+            "draws failed",
+            lambda score: f"{len(score['failures'])} of {score['cluster_score']['draws_asked']}",
+        ),
         row("neighbours put together, z", _position),
-        row("asked again: same number of clusters (ICC)", lambda score: _retest(score, "correlation")),
-        row("asked again: same partition (adjusted Rand)", lambda score: _retest(score, "adjusted_rand")),
-        row("clusters found invalid", lambda score: _interval_of(score["verification"], "clusters_changed")),
+        row(
+            "asked again: same number of clusters (ICC)",
+            lambda score: _retest(score, "correlation"),
+        ),
+        row(
+            "asked again: same partition (adjusted Rand)",
+            lambda score: _retest(score, "adjusted_rand"),
+        ),
+        row(
+            "clusters found invalid",
+            lambda score: _interval_of(score["verification"], "clusters_changed"),
+        ),
         row("sd of the score between criteria sets", _between_sets),
         row("score with control variate", lambda score: _control(score, "cluster_score")),
         row("draws saved by the control variate", _saved),
@@ -209,13 +255,16 @@ def _policy_table(scores: Sequence[dict[str, Any]]) -> str:
     if not policies or len(policies) < 2:
         return ""
     rows = [
-        [f"{policy}: {metric}", *[interval(score["verification"]["policies"][policy][metric]) for score in scores]]
+        [
+            f"{policy}: {metric}",
+            *[interval(score["verification"]["policies"][policy][metric]) for score in scores],
+        ]
         for policy in policies
         for metric in ("cluster_score", "effective_clusters")
     ]
     note = (
-        "<p>Clusters that verification found invalid are split into single documents (the headline), dropped with their "
-        "documents, or kept. All three come from the same calls.</p>"
+        "<p>Clusters that verification found invalid are split into single documents (the"
+        " headline), dropped with their documents, or kept. All three come from the same calls.</p>"
     )
     return f"<h2>Invalid clusters</h2>{note}{table(['policy', *_names(scores)], rows)}"
 
@@ -223,18 +272,24 @@ def _policy_table(scores: Sequence[dict[str, Any]]) -> str:
 def _round_table(scores: Sequence[dict[str, Any]]) -> str:
     if "rounds" not in scores[0]:
         return ""
-    metrics = [name for name in METRICS if all(name in score["rounds"]["metrics"] for score in scores)]
+    metrics = [
+        name for name in METRICS if all(name in score["rounds"]["metrics"] for score in scores)
+    ]
     rows = [
         [
             name,
             *[
-                f"{number(score['rounds']['metrics'][name]['mean'])} &plusmn; {number(score['rounds']['metrics'][name]['sd'])}"
+                f"{number(score['rounds']['metrics'][name]['mean'])} &plusmn;"
+                f" {number(score['rounds']['metrics'][name]['sd'])}"
                 for score in scores
             ],
         ]
         for name in metrics
     ]
-    note = f"<p>Mean and standard deviation over {scores[0]['rounds']['rounds']} fresh samples of each corpus.</p>"
+    note = (
+        f"<p>Mean and standard deviation over {scores[0]['rounds']['rounds']} fresh samples of each"
+        " corpus.</p>"
+    )
     return f"<h2>Rounds</h2>{note}{table(['metric', *_names(scores)], rows)}"
 
 
@@ -242,38 +297,76 @@ def _curve_table(scores: Sequence[dict[str, Any]]) -> str:
     if not scores[0]["curve"]:
         return ""
     rows = [
-        [f"{points[0]['threshold']:g}", *[interval(point["effective_clusters"]) for point in points]]
+        [
+            f"{points[0]['threshold']:g}",
+            *[interval(point["effective_clusters"]) for point in points],
+        ]
         for points in zip(*[score["curve"] for score in scores], strict=True)
     ]
-    note = "<p>The threshold sets the granularity; it is chosen by calibration, never per corpus.</p>"
-    return f"<h2>Effective clusters at every threshold</h2>{note}{table(['threshold', *_names(scores)], rows)}"
+    note = (
+        "<p>The threshold sets the granularity; it is chosen by calibration, never per corpus.</p>"
+    )
+    return (
+        "<h2>Effective clusters at every"
+        f" threshold</h2>{note}{table(['threshold', *_names(scores)], rows)}"
+    )
 
 
 def _baseline_sources() -> str:
-    rows = [[name, text(row.source), text(row.depends_on)] for name, row in baselines.METRICS.items()]
+    rows = [
+        [name, text(row.source), text(row.depends_on)] for name, row in baselines.METRICS.items()
+    ]
     head = ["baseline", "source", "also moves with"]
-    return f"<details><summary>Who defined the baselines, and what else moves them</summary>{table(head, rows, words=True)}</details>"
+    return (
+        "<details><summary>Who defined the baselines, and what else moves"
+        f" them</summary>{table(head, rows, words=True)}</details>"
+    )
 
 
 def _usage_table(scores: Sequence[dict[str, Any]]) -> str:
     usage = scores[0]["usage"]
     if not usage.get("by_purpose"):
         return ""
-    keys = ("calls", "cached_calls", "prompt_tokens", "completion_tokens", "re_asks", "retries", "failed")
+    keys = (
+        "calls",
+        "cached_calls",
+        "prompt_tokens",
+        "completion_tokens",
+        "re_asks",
+        "retries",
+        "failed",
+    )
     rows = [
         [text(purpose), *[f"{counts[key]:,}" for key in keys]]
         for purpose, counts in [*usage["by_purpose"].items(), ("total", usage)]
     ]
-    cost = "unknown (no prices given)" if usage["cost_with_cached"] is None else f"{usage['cost_with_cached']:.2f}"
+    cost = (
+        "unknown (no prices given)"
+        if usage["cost_with_cached"] is None
+        else f"{usage['cost_with_cached']:.2f}"
+    )
     others = [score["corpus"]["name"] for score in scores if score["usage"] != usage]
-    apart = f" Not in it, as they were scored in another run: {text(', '.join(others))}." if others else ""
-    note = f"<p>For corpora that were scored together; answers used cost {cost}, those of earlier runs included.{apart}</p>"
-    return f"<h2>Calls and cost</h2>{note}{table(['purpose', *[key.replace('_', ' ') for key in keys]], rows)}"
+    apart = (
+        f" Not in it, as they were scored in another run: {text(', '.join(others))}."
+        if others
+        else ""
+    )
+    note = (
+        f"<p>For corpora that were scored together; answers used cost {cost}, those of earlier runs"
+        f" included.{apart}</p>"
+    )
+    return (
+        "<h2>Calls and"
+        f" cost</h2>{note}{table(['purpose', *[key.replace('_', ' ') for key in keys]], rows)}"
+    )
 
 
 def _corpus(score: dict[str, Any], sample: Sample, records: Sequence[Mapping[str, Any]]) -> str:
     corpus = score["corpus"]
-    facts = {key: corpus[key] for key in ("path", "documents", "tokens", "malformed", "empty", "fingerprint")}
+    facts = {
+        key: corpus[key]
+        for key in ("path", "documents", "tokens", "malformed", "empty", "fingerprint")
+    }
     position = {int(index): place for place, index in enumerate(sample.index_N)}
     drawn = "".join(_draw(record, sample, position) for record in records[:_DRAWS_SHOWN])
     failed = "".join(
@@ -281,13 +374,14 @@ def _corpus(score: dict[str, Any], sample: Sample, records: Sequence[Mapping[str
         for failure in score["failures"][:20]
     )
     failures = (
-        f"<details><summary>{len(score['failures'])} failed draws</summary><ul>{failed}</ul></details>"
+        f"<details><summary>{len(score['failures'])} failed"
+        f" draws</summary><ul>{failed}</ul></details>"
         if failed
         else ""
     )
     return (
-        f'<h3>{text(corpus["name"])}</h3><p class="soft">{text(facts)}; scored: {text(score["population"])}.</p>'
-        f"{drawn}{failures}"
+        f'<h3>{text(corpus["name"])}</h3><p class="soft">{text(facts)}; scored:'
+        f" {text(score['population'])}.</p>{drawn}{failures}"
     )
 
 
@@ -298,7 +392,10 @@ def _draw(record: Mapping[str, Any], sample: Sample, position: Mapping[int, int]
         shown = sample.texts[place][:_CHARACTERS_SHOWN]
         cut = "..." if len(sample.texts[place]) > _CHARACTERS_SHOWN else ""
         rows.append([str(cluster + 1), text(sample.wheres[place]), text(shown + cut)])
-    summary = f"Draw {record['draw'] + 1}: {max(record['clusters']) + 1} clusters of {len(rows)} documents"
+    summary = (
+        f"Draw {record['draw'] + 1}: {max(record['clusters']) + 1} clusters of {len(rows)}"
+        " documents"
+    )
     body = table(["cluster", "place", "document"], rows, words=True)
     return f"<details><summary>{summary}</summary>{_named(record)}{body}</details>"
 
@@ -309,7 +406,9 @@ def _named(record: Mapping[str, Any]) -> str:
         return ""
     members = {
         entry["cluster"]: [
-            place + 1 for place, cluster in enumerate(record["agent_clusters"]) if cluster == entry["cluster"]
+            place + 1
+            for place, cluster in enumerate(record["agent_clusters"])
+            if cluster == entry["cluster"]
         ]
         for entry in record["named"]
     }
@@ -324,5 +423,8 @@ def _named(record: Mapping[str, Any]) -> str:
         ]
         for entry in record["named"]
     ]
-    note = f'<p class="soft">As the agent grouped them, by criteria set {record["criteria_set"] + 1}:</p>'
+    note = (
+        '<p class="soft">As the agent grouped them, by criteria set'
+        f" {record['criteria_set'] + 1}:</p>"
+    )
     return note + table(["cluster", "name", "reason", "verification", "why"], rows, words=True)

@@ -31,7 +31,9 @@ def metric(judged: Judged) -> dict[str, Any]:
         for values_D in (draws.scores_D, draws.pair_share_D)
     )
     score_low, score_high = estimators.generator_interval_of_score(draws, score_variance)
-    clusters_ends = estimators.generator_interval_of_clusters(draws, share_variance, len(sample)) or (None, None)
+    clusters_ends = estimators.generator_interval_of_clusters(
+        draws, share_variance, len(sample)
+    ) or (None, None)
     sets_D = judged.partitions.sets_D
     return {
         "cluster_score": {
@@ -77,11 +79,11 @@ def _at_cut(threshold: float, cut: DrawStatistics, sample: Sample) -> dict[str, 
 
 
 def by_sample_size(judged: Judged, agent: Agent, seed: int) -> list[dict[str, Any]]:
-    """Both headline numbers at other K: the published score moves with K, effective clusters do not.
+    """Both headline numbers at other K: the published score moves with K, effective clusters do
+    not.
 
-    An agent that costs nothing judges fresh draws of `SIZES` documents; for an LLM its own draws are restricted to their
-    first documents, which asks nothing anew and allows smaller K only.
-    """
+    An agent that costs nothing judges fresh draws of `SIZES` documents; for an LLM its own draws
+    are restricted to their first documents, which asks nothing anew and allows smaller K only."""
     sample, K = judged.sample, judged.draws_DK.shape[1]
     if agent.kind == "openai":
         sizes = sorted({*(size for size in SIZES if size < K), K})
@@ -89,10 +91,14 @@ def by_sample_size(judged: Judged, agent: Agent, seed: int) -> list[dict[str, An
     else:
         sizes = sorted({size for size in (*SIZES, K) if size <= len(sample)})
         asked = [Draws(sample, random_draws(sample, SIZE_DRAWS, size, seed)) for size in sizes]
-        labels = {size: part.labels_DK for size, part in zip(sizes, agent.partition(asked), strict=True)}
+        labels = {
+            size: part.labels_DK for size, part in zip(sizes, agent.partition(asked), strict=True)
+        }
     found = []
     for size, labels_DK in labels.items():
-        draws = estimators.draw_statistics(labels_DK, judged.partitions.sets_D if agent.kind == "openai" else None)
+        draws = estimators.draw_statistics(
+            labels_DK, judged.partitions.sets_D if agent.kind == "openai" else None
+        )
         found.append(
             {
                 "sample_size": size,
@@ -104,7 +110,9 @@ def by_sample_size(judged: Judged, agent: Agent, seed: int) -> list[dict[str, An
 
 
 def verification(judged: Judged) -> dict[str, Any]:
-    """What every policy for invalid clusters gives from the same calls, and how much verification changed."""
+    """What every policy for invalid clusters gives from the same calls, and how much verification
+    changed.
+    """
     partitions = judged.partitions
     if partitions.valid_DK is None:
         return {"policy": None, "reason": "this agent verifies nothing"}
@@ -143,12 +151,15 @@ def position_bias(judged: Judged) -> dict[str, Any]:
 
 
 def retest(agent: Agent, judged: Judged, draws: int) -> dict[str, Any]:
-    """Ask the first `draws` answered draws once more, in another order, and say how far the answers agree."""
+    """Ask the first `draws` answered draws once more, in another order, and say how far the answers
+    agree.
+    """
     if judged.partitions.order_DK is None:
         return {"draws": 0, "reason": "this agent gives one answer to one set of documents"}
     if draws < 2:
         return {"draws": 0, "reason": "not asked for (--retest)"}
-    # Runs of consecutive draws keep their numbers, so that every draw meets its own criteria set again.
+    # Runs of consecutive draws keep their numbers, so that every draw meets its own criteria set
+    # again.
     numbers_D = judged.numbers_D[:draws]
     runs = np.split(np.arange(len(numbers_D)), np.flatnonzero(np.diff(numbers_D) != 1) + 1)
     asked = [Draws(judged.sample, judged.draws_DK[run], int(numbers_D[run[0]])) for run in runs]
@@ -157,7 +168,9 @@ def retest(agent: Agent, judged: Judged, draws: int) -> dict[str, Any]:
     answered = np.concatenate([part.answered_D for part in again])
     if answered.sum() < 2:
         return {"draws": int(answered.sum()), "reason": "the repetition was hardly answered"}
-    both_PDK = np.stack([judged.partitions.labels_DK[: len(labels_DK)][answered], labels_DK[answered]])
+    both_PDK = np.stack(
+        [judged.partitions.labels_DK[: len(labels_DK)][answered], labels_DK[answered]]
+    )
     found = reliability.repeatability(both_PDK)
     return {**dataclasses.asdict(found), "adjusted_rand": found.adjusted_rand.as_json()}
 
@@ -171,14 +184,21 @@ def with_control_variate(judged: Judged, cheap: Agent, many_DK: np.ndarray) -> d
       many_DK: draws of the same sample, independent of the judged ones, for the cheap agent's mean.
     """
     draws = judged.statistics()
-    same, many = cheap.partition([Draws(judged.sample, judged.draws_DK), Draws(judged.sample, many_DK)])
-    same, many = estimators.draw_statistics(same.labels_DK), estimators.draw_statistics(many.labels_DK)
+    same, many = cheap.partition(
+        [Draws(judged.sample, judged.draws_DK), Draws(judged.sample, many_DK)]
+    )
+    same, many = (
+        estimators.draw_statistics(same.labels_DK),
+        estimators.draw_statistics(many.labels_DK),
+    )
     scores, shares = mean_of(many.scores_D), mean_of(many.pair_share_D)
     return {
         "agent": {"kind": cheap.kind, "model": cheap.model, "settings": cheap.settings()},
         "cheap_draws": len(many),
         "cluster_score": _adjusted(
-            control_variate.adjusted_score(draws, same.scores_D[draws.kept], scores.value, scores.error)
+            control_variate.adjusted_score(
+                draws, same.scores_D[draws.kept], scores.value, scores.error
+            )
         ),
         "effective_clusters": _adjusted(
             control_variate.adjusted_effective_clusters(
@@ -197,7 +217,9 @@ def _adjusted(found: control_variate.Adjusted) -> dict[str, Any]:
     }
 
 
-def duplicates(sample: Sample, comparer: Agent | None, curve: list[dict[str, Any]]) -> dict[str, Any]:
+def duplicates(
+    sample: Sample, comparer: Agent | None, curve: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Shares of exact and near duplicates, and the effective clusters at the near-duplicate cut.
 
     Args:
@@ -212,15 +234,22 @@ def duplicates(sample: Sample, comparer: Agent | None, curve: list[dict[str, Any
         "exact_of": "all documents: the share that repeats an earlier one",
         "near": near,
     }
-    no_cut = {"value": None, "reason": "only the embedding agent cuts at the near-duplicate distance"}
+    no_cut = {
+        "value": None,
+        "reason": "only the embedding agent cuts at the near-duplicate distance",
+    }
     if near is None:
         found["near_of"] = "not measured: no sentence embeddings here"
         return {"duplicates": found, "near_duplicate_clusters": no_cut}
     from divsyn_jax.diversity.agents.embedding import NEAR_DUPLICATE_CUT, NEAR_DUPLICATE_DISTANCE
 
-    found["near_of"] = f"the {len(sample):,} sampled documents: the share within the distance of an earlier one"
+    found["near_of"] = (
+        f"the {len(sample):,} sampled documents: the share within the distance of an earlier one"
+    )
     found["near_cosine_distance"] = NEAR_DUPLICATE_DISTANCE
-    at_cut = [point["effective_clusters"] for point in curve if point["threshold"] == NEAR_DUPLICATE_CUT]
+    at_cut = [
+        point["effective_clusters"] for point in curve if point["threshold"] == NEAR_DUPLICATE_CUT
+    ]
     clusters = {**at_cut[0], "cosine_distance": NEAR_DUPLICATE_CUT} if at_cut else no_cut
     return {"duplicates": found, "near_duplicate_clusters": clusters}
 
@@ -228,9 +257,9 @@ def duplicates(sample: Sample, comparer: Agent | None, curve: list[dict[str, Any
 def records(judged: Judged) -> list[dict[str, Any]]:
     """The first `DRAWS_WRITTEN` answered draws, as the lines of draws.jsonl.
 
-    `documents` are numbers in the corpus; `clusters` the headline partition, `agent_clusters` (where verification may
-    change it) the agent's own; clusters are numbered by their first document, so equal partitions read the same.
-    """
+    `documents` are numbers in the corpus; `clusters` the headline partition, `agent_clusters`
+    (where verification may change it) the agent's own; clusters are numbered by their first
+    document, so equal partitions read the same."""
     partitions, index_N = judged.partitions, judged.sample.index_N
     found = []
     for row in range(min(len(judged.draws_DK), DRAWS_WRITTEN)):
@@ -251,7 +280,10 @@ def _evidence(partitions: Partitions, row: int) -> Mapping[str, Any]:
     number_of = dict(zip(labels_K.tolist(), _numbered(labels_K).tolist(), strict=True))
     said = partitions.evidence[row]
     named = [
-        {"cluster": number_of[entry["label"]], **{key: value for key, value in entry.items() if key != "label"}}
+        {
+            "cluster": number_of[entry["label"]],
+            **{key: value for key, value in entry.items() if key != "label"},
+        }
         for entry in said["clusters"]
     ]
     return {

@@ -1,8 +1,8 @@
 """Rounds: score fresh samples of the same corpora, and say how far every metric moves between them.
 
-Chen et al. 2024 (arXiv 2410.15226), section 3.1, draw 1M documents anew in each of 10 rounds with different seeds and report
-the mean and the spread over rounds. One round's own interval speaks of one sample; the spread over rounds needs no formula.
-"""
+Chen et al. 2024 (arXiv 2410.15226), section 3.1, draw 1M documents anew in each of 10 rounds with
+different seeds and report the mean and the spread over rounds. One round's own interval speaks of
+one sample; the spread over rounds needs no formula."""
 
 import dataclasses
 import statistics
@@ -23,10 +23,11 @@ def add_rounds(
     budget: Budget,
     settings: ScoreSettings,
 ) -> None:
-    """Score `settings.rounds` - 1 further samples of each corpus and put `rounds` into each of `scores` (round 0).
+    """Score `settings.rounds` - 1 further samples of each corpus and put `rounds` into each of
+    `scores` (round 0).
 
-    `rounds`: {rounds, seeds, metrics: {metric: {mean, sd, values}}}; a metric without a value has none.
-    """
+    `rounds`: {rounds, seeds, metrics: {metric: {mean, sd, values}}}; a metric without a value has
+    none."""
     found = {name: [score] for name, score in scores.items()}
     seeds = [settings.seed + number for number in range(settings.rounds)]
     for seed in seeds[1:]:
@@ -39,5 +40,9 @@ def add_rounds(
         for metric in METRICS:
             values = [measurement(each, metric)["value"] for each in found[name]]
             if all(isinstance(value, int | float) for value in values):
-                metrics[metric] = {"mean": statistics.fmean(values), "sd": statistics.stdev(values), "values": values}
+                metrics[metric] = {
+                    "mean": statistics.fmean(values),
+                    "sd": statistics.stdev(values),
+                    "values": values,
+                }
         score["rounds"] = {"rounds": settings.rounds, "seeds": seeds, "metrics": metrics}

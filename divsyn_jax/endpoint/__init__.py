@@ -1,1 +1,4 @@
-"""The one client for OpenAI-compatible endpoints: scoring and generation both ask through it. Needs the extra `llm`."""
+"""The one client for OpenAI-compatible endpoints: scoring and generation both ask through it.
+
+Needs the extra `llm`.
+"""

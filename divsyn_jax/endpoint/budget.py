@@ -1,4 +1,7 @@
-"""What a run may still spend: calls are counted before they are sent, cost is reserved at its upper end."""
+"""What a run may still spend:
+
+calls are counted before they are sent, cost is reserved at its upper end.
+"""
 
 import asyncio
 import contextlib
@@ -23,8 +26,8 @@ class Budget:
     async def call(self, prompt_tokens: int, completion_tokens: int) -> AsyncIterator[None]:
         """Hold the price of a call of at most so many tokens while it is in flight.
 
-        Waits for calls in flight to turn out cheaper; raises `EndpointStopped` when nothing more can come of that.
-        """
+        Waits for calls in flight to turn out cheaper; raises `EndpointStopped` when nothing more
+        can come of that."""
         settings = self._settings
         if settings.max_calls is not None and self._calls >= settings.max_calls:
             raise self._exhausted(f"--max_calls={settings.max_calls}")
@@ -47,7 +50,10 @@ class Budget:
                     self._settled.notify_all()
 
     def _exhausted(self, limit: str) -> EndpointStopped:
-        spent = f"{self._calls} calls" + (f", cost {self._usage.cost:.4f}" if self._usage.cost is not None else "")
+        spent = f"{self._calls} calls" + (
+            f", cost {self._usage.cost:.4f}" if self._usage.cost is not None else ""
+        )
         return EndpointStopped(
-            f"stopped at {limit} ({spent} in this run); what was answered is saved, run the same command to continue"
+            f"stopped at {limit} ({spent} in this run); what was answered is saved, run the same"
+            " command to continue"
         )

@@ -1,8 +1,9 @@
 """Paid answers on disk, so that a crashed or repeated run pays for nothing twice.
 
-SQLite in WAL mode, one transaction an answer: a killed process loses only the calls in flight. Rows hold JSON and no
-secret: the request as it was keyed, the valid answer, and what it took. Failures are not kept; they may succeed again.
-"""
+SQLite in WAL mode, one transaction an answer: a killed process loses only the calls in flight. Rows
+hold JSON and no
+secret: the request as it was keyed, the valid answer, and what it took. Failures are not kept; they
+may succeed again."""
 
 import hashlib
 import json
@@ -54,12 +55,16 @@ class Cache:
     def __init__(self, path: Path | None):
         self._path = path
         try:
-            self._connection = sqlite3.connect(path or ":memory:", timeout=_BUSY_S, isolation_level=None)
+            self._connection = sqlite3.connect(
+                path or ":memory:", timeout=_BUSY_S, isolation_level=None
+            )
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, _FORMAT):
-                raise UserError(f"{path}: a cache of another version (format {version}); move it away")
+                raise UserError(
+                    f"{path}: a cache of another version (format {version}); move it away"
+                )
             self._connection.executescript(_TABLES)
             self._connection.execute(f"PRAGMA user_version={_FORMAT}")
         except sqlite3.Error as error:
@@ -71,14 +76,17 @@ class Cache:
 
     def answer(self, key: str) -> Paid | None:
         """The answer under `key`."""
-        row = self._one("SELECT value, request_id, prompt_tokens, completion_tokens FROM answers WHERE key=?", (key,))
+        row = self._one(
+            "SELECT value, request_id, prompt_tokens, completion_tokens FROM answers WHERE key=?",
+            (key,),
+        )
         return Paid(self._json(row[0]), *row[1:]) if row else None
 
     def keep(self, key: str, determinants: Mapping[str, Any], paid: Paid) -> None:
         """Commit an answer."""
         self._write(
-            "INSERT OR REPLACE INTO answers (key, purpose, request, value, request_id, prompt_tokens, completion_tokens)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO answers (key, purpose, request, value, request_id,"
+            " prompt_tokens, completion_tokens) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 key,
                 determinants["purpose"],
@@ -98,7 +106,8 @@ class Cache:
     def keep_fact(self, about: Mapping[str, Any], value: Mapping[str, Any]) -> None:
         """Commit a fact in place of an earlier one."""
         self._write(
-            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (key_of(about), canonical(about), canonical(value))
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)",
+            (key_of(about), canonical(about), canonical(value)),
         )
 
     def _one(self, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -121,6 +130,6 @@ class Cache:
 
     def _unusable(self, error: Exception) -> UserError:
         return UserError(
-            f"{self._path}: the answer cache cannot be used ({error}); "
-            "free space or permissions if that is the cause, else move the file away (its answers are paid again)"
+            f"{self._path}: the answer cache cannot be used ({error}); free space or permissions if"
+            " that is the cause, else move the file away (its answers are paid again)"
         )

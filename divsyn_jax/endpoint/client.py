@@ -4,10 +4,10 @@
         probe = await canary.probe(client, documents=10, characters=2000)
         answer = await client.complete(request)
 
-A request is looked up in the cache; else it is sent (`sender`), its answer repaired and validated (`structured`), asked
-for again once when unusable, and committed. What is in flight when the block ends is still received and committed,
-whatever ended it; an attempt takes --request_timeout at most, and nothing is begun or repeated any more.
-"""
+A request is looked up in the cache; else it is sent (`sender`), its answer repaired and validated
+(`structured`), asked for again once when unusable, and committed. What is in flight when the block
+ends is still received and committed, whatever ended it; an attempt takes --request_timeout at most,
+and nothing is begun or repeated any more."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,11 +28,12 @@ from divsyn_jax.endpoint.usage import Usage
 
 __all__ = ["Answer", "Client", "ContentFailure", "EndpointStopped", "Request"]
 
-# A server that reports fewer prompt tokens than this share of the prompt's words has cut the prompt.
+# A server that reports fewer prompt tokens than this share of the prompt's words has cut the
+# prompt.
 LEAST_TOKENS_PER_WORD = 0.85
 TRUNCATION_REMEDY = (
-    "raise its context length (Ollama: OLLAMA_CONTEXT_LENGTH or num_ctx of the model; llama.cpp: --ctx-size; vLLM: "
-    "--max-model-len) or ask with fewer or shorter documents"
+    "raise its context length (Ollama: OLLAMA_CONTEXT_LENGTH or num_ctx of the model; llama.cpp:"
+    " --ctx-size; vLLM: --max-model-len) or ask with fewer or shorter documents"
 )
 _DRAIN_MARGIN_S = 5.0
 
@@ -47,7 +48,10 @@ class Exchange:
 
 
 class Client:
-    """One client of one endpoint, for one event loop. `cache_path` None keeps answers for this run only."""
+    """One client of one endpoint, for one event loop.
+
+    `cache_path` None keeps answers for this run only.
+    """
 
     def __init__(self, settings: EndpointSettings, cache_path: Path | None):
         self.settings = settings
@@ -86,9 +90,9 @@ class Client:
     async def complete(self, request: Request) -> Answer:
         """The endpoint's answer, from the cache where it was given before.
 
-        Raises `ContentFailure`, `EndpointStopped`, or `UserError` for a wrong key, model, address or set-up. After one of
-        the latter two nothing more is sent: every other request ends the same way.
-        """
+        Raises `ContentFailure`, `EndpointStopped`, or `UserError` for a wrong key, model, address
+        or set-up. After one of
+        the latter two nothing more is sent: every other request ends the same way."""
         if (known := self.cached(request)) is not None:
             return known
         key = key_of(self._determinants(request, mode=""))
@@ -102,10 +106,11 @@ class Client:
         return answer
 
     async def exchange(self, request: Request, problems: Sequence[str] = ()) -> Exchange:
-        """Put one question past the cache, as a re-ask when `problems` of an earlier answer are given.
+        """Put one question past the cache, as a re-ask when `problems` of an earlier answer are
+        given.
 
-        Raises `ContentFailure` (refusal, content_filter, rejected, unanswered) and as `complete` does.
-        """
+        Raises `ContentFailure` (refusal, content_filter, rejected, unanswered) and as `complete`
+        does."""
         reply, dialect = await self._sender.send(request, list(problems))
         if self.dialect.proven and self._remembered != (found := self.dialect.to_json()):
             self.cache.keep_fact(self._about, found)
@@ -113,17 +118,24 @@ class Client:
         if reply.refused:
             raise ContentFailure("refusal", ["the model refused"])
         if reply.finish_reason == "content_filter":
-            raise ContentFailure("content_filter", ["the server's content filter stopped the answer"])
-        asked = sum(tokens.words(message["content"]) for message in structured.messages(request, dialect.mode, []))
+            raise ContentFailure(
+                "content_filter", ["the server's content filter stopped the answer"]
+            )
+        asked = sum(
+            tokens.words(message["content"])
+            for message in structured.messages(request, dialect.mode, [])
+        )
         if reply.metered and reply.prompt_tokens < LEAST_TOKENS_PER_WORD * asked:
             raise UserError(
-                f"{self.settings.base_url} read {reply.prompt_tokens} tokens of a prompt of {asked} words: it cuts prompts "
-                f"silently; {TRUNCATION_REMEDY}"
+                f"{self.settings.base_url} read {reply.prompt_tokens} tokens of a prompt of {asked}"
+                f" words: it cuts prompts silently; {TRUNCATION_REMEDY}"
             )
         return Exchange(reply, structured.parse(reply.text, request), dialect.mode)
 
     def step_down(self) -> bool:
-        """Take the next rung of the ladder because this one is accepted but not kept; False at the bottom."""
+        """Take the next rung of the ladder because this one is accepted but not kept; False at the
+        bottom.
+        """
         lower = self.dialect.lower()
         if lower is not None:
             self._sender.dialect = replace(lower, proven=False)
@@ -142,8 +154,8 @@ class Client:
     def _determinants(self, request: Request, mode: str) -> dict[str, Any]:
         """Everything that determines an answer.
 
-        Not the room to reason: too little of it leaves no answer, and one that was paid for with less is as good.
-        """
+        Not the room to reason: too little of it leaves no answer, and one that was paid for with
+        less is as good."""
         endpoint = self.settings.identity()
         endpoint.pop("reasoning_tokens", None)
         return {
@@ -158,7 +170,8 @@ class Client:
 
     def cached(self, request: Request) -> Answer | None:
         """The answer that was paid for before; None where the request would have to be sent."""
-        # What was answered on another rung, before the endpoint's mode changed, is an answer all the same.
+        # What was answered on another rung, before the endpoint's mode changed, is an answer all
+        # the same.
         for mode in sorted(structured.MODES, key=lambda mode: mode != self.mode):
             paid = self.cache.answer(key_of(self._determinants(request, mode)))
             if paid is not None and not structured.parse(canonical(paid.value), request).problems:
@@ -183,11 +196,20 @@ class Client:
                 if parsed.value is not None and not parsed.problems:
                     counts.coerced += parsed.coerced
                     determinants = self._determinants(request, exchange.mode)
-                    self.cache.keep(key_of(determinants), determinants, Paid(parsed.value, reply.request_id, *took))
-                    return Answer(parsed.value, cached=False, request_id=reply.request_id, mode=exchange.mode)
+                    self.cache.keep(
+                        key_of(determinants),
+                        determinants,
+                        Paid(parsed.value, reply.request_id, *took),
+                    )
+                    return Answer(
+                        parsed.value, cached=False, request_id=reply.request_id, mode=exchange.mode
+                    )
                 outcome, problems = "invalid", parsed.problems
                 if reply.finish_reason == "length":
-                    outcome, problems = "length", ["the answer was cut at the length limit; it must be shorter"]
+                    outcome, problems = (
+                        "length",
+                        ["the answer was cut at the length limit; it must be shorter"],
+                    )
             raise ContentFailure(outcome, problems)
         except ContentFailure:
             counts.failed += 1

@@ -41,10 +41,16 @@ class Forecast:
     def table(self, settings: EndpointSettings) -> str:
         """One line a purpose and the total."""
         rows = [("purpose", "calls", "prompt tokens", "output tokens", "cost")]
-        for plan in (*self.planned, Planned("total", self.calls, self.prompt_tokens, self.output_tokens)):
+        for plan in (
+            *self.planned,
+            Planned("total", self.calls, self.prompt_tokens, self.output_tokens),
+        ):
             each = 1 if plan.purpose == "total" else plan.calls
             prompt, output = plan.prompt_tokens * each, plan.output_tokens * each
-            low, high = settings.cost(prompt.low, output.low), settings.cost(prompt.high, output.high)
+            low, high = (
+                settings.cost(prompt.low, output.low),
+                settings.cost(prompt.high, output.high),
+            )
             cost = "unknown" if low is None or high is None else f"{low:.2f} to {high:.2f}"
             rows.append((plan.purpose, f"{plan.calls:,}", _span(prompt), _span(output), cost))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -58,7 +64,9 @@ class Forecast:
 
 
 def forecast(planned: Sequence[Planned], settings: EndpointSettings) -> Forecast:
-    """Add up a plan at the user's prices; a call may take all of --reasoning_tokens beside its answer, or none."""
+    """Add up a plan at the user's prices; a call may take all of --reasoning_tokens beside its
+    answer, or none.
+    """
     thought = TokenRange(0, settings.reasoning_tokens)
     planned = [replace(plan, output_tokens=plan.output_tokens + thought) for plan in planned]
     prompt = sum((plan.prompt_tokens * plan.calls for plan in planned), TokenRange(0, 0))

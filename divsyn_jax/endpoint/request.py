@@ -9,12 +9,11 @@ from typing import Any
 class Request:
     """One question with an answer of a fixed shape.
 
-    Attributes:
-      purpose: e.g. 'cluster'; a row of the usage table and the schema's name ([a-z0-9_-]).
-      system, user: the two messages.
-      schema: JSON Schema of the answer, in the strict form (additionalProperties false, every property required).
-      identity: what keeps repeated samples apart in the cache, e.g. {"draw": 7, "attempt": 0}; JSON values.
-      check: problems of an answer that the schema cannot express, in fixed wording (they go into the re-ask).
+    Attributes: purpose: e.g. 'cluster'; a row of the usage table and the schema's name
+      ([a-z0-9_-]). system, user: the two messages. schema: JSON Schema of the answer, in the strict
+      form (additionalProperties false, every property required). identity: what keeps repeated
+      samples apart in the cache, e.g. {"draw": 7, "attempt": 0}; JSON values. check: problems of an
+      answer that the schema cannot express, in fixed wording (they go into the re-ask).
       max_output_tokens: bound on the answer.
     """
 
@@ -47,10 +46,9 @@ class Answer:
 class ContentFailure(Exception):
     """The endpoint works but gave no usable answer to this request, not even to the re-ask.
 
-    Attributes:
-      outcome: invalid, length, refusal, content_filter, rejected (HTTP 400 for this request alone) or unanswered
-        (every attempt failed until the deadline while other requests were answered).
-      problems: what was wrong, in fixed wording.
+    Attributes: outcome: invalid, length, refusal, content_filter, rejected (HTTP 400 for this
+      request alone) or unanswered (every attempt failed until the deadline while other requests
+      were answered). problems: what was wrong, in fixed wording.
     """
 
     def __init__(self, outcome: str, problems: Sequence[str]):
@@ -60,4 +58,7 @@ class ContentFailure(Exception):
 
 
 class EndpointStopped(Exception):
-    """No more calls in this run (outage, deadline, budget); what was answered is kept. The message is one line."""
+    """No more calls in this run (outage, deadline, budget); what was answered is kept.
+
+    The message is one line.
+    """

@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T:
-    """`asyncio.run` (or, where a client outlives one run, `runner.run`), but SIGTERM cancels `main` alone: the clients inside
-    receive and commit what is in flight.
+    """`asyncio.run` (or, where a client outlives one run, `runner.run`), but SIGTERM cancels `main`
+    alone: the clients inside receive and commit what is in flight.
 
-    A handler that raises inside the loop would have every task cancelled, paid calls included. Raises `EndpointStopped`
-    after SIGTERM; SIGINT does the same by asyncio's own means and raises KeyboardInterrupt. Signals reach the main thread
-    only; in another one neither is handled. Raises `UserError` inside a running event loop.
-    """
+    A handler that raises inside the loop would have every task cancelled, paid calls included.
+    Raises `EndpointStopped` after SIGTERM; SIGINT does the same by asyncio's own means and raises
+    KeyboardInterrupt. Signals reach the main thread only; in another one neither is handled. Raises
+    `UserError` inside a running event loop."""
     if _inside_a_loop():
         main.close()
         raise UserError(
-            "an endpoint cannot be asked from inside a running event loop (a notebook): run it in a thread, "
-            "e.g. await asyncio.to_thread(score, ...)"
+            "an endpoint cannot be asked from inside a running event loop (a notebook): run it in a"
+            " thread, e.g. await asyncio.to_thread(score, ...)"
         )
     if threading.current_thread() is not threading.main_thread():
         return asyncio.run(main) if runner is None else runner.run(main)
@@ -47,7 +47,8 @@ def run(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T
                 "stopped by SIGTERM; what was answered is saved, run the same command to continue"
             ) from None
         finally:
-            # Here: a loop that is closed with a handler of its own resets the signal, whoever handles it by then.
+            # Here: a loop that is closed with a handler of its own resets the signal, whoever
+            # handles it by then.
             loop.remove_signal_handler(signal.SIGTERM)
             signal.signal(signal.SIGTERM, before)
 

@@ -10,23 +10,22 @@ from divsyn_jax.base.commandline import UserError
 
 @dataclass(frozen=True)
 class EndpointSettings:
-    """An OpenAI-compatible endpoint and how to ask it. Raises `UserError` naming the flag of a bad value.
+    """An OpenAI-compatible endpoint and how to ask it. Raises `UserError` naming the flag of a bad
+    value.
 
-    The API key is no field: it is read from the environment variable `api_key_env` when the first call is paid.
+    The API key is no field: it is read from the environment variable `api_key_env` when the first
+    call is paid.
 
-    Attributes:
-      base_url: where /chat/completions lives, e.g. https://api.openai.com/v1 or http://localhost:8000/v1.
-      model: name of the model as the endpoint knows it.
-      api_key_env: environment variable that holds the key; an endpoint on this machine needs none.
-      temperature: of sampling.
-      seed: sent with every call (mixed with the request's identity) where the server takes one.
-      reasoning_tokens: added to every request's limit of output tokens, for a model that reasons before it answers: what
-        it thinks counts as output.
-      concurrency: calls in flight, at most; the limiter works below it when the server asks for less.
-      timeout_s: seconds one attempt may take.
-      deadline_s: seconds a request may take from its first attempt to its last.
-      backoff_s: upper end of the first wait before a retry; doubles with every further one, up to a minute.
-      price_input, price_output: currency per million tokens, from the user; never guessed.
+    Attributes: base_url: where /chat/completions lives, e.g. https://api.openai.com/v1 or
+      http://localhost:8000/v1. model: name of the model as the endpoint knows it. api_key_env:
+      environment variable that holds the key; an endpoint on this machine needs none. temperature:
+      of sampling. seed: sent with every call (mixed with the request's identity) where the server
+      takes one. reasoning_tokens: added to every request's limit of output tokens, for a model that
+      reasons before it answers: what it thinks counts as output. concurrency: calls in flight, at
+      most; the limiter works below it when the server asks for less. timeout_s: seconds one attempt
+      may take. deadline_s: seconds a request may take from its first attempt to its last.
+      backoff_s: upper end of the first wait before a retry; doubles with every further one, up to a
+      minute. price_input, price_output: currency per million tokens, from the user; never guessed.
       max_calls, max_cost: what this run may spend; the run stops there and can be continued.
     """
 
@@ -52,11 +51,16 @@ class EndpointSettings:
         except ValueError:  # brackets that do not match, a port that is no number
             is_address = False
         if not is_address:
-            shown = self.base_url.rpartition("@")[2].partition("?")[0]  # without what may be a secret
-            raise UserError(f"--base_url={shown!r} is not an http(s) address, e.g. http://localhost:8000/v1")
+            shown = self.base_url.rpartition("@")[2].partition("?")[
+                0
+            ]  # without what may be a secret
+            raise UserError(
+                f"--base_url={shown!r} is not an http(s) address, e.g. http://localhost:8000/v1"
+            )
         if url.username or url.password or url.query or url.fragment:
             raise UserError(
-                "--base_url carries credentials or a query; put the key into the environment variable of --api_key_env"
+                "--base_url carries credentials or a query; put the key into the environment"
+                " variable of --api_key_env"
             )
         if not self.model:
             raise UserError("--model is required: the name by which the endpoint knows the model")
@@ -86,7 +90,9 @@ class EndpointSettings:
         if (self.price_input is None) != (self.price_output is None):
             raise UserError("--price_input and --price_output go together: give both or neither")
         if self.max_cost is not None and self.price_input is None:
-            raise UserError("--max_cost needs --price_input and --price_output (currency per million tokens)")
+            raise UserError(
+                "--max_cost needs --price_input and --price_output (currency per million tokens)"
+            )
 
     @property
     def is_local(self) -> bool:
@@ -101,7 +107,10 @@ class EndpointSettings:
         return (prompt_tokens * self.price_input + completion_tokens * self.price_output) / 1e6
 
     def identity(self) -> dict[str, Any]:
-        """What determines answers: address, model and sampling, and room to reason; no timing, no budget, no secrets."""
+        """What determines answers:
+
+        address, model and sampling, and room to reason; no timing, no budget, no secrets.
+        """
         return {
             "base_url": self.base_url.rstrip("/"),
             "model": self.model,

@@ -3,8 +3,9 @@
 import string
 from dataclasses import dataclass
 
-# cl100k_base and o200k_base put 3.9 to 5.5 bytes of English prose or code into a token and 1.16 tokens or more into a
-# word; digits take 2 bytes a token, Chinese and Hindi 2.5 to 11 (one to four characters).
+# cl100k_base and o200k_base put 3.9 to 5.5 bytes of English prose or code into a token and 1.16
+# tokens or more into a word; digits take 2 bytes a token, Chinese and Hindi 2.5 to 11 (one to four
+# characters).
 MOST_CHARACTERS_PER_TOKEN = 6.0
 LEAST_LETTERS_PER_TOKEN = 3.5
 LEAST_OTHER_BYTES_PER_TOKEN = 1.9
@@ -27,18 +28,25 @@ class TokenRange:
 
 
 def estimate(*texts: str) -> TokenRange:
-    """The range for messages of prose or code; base64 and the like, and vocabularies below 100k entries, may exceed it."""
+    """The range for messages of prose or code; base64 and the like, and vocabularies below 100k
+    entries, may exceed it.
+    """
     low = high = 0
     for text in texts:
         parts = text.split()
         low += max(len(parts), int(sum(map(len, parts)) / MOST_CHARACTERS_PER_TOKEN))
         other = text.translate(_LETTERS)
         letters = (len(text) - len(other)) / LEAST_LETTERS_PER_TOKEN
-        high += int(letters + len(other.encode("utf-8", "surrogatepass")) / LEAST_OTHER_BYTES_PER_TOKEN)
+        high += int(
+            letters + len(other.encode("utf-8", "surrogatepass")) / LEAST_OTHER_BYTES_PER_TOKEN
+        )
         high += 1 + TOKENS_PER_MESSAGE
     return TokenRange(low, max(low, high))
 
 
 def words(text: str) -> int:
-    """Runs of non-space: no tokenizer in use joins two of them, so a prompt has at least as many tokens."""
+    """Runs of non-space:
+
+    no tokenizer in use joins two of them, so a prompt has at least as many tokens.
+    """
     return len(text.split())

@@ -10,16 +10,14 @@ from divsyn_jax.endpoint.settings import EndpointSettings
 class PurposeUsage:
     """Counts of one purpose in this run.
 
-    Attributes:
-      calls: attempts sent, failed ones too.
-      cached_calls: requests answered from the cache.
-      prompt_tokens, completion_tokens: as the server reported them, for every attempt it answered.
-      unmetered: answered attempts without token counts; the upper end of our estimate was counted for them.
-      re_asks: second questions after an unusable answer.
-      retries: attempts repeated because of the server or the line.
-      failed: requests that ended without a usable answer.
-      coerced: answers usable only after local repair (fences, prose, types, letter case).
-      cached_prompt_tokens, cached_completion_tokens: what the cached answers had taken when they were paid.
+    Attributes: calls: attempts sent, failed ones too. cached_calls: requests answered from the
+      cache. prompt_tokens, completion_tokens: as the server reported them, for every attempt it
+      answered. unmetered: answered attempts without token counts; the upper end of our estimate was
+      counted for them. re_asks: second questions after an unusable answer. retries: attempts
+      repeated because of the server or the line. failed: requests that ended without a usable
+      answer. coerced: answers usable only after local repair (fences, prose, types, letter case).
+      cached_prompt_tokens, cached_completion_tokens: what the cached answers had taken when they
+      were paid.
     """
 
     calls: int = 0

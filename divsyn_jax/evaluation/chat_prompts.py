@@ -26,8 +26,12 @@ class ChatPrompts:
         """The text that stands for EOS in a rendered prompt."""
         return self.tokenizer.piece(self.tokenizer.eos_id)
 
-    def render(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
-        """The conversation ({role, content} each) as text; with `add_generation_prompt` it ends where a response begins."""
+    def render(
+        self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """The conversation ({role, content} each) as text; with `add_generation_prompt` it ends
+        where a response begins.
+        """
         from jinja2 import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 

@@ -1,4 +1,7 @@
-"""Evaluation of one run: domains and tasks into eval.json and eval/*.jsonl. The command is divsyn_jax/evaluate.py."""
+"""Evaluation of one run: domains and tasks into eval.json and eval/*.jsonl.
+
+The command is divsyn_jax/evaluate.py.
+"""
 
 import json
 import pathlib
@@ -24,28 +27,37 @@ def evaluate_run(
     limit: int | None = None,
     batch_tokens: int = 4096,
 ) -> dict[str, Any]:
-    """Evaluate the newest checkpoint of a run, write `eval.json` and return it. Raises `UserError` for an unusable run.
+    """Evaluate the newest checkpoint of a run, write `eval.json` and return it. Raises `UserError`
+    for an unusable run.
 
-    Args:
-      data: domains, in place of the run's own data.eval.
-      tasks: as `harness.open_tasks` gives them. Results of other tasks on the same checkpoint stay in eval.json.
-      chat: use the chat template; None: where the run has one.
-      limit: of items a task.
-      batch_tokens: see `language_model`.
+    Args: data: domains, in place of the run's own data.eval. tasks: as `harness.open_tasks` gives
+      them. Results of other tasks on the same checkpoint stay in eval.json. chat: use the chat
+      template; None: where the run has one. limit: of items a task. batch_tokens: see
+      `language_model`.
     """
     run = trained_run.open_run(workdir)
     recipe = run.recipe
     spec = recipe.data.eval if data is None else data
     if not spec and not tasks:
-        raise UserError(f"{workdir}: the run names no data.eval; give domains with --data=name=folder, or --tasks")
-    domains = heldout.open_domains(spec, recipe.data.root if data is None else "", recipe.seq_len, run.tokenizer.sha256)
+        raise UserError(
+            f"{workdir}: the run names no data.eval; give domains with --data=name=folder, or"
+            " --tasks"
+        )
+    domains = heldout.open_domains(
+        spec, recipe.data.root if data is None else "", recipe.seq_len, run.tokenizer.sha256
+    )
     if spec and not domains:
         raise UserError(f"--data={spec}: no domain; give domains as name=folder,...")
     mesh = run.inference_mesh()
     with jax.set_mesh(mesh), model.exact_products(run.inference_model.dtype):
         params, progress = run.load_params(mesh)
         identity = trained_run.checkpoint_identity(progress)
-        result: dict[str, Any] = {"step": progress["step"], "checkpoint": identity, "domains": {}, "tasks": {}}
+        result: dict[str, Any] = {
+            "step": progress["step"],
+            "checkpoint": identity,
+            "domains": {},
+            "tasks": {},
+        }
         eval_step = _cached_eval_step(run)
         devices = sharding.row_shards()
         batch = -(-recipe.eval.batch // devices) * devices
@@ -56,10 +68,15 @@ def evaluate_run(
                 "data": domain.windows.fingerprint,
                 "window": recipe.seq_len,
             }
-            lines = (json.dumps({"document": index, **document}) for index, document in enumerate(documents))
+            lines = (
+                json.dumps({"document": index, **document})
+                for index, document in enumerate(documents)
+            )
             files.write_text(workdir / "eval" / f"{domain.name}.jsonl", "\n".join(lines) + "\n")
         if tasks:
-            result.update(_evaluate_tasks(run, params, mesh, identity, tasks, chat, limit, batch_tokens))
+            result.update(
+                _evaluate_tasks(run, params, mesh, identity, tasks, chat, limit, batch_tokens)
+            )
     files.write_json(workdir / "eval.json", result)
     return result
 
@@ -79,7 +96,10 @@ def _evaluate_tasks(
 
     has_template = chat_prompts.load(run.workdir / "tokenizer", run.tokenizer) is not None
     if chat and not has_template:
-        raise UserError(f"{run.workdir}: --chat, but the run has no chat template; fine-tune it on conversations")
+        raise UserError(
+            f"{run.workdir}: --chat, but the run has no chat template; fine-tune it on"
+            " conversations"
+        )
     chat = has_template if chat is None else chat
     entries: dict[str, Any] = {}
     if (run.workdir / "eval.json").is_file():
@@ -90,7 +110,10 @@ def _evaluate_tasks(
             harness.write_items(run.workdir, name, items)
             entries[name] = {**entry, "chat_template": chat}
         if lm.truncated:
-            print(f"{run.workdir}: {lm.truncated} requests were longer than {lm.max_length} tokens and cut on the left")
+            print(
+                f"{run.workdir}: {lm.truncated} requests were longer than {lm.max_length} tokens"
+                " and cut on the left"
+            )
     return {"tasks": entries, **harness.means(entries)}
 
 

@@ -1,8 +1,9 @@
-"""Tasks of lm-evaluation-harness on a run: its prompts and metrics, data of the hub or of local files. Needs `eval`.
+"""Tasks of lm-evaluation-harness on a run: its prompts and metrics, data of the hub or of local
+files. Needs `eval`.
 
-The paper's eight tasks (Chen et al. 2024, section 4) are zero-shot, acc_norm for ARC-Challenge and HellaSwag and acc
-elsewhere; their mean is reported with and without COPA, whose hundred items are most of its error.
-"""
+The paper's eight tasks (Chen et al. 2024, section 4) are zero-shot, acc_norm for ARC-Challenge and
+HellaSwag and acc elsewhere; their mean is reported with and without COPA, whose hundred items are
+most of its error."""
 
 import json
 import logging
@@ -37,7 +38,8 @@ PAPER_TASKS = {
     "copa": ("super_glue/copa/default.yaml", "acc"),
     "hellaswag": ("hellaswag/hellaswag.yaml", "acc_norm"),
 }
-# Tasks of local files alone: all paradigms of BLiMP with the prompt that they share, and anyone's own questions in ARC's form.
+# Tasks of local files alone: all paradigms of BLiMP with the prompt that they share, and anyone's
+# own questions in ARC's form.
 _LOCAL_ONLY = {"blimp": ("blimp/_template_yaml", "acc"), "items": ("arc/arc_easy.yaml", "acc_norm")}
 _BOOTSTRAP_DRAWS = 1000  # for metrics that are not means
 _FEWSHOT_SEED = 1234  # the harness's own default
@@ -54,8 +56,8 @@ def task_names(spec: Sequence[str]) -> list[str]:
 def open_tasks(names: Sequence[str], folder: pathlib.Path | None) -> list[Task | Group]:
     """The tasks with their data: from local files where `folder` is given, else from the hub.
 
-    Raises `UserError` for an unknown name, a missing or wrong file, and data that the hub does not give.
-    """
+    Raises `UserError` for an unknown name, a missing or wrong file, and data that the hub does not
+    give."""
     _quiet()
     if folder is not None and not folder.is_dir():
         raise UserError(f"--task_data={folder}: no such folder")
@@ -67,7 +69,9 @@ def open_tasks(names: Sequence[str], folder: pathlib.Path | None) -> list[Task |
             index = index or TaskManager()  # reads thousands of files
             entry = index.task_index.get(name)
             if entry is None:
-                raise UserError(f"--tasks={name}: the harness has no such task; `lm-eval ls tasks` lists them")
+                raise UserError(
+                    f"--tasks={name}: the harness has no such task; `lm-eval ls tasks` lists them"
+                )
             path = entry.yaml_path
         if folder is not None:
             opened.append(_local_task(name, path, folder))
@@ -84,13 +88,28 @@ def _packaged(name: str, local: bool) -> pathlib.Path | None:
 
 def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
     config = load_yaml(path, resolve_func=True)
-    if not isinstance(config.get("dataset_path"), str) or ("task" in config and isinstance(config["task"], list)):
-        raise UserError(f"--tasks={name}: a group or a task written in Python; name its single tasks for --task_data")
+    if not isinstance(config.get("dataset_path"), str) or (
+        "task" in config and isinstance(config["task"], list)
+    ):
+        raise UserError(
+            f"--tasks={name}: a group or a task written in Python; name its single tasks for"
+            " --task_data"
+        )
     items = task_data.read(task_data.find(folder, name), name)
     splits = [config[key] for key in ("test_split", "validation_split") if config.get(key)]
-    for key in ("tag", "group", "dataset_path", "dataset_name", "dataset_kwargs", "training_split", "fewshot_split"):
+    for key in (
+        "tag",
+        "group",
+        "dataset_path",
+        "dataset_name",
+        "dataset_kwargs",
+        "training_split",
+        "fewshot_split",
+    ):
         config.pop(key, None)
-    config.update(task=name, custom_dataset=lambda **_: dict.fromkeys(splits, _dataset(items, name)))
+    config.update(
+        task=name, custom_dataset=lambda **_: dict.fromkeys(splits, _dataset(items, name))
+    )
     try:
         return ConfigurableTask(config=config)
     except _ITEM_ERRORS as error:
@@ -104,7 +123,9 @@ def _dataset(items: Sequence[Mapping[str, Any]], name: str) -> datasets.Dataset:
     try:
         return datasets.Dataset.from_list(list(items))
     except Exception as error:  # Arrow's errors have no common base
-        raise UserError(f"items of {name}: fields differ in kind from line to line ({error})") from None
+        raise UserError(
+            f"items of {name}: fields differ in kind from line to line ({error})"
+        ) from None
 
 
 def _hub_task(name: str, path: pathlib.Path, index: TaskManager | None) -> list[Task | Group]:
@@ -114,21 +135,31 @@ def _hub_task(name: str, path: pathlib.Path, index: TaskManager | None) -> list[
     except Exception as error:  # offline, unknown, gated: as many types as the hub's libraries have
         why = (str(error).strip().splitlines() or [""])[0][:120]
         raise UserError(
-            f"{name}: its data cannot be had from the Hugging Face hub ({type(error).__name__}: {why}); "
-            f"give local files with --task_data=DIR (DIR/{name}.jsonl)"
+            f"{name}: its data cannot be had from the Hugging Face hub ({type(error).__name__}:"
+            f" {why}); give local files with --task_data=DIR (DIR/{name}.jsonl)"
         ) from None
     return list(loaded["groups"].values()) or list(loaded["tasks"].values())
 
 
-def run(lm: LM, tasks: Sequence[Task | Group], chat: bool, limit: int | None) -> dict[str, tuple[dict, list[dict]]]:
-    """Evaluate: {task: (entry of eval.json, one record an item)}. Groups come as the tasks they are made of."""
+def run(
+    lm: LM, tasks: Sequence[Task | Group], chat: bool, limit: int | None
+) -> dict[str, tuple[dict, list[dict]]]:
+    """Evaluate: {task: (entry of eval.json, one record an item)}.
+
+    Groups come as the tasks they are made of.
+    """
     loaded = TaskManager(include_defaults=False).load(list(tasks))
     for task in loaded["tasks"].values():
         if task.get_config("num_fewshot") is None:
             task.set_config(key="num_fewshot", value=0)
         task.set_fewshot_seed(seed=_FEWSHOT_SEED)
     found = evaluator.evaluate(
-        lm, loaded, limit=limit, bootstrap_iters=_BOOTSTRAP_DRAWS, apply_chat_template=chat, log_samples=True
+        lm,
+        loaded,
+        limit=limit,
+        bootstrap_iters=_BOOTSTRAP_DRAWS,
+        apply_chat_template=chat,
+        log_samples=True,
     )
     return {
         name: _entry_and_items(name, found["results"][name], found["samples"][name], task)
@@ -145,7 +176,9 @@ def _entry_and_items(name: str, results: Mapping[str, Any], samples: Sequence[Ma
     entry = {
         "metric": metric,
         "value": float(results[key]),
-        "stderr": float(stderr) if isinstance(stderr, int | float) and math.isfinite(stderr) else None,
+        "stderr": (
+            float(stderr) if isinstance(stderr, int | float) and math.isfinite(stderr) else None
+        ),
         "items": len(kept),
         "others": {other: float(results[k]) for other, k in named.items() if other != metric},
         "version": task.VERSION,
@@ -155,7 +188,12 @@ def _entry_and_items(name: str, results: Mapping[str, Any], samples: Sequence[Ma
 
 
 def _item(sample: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    record = {"item": sample["doc_id"], "hash": sample["doc_hash"], "metric": metric, "value": _plain(sample[metric])}
+    record = {
+        "item": sample["doc_id"],
+        "hash": sample["doc_hash"],
+        "metric": metric,
+        "value": _plain(sample[metric]),
+    }
     record.update({name: _plain(sample[name]) for name in sample["metrics"] if name != metric})
     return {**record, "target": str(sample["target"]), "answers": _plain(sample["filtered_resps"])}
 
@@ -165,7 +203,8 @@ def _plain(value: Any) -> Any:
 
 
 def means(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any] | None]:
-    """`mean` and `mean_without_copa` over those of the paper's tasks that are there: {value, stderr, tasks, items}.
+    """`mean` and `mean_without_copa` over those of the paper's tasks that are there: {value,
+    stderr, tasks, items}.
 
     Items of different tasks are independent, so variances add. None where no task is left.
     """
@@ -177,17 +216,25 @@ def means(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any] | 
         errors = [entry["stderr"] for entry in entries]
         return {
             "value": sum(entry["value"] for entry in entries) / len(entries),
-            "stderr": None if None in errors else math.sqrt(sum(error**2 for error in errors)) / len(entries),
+            "stderr": (
+                None
+                if None in errors
+                else math.sqrt(sum(error**2 for error in errors)) / len(entries)
+            ),
             "tasks": len(entries),
             "items": sum(entry["items"] for entry in entries),
         }
 
     names = list(PAPER_TASKS)
-    return {"mean": mean(names), "mean_without_copa": mean([name for name in names if name != "copa"])}
+    return {
+        "mean": mean(names),
+        "mean_without_copa": mean([name for name in names if name != "copa"]),
+    }
 
 
 def compare(first: pathlib.Path, second: pathlib.Path, task: str) -> dict[str, Any]:
-    """The second run against the first on the items of a task: `statistics.paired_bootstrap` of their values.
+    """The second run against the first on the items of a task: `statistics.paired_bootstrap` of
+    their values.
 
     Raises `UserError` unless both were evaluated on the same items.
     """
@@ -198,13 +245,17 @@ def compare(first: pathlib.Path, second: pathlib.Path, task: str) -> dict[str, A
             raise UserError(f"{path}: no such file; evaluate {workdir} with --tasks={task}")
         values.append({(r["item"], r["hash"]): r["value"] for r in files.read_jsonl(path)})
     if values[0].keys() != values[1].keys():
-        raise UserError(f"{first} and {second}: evaluated on different items of {task}; evaluate both alike")
+        raise UserError(
+            f"{first} and {second}: evaluated on different items of {task}; evaluate both alike"
+        )
     return paired_bootstrap(list(values[0].values()), [values[1][key] for key in values[0]])
 
 
 def write_items(workdir: pathlib.Path, task: str, items: Sequence[Mapping[str, Any]]) -> None:
     """Write `eval/<task>.jsonl`."""
-    files.write_text(workdir / "eval" / f"{task}.jsonl", "".join(json.dumps(item) + "\n" for item in items))
+    files.write_text(
+        workdir / "eval" / f"{task}.jsonl", "".join(json.dumps(item) + "\n" for item in items)
+    )
 
 
 def _quiet() -> None:

@@ -26,14 +26,17 @@ from divsyn_jax.training.trained_run import TrainedRun
 class RunLanguageModel(TemplateLM):
     """Scores and continues text with a run's parameters.
 
-    A text begins with BOS, as in training. Requests go to the device in batches of `batch_tokens` tokens, sharded over the
-    mesh; answers are kept in `cache` as they come. All processes must make the same requests.
+    A text begins with BOS, as in training. Requests go to the device in batches of `batch_tokens`
+    tokens, sharded over the mesh; answers are kept in `cache` as they come. All processes must make
+    the same requests.
 
-    Attributes:
-      truncated: requests so far that were longer than the run's context and lost tokens on the left.
+    Attributes: truncated: requests so far that were longer than the run's context and lost tokens
+      on the left.
     """
 
-    def __init__(self, run: TrainedRun, params: Params, mesh: Mesh, batch_tokens: int, cache: RequestCache) -> None:
+    def __init__(
+        self, run: TrainedRun, params: Params, mesh: Mesh, batch_tokens: int, cache: RequestCache
+    ) -> None:
         super().__init__()
         self._run, self._params, self._mesh = run, params, mesh
         self._batch_tokens, self._cache = batch_tokens, cache
@@ -56,11 +59,17 @@ class RunLanguageModel(TemplateLM):
     def chat_template(self, chat_template: bool | str = False) -> str | None:
         return self._chat.template if self._chat and chat_template else None
 
-    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
         return self._chat.render(chat_history, add_generation_prompt)
 
-    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
-        """Ids with BOS in front, unless `add_special_tokens` is False or a chat template wrote BOS already."""
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **_: Any
+    ) -> list[int]:
+        """Ids with BOS in front, unless `add_special_tokens` is False or a chat template wrote BOS
+        already.
+        """
         tokenizer = self._run.tokenizer
         [ids] = (tokenizer.encode_rendered if self._chat else tokenizer.encode)([string])
         if add_special_tokens is False or (self._chat and ids[:1] == [self.prefix_token_id]):
@@ -82,17 +91,28 @@ class RunLanguageModel(TemplateLM):
             if self._cache.get(key) is None:
                 wanted[key] = scoring.Request(tokens, len(tokens) - len(continuation))
         names = list(wanted)
-        with tqdm(total=len(names), desc="log-likelihoods", unit="request", disable=disable_tqdm) as bar:
+        with tqdm(
+            total=len(names), desc="log-likelihoods", unit="request", disable=disable_tqdm
+        ) as bar:
             for batch in scoring.score(
-                self._run.inference_model, self._params, self._mesh, list(wanted.values()), self._batch_tokens
+                self._run.inference_model,
+                self._params,
+                self._mesh,
+                list(wanted.values()),
+                self._batch_tokens,
             ):
                 self._cache.put({names[index]: list(answer) for index, answer in batch.items()})
                 bar.update(len(batch))
         answers = [tuple(self._cache.get(key)) for key in keys]
         return answers
 
-    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-        """Log-likelihood of whole texts: windows of the run's context, each token predicted once, after one BOS."""
+    def loglikelihood_rolling(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[float]:
+        """Log-likelihood of whole texts:
+
+        windows of the run's context, each token predicted once, after one BOS.
+        """
         counts, pairs = [], []
         for (text,) in (request.args for request in requests):
             windows = utils.get_rolling_token_windows(
@@ -108,17 +128,23 @@ class RunLanguageModel(TemplateLM):
         return [sum(value for value, _ in itertools.islice(scores, count)) for count in counts]
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """Continuations up to a stop string, EOS or the token limit, with the request's sampling settings."""
+        """Continuations up to a stop string, EOS or the token limit, with the request's sampling
+        settings.
+        """
         prepared = [self._generation(*request.args) for request in requests]
         wanted = {key: rest for key, *rest in prepared if self._cache.get(key) is None}
-        with tqdm(total=len(wanted), desc="generations", unit="request", disable=disable_tqdm) as bar:
+        with tqdm(
+            total=len(wanted), desc="generations", unit="request", disable=disable_tqdm
+        ) as bar:
             for keys in self._generation_batches(wanted):
                 texts = self._generate([wanted[key][0] for key in keys], wanted[keys[0]][1])
                 self._cache.put(dict(zip(keys, texts, strict=True)))
                 bar.update(len(keys))
         return [self._cache.get(key) for key, *_ in prepared]
 
-    def _generation(self, context: str, settings: dict[str, Any]) -> tuple[str, list[int], dict[str, Any]]:
+    def _generation(
+        self, context: str, settings: dict[str, Any]
+    ) -> tuple[str, list[int], dict[str, Any]]:
         settings = normalize_gen_kwargs(settings)
         room = self.max_length - settings["max_gen_toks"]
         if room <= 0:
@@ -148,7 +174,9 @@ class RunLanguageModel(TemplateLM):
         tokenizer = self._run.tokenizer
         sampling = Sampling()
         if settings.get("do_sample"):
-            sampling = Sampling(settings["temperature"], settings.get("top_k", 0), settings.get("top_p", 1.0))
+            sampling = Sampling(
+                settings["temperature"], settings.get("top_k", 0), settings.get("top_p", 1.0)
+            )
 
         def stopped(_: int, tokens: list[int]) -> bool:
             text = tokenizer.decode(tokens)
@@ -165,12 +193,18 @@ class RunLanguageModel(TemplateLM):
             sampling,
             stopped,
         )
-        return [postprocess_generated_text(tokenizer.decode(tokens), stops, None) for tokens in written]
+        return [
+            postprocess_generated_text(tokenizer.decode(tokens), stops, None) for tokens in written
+        ]
 
 
 @contextlib.contextmanager
-def opened(run: TrainedRun, params: Params, mesh: Mesh, batch_tokens: int, identity: str) -> Iterator[RunLanguageModel]:
-    """The language model of a run's checkpoint called `identity`, with its answers under eval/ in the run's folder."""
+def opened(
+    run: TrainedRun, params: Params, mesh: Mesh, batch_tokens: int, identity: str
+) -> Iterator[RunLanguageModel]:
+    """The language model of a run's checkpoint called `identity`, with its answers under eval/ in
+    the run's folder.
+    """
     name = f"requests-{identity}-{run.tokenizer.sha256[:8]}.jsonl"
     with contextlib.closing(RequestCache(run.workdir / "eval" / name)) as cache:
         yield RunLanguageModel(run, params, mesh, batch_tokens, cache)

@@ -1,4 +1,6 @@
-"""Answers to evaluation requests on disk, so that an interrupted evaluation goes on where it stopped."""
+"""Answers to evaluation requests on disk, so that an interrupted evaluation goes on where it
+stopped.
+"""
 
 import hashlib
 import json
@@ -35,7 +37,9 @@ class RequestCache:
     def put(self, answers: dict[str, Any]) -> None:
         """Keep the answers of one batch."""
         self._answers.update(answers)
-        lines = (json.dumps({"request": key, "answer": answer}) + "\n" for key, answer in answers.items())
+        lines = (
+            json.dumps({"request": key, "answer": answer}) + "\n" for key, answer in answers.items()
+        )
         self._file.write("".join(lines).encode())
         self._file.flush()
 

@@ -1,18 +1,21 @@
-"""Evaluation items from local files: `DIR/<task>.jsonl` (or .jsonl.gz, .jsonl.zst), one item a line.
+"""Evaluation items from local files: `DIR/<task>.jsonl` (or .jsonl.gz, .jsonl.zst), one item a
+line.
 
-An item holds the fields of the task in lm-evaluation-harness (those of its data on the hub), or, for multiple choice, the
-simple form
+An item holds the fields of the task in lm-evaluation-harness (those of its data on the hub), or,
+for multiple choice, the simple form
 
     {"text": TEXT, "choices": [TEXT, ...], "label": INDEX FROM 0}
 
-text is, by task: the question (arc_easy, arc_challenge, openbookqa), the goal (piqa), the sentence with the blank as `_`
-(winogrande), context and question in one (social_iqa), `activity: context` (hellaswag), the question with the field `passage`
-beside it (boolq; the choices are no, yes) and the premise with `question` (`cause` or `effect`) beside it (copa). Other fields
-are passed on. Two tasks exist as local files alone: `items`, any questions in the simple form, asked as those of ARC are and
-counted by acc_norm; and `blimp`, whose items hold sentence_good and sentence_bad, all of its paradigms in one file.
+text is, by task: the question (arc_easy, arc_challenge, openbookqa), the goal (piqa), the sentence
+with the blank as `_` (winogrande), context and question in one (social_iqa), `activity: context`
+(hellaswag), the question with the field `passage` beside it (boolq; the choices are no, yes) and
+the premise with `question` (`cause` or `effect`) beside it (copa). Other fields
+are passed on. Two tasks exist as local files alone: `items`, any questions in the simple form,
+asked as those of ARC are and counted by acc_norm; and `blimp`, whose items hold sentence_good and
+sentence_bad, all of its paradigms in one file.
 
-The prompt is the harness's own in every case: the simple form is turned into the fields that it reads.
-"""
+The prompt is the harness's own in every case: the simple form is turned into the fields that it
+reads."""
 
 import json
 import pathlib
@@ -35,11 +38,16 @@ def find(folder: pathlib.Path, task: str) -> pathlib.Path:
     for suffix in SUFFIXES:
         if (folder / f"{task}{suffix}").is_file():
             return folder / f"{task}{suffix}"
-    raise UserError(f"{folder}: no {task}.jsonl (or .gz, .zst) here; add it or leave {task} out of --tasks")
+    raise UserError(
+        f"{folder}: no {task}.jsonl (or .gz, .zst) here; add it or leave {task} out of --tasks"
+    )
 
 
 def read(path: pathlib.Path, task: str) -> list[Item]:
-    """The items of a file as the harness reads them. Raises `UserError` naming the line that is wrong."""
+    """The items of a file as the harness reads them.
+
+    Raises `UserError` naming the line that is wrong.
+    """
     items = []
     for where, line in _lines(path):
         try:
@@ -47,7 +55,10 @@ def read(path: pathlib.Path, task: str) -> list[Item]:
             if not isinstance(item, dict):
                 raise _Unusable(f"a JSON object is expected, not {type(item).__name__}")
             items.append(_in_harness_form(item, task))
-        except (ValueError, _Unusable) as error:  # an item left out would be another evaluation: no line may be wrong
+        except (
+            ValueError,
+            _Unusable,
+        ) as error:  # an item left out would be another evaluation: no line may be wrong
             raise UserError(f"{where}: {error}") from None
     if not items:
         raise UserError(f"{path}: no items; give the items of {task}, one JSON object a line")
@@ -58,7 +69,9 @@ def _lines(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:
     try:
         yield from jsonl_records(str(path))
     except (EOFError, zlib.error, zstandard.ZstdError, OSError) as error:
-        raise UserError(f"{path}: cannot be read to its end ({error}); the file is truncated or damaged") from None
+        raise UserError(
+            f"{path}: cannot be read to its end ({error}); the file is truncated or damaged"
+        ) from None
 
 
 class _Unusable(Exception):
@@ -69,13 +82,19 @@ def _in_harness_form(item: Item, task: str) -> Item:
     if task not in _SIMPLE or not {"text", "choices", "label"} <= set(item):
         return item
     choices, label = item["choices"], item["label"]
-    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices) or len(choices) < 2:
+    if (
+        not isinstance(choices, list)
+        or not all(isinstance(choice, str) for choice in choices)
+        or len(choices) < 2
+    ):
         raise _Unusable("'choices' must be a list of at least two texts")
     if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < len(choices):
         raise _Unusable(f"'label' must be an index into the {len(choices)} choices, not {label!r}")
     if not isinstance(item["text"], str):
         raise _Unusable("'text' must be a text")
-    wanted = {"winogrande": 2, "piqa": 2, "copa": 2, "boolq": 2, "social_iqa": 3}.get(task, len(choices))
+    wanted = {"winogrande": 2, "piqa": 2, "copa": 2, "boolq": 2, "social_iqa": 3}.get(
+        task, len(choices)
+    )
     if len(choices) != wanted:
         raise _Unusable(f"{task} has {wanted} choices, not {len(choices)}")
     rest = {key: value for key, value in item.items() if key not in ("text", "choices", "label")}
@@ -84,7 +103,11 @@ def _in_harness_form(item: Item, task: str) -> Item:
 
 def _arc(text: str, choices: list[str], label: int, _: Mapping) -> Item:
     letters = [chr(ord("A") + index) for index in range(len(choices))]
-    return {"question": text, "choices": {"text": choices, "label": letters}, "answerKey": letters[label]}
+    return {
+        "question": text,
+        "choices": {"text": choices, "label": letters},
+        "answerKey": letters[label],
+    }
 
 
 def _openbookqa(text: str, choices: list[str], label: int, item: Mapping) -> Item:
@@ -95,7 +118,12 @@ def _openbookqa(text: str, choices: list[str], label: int, item: Mapping) -> Ite
 def _winogrande(text: str, choices: list[str], label: int, _: Mapping) -> Item:
     if text.count("_") != 1:
         raise _Unusable("'text' must hold the blank, _, once")
-    return {"sentence": text, "option1": choices[0], "option2": choices[1], "answer": str(label + 1)}
+    return {
+        "sentence": text,
+        "option1": choices[0],
+        "option2": choices[1],
+        "answer": str(label + 1),
+    }
 
 
 def _piqa(text: str, choices: list[str], label: int, _: Mapping) -> Item:
@@ -111,13 +139,23 @@ def _social_iqa(text: str, choices: list[str], label: int, _: Mapping) -> Item:
 def _boolq(text: str, choices: list[str], label: int, item: Mapping) -> Item:
     if "passage" not in item:
         raise _Unusable("boolq needs the field 'passage': its questions are about one")
-    return {"passage": item["passage"], "question": text.removesuffix("?"), "label": label}  # the prompt has the mark
+    return {
+        "passage": item["passage"],
+        "question": text.removesuffix("?"),
+        "label": label,
+    }  # the prompt has the mark
 
 
 def _copa(text: str, choices: list[str], label: int, item: Mapping) -> Item:
     if item.get("question") not in ("cause", "effect"):
         raise _Unusable("copa needs the field 'question': cause or effect")
-    return {"premise": text, "choice1": choices[0], "choice2": choices[1], "question": item["question"], "label": label}
+    return {
+        "premise": text,
+        "choice1": choices[0],
+        "choice2": choices[1],
+        "question": item["question"],
+        "label": label,
+    }
 
 
 def _hellaswag(text: str, choices: list[str], label: int, _: Mapping) -> Item:
@@ -127,7 +165,13 @@ def _hellaswag(text: str, choices: list[str], label: int, _: Mapping) -> Item:
     # The harness capitalises what the ending continues, a last fragment that begins in lower case.
     begun = re.search(r"(?<=[.!?] )[a-z][^.!?]*$", context)
     first, last = (context[: begun.start() - 1], begun.group()) if begun else (context, "")
-    return {"activity_label": activity, "ctx_a": first, "ctx_b": last, "endings": choices, "label": str(label)}
+    return {
+        "activity_label": activity,
+        "ctx_a": first,
+        "ctx_b": last,
+        "endings": choices,
+        "label": str(label),
+    }
 
 
 _SIMPLE: dict[str, Callable[[str, list[str], int, Mapping], Item]] = {

@@ -24,14 +24,17 @@ def generate_texts(
 ) -> list[str]:
     """Continuations of prompts by the checkpoint of `step` (default: the newest) of a run.
 
-    Raises `UserError` when the run is unusable, has no chat template for `chat`, or a prompt leaves no room in its context.
-    """
+    Raises `UserError` when the run is unusable, has no chat template for `chat`, or a prompt leaves
+    no room in its context."""
     run = trained_run.open_run(workdir)
     tokenizer = run.tokenizer
     if chat:
         template = chat_prompts.load(workdir / "tokenizer", tokenizer)
         if template is None:
-            raise UserError(f"{workdir}: --chat, but the run has no chat template; fine-tune it on conversations")
+            raise UserError(
+                f"{workdir}: --chat, but the run has no chat template; fine-tune it on"
+                " conversations"
+            )
         rendered = [template.render([{"role": "user", "content": prompt}]) for prompt in prompts]
         ids = tokenizer.encode_rendered(rendered)
     else:
@@ -39,12 +42,21 @@ def generate_texts(
     longest = max(map(len, ids))
     if longest + max_tokens > run.recipe.seq_len:
         lengths = f"a prompt of {longest} tokens and --max_tokens={max_tokens}"
-        raise UserError(f"{workdir}: {lengths} do not fit the context of {run.recipe.seq_len}; shorten one")
+        raise UserError(
+            f"{workdir}: {lengths} do not fit the context of {run.recipe.seq_len}; shorten one"
+        )
     mesh = run.inference_mesh()
     with jax.set_mesh(mesh), model.exact_products(run.inference_model.dtype):
         params, _ = run.load_params(mesh, step)
         written = decode.generate(
-            run.inference_model, params, mesh, ids, max_tokens, tokenizer.eos_id, tokenizer.vocab_size, sampling
+            run.inference_model,
+            params,
+            mesh,
+            ids,
+            max_tokens,
+            tokenizer.eos_id,
+            tokenizer.vocab_size,
+            sampling,
         )
     return [tokenizer.decode(tokens) for tokens in written]
 
@@ -56,7 +68,9 @@ def read_prompts(path: pathlib.Path) -> list[str]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 (byte {error.start}); convert the file to UTF-8") from None
+        raise UserError(
+            f"{path}: not UTF-8 (byte {error.start}); convert the file to UTF-8"
+        ) from None
     if path.suffix != ".jsonl":
         return [line for line in lines if line]
     prompts = []

@@ -1,1 +1,4 @@
-"""Exchange with the Hugging Face world: names, tensor files, tokenizer and model card of a Llama checkpoint."""
+"""Exchange with the Hugging Face world:
+
+names, tensor files, tokenizer and model card of a Llama checkpoint.
+"""

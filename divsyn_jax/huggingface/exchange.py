@@ -1,4 +1,7 @@
-"""A run becomes a directory that transformers loads, and a Llama checkpoint becomes a run. The command is divsyn_jax/export.py."""
+"""A run becomes a directory that transformers loads, and a Llama checkpoint becomes a run.
+
+The command is divsyn_jax/export.py.
+"""
 
 import contextlib
 import pathlib
@@ -31,13 +34,24 @@ from divsyn_jax.training.recipe import (
 
 # What an export consists of: an output folder that holds anything else is not replaced.
 _WRITTEN = (
-    *("*.safetensors", tensor_files.INDEX_FILE, "config.json", "generation_config.json", "README.md"),
+    *(
+        "*.safetensors",
+        tensor_files.INDEX_FILE,
+        "config.json",
+        "generation_config.json",
+        "README.md",
+    ),
     *("tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", TEMPLATE_FILE),
 )
 
 
-def export_run(workdir: pathlib.Path, output: pathlib.Path, max_file_bytes: int, step: int | None = None) -> None:
-    """Write the checkpoint of `step` (default: the newest) as a Hugging Face directory. Raises `UserError` for a bad run."""
+def export_run(
+    workdir: pathlib.Path, output: pathlib.Path, max_file_bytes: int, step: int | None = None
+) -> None:
+    """Write the checkpoint of `step` (default: the newest) as a Hugging Face directory.
+
+    Raises `UserError` for a bad run.
+    """
     files.check_replaceable(output, _WRITTEN)
     run = trained_run.open_run(workdir)
     recipe, tokenizer = run.recipe, run.tokenizer
@@ -46,7 +60,10 @@ def export_run(workdir: pathlib.Path, output: pathlib.Path, max_file_bytes: int,
     of_parameter: dict[tuple[str, ...], list[llama.Slice]] = {}
     for piece in slices:
         of_parameter.setdefault(piece.path, []).append(piece)
-    with contextlib.closing(run.checkpoints()) as checkpoints, files.new_directory(output) as folder:
+    with (
+        contextlib.closing(run.checkpoints()) as checkpoints,
+        files.new_directory(output) as folder,
+    ):
         progress = checkpoints.read_progress(step)
 
         def tensors():
@@ -55,12 +72,15 @@ def export_run(workdir: pathlib.Path, output: pathlib.Path, max_file_bytes: int,
                     yield piece.name, piece.to_theirs(parameter)
                 del parameter  # before the next is read
 
-        tensor_files.write(folder, {piece.name: piece.shape for piece in slices}, tensors(), max_file_bytes)
+        tensor_files.write(
+            folder, {piece.name: piece.shape for piece in slices}, tensors(), max_file_bytes
+        )
         config = llama.to_config(recipe.model, recipe.seq_len, tokenizer.bos_id, tokenizer.eos_id)
         files.write_json(folder / "config.json", config)
         special = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
         files.write_json(
-            folder / "generation_config.json", {**special, "do_sample": False, "max_length": recipe.seq_len}
+            folder / "generation_config.json",
+            {**special, "do_sample": False, "max_length": recipe.seq_len},
         )
         tokenizer_files.export(workdir / "tokenizer", tokenizer, recipe.seq_len, folder)
         chat = (folder / TEMPLATE_FILE).exists()
@@ -69,12 +89,19 @@ def export_run(workdir: pathlib.Path, output: pathlib.Path, max_file_bytes: int,
 
 
 def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
-    """Make a run directory of a Hugging Face Llama directory. Raises `UserError` naming what cannot be imported."""
+    """Make a run directory of a Hugging Face Llama directory.
+
+    Raises `UserError` naming what cannot be imported.
+    """
     if not (source / "config.json").is_file():
-        raise UserError(f"{source}: no config.json here; name the directory of a Hugging Face checkpoint")
+        raise UserError(
+            f"{source}: no config.json here; name the directory of a Hugging Face checkpoint"
+        )
     if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
         raise UserError(f"{workdir}: exists already; import into a new --workdir")
-    shape, context = llama.from_config(files.read_json(source / "config.json"), str(source / "config.json"))
+    shape, context = llama.from_config(
+        files.read_json(source / "config.json"), str(source / "config.json")
+    )
     abstract = jax.eval_shape(lambda: model.init_params(shape, 0))
     tensors = tensor_files.open_tensors(source)
     slices = llama.slices(abstract)
@@ -85,12 +112,18 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
         tokenizer = tokenizer_files.import_files(source, folder / "tokenizer")
         if tokenizer.vocab_size > shape.vocab_size:
             raise UserError(
-                f"{source}: its tokenizer has {tokenizer.vocab_size} ids, its model only {shape.vocab_size}"
+                f"{source}: its tokenizer has {tokenizer.vocab_size} ids, its model only"
+                f" {shape.vocab_size}"
             )
-        # Parameters are put together in files, and mapped: Orbax writes arrays that live on the CPU without copying them.
-        with tempfile.TemporaryDirectory(dir=folder) as scratch, jax.default_device(jax.devices("cpu")[0]):
+        # Parameters are put together in files, and mapped: Orbax writes arrays that live on the CPU
+        # without copying them.
+        with (
+            tempfile.TemporaryDirectory(dir=folder) as scratch,
+            jax.default_device(jax.devices("cpu")[0]),
+        ):
             params = jax.tree_util.tree_map_with_path(
-                lambda path, leaf: _assembled(path, leaf, slices, tensors, pathlib.Path(scratch)), abstract
+                lambda path, leaf: _assembled(path, leaf, slices, tensors, pathlib.Path(scratch)),
+                abstract,
             )
             with contextlib.closing(Checkpoints(folder, 1, 0)) as checkpoints:
                 checkpoints.save_params(params, {"step": 0, "data": identity})
@@ -99,10 +132,14 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
         files.write_json(folder / "DONE", {"step": 0, "data": identity})
 
 
-def _assembled(path: tuple, leaf: jax.ShapeDtypeStruct, slices, tensors, scratch: pathlib.Path) -> jax.Array:
+def _assembled(
+    path: tuple, leaf: jax.ShapeDtypeStruct, slices, tensors, scratch: pathlib.Path
+) -> jax.Array:
     keys = tuple(entry.key for entry in path)
     # .npy files align their data, which is what lets JAX use it where it lies.
-    array = np.lib.format.open_memmap(scratch / f"{'.'.join(keys)}.npy", "w+", leaf.dtype, leaf.shape)
+    array = np.lib.format.open_memmap(
+        scratch / f"{'.'.join(keys)}.npy", "w+", leaf.dtype, leaf.shape
+    )
     for piece in slices:
         if piece.path == keys:
             _, read = tensors[piece.name]
@@ -111,7 +148,9 @@ def _assembled(path: tuple, leaf: jax.ShapeDtypeStruct, slices, tensors, scratch
     return jax.device_put(np.asarray(array), may_alias=True)
 
 
-def _check_tensors(slices: list[llama.Slice], tensors: dict[str, Any], source: pathlib.Path) -> None:
+def _check_tensors(
+    slices: list[llama.Slice], tensors: dict[str, Any], source: pathlib.Path
+) -> None:
     wanted = {piece.name: piece.shape for piece in slices}
     # Old checkpoints carry the rotary frequencies; tied ones may repeat the embedding as the head.
     spare = {name for name in tensors if name.endswith("rotary_emb.inv_freq")} | {"lm_head.weight"}
@@ -121,11 +160,16 @@ def _check_tensors(slices: list[llama.Slice], tensors: dict[str, Any], source: p
         if name not in tensors:
             raise UserError(f"{source}: tensor {name!r} is missing")
         if tensors[name][0] != shape:
-            raise UserError(f"{source}: tensor {name!r} is {tensors[name][0]}, not {shape} as config.json says")
+            raise UserError(
+                f"{source}: tensor {name!r} is {tensors[name][0]}, not {shape} as config.json says"
+            )
 
 
 def _imported_recipe(shape: ModelConfig, context: int) -> Recipe:
-    """The recipe of a run that was never trained here: its shape and context are what is true of it."""
+    """The recipe of a run that was never trained here:
+
+    its shape and context are what is true of it.
+    """
     return Recipe(
         steps=1,
         epochs=0,

@@ -1,8 +1,7 @@
 """Our parameters under the names, shapes and settings of transformers' LlamaForCausalLM, and back.
 
-Shapes: torch keeps a matrix as [out, in], we as [in, out] with heads split. Both rotate the halves of a head, so rotary
-embeddings need no permutation.
-"""
+Shapes: torch keeps a matrix as [out, in], we as [in, out] with heads split. Both rotate the halves
+of a head, so rotary embeddings need no permutation."""
 
 import dataclasses
 import math
@@ -14,7 +13,8 @@ import numpy as np
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.model.decoder import ModelConfig
 
-# Name in our tree -> name in theirs, and how many leading axes of ours are inputs (0: a vector or a table, kept as it is).
+# Name in our tree -> name in theirs, and how many leading axes of ours are inputs (0: a vector or a
+# table, kept as it is).
 _LAYER = {
     "attention_norm": ("input_layernorm", 0),
     "query": ("self_attn.q_proj", 1),
@@ -26,12 +26,19 @@ _LAYER = {
     "up": ("mlp.up_proj", 1),
     "down": ("mlp.down_proj", 1),
 }
-_OUTER = {"embedding": "model.embed_tokens.weight", "final_norm": "model.norm.weight", "head": "lm_head.weight"}
+_OUTER = {
+    "embedding": "model.embed_tokens.weight",
+    "final_norm": "model.norm.weight",
+    "head": "lm_head.weight",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """One of their tensors: `name` and `shape` there; here the parameter at `path`, of layer `layer` (None: not stacked)."""
+    """One of their tensors:
+
+    `name` and `shape` there; here the parameter at `path`, of layer `layer` (None: not stacked).
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -51,7 +58,9 @@ class Slice:
 
 
 def slices(abstract_params: Mapping[str, Any]) -> list[Slice]:
-    """Every tensor of the exchanged checkpoint, all layers of a parameter in a row, so that one parameter is held at a time."""
+    """Every tensor of the exchanged checkpoint, all layers of a parameter in a row, so that one
+    parameter is held at a time.
+    """
     found = []
     for name, leaf in abstract_params.items():
         if name != "layers":
@@ -72,7 +81,9 @@ def _input_axes(path: tuple[str, ...]) -> int:
 
 
 def to_config(config: ModelConfig, context: int, bos_id: int, eos_id: int) -> dict[str, Any]:
-    """The `config.json` of transformers for this shape; `context` is the longest sequence the model was trained on."""
+    """The `config.json` of transformers for this shape; `context` is the longest sequence the model
+    was trained on.
+    """
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -104,9 +115,9 @@ def to_config(config: ModelConfig, context: int, bos_id: int, eos_id: int) -> di
 def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int]:
     """Our shape and the context length of a `config.json`.
 
-    Raises `UserError` naming the key (at `place`) of anything that our decoder does not compute: another architecture or
-    activation, scaled or partial rotary embeddings, biases, heads that do not make up the hidden width, quantised weights.
-    """
+    Raises `UserError` naming the key (at `place`) of anything that our decoder does not compute:
+    another architecture or activation, scaled or partial rotary embeddings, biases, heads that do
+    not make up the hidden width, quantised weights."""
 
     def refuse(key: str, expected: str) -> None:
         raise UserError(f"{place}: {key}={theirs.get(key)!r} cannot be imported; only {expected}")
@@ -121,7 +132,8 @@ def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int
     for partial in (theirs.get("partial_rotary_factor"), rope.get("partial_rotary_factor")):
         if partial not in (None, 1, 1.0):
             raise UserError(
-                f"{place}: partial_rotary_factor={partial} cannot be imported; only whole heads are rotated"
+                f"{place}: partial_rotary_factor={partial} cannot be imported; only whole heads are"
+                " rotated"
             )
     if theirs.get("hidden_act", "silu") != "silu":
         refuse("hidden_act", "'silu'")
@@ -149,6 +161,8 @@ def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int
         )
         return config, int(theirs["max_position_embeddings"])
     except KeyError as error:
-        raise UserError(f"{place}: {error.args[0]} is missing; not the config of a Llama checkpoint") from None
+        raise UserError(
+            f"{place}: {error.args[0]} is missing; not the config of a Llama checkpoint"
+        ) from None
     except ValueError as error:
         raise UserError(f"{place}: {error}") from None

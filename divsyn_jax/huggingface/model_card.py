@@ -8,8 +8,11 @@ from divsyn_jax.model import decoder as model
 from divsyn_jax.training.recipe import Recipe
 
 
-def write(recipe: Recipe, progress: Mapping[str, Any], evaluation: Mapping[str, Any], chat: bool) -> str:
-    """Markdown with the recipe, the diversity level and its scores, the data's fingerprints and the figures of eval.json.
+def write(
+    recipe: Recipe, progress: Mapping[str, Any], evaluation: Mapping[str, Any], chat: bool
+) -> str:
+    """Markdown with the recipe, the diversity level and its scores, the data's fingerprints and the
+    figures of eval.json.
 
     Args:
       progress: of the exported checkpoint: its step, and the identity of its data.
@@ -20,8 +23,13 @@ def write(recipe: Recipe, progress: Mapping[str, Any], evaluation: Mapping[str, 
     parts = [
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n",
         f"# Llama, {model.count_params(shape):,} parameters\n",
-        f"Trained with divsyn_jax for {progress['step']:,} steps of {recipe.global_batch} sequences of {recipe.seq_len} tokens; "
-        + ("fine-tuned for chat: use the chat template." if chat else "a base model: it continues text."),
+        f"Trained with divsyn_jax for {progress['step']:,} steps of {recipe.global_batch} sequences"
+        f" of {recipe.seq_len} tokens; "
+        + (
+            "fine-tuned for chat: use the chat template."
+            if chat
+            else "a base model: it continues text."
+        ),
         "\nA document begins with the BOS token, which the tokenizer adds.\n",
         "## Diversity level\n",
         _table(recipe.level) if recipe.level else "None is bound to this run.\n",
@@ -47,17 +55,20 @@ def _evaluation(evaluation: Mapping[str, Any]) -> str:
     for name, domain in evaluation.get("domains", {}).items():
         error = domain["bits_per_byte_stderr"]
         lines.append(
-            f"| {name} | bits per byte | {domain['bits_per_byte']:.4f} | {_number(error)} | {domain['documents']} |"
+            f"| {name} | bits per byte | {domain['bits_per_byte']:.4f} | {_number(error)} |"
+            f" {domain['documents']} |"
         )
     for name, task in evaluation.get("tasks", {}).items():
         lines.append(
-            f"| {name} | {task['metric']} | {task['value']:.4f} | {_number(task['stderr'])} | {task['items']} |"
+            f"| {name} | {task['metric']} | {task['value']:.4f} | {_number(task['stderr'])} |"
+            f" {task['items']} |"
         )
     for name in ("mean", "mean_without_copa"):
         if evaluation.get(name):
             mean = evaluation[name]
             lines.append(
-                f"| {name} | of {mean['tasks']} tasks | {mean['value']:.4f} | {_number(mean['stderr'])} | {mean['items']} |"
+                f"| {name} | of {mean['tasks']} tasks | {mean['value']:.4f} |"
+                f" {_number(mean['stderr'])} | {mean['items']} |"
             )
     return "\n".join(lines) + "\n" if len(lines) > 2 else "This checkpoint was not evaluated.\n"
 
@@ -65,7 +76,9 @@ def _evaluation(evaluation: Mapping[str, Any]) -> str:
 def _table(rows: Mapping[str, Any]) -> str:
     lines = ["| | |", "|---|---|"]
     for key, value in rows.items():
-        lines.append(f"| {key} | {json.dumps(value) if isinstance(value, dict | list) else value} |")
+        lines.append(
+            f"| {key} | {json.dumps(value) if isinstance(value, dict | list) else value} |"
+        )
     return "\n".join(lines) + "\n"
 
 

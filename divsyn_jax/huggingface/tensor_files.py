@@ -1,8 +1,8 @@
 """Directories of safetensors files, written and read one tensor at a time.
 
-The library's own writer takes all tensors of a file at once; the format is a length, a JSON header and the raw bytes
-(https://github.com/huggingface/safetensors#format), so a header can be written first and the tensors streamed after it.
-"""
+The library's own writer takes all tensors of a file at once; the format is a length, a JSON header
+and the raw bytes (https://github.com/huggingface/safetensors#format), so a header can be written
+first and the tensors streamed after it."""
 
 import json
 import math
@@ -17,7 +17,12 @@ from divsyn_jax.base.commandline import UserError
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-_FLOATS = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": None, "F64": np.dtype(np.float64)}
+_FLOATS = {
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": None,
+    "F64": np.dtype(np.float64),
+}
 
 
 def write(
@@ -26,13 +31,15 @@ def write(
     tensors: Iterable[tuple[str, np.ndarray]],
     max_file_bytes: int,
 ) -> None:
-    """Write float32 tensors into files of at most `max_file_bytes`, with an index when there are several.
+    """Write float32 tensors into files of at most `max_file_bytes`, with an index when there are
+    several.
 
-    Args:
-      shapes: shape of every tensor, in the order in which `tensors` yields them.
-      tensors: name and value; only one is held at a time. A tensor larger than the limit gets a file of its own.
+    Args: shapes: shape of every tensor, in the order in which `tensors` yields them. tensors: name
+      and value; only one is held at a time. A tensor larger than the limit gets a file of its own.
     """
-    groups = _grouped({name: 4 * math.prod(shape) for name, shape in shapes.items()}, max_file_bytes)
+    groups = _grouped(
+        {name: 4 * math.prod(shape) for name, shape in shapes.items()}, max_file_bytes
+    )
     names = [SINGLE_FILE] if len(groups) == 1 else _numbered(len(groups))
     stream = iter(tensors)
     for file_name, group in zip(names, groups, strict=True):
@@ -41,26 +48,38 @@ def write(
             for expected in group:
                 name, value = next(stream)
                 if name != expected or value.shape != shapes[name]:
-                    raise ValueError(f"{name} {value.shape} where {expected} {shapes[expected]} is due")
+                    raise ValueError(
+                        f"{name} {value.shape} where {expected} {shapes[expected]} is due"
+                    )
                 np.ascontiguousarray(value, "<f4").tofile(file)
     if len(groups) > 1:
         size = 4 * sum(math.prod(shape) for shape in shapes.values())
-        where = {name: file_name for file_name, group in zip(names, groups, strict=True) for name in group}
-        files.write_json(folder / INDEX_FILE, {"metadata": {"total_size": size}, "weight_map": where})
+        where = {
+            name: file_name
+            for file_name, group in zip(names, groups, strict=True)
+            for name in group
+        }
+        files.write_json(
+            folder / INDEX_FILE, {"metadata": {"total_size": size}, "weight_map": where}
+        )
 
 
-def open_tensors(folder: pathlib.Path) -> dict[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]]:
-    """Shape of every tensor of a directory, and a function that reads it as float32 (from float32, 16-bit or 64-bit floats).
+def open_tensors(
+    folder: pathlib.Path,
+) -> dict[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]]:
+    """Shape of every tensor of a directory, and a function that reads it as float32 (from float32,
+    16-bit or 64-bit floats).
 
-    Raises `UserError` for a directory without readable safetensors files or with other kinds of numbers.
-    """
+    Raises `UserError` for a directory without readable safetensors files or with other kinds of
+    numbers."""
     if (folder / INDEX_FILE).is_file():
         names = sorted(set(files.read_json(folder / INDEX_FILE)["weight_map"].values()))
     elif (folder / SINGLE_FILE).is_file():
         names = [SINGLE_FILE]
     else:
         raise UserError(
-            f"{folder}: no {SINGLE_FILE} or {INDEX_FILE} here; only safetensors checkpoints can be imported"
+            f"{folder}: no {SINGLE_FILE} or {INDEX_FILE} here; only safetensors checkpoints can be"
+            " imported"
         )
     found = {}
     for name in names:
@@ -69,7 +88,9 @@ def open_tensors(folder: pathlib.Path) -> dict[str, tuple[tuple[int, ...], Calla
     return found
 
 
-def _open_file(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...], Callable[[], np.ndarray]]]:
+def _open_file(
+    path: pathlib.Path,
+) -> Iterator[tuple[str, tuple[int, ...], Callable[[], np.ndarray]]]:
     try:
         size = path.stat().st_size
         with open(path, "rb") as file:
@@ -80,11 +101,17 @@ def _open_file(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...], Calla
     except ValueError:
         header = {}
     header.pop("__metadata__", None)
-    if not header or 8 + length + max(entry["data_offsets"][1] for entry in header.values()) != size:
+    if (
+        not header
+        or 8 + length + max(entry["data_offsets"][1] for entry in header.values()) != size
+    ):
         raise UserError(f"{path}: not a whole safetensors file; fetch it again")
     for tensor, entry in header.items():
         if entry["dtype"] not in _FLOATS:
-            raise UserError(f"{path}: tensor {tensor!r} holds {entry['dtype']}; only float checkpoints can be imported")
+            raise UserError(
+                f"{path}: tensor {tensor!r} holds {entry['dtype']}; only float checkpoints can be"
+                " imported"
+            )
         yield tensor, tuple(entry["shape"]), _reader(path, entry, 8 + length)
 
 
@@ -117,7 +144,9 @@ def _numbered(count: int) -> list[str]:
 
 
 def _header(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
-    entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # transformers refuses files without it
+    entries: dict[str, Any] = {
+        "__metadata__": {"format": "pt"}
+    }  # transformers refuses files without it
     offset = 0
     for name, shape in shapes.items():
         end = offset + 4 * math.prod(shape)

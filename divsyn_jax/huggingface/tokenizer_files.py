@@ -10,15 +10,18 @@ from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import MODEL_FILE, Tokenizer
 
-_PROBE = "two  spaces, a ligature \ufb01, full width \uff21"  # what normalising models do not give back
+_PROBE = (  # what normalising models do not give back
+    "two  spaces, a ligature \ufb01, full width \uff21"
+)
 
 
 def export(source: pathlib.Path, tokenizer: Tokenizer, context: int, folder: pathlib.Path) -> None:
-    """Write the tokenizer of a run (files in `source`) into `folder`; the chat template goes along where there is one.
+    """Write the tokenizer of a run (files in `source`) into `folder`; the chat template goes along
+    where there is one.
 
-    Hugging Face tokenizers are copied. A SentencePiece BPE model becomes `tokenizer.json`, and its `tokenizer.model` is kept
-    beside it, so that importing the directory gives the very tokenizer (and hash) of the run.
-    """
+    Hugging Face tokenizers are copied. A SentencePiece BPE model becomes `tokenizer.json`, and its
+    `tokenizer.model` is kept beside it, so that importing the directory gives the very tokenizer
+    (and hash) of the run."""
     for file in tokenizers.tokenizer_files(tokenizer.path):
         shutil.copyfile(file, folder / file.name)
     has_template = (source / TEMPLATE_FILE).is_file()
@@ -33,18 +36,20 @@ def export(source: pathlib.Path, tokenizer: Tokenizer, context: int, folder: pat
             "eos_token": eos,
             "model_max_length": context,
             "clean_up_tokenization_spaces": False,
-            # Text that happens to hold '</s>' is text. A chat template writes its markers into the text, so there it is one.
+            # Text that happens to hold '</s>' is text. A chat template writes its markers into the
+            # text, so there it is one.
             "split_special_tokens": not has_template,
         }
         files.write_json(folder / "tokenizer_config.json", config)
 
 
 def import_files(source: pathlib.Path, folder: pathlib.Path) -> Tokenizer:
-    """Copy the tokenizer of a Hugging Face directory into `folder` (made here) and load it from there.
+    """Copy the tokenizer of a Hugging Face directory into `folder` (made here) and load it from
+    there.
 
-    `tokenizer.model` is the tokenizer where it stands alone, or where `tokenizer.json` says the same (our own exports);
-    otherwise the Hugging Face files are: they may hold tokens added later.
-    """
+    `tokenizer.model` is the tokenizer where it stands alone, or where `tokenizer.json` says the
+    same (our own exports);
+    otherwise the Hugging Face files are: they may hold tokens added later."""
     folder.mkdir(parents=True)
     names = [name for name in (*tokenizers.FILES, TEMPLATE_FILE) if (source / name).is_file()]
     if MODEL_FILE in names and "tokenizer.json" in names:
@@ -64,9 +69,9 @@ def import_files(source: pathlib.Path, folder: pathlib.Path) -> Tokenizer:
 def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
     """`tokenizer.json` of a SentencePiece BPE model, and its BOS and EOS pieces.
 
-    SentencePiece merges by score: every way to split a piece into two pieces is a merge, ranked by the score of the whole.
-    Raises `UserError` for a model that is not BPE or rewrites text before it encodes it.
-    """
+    SentencePiece merges by score: every way to split a piece into two pieces is a merge, ranked by
+    the score of the whole. Raises `UserError` for a model that is not BPE or rewrites text before
+    it encodes it."""
     import sentencepiece
 
     processor = sentencepiece.SentencePieceProcessor(model_file=path)
@@ -78,17 +83,22 @@ def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
         any(processor.get_score(i) % 1 for i in text_ids.values())
         or processor.decode(processor.encode(_PROBE)) != _PROBE
     ):
-        raise UserError(f"{path}: only BPE models without text normalisation have an equal in tokenizer.json")
+        raise UserError(
+            f"{path}: only BPE models without text normalisation have an equal in tokenizer.json"
+        )
     merges = []
     for piece, i in text_ids.items():
         for cut in range(1, len(piece)):
             left, right = piece[:cut], piece[cut:]
             if left in text_ids and right in text_ids:
-                merges.append((-processor.get_score(i), text_ids[left], text_ids[right], left, right))
+                merges.append(
+                    (-processor.get_score(i), text_ids[left], text_ids[right], left, right)
+                )
     merges.sort()
     bos_id, eos_id = processor.bos_id(), processor.eos_id()
     bos, eos = pieces[bos_id], pieces[eos_id]
-    # A dummy prefix is a space before the text; which models add one shows in how they encode a letter.
+    # A dummy prefix is a space before the text; which models add one shows in how they encode a
+    # letter.
     prefixed = processor.encode("a", out_type=str)[0].startswith("▁")
     normalizers = [{"type": "Prepend", "prepend": "▁"}] if prefixed else []
     normalizers.append({"type": "Replace", "pattern": {"String": " "}, "content": "▁"})
@@ -120,7 +130,10 @@ def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
         # A model is trained on documents that begin with BOS.
         "post_processor": {
             "type": "TemplateProcessing",
-            "single": [{"SpecialToken": {"id": bos, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "single": [
+                {"SpecialToken": {"id": bos, "type_id": 0}},
+                {"Sequence": {"id": "A", "type_id": 0}},
+            ],
             "pair": [
                 {"SpecialToken": {"id": bos, "type_id": 0}},
                 {"Sequence": {"id": "A", "type_id": 0}},

@@ -1,1 +1,4 @@
-"""The language model: one decoder, its attention, its loss, how its parameters are sharded, decoding with a cache."""
+"""The language model:
+
+one decoder, its attention, its loss, how its parameters are sharded, decoding with a cache.
+"""

@@ -1,13 +1,14 @@
 """Log-likelihoods of continuations: requests that share a beginning share its computation.
 
-The choices of a question repeat its context, so they are laid out in one row: the shared prefix once, then a branch for each.
-A branch sees the prefix and itself, at the positions it would have alone; a log-likelihood is that of the text alone.
+The choices of a question repeat its context, so they are laid out in one row: the shared prefix
+once, then a branch for each. A branch sees the prefix and itself, at the positions it would have
+alone; a log-likelihood is that of the text alone.
 
-Rows go to the device in batches of few fixed shapes. Everything is float32, log-softmax included, so results do not depend
-on how requests were batched beyond rounding.
+Rows go to the device in batches of few fixed shapes. Everything is float32, log-softmax included,
+so results do not depend on how requests were batched beyond rounding.
 
-Shape legend: B rows, L slots of a row, T scored tokens of a batch, D hidden, V vocabulary, H, K heads.
-"""
+Shape legend: B rows, L slots of a row, T scored tokens of a batch, D hidden, V vocabulary, H, K
+heads."""
 
 import dataclasses
 import functools
@@ -39,7 +40,10 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Requests with a common prefix: `members` are indices of requests; their first `prefix` tokens are the same."""
+    """Requests with a common prefix:
+
+    `members` are indices of requests; their first `prefix` tokens are the same.
+    """
 
     members: tuple[int, ...]
     prefix: int
@@ -47,10 +51,15 @@ class Row:
 
 
 def plan_rows(requests: Sequence[Request]) -> list[Row]:
-    """Group requests into rows, longest rows first. The last token of a request is predicted, never fed in."""
+    """Group requests into rows, longest rows first.
+
+    The last token of a request is predicted, never fed in.
+    """
     fed = [tuple(request.tokens[:-1]) for request in requests]
     rows: list[Row] = []
-    for index in sorted(range(len(fed)), key=lambda i: fed[i]):  # neighbours share the longest beginnings
+    for index in sorted(
+        range(len(fed)), key=lambda i: fed[i]
+    ):  # neighbours share the longest beginnings
         if rows:
             row = rows[-1]
             prefix = min(row.prefix, _common_prefix(fed[row.members[0]], fed[index]))
@@ -82,7 +91,9 @@ def score(
         tokens, positions, branches = (np.zeros((B, L), np.int32) for _ in range(3))
         owners, targets = [], []
         for number, row in enumerate(batch):
-            for owner, slot, target in _lay_out(row, requests, tokens[number], positions[number], branches[number]):
+            for owner, slot, target in _lay_out(
+                row, requests, tokens[number], positions[number], branches[number]
+            ):
                 owners.append(owner)
                 targets.append((number, slot, target))
         T = max(64, _power_of_two_above(len(targets)))
@@ -90,7 +101,10 @@ def score(
         targets_T3[: len(targets)] = targets
         inputs = (jax.device_put(array, where) for array in (tokens, positions, branches))
         nll_T, greedy_T = score_targets(config, params, *inputs, targets_T3)
-        nll, greedy = np.asarray(nll_T, np.float64)[: len(targets)], np.asarray(greedy_T)[: len(targets)]
+        nll, greedy = (
+            np.asarray(nll_T, np.float64)[: len(targets)],
+            np.asarray(greedy_T)[: len(targets)],
+        )
         sums: dict[int, tuple[float, bool]] = {}
         for owner, n, g in zip(owners, nll.tolist(), greedy.tolist(), strict=True):
             total, all_greedy = sums.get(owner, (0.0, True))
@@ -107,14 +121,17 @@ def score_targets(
     branches_BL: jax.Array,
     targets_T3: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Negative log-likelihood [T] of each target (row, slot it follows, token id), and whether it is the likeliest token [T].
+    """Negative log-likelihood [T] of each target (row, slot it follows, token id), and whether it
+    is the likeliest token [T].
 
     `branches_BL` is 0 in the prefix of a row, and a number of its own in each branch.
     """
     model = llama.bind(config, params)
     L = tokens_BL.shape[1]
     causal_LL = jnp.arange(L)[:, None] >= jnp.arange(L)[None, :]
-    visible_BLL = (branches_BL[:, None, :] == 0) | (branches_BL[:, None, :] == branches_BL[:, :, None])
+    visible_BLL = (branches_BL[:, None, :] == 0) | (
+        branches_BL[:, None, :] == branches_BL[:, :, None]
+    )
     allowed_BLL = causal_LL & visible_BLL
     rope_BLK = llama.rope_tables(positions_BL, config.head_dim, config.rope_theta)
 
@@ -122,7 +139,9 @@ def score_targets(
         q_BLHK, k_BLGK, v_BLGK = layer.queries_keys_values(x_BLD, rope_BLK)
         return layer.after_attention(x_BLD, attend(q_BLHK, k_BLGK, v_BLGK, allowed_BLL)), None
 
-    x_BLD, _ = jax.lax.scan(layer_step, model.embedding[...].astype(config.dtype)[tokens_BL], model.layers)
+    x_BLD, _ = jax.lax.scan(
+        layer_step, model.embedding[...].astype(config.dtype)[tokens_BL], model.layers
+    )
     x_BLD = llama.rms_norm(x_BLD, model.final_norm, config.norm_eps)
 
     def target_step(chunk_C3):
@@ -165,7 +184,10 @@ def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
 
 
 def _bucket(slots: int) -> int:
-    """The next of 16, 24, 32, 48, 64, 96, ...: few shapes, and at most a third of a row is padding."""
+    """The next of 16, 24, 32, 48, 64, 96, ...:
+
+    few shapes, and at most a third of a row is padding.
+    """
     power = max(16, _power_of_two_above(slots))
     return power * 3 // 4 if power > 16 and slots <= power * 3 // 4 else power
 

@@ -1,12 +1,13 @@
-"""Text from a model, token by token, with a cache of keys and values; and the forward pass over explicit masks it rests on.
+"""Text from a model, token by token, with a cache of keys and values; and the forward pass over
+explicit masks it rests on.
 
-The cache holds, for every layer, the keys and values of every position: two arrays [N, B, M, G, K], slot m of a row being
-position m of its text. Prompts of unequal length are padded on the right; what padding leaves in a slot is overwritten when
-the text arrives there, and until then lies in the future of every query.
+The cache holds, for every layer, the keys and values of every position: two arrays [N, B, M, G, K],
+slot m of a row being position m of its text. Prompts of unequal length are padded on the right;
+what padding leaves in a slot is overwritten when the text arrives there, and until then lies in the
+future of every query.
 
-Shape legend: N layers, B rows, L new tokens, M slots, S tokens decoded in one call, D hidden, H query heads, G key/value
-heads, R = H/G, K head dimension, V vocabulary.
-"""
+Shape legend: N layers, B rows, L new tokens, M slots, S tokens decoded in one call, D hidden, H
+query heads, G key/value heads, R = H/G, K head dimension, V vocabulary."""
 
 import dataclasses
 import functools
@@ -31,11 +32,10 @@ _SLOTS = 64  # shapes are multiples of this, so that few are compiled
 class Sampling:
     """How the next token is chosen.
 
-    Attributes:
-      temperature: 0 takes the likeliest token.
-      top_k: only the likeliest so many; 0: all.
-      top_p: only the likeliest that together have this probability (nucleus sampling, Holtzman et al. 2020); 1: all.
-      seed: of the draws. A row's draws depend on it and the row's number, not on the rows beside it.
+    Attributes: temperature: 0 takes the likeliest token. top_k: only the likeliest so many; 0: all.
+      top_p: only the likeliest that together have this probability (nucleus sampling, Holtzman et
+      al. 2020); 1: all. seed: of the draws. A row's draws depend on it and the row's number, not on
+      the rows beside it.
     """
 
     temperature: float = 0.0
@@ -49,9 +49,15 @@ class Sampling:
 
 
 def forward(
-    config: ModelConfig, params: Params, tokens_BL: jax.Array, positions_BL: jax.Array, cache: dict[str, jax.Array]
+    config: ModelConfig,
+    params: Params,
+    tokens_BL: jax.Array,
+    positions_BL: jax.Array,
+    cache: dict[str, jax.Array],
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Final hidden states [B, L, D] of new tokens at `positions_BL`, and the cache with their keys and values in it."""
+    """Final hidden states [B, L, D] of new tokens at `positions_BL`, and the cache with their keys
+    and values in it.
+    """
     model = llama.bind(config, params)
     x_BLD = model.embedding[...].astype(config.dtype)[tokens_BL]
     rope_BLK = llama.rope_tables(positions_BL, config.head_dim, config.rope_theta)
@@ -67,15 +73,22 @@ def forward(
         a_BLHK = attend(q_BLHK, keys_BMGK, values_BMGK, allowed_BLM)
         return layer.after_attention(x_BLD, a_BLHK), (keys_BMGK, values_BMGK)
 
-    x_BLD, (keys, values) = jax.lax.scan(layer_step, x_BLD, (model.layers, cache["keys"], cache["values"]))
-    return llama.rms_norm(x_BLD, model.final_norm, config.norm_eps), {"keys": keys, "values": values}
+    x_BLD, (keys, values) = jax.lax.scan(
+        layer_step, x_BLD, (model.layers, cache["keys"], cache["values"])
+    )
+    return llama.rms_norm(x_BLD, model.final_norm, config.norm_eps), {
+        "keys": keys,
+        "values": values,
+    }
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
 def prefill(
     config: ModelConfig, params: Params, tokens_BL: jax.Array, length_B: jax.Array, slots: int
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Logits [B, V] after the last token of each prompt, and a cache of M = `slots` that holds the prompts."""
+    """Logits [B, V] after the last token of each prompt, and a cache of M = `slots` that holds the
+    prompts.
+    """
     B = tokens_BL.shape[0]
     empty = jnp.zeros((config.layers, B, slots, config.kv_heads, config.head_dim), config.dtype)
     cache = {"keys": empty, "values": empty}
@@ -85,12 +98,19 @@ def prefill(
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
-def decode_chunk(config: ModelConfig, params: Params, state: dict[str, Any], keys_B: jax.Array, choice: dict[str, Any]):
-    """Up to S = `_CHUNK` tokens more in every row, fewer when all rows are done: (state, tokens [B, S]).
+def decode_chunk(
+    config: ModelConfig,
+    params: Params,
+    state: dict[str, Any],
+    keys_B: jax.Array,
+    choice: dict[str, Any],
+):
+    """Up to S = `_CHUNK` tokens more in every row, fewer when all rows are done: (state, tokens [B,
+    S]).
 
-    `state` holds `cache`, `logits` [B, V] of the next token, `position` [B] it goes to, and `done` [B]; a row that is done
-    repeats EOS. `choice` holds temperature, top_k, top_p, eos and vocabulary. A row ends by itself at the last slot of the cache.
-    """
+    `state` holds `cache`, `logits` [B, V] of the next token, `position` [B] it goes to, and `done`
+    [B]; a row that is done repeats EOS. `choice` holds temperature, top_k, top_p, eos and
+    vocabulary. A row ends by itself at the last slot of the cache."""
     B, M = state["logits"].shape[0], state["cache"]["keys"].shape[2]
 
     def condition(carry):
@@ -103,9 +123,16 @@ def decode_chunk(config: ModelConfig, params: Params, state: dict[str, Any], key
         chosen_B = jnp.where(state["done"], choice["eos"], sample(state["logits"], keys, choice))
         done_B = state["done"] | (chosen_B == choice["eos"]) | (state["position"] >= M - 1)
         position_B = jnp.minimum(state["position"], M - 1)
-        x_B1D, cache = forward(config, params, chosen_B[:, None], position_B[:, None], state["cache"])
+        x_B1D, cache = forward(
+            config, params, chosen_B[:, None], position_B[:, None], state["cache"]
+        )
         logits_BV = llama.output_logits(llama.bind(config, params), x_B1D)[:, 0]
-        state = {"cache": cache, "logits": logits_BV, "position": state["position"] + ~state["done"], "done": done_B}
+        state = {
+            "cache": cache,
+            "logits": logits_BV,
+            "position": state["position"] + ~state["done"],
+            "done": done_B,
+        }
         return step + 1, state, tokens_BS.at[:, step].set(chosen_B)
 
     tokens_BS = jnp.full((B, _CHUNK), choice["eos"], jnp.int32)
@@ -116,11 +143,15 @@ def decode_chunk(config: ModelConfig, params: Params, state: dict[str, Any], key
 def sample(logits_BV: jax.Array, keys_B: jax.Array, choice: dict[str, Any]) -> jax.Array:
     """The next token [B] of every row, drawn with its own key; see `Sampling`.
 
-    Ids from `choice["vocabulary"]` on pad the model's vocabulary and stand for no text: they are never chosen.
-    """
-    logits_BV = jnp.where(jnp.arange(logits_BV.shape[-1]) < choice["vocabulary"], logits_BV, -jnp.inf)
+    Ids from `choice["vocabulary"]` on pad the model's vocabulary and stand for no text: they are
+    never chosen."""
+    logits_BV = jnp.where(
+        jnp.arange(logits_BV.shape[-1]) < choice["vocabulary"], logits_BV, -jnp.inf
+    )
     order_BV = jnp.argsort(-logits_BV, axis=-1)
-    sorted_BV = jnp.take_along_axis(logits_BV, order_BV, axis=-1) / jnp.maximum(choice["temperature"], 1e-6)
+    sorted_BV = jnp.take_along_axis(logits_BV, order_BV, axis=-1) / jnp.maximum(
+        choice["temperature"], 1e-6
+    )
     probability_BV = jax.nn.softmax(sorted_BV, axis=-1)
     before_BV = jnp.cumsum(probability_BV, axis=-1) - probability_BV
     top_k = jnp.where(choice["top_k"] > 0, choice["top_k"], logits_BV.shape[-1])
@@ -141,11 +172,11 @@ def generate(
     sampling: Sampling,
     stopped: Callable[[int, list[int]], bool] = lambda row, tokens: False,
 ) -> list[list[int]]:
-    """Continue each prompt (ids, not empty) by at most `max_tokens` tokens; EOS ends a text and is not returned.
+    """Continue each prompt (ids, not empty) by at most `max_tokens` tokens; EOS ends a text and is
+    not returned.
 
-    Args:
-      vocabulary: number of ids of the tokenizer; the model's may be padded.
-      stopped: asked now and then, with a row and its new tokens, whether that text has ended by another rule.
+    Args: vocabulary: number of ids of the tokenizer; the model's may be padded. stopped: asked now
+      and then, with a row and its new tokens, whether that text has ended by another rule.
     """
     splits = mesh.shape["replica"] * mesh.shape["fsdp"]
     rows = -(-len(prompts) // splits) * splits
@@ -156,10 +187,19 @@ def generate(
         tokens_BL[row, : len(prompt)], length_B[row] = prompt, len(prompt)
     where = sharding.batch_sharding(mesh)
     tokens_BL, length_B = jax.device_put(tokens_BL, where), jax.device_put(length_B, where)
-    logits_BV, cache = prefill(config, params, tokens_BL, length_B, _rounded(longest + max_tokens + 1))
+    logits_BV, cache = prefill(
+        config, params, tokens_BL, length_B, _rounded(longest + max_tokens + 1)
+    )
     done = np.arange(rows) >= len(prompts)
-    state = {"cache": cache, "logits": logits_BV, "position": length_B, "done": jax.device_put(done, where)}
-    keys_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(sampling.seed), jnp.arange(rows))
+    state = {
+        "cache": cache,
+        "logits": logits_BV,
+        "position": length_B,
+        "done": jax.device_put(done, where),
+    }
+    keys_B = jax.vmap(jax.random.fold_in, (None, 0))(
+        jax.random.key(sampling.seed), jnp.arange(rows)
+    )
     choice = {
         "temperature": jnp.float32(sampling.temperature),
         "top_k": jnp.int32(sampling.top_k),

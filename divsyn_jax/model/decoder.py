@@ -1,11 +1,11 @@
-"""The Llama-style decoder: rotary embeddings, RMSNorm, SwiGLU, grouped-query heads, tied or untied output.
+"""The Llama-style decoder: rotary embeddings, RMSNorm, SwiGLU, grouped-query heads, tied or untied
+output.
 
-Written with Flax NNX and used functionally: `init_params` gives a nested dict of float32 arrays, `apply` runs the model on
-such a dict. Layers are stacked along a leading axis and scanned.
+Written with Flax NNX and used functionally: `init_params` gives a nested dict of float32 arrays,
+`apply` runs the model on such a dict. Layers are stacked along a leading axis and scanned.
 
-Shape legend: B batch, L length, D hidden, F intermediate, H query heads, G key/value heads, K head dimension, V vocabulary,
-N layers (leading axis of every parameter under `layers`).
-"""
+Shape legend: B batch, L length, D hidden, F intermediate, H query heads, G key/value heads, K head
+dimension, V vocabulary, N layers (leading axis of every parameter under `layers`)."""
 
 import contextlib
 import dataclasses
@@ -34,17 +34,15 @@ REMAT_POLICIES = {
 class ModelConfig:
     """Shape and numerics of the decoder.
 
-    Attributes:
-      vocab_size: V; at least the tokenizer's, usually padded to a round number.
-      hidden, intermediate, layers, heads, kv_heads: D, F, N, H, G. D must be a multiple of H, H of G.
-      rope_theta: base of the rotary frequencies.
-      norm_eps: epsilon of RMSNorm.
-      tied: the output projection is the transposed embedding.
-      dtype: compute dtype of matrix products ('float32' or 'bfloat16'); parameters, norms, softmax and loss are float32.
-      attention: backend, see divsyn_jax/model/attention.py; 'auto' in a recipe, resolved before the model is built.
-      remat: what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of weights), 'dots'
-        (keeps all matrix products), 'full' (keeps nothing).
-      scan: compile one layer and loop over it, so that compile time does not grow with depth; else unroll the layers.
+    Attributes: vocab_size: V; at least the tokenizer's, usually padded to a round number. hidden,
+      intermediate, layers, heads, kv_heads: D, F, N, H, G. D must be a multiple of H, H of G.
+      rope_theta: base of the rotary frequencies. norm_eps: epsilon of RMSNorm. tied: the output
+      projection is the transposed embedding. dtype: compute dtype of matrix products ('float32' or
+      'bfloat16'); parameters, norms, softmax and loss are float32. attention: backend, see
+      divsyn_jax/model/attention.py; 'auto' in a recipe, resolved before the model is built. remat:
+      what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of
+      weights), 'dots' (keeps all matrix products), 'full' (keeps nothing). scan: compile one layer
+      and loop over it, so that compile time does not grow with depth; else unroll the layers.
     """
 
     vocab_size: int
@@ -64,12 +62,17 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.hidden % self.heads or (self.hidden // self.heads) % 2:
             raise ValueError(
-                f"model.hidden={self.hidden} does not split into model.heads={self.heads} heads of even width"
+                f"model.hidden={self.hidden} does not split into model.heads={self.heads} heads of"
+                " even width"
             )
         if self.heads % self.kv_heads:
-            raise ValueError(f"model.heads={self.heads} is not a multiple of model.kv_heads={self.kv_heads}")
+            raise ValueError(
+                f"model.heads={self.heads} is not a multiple of model.kv_heads={self.kv_heads}"
+            )
         if self.remat not in REMAT_POLICIES:
-            raise ValueError(f"model.remat={self.remat!r} is unknown; use one of {', '.join(REMAT_POLICIES)}")
+            raise ValueError(
+                f"model.remat={self.remat!r} is unknown; use one of {', '.join(REMAT_POLICIES)}"
+            )
 
     @property
     def head_dim(self) -> int:
@@ -83,7 +86,8 @@ class Layer(nnx.Module):
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         c = config
         D, F, H, G, K = c.hidden, c.intermediate, c.heads, c.kv_heads, c.head_dim
-        # Projections that write to the residual stream start smaller with depth (GPT-2), so its variance stays put.
+        # Projections that write to the residual stream start smaller with depth (GPT-2), so its
+        # variance stays put.
         inner, outer = _normal(rngs, 0.02), _normal(rngs, 0.02 / (2 * c.layers) ** 0.5)
         self.attention_norm = nnx.Param(jnp.ones(D))
         self.query = inner(D, H, K)
@@ -96,9 +100,13 @@ class Layer(nnx.Module):
         self.down = outer(F, D)
         self.config = config
 
-    def __call__(self, x_BLD: jax.Array, rope_BLK: tuple[jax.Array, jax.Array], mask: Mask) -> jax.Array:
+    def __call__(
+        self, x_BLD: jax.Array, rope_BLK: tuple[jax.Array, jax.Array], mask: Mask
+    ) -> jax.Array:
         q_BLHK, k_BLGK, v_BLGK = self.queries_keys_values(x_BLD, rope_BLK)
-        return self.after_attention(x_BLD, attention(q_BLHK, k_BLGK, v_BLGK, mask, self.config.attention))
+        return self.after_attention(
+            x_BLD, attention(q_BLHK, k_BLGK, v_BLGK, mask, self.config.attention)
+        )
 
     def queries_keys_values(
         self, x_BLD: jax.Array, rope_BLK: tuple[jax.Array, jax.Array]
@@ -142,7 +150,8 @@ class Llama(nnx.Module):
     def hidden_states(self, tokens_BL: jax.Array, positions_BL: jax.Array, mask: Mask) -> jax.Array:
         """Final normalised hidden states [B, L, D], in the compute dtype."""
         c = self.config
-        # Cast after the lookup: its gradient, a sum over all places of a token, is then taken in float32.
+        # Cast after the lookup: its gradient, a sum over all places of a token, is then taken in
+        # float32.
         table_VD = sharding.constrain(self.embedding[...], "vocab", None)
         x_BLD = sharding.constrain(table_VD[tokens_BL].astype(c.dtype), "batch", None, None)
         rope_BLK = rope_tables(positions_BL, c.head_dim, c.rope_theta)
@@ -152,7 +161,9 @@ class Llama(nnx.Module):
 
         if c.remat != "none":
             # Outside a loop XLA would merge what is computed again with what was computed before.
-            layer_step = jax.checkpoint(layer_step, policy=REMAT_POLICIES[c.remat], prevent_cse=not c.scan)
+            layer_step = jax.checkpoint(
+                layer_step, policy=REMAT_POLICIES[c.remat], prevent_cse=not c.scan
+            )
         x_BLD, _ = jax.lax.scan(layer_step, x_BLD, self.layers, unroll=1 if c.scan else c.layers)
         return rms_norm(x_BLD, self.final_norm, c.norm_eps)
 
@@ -162,7 +173,10 @@ class Llama(nnx.Module):
 
 
 def init_params(config: ModelConfig, seed: int) -> Params:
-    """Fresh float32 parameters: normal(0, 0.02), residual outputs scaled down by sqrt(2N), norms one."""
+    """Fresh float32 parameters:
+
+    normal(0, 0.02), residual outputs scaled down by sqrt(2N), norms one.
+    """
     return nnx.to_pure_dict(nnx.split(Llama(config, rngs=nnx.Rngs(seed)))[1])
 
 
@@ -178,9 +192,14 @@ def logits(
     mask: Mask = Mask(),
     positions_BL: jax.Array | None = None,
 ) -> jax.Array:
-    """Float32 logits [B, L, V]. For inspection and scoring; training never forms this array (see divsyn_jax/model/loss.py)."""
+    """Float32 logits [B, L, V].
+
+    For inspection and scoring; training never forms this array (see divsyn_jax/model/loss.py).
+    """
     model = bind(config, params)
-    x_BLD = model.hidden_states(tokens_BL, default_positions(tokens_BL) if positions_BL is None else positions_BL, mask)
+    x_BLD = model.hidden_states(
+        tokens_BL, default_positions(tokens_BL) if positions_BL is None else positions_BL, mask
+    )
     return output_logits(model, x_BLD)
 
 
@@ -191,11 +210,14 @@ def output_logits(model: Llama, x_BLD: jax.Array) -> jax.Array:
 
 
 def exact_products(dtype: str) -> contextlib.AbstractContextManager:
-    """Context in which products of float32 numbers are float32; JAX's default is TF32 on GPUs and bfloat16 on TPUs.
+    """Context in which products of float32 numbers are float32; JAX's default is TF32 on GPUs and
+    bfloat16 on TPUs.
 
-    For a model that computes in another `dtype` nothing changes: kernels for TPUs refuse such a demand.
-    """
-    return jax.default_matmul_precision("highest") if dtype == "float32" else contextlib.nullcontext()
+    For a model that computes in another `dtype` nothing changes: kernels for TPUs refuse such a
+    demand."""
+    return (
+        jax.default_matmul_precision("highest") if dtype == "float32" else contextlib.nullcontext()
+    )
 
 
 def default_positions(tokens_BL: jax.Array) -> jax.Array:
@@ -205,18 +227,26 @@ def default_positions(tokens_BL: jax.Array) -> jax.Array:
 
 def count_params(config: ModelConfig) -> int:
     """Number of trained parameters, embedding and output projection included."""
-    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda: init_params(config, 0))))
+    return sum(
+        leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda: init_params(config, 0)))
+    )
 
 
 def rms_norm(x_BLD: jax.Array, scale_D: jax.Array, eps: float) -> jax.Array:
-    """Root-mean-square norm over the last axis, computed in float32, returned in the dtype of `x_BLD`."""
+    """Root-mean-square norm over the last axis, computed in float32, returned in the dtype of
+    `x_BLD`.
+    """
     x = x_BLD.astype(jnp.float32)
     x = x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + eps)
     return (x * scale_D[...]).astype(x_BLD.dtype)
 
 
-def rope_tables(positions_BL: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
-    """Cosine and sine tables [B, L, K] of rotary embeddings (Su et al. 2021) in float32, the sine of a first half negated."""
+def rope_tables(
+    positions_BL: jax.Array, head_dim: int, theta: float
+) -> tuple[jax.Array, jax.Array]:
+    """Cosine and sine tables [B, L, K] of rotary embeddings (Su et al. 2021) in float32, the sine
+    of a first half negated.
+    """
     frequency = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
     angle = positions_BL[..., None].astype(jnp.float32) * frequency
     cos, sin = jnp.cos(angle), jnp.sin(angle)
@@ -224,7 +254,10 @@ def rope_tables(positions_BL: jax.Array, head_dim: int, theta: float) -> tuple[j
 
 
 def rotate(x_BLHK: jax.Array, tables: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """Rotate pairs (k, k + K/2) of every head by their position's angle: the half-split layout of Llama checkpoints."""
+    """Rotate pairs (k, k + K/2) of every head by their position's angle:
+
+    the half-split layout of Llama checkpoints.
+    """
     cos_BL1K, sin_BL1K = (table[:, :, None] for table in tables)
     x = x_BLHK.astype(jnp.float32)
     return (x * cos_BL1K + jnp.roll(x, x.shape[-1] // 2, axis=-1) * sin_BL1K).astype(x_BLHK.dtype)
@@ -235,14 +268,17 @@ def _normal(rngs: nnx.Rngs, std: float):
 
 
 def _product(x_BLI: jax.Array, weight: jax.Array, dtype: str) -> jax.Array:
-    """`x` [B, L, *inputs] times `weight` [*inputs, *outputs], as [B, L, *outputs], in the compute dtype.
+    """`x` [B, L, *inputs] times `weight` [*inputs, *outputs], as [B, L, *outputs], in the compute
+    dtype.
 
-    Master weights are cast here, where they are used. Taken as a product of two matrices: for sums over several axes, as in
-    the gradient of a weight, XLA on CPUs transposes whole activations first.
-    """
+    Master weights are cast here, where they are used. Taken as a product of two matrices: for sums
+    over several axes, as in the gradient of a weight, XLA on CPUs transposes whole activations
+    first."""
     B, L, *inputs = x_BLI.shape
     rows, columns = math.prod(inputs), weight.shape[len(inputs) :]
-    y = x_BLI.astype(dtype).reshape(B * L, rows) @ weight[...].astype(dtype).reshape(rows, math.prod(columns))
+    y = x_BLI.astype(dtype).reshape(B * L, rows) @ weight[...].astype(dtype).reshape(
+        rows, math.prod(columns)
+    )
     return y.reshape(B, L, *columns)
 
 

@@ -1,11 +1,11 @@
 """Next-token cross-entropy from hidden states, without ever forming the B x L x V logits.
 
-The training loss computes its gradients in the forward pass, chunk by chunk: once a chunk's logits are there, their softmax
-minus the target is all that the backward pass would need, so nothing is kept or recomputed.
+The training loss computes its gradients in the forward pass, chunk by chunk: once a chunk's logits
+are there, their softmax minus the target is all that the backward pass would need, so nothing is
+kept or recomputed.
 
-Shape legend: B batch, L length, C length of a chunk, D hidden, V vocabulary, S devices that rows are split
-over, T tokens of a chunk on a device.
-"""
+Shape legend: B batch, L length, C length of a chunk, D hidden, V vocabulary, S devices that rows
+are split over, T tokens of a chunk on a device."""
 
 import functools
 
@@ -17,20 +17,24 @@ from divsyn_jax.model import sharding
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def weighted_loss(
-    x_BLD: jax.Array, head_VD: jax.Array, targets_BL: jax.Array, weights_BL: jax.Array, z_loss: float, chunk: int
+    x_BLD: jax.Array,
+    head_VD: jax.Array,
+    targets_BL: jax.Array,
+    weights_BL: jax.Array,
+    z_loss: float,
+    chunk: int,
 ) -> tuple[jax.Array, jax.Array]:
-    """Weighted sum of cross-entropy plus `z_loss` times the squared log-normaliser (PaLM, Chowdhery et al. 2022, section 5).
+    """Weighted sum of cross-entropy plus `z_loss` times the squared log-normaliser (PaLM, Chowdhery
+    et al. 2022, section 5).
 
-    Args:
-      x_BLD: final hidden states, in the compute dtype.
-      head_VD: output projection, float32; cast to the dtype of `x_BLD` for the products.
-      targets_BL: target ids.
-      weights_BL: float32 weight of every target, e.g. 1/(number of valid targets); no gradient flows to it.
-      z_loss: weight of the squared log-normaliser.
-      chunk: C, positions whose logits exist at one time; 0 means all. L must be a multiple of it.
+    Args: x_BLD: final hidden states, in the compute dtype. head_VD: output projection, float32;
+      cast to the dtype of `x_BLD` for the products. targets_BL: target ids. weights_BL: float32
+      weight of every target, e.g. 1/(number of valid targets); no gradient flows to it. z_loss:
+      weight of the squared log-normaliser. chunk: C, positions whose logits exist at one time; 0
+      means all. L must be a multiple of it.
 
-    Returns:
-      (loss, nll): the sum of weights x (nll + z_loss x logz^2), and of weights x nll alone, which carries no gradient.
+    Returns: (loss, nll): the sum of weights x (nll + z_loss x logz^2), and of weights x nll alone,
+      which carries no gradient.
 
     Raises:
       ValueError: L is not a multiple of `chunk`.
@@ -57,14 +61,19 @@ def _forward(x_BLD, head_VD, targets_BL, weights_BL, z_loss, chunk):
         softmax_BCV = jnp.exp(logits_BCV - logz_BC[..., None])
         scale_BC = weights_BC * (1.0 + 2.0 * z_loss * logz_BC)
         is_target_BCV = jnp.arange(head.shape[0]) == targets_BC[..., None]
-        gradient_BCV = scale_BC[..., None] * softmax_BCV - jnp.where(is_target_BCV, weights_BC[..., None], 0.0)
+        gradient_BCV = scale_BC[..., None] * softmax_BCV - jnp.where(
+            is_target_BCV, weights_BC[..., None], 0.0
+        )
         gradient_BCV = gradient_BCV.astype(x_BCD.dtype)
         x_gradient_BCD = jnp.einsum("BCV,VD->BCD", gradient_BCV, head)
         by_device = (array.reshape(S, -1, *array.shape[2:]) for array in (gradient_BCV, x_BCD))
-        head_gradient_SVD += jnp.einsum("STV,STD->SVD", *by_device, preferred_element_type=jnp.float32)
+        head_gradient_SVD += jnp.einsum(
+            "STV,STD->SVD", *by_device, preferred_element_type=jnp.float32
+        )
         return (loss_B, nll_B, head_gradient_SVD), x_gradient_BCD
 
-    # Each device sums its own rows over all chunks, and the devices' sums meet once, after the loop.
+    # Each device sums its own rows over all chunks, and the devices' sums meet once, after the
+    # loop.
     head_gradient_SVD = sharding.constrain(jnp.zeros((S, *head_VD.shape)), "batch", "vocab", None)
     zero = (jnp.zeros(B), jnp.zeros(B), head_gradient_SVD)
     inputs = (x_BLD, targets_BL, weights_BL)
@@ -81,14 +90,23 @@ def _forward(x_BLD, head_VD, targets_BL, weights_BL, z_loss, chunk):
 def _backward(z_loss, chunk, gradients, cotangents):
     x_gradient_BLD, head_gradient_VD = gradients
     loss_cotangent, _ = cotangents
-    return (loss_cotangent * x_gradient_BLD).astype(x_gradient_BLD.dtype), loss_cotangent * head_gradient_VD, None, None
+    return (
+        (loss_cotangent * x_gradient_BLD).astype(x_gradient_BLD.dtype),
+        loss_cotangent * head_gradient_VD,
+        None,
+        None,
+    )
 
 
 weighted_loss.defvjp(_forward, _backward)
 
 
-def token_nll(x_BLD: jax.Array, head_VD: jax.Array, targets_BL: jax.Array, chunk: int) -> tuple[jax.Array, jax.Array]:
-    """Negative log-likelihood (nats) and log-normaliser of every target: (nll_BL, logz_BL), float32. For evaluation."""
+def token_nll(
+    x_BLD: jax.Array, head_VD: jax.Array, targets_BL: jax.Array, chunk: int
+) -> tuple[jax.Array, jax.Array]:
+    """Negative log-likelihood (nats) and log-normaliser of every target: (nll_BL, logz_BL),
+    float32. For evaluation.
+    """
     head = head_VD.astype(x_BLD.dtype)
 
     def step(_, chunk_inputs):

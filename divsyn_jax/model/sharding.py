@@ -1,4 +1,7 @@
-"""Where every array lives: the device mesh, one rules table, and the shardings that follow from it."""
+"""Where every array lives:
+
+the device mesh, one rules table, and the shardings that follow from it.
+"""
 
 import collections
 import dataclasses
@@ -15,7 +18,8 @@ from divsyn_jax.base.commandline import UserError
 
 MESH_AXES = ("replica", "fsdp", "tensor")
 
-# Logical axes of every parameter, by its name in the tree; parameters under `layers` carry the layer axis in front.
+# Logical axes of every parameter, by its name in the tree; parameters under `layers` carry the
+# layer axis in front.
 PARAMETER_AXES = {
     "embedding": ("vocab", "embed"),
     "head": ("vocab", "embed"),
@@ -63,9 +67,9 @@ class MeshConfig:
 def make_mesh(config: MeshConfig, on: Sequence[Any] | None = None) -> Mesh:
     """The mesh over all devices, or `on` those given (of a slice described, not attached).
 
-    Of several slices (to JAX the GPUs of a machine are one), replica goes across them first, then fsdp: tensor never does.
-    Raises `UserError` when the sizes do not multiply to the number of devices, or cannot be laid over them.
-    """
+    Of several slices (to JAX the GPUs of a machine are one), replica goes across them first, then
+    fsdp: tensor never does. Raises `UserError` when the sizes do not multiply to the number of
+    devices, or cannot be laid over them."""
     sizes = [config.replica, config.fsdp, config.tensor]
     devices = jax.devices() if on is None else on
     if sizes.count(-1) > 1 or any(size == 0 or size < -1 for size in sizes):
@@ -84,10 +88,13 @@ def make_mesh(config: MeshConfig, on: Sequence[Any] | None = None) -> Mesh:
             return jax.make_mesh(sizes, MESH_AXES, axis_types=axis_types, devices=devices)
         return Mesh(_across_slices(sizes, slices, devices), MESH_AXES, axis_types=axis_types)
     except NotImplementedError:  # JAX splits a slice's own axes between ours on v5e only
-        shape = "x".join(str(len(set(along))) for along in zip(*(device.coords for device in devices), strict=True))
+        shape = "x".join(
+            str(len(set(along)))
+            for along in zip(*(device.coords for device in devices), strict=True)
+        )
         raise UserError(
-            f"{_named(sizes)}: on {devices[0].device_kind} each must take whole axes of the slice of {shape}; "
-            "choose another --config.mesh.tensor"
+            f"{_named(sizes)}: on {devices[0].device_kind} each must take whole axes of the slice"
+            f" of {shape}; choose another --config.mesh.tensor"
         ) from None
 
 
@@ -96,36 +103,41 @@ def _named(sizes: Sequence[int]) -> str:
 
 
 def _across_slices(sizes: Sequence[int], slices: int, devices: Sequence[Any]) -> np.ndarray:
-    """The devices of several slices in the shape `sizes`; neighbours along an axis are in one slice as far as they can."""
+    """The devices of several slices in the shape `sizes`; neighbours along an axis are in one slice
+    as far as they can.
+    """
     replica, fsdp, tensor = sizes
     replica_slices = math.gcd(replica, slices)
     fsdp_slices = slices // replica_slices
     if fsdp % fsdp_slices:
         raise UserError(
-            f"{_named(sizes)} do not split over {slices} slices (TPU slices, or machines with GPUs); "
-            f"make --config.mesh.replica a multiple of {slices}"
+            f"{_named(sizes)} do not split over {slices} slices (TPU slices, or machines with"
+            f" GPUs); make --config.mesh.replica a multiple of {slices}"
         )
     return mesh_utils.create_hybrid_device_mesh(
         (replica // replica_slices, fsdp // fsdp_slices, tensor),
         (replica_slices, fsdp_slices, 1),
         devices,
-        allow_split_physical_axes=devices[0].device_kind in ("TPU v5 lite", "TPU v5e"),  # as jax.make_mesh does
+        allow_split_physical_axes=devices[0].device_kind
+        in ("TPU v5 lite", "TPU v5e"),  # as jax.make_mesh does
     )
 
 
 def check_rows(mesh: Mesh, rows: int, name: str) -> None:
-    """Raise `UserError` when `rows` rows of a batch, called `name`, do not split over replica and fsdp.
+    """Raise `UserError` when `rows` rows of a batch, called `name`, do not split over replica and
+    fsdp.
 
-    Or when two processes would feed the same rows, as where the tensor axis spans them: each reads rows of its own.
-    """
+    Or when two processes would feed the same rows, as where the tensor axis spans them: each reads
+    rows of its own."""
     splits = mesh.shape["replica"] * mesh.shape["fsdp"]
     shards: dict[int, int] = collections.Counter()  # of the rows, by the process that feeds them
     for devices in mesh.devices.reshape(splits, -1):
         processes = sorted({device.process_index for device in devices})
         if len(processes) > 1:
             raise UserError(
-                f"mesh.tensor={mesh.shape['tensor']} puts the same rows on processes {processes}, and each reads rows of "
-                "its own; choose a smaller --config.mesh.tensor, which stays within a process"
+                f"mesh.tensor={mesh.shape['tensor']} puts the same rows on processes {processes},"
+                " and each reads rows of its own; choose a smaller --config.mesh.tensor, which"
+                " stays within a process"
             )
         shards[processes[0]] += 1
     if len(set(shards.values())) > 1:
@@ -135,7 +147,8 @@ def check_rows(mesh: Mesh, rows: int, name: str) -> None:
         )
     if rows % splits:
         raise UserError(
-            f"{name}={rows} does not split over {splits} devices (mesh.replica x mesh.fsdp); choose a multiple"
+            f"{name}={rows} does not split over {splits} devices (mesh.replica x mesh.fsdp); choose"
+            " a multiple"
         )
 
 
@@ -145,19 +158,24 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 
 
 def constrain(x: jax.Array, *axes: str | None) -> jax.Array:
-    """`x` laid out by the rules for its logical axes (None: whole); without a mesh, or inside shard_map, `x` as it is.
+    """`x` laid out by the rules for its logical axes (None: whole); without a mesh, or inside
+    shard_map, `x` as it is.
 
-    Left to itself the compiler takes the layout of activations from the parameters: under fsdp it would split the hidden
-    axis, compute every row on every device and sum activations instead of gathering weights.
-    """
+    Left to itself the compiler takes the layout of activations from the parameters: under fsdp it
+    would split the hidden axis, compute every row on every device and sum activations instead of
+    gathering weights."""
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.are_all_axes_manual:
         return x
-    return jax.lax.with_sharding_constraint(x, PartitionSpec(*(RULES[axis] if axis else None for axis in axes)))
+    return jax.lax.with_sharding_constraint(
+        x, PartitionSpec(*(RULES[axis] if axis else None for axis in axes))
+    )
 
 
 def row_shards() -> int:
-    """Number of devices that the rows of a batch are split over; 1 without a mesh, or inside shard_map."""
+    """Number of devices that the rows of a batch are split over; 1 without a mesh, or inside
+    shard_map.
+    """
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.are_all_axes_manual:
         return 1
@@ -172,9 +190,9 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def state_shardings(state: Any, mesh: Mesh) -> Any:
     """A NamedSharding for every leaf of a train state (parameters, optimizer moments, counters).
 
-    A leaf whose path ends in a parameter's name is laid out like that parameter; every other leaf is replicated.
-    Raises `UserError` when a dimension does not split over its mesh axes, naming both.
-    """
+    A leaf whose path ends in a parameter's name is laid out like that parameter; every other leaf
+    is replicated. Raises `UserError` when a dimension does not split over its mesh axes, naming
+    both."""
 
     def sharding(path: tuple, leaf: Any) -> NamedSharding:
         keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
@@ -187,8 +205,8 @@ def state_shardings(state: Any, mesh: Mesh) -> Any:
         for axis, mesh_axis, size in zip(axes, spec, leaf.shape, strict=True):
             if mesh_axis and size % mesh.shape[mesh_axis]:
                 raise UserError(
-                    f"mesh.{mesh_axis}={mesh.shape[mesh_axis]} does not divide the {size} {axis} of parameter {keys[-1]!r}; "
-                    f"choose a divisor of {size}"
+                    f"mesh.{mesh_axis}={mesh.shape[mesh_axis]} does not divide the {size} {axis} of"
+                    f" parameter {keys[-1]!r}; choose a divisor of {size}"
                 )
         return NamedSharding(mesh, PartitionSpec(*spec))
 
@@ -202,7 +220,9 @@ def describe(state: Any) -> list[dict[str, Any]]:
             "path": jax.tree_util.keystr(path, simple=True, separator="/"),
             "shape": list(leaf.shape),
             "dtype": str(leaf.dtype),
-            "spec": [list(entry) if isinstance(entry, tuple) else entry for entry in leaf.sharding.spec],
+            "spec": [
+                list(entry) if isinstance(entry, tuple) else entry for entry in leaf.sharding.spec
+            ],
         }
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)
     ]

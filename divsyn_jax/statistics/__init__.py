@@ -1,11 +1,17 @@
-"""Statistics of a study, a concern a file. Imports neither jax nor torch. Intervals are at 95% throughout.
+"""Statistics of a study, a concern a file. Imports neither jax nor torch. Intervals are at 95%
+throughout.
 
-The unit of every correlation is the corpus, never the run: seeds and documents say how well a corpus's point is known, and
-no number of them replaces a corpus. tools/benchmarks/simulate_statistics.md holds coverage, type I error and power of what
-is claimed here, from simulated studies with known truth.
-"""
+The unit of every correlation is the corpus, never the run: seeds and documents say how well a
+corpus's point is known, and no number of them replaces a corpus.
+tools/benchmarks/simulate_statistics.md holds coverage, type I error and power of what is claimed
+here, from simulated studies with known truth."""
 
-from divsyn_jax.statistics.bootstrap import ItemScores, noise_free_correlation, paired_bootstrap, paired_difference
+from divsyn_jax.statistics.bootstrap import (
+    ItemScores,
+    noise_free_correlation,
+    paired_bootstrap,
+    paired_difference,
+)
 from divsyn_jax.statistics.correlation import (
     compare_dependent,
     curvature,

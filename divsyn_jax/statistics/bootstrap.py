@@ -1,10 +1,11 @@
-"""Resampling over draws, items and seeds: how well the points of a correlation, or a difference of two corpora, are known.
+"""Resampling over draws, items and seeds: how well the points of a correlation, or a difference of
+two corpora, are known.
 
 Shape legend: C corpora, M seeds of each, I items (documents or questions), B resamples.
 
-The items are crossed with everything: a resample takes the same items for every corpus and seed. Seeds are nested in
-corpora and resampled within each. Scores are redrawn from the normal distribution that their interval over draws implies.
-"""
+The items are crossed with everything: a resample takes the same items for every corpus and seed.
+Seeds are nested in corpora and resampled within each. Scores are redrawn from the normal
+distribution that their interval over draws implies."""
 
 import dataclasses
 import math
@@ -21,7 +22,8 @@ RESAMPLES = 2000
 
 @dataclasses.dataclass(frozen=True)
 class ItemScores:
-    """Per-item results of every corpus and seed on one test: performance is sum(numerator) / sum(denominator) over items.
+    """Per-item results of every corpus and seed on one test: performance is sum(numerator) /
+    sum(denominator) over items.
 
     Attributes:
       numerator_CMI: e.g. bits of each document, or 0/1 for each question.
@@ -39,27 +41,36 @@ class ItemScores:
     def resampled_BCM(self, generator: np.random.Generator) -> np.ndarray:
         """Performance on `RESAMPLES` resamples of the items."""
         C, M, items = self.numerator_CMI.shape
-        weights_BI = generator.multinomial(items, np.full(items, 1 / items), RESAMPLES).astype(float)
+        weights_BI = generator.multinomial(items, np.full(items, 1 / items), RESAMPLES).astype(
+            float
+        )
         total_BR = weights_BI @ self.numerator_CMI.reshape(C * M, items).T
         return (total_BR / (weights_BI @ self.denominator_I)[:, None]).reshape(-1, C, M)
 
 
 def noise_free_correlation(
-    score_C: Sequence[float], score_stderr_C: Sequence[float] | None, tests: Sequence[ItemScores], seed: int = 0
+    score_C: Sequence[float],
+    score_stderr_C: Sequence[float] | None,
+    tests: Sequence[ItemScores],
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Pearson's r that these corpora would show if scores, test and seeds held no noise, with an interval for that noise.
+    """Pearson's r that these corpora would show if scores, test and seeds held no noise, with an
+    interval for that noise.
 
-    Returns {estimate, ci_low, ci_high, reliability_score, reliability_performance, over}. It says nothing about other
-    corpora; Fisher's interval does. Performance is the mean over `tests` and seeds.
+    Returns {estimate, ci_low, ci_high, reliability_score, reliability_performance, over}. It says
+    nothing about other corpora; Fisher's interval does. Performance is the mean over `tests` and
+    seeds.
 
-    Attenuation-corrected r (Spearman 1904): covariance over the root of the product of variances, each less its noise. The
-    noise is that of a bootstrap: scores redrawn from their standard errors, items with replacement, seeds within corpora
-    (deviations scaled by sqrt(M / (M - 1)), without which M seeds would seem to vary less than they do). Interval: every
-    rho whose points (the observed ones, shrunk to the noise-free spread and turned to correlate at rho), with that noise
-    added, give the observed r within the central 95%. Resampling the observed points themselves would count noise twice.
+    Attenuation-corrected r (Spearman 1904): covariance over the root of the product of variances,
+    each less its noise. The
+    noise is that of a bootstrap: scores redrawn from their standard errors, items with replacement,
+    seeds within corpora (deviations scaled by sqrt(M / (M - 1)), without which M seeds would seem
+    to vary less than they do). Interval: every rho whose points (the observed ones, shrunk to the
+    noise-free spread and turned to correlate at rho), with that noise added, give the observed r
+    within the central 95%. Resampling the observed points themselves would count noise twice.
 
-    Refused (estimate None, with a `reason`) below four corpora and where the corpora differ by no more than the noise.
-    """
+    Refused (estimate None, with a `reason`) below four corpora and where the corpora differ by no
+    more than the noise."""
     generator = np.random.default_rng(seed)
     x_C = np.asarray(score_C, float)
     C, M, _ = tests[0].numerator_CMI.shape
@@ -69,7 +80,9 @@ def noise_free_correlation(
     over = ["items"]
     if M > 1:
         chosen_BCM = generator.integers(M, size=(RESAMPLES, C, M))
-        of_seeds_BC = np.take_along_axis(performance_BCM, chosen_BCM, axis=2).mean(-1) - performance_BCM.mean(-1)
+        of_seeds_BC = np.take_along_axis(performance_BCM, chosen_BCM, axis=2).mean(
+            -1
+        ) - performance_BCM.mean(-1)
         y_noise_BC = y_noise_BC + math.sqrt(M / (M - 1)) * of_seeds_BC
         over.append("seeds")
     x_noise_BC = np.zeros((RESAMPLES, C))
@@ -77,17 +90,26 @@ def noise_free_correlation(
         x_noise_BC = generator.standard_normal((RESAMPLES, C)) * np.asarray(score_stderr_C, float)
         over.insert(0, "draws")
 
-    (xx, yy, xy), noise = _moments(x_C, y_C), (x_noise_BC.var(-1, ddof=1).mean(), y_noise_BC.var(-1, ddof=1).mean())
+    (xx, yy, xy), noise = (
+        _moments(x_C, y_C),
+        (x_noise_BC.var(-1, ddof=1).mean(), y_noise_BC.var(-1, ddof=1).mean()),
+    )
     refused = {"estimate": None, "ci_low": None, "ci_high": None, "over": over}
     if C < 4 or xx == 0 or yy == 0:
-        return {**refused, "reason": f"{C} corpora are too few" if C < 4 else "one of the two does not vary"}
+        return {
+            **refused,
+            "reason": f"{C} corpora are too few" if C < 4 else "one of the two does not vary",
+        }
     reliability_x, reliability_y = 1 - noise[0] / xx, 1 - noise[1] / yy
-    refused.update(reliability_score=float(reliability_x), reliability_performance=float(reliability_y))
+    refused.update(
+        reliability_score=float(reliability_x), reliability_performance=float(reliability_y)
+    )
     if min(reliability_x, reliability_y) <= 0:
         return {**refused, "reason": "the corpora differ by no more than the noise"}
     r = float(np.clip(xy / math.sqrt((xx - noise[0]) * (yy - noise[1])), -1, 1))
 
-    # Points of the noise-free spread that correlate at rho, as near to the observed ones as that allows.
+    # Points of the noise-free spread that correlate at rho, as near to the observed ones as that
+    # allows.
     u_C = (x_C - x_C.mean()) / math.sqrt(xx)
     residual_C = (y_C - y_C.mean()) / math.sqrt(yy) - xy / math.sqrt(xx * yy) * u_C
     spread = residual_C.std(ddof=1)
@@ -117,13 +139,16 @@ def _moments(x_C: np.ndarray, y_C: np.ndarray) -> tuple[Any, Any, Any]:
     return (x * x).sum(-1) / n, (y * y).sum(-1) / n, (x * y).sum(-1) / n
 
 
-def paired_difference(one: Sequence[ItemScores], two: Sequence[ItemScores], seed: int = 0) -> dict[str, Any]:
-    """Performance of corpus two less that of corpus one, on the same items: {value, ci_low, ci_high, p, over}.
+def paired_difference(
+    one: Sequence[ItemScores], two: Sequence[ItemScores], seed: int = 0
+) -> dict[str, Any]:
+    """Performance of corpus two less that of corpus one, on the same items: {value, ci_low,
+    ci_high, p, over}.
 
-    Each argument holds one corpus (C = 1), test by test. Variance over items by a paired bootstrap (the same items for
-    both), over seeds from the differences of runs of the same seed; t quantile at the Welch-Satterthwaite degrees of
-    freedom of the two parts. With one seed the interval is over items alone, of these two runs, and `over` says so.
-    """
+    Each argument holds one corpus (C = 1), test by test. Variance over items by a paired bootstrap
+    (the same items for both), over seeds from the differences of runs of the same seed; t quantile
+    at the Welch-Satterthwaite degrees of freedom of the two parts. With one seed the interval is
+    over items alone, of these two runs, and `over` says so."""
     generator = np.random.default_rng(seed)
     both = [
         ItemScores(np.concatenate([b.numerator_CMI, a.numerator_CMI]), a.denominator_I)
@@ -141,24 +166,34 @@ def paired_difference(one: Sequence[ItemScores], two: Sequence[ItemScores], seed
     value = float(difference_M.mean())
     over = ["items", "seeds"] if M > 1 else ["items"]
     if variance == 0:
-        return {"value": value, "ci_low": value, "ci_high": value, "p": float(value == 0), "over": over}
+        return {
+            "value": value,
+            "ci_low": value,
+            "ci_high": value,
+            "p": float(value == 0),
+            "over": over,
+        }
     df = variance**2 / sum(part**2 / freedom for part, freedom in parts if freedom)
     half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * math.sqrt(variance)
     p = float(2 * stats.t.sf(abs(value) / math.sqrt(variance), df))
     return {"value": value, "ci_low": value - half, "ci_high": value + half, "p": p, "over": over}
 
 
-def paired_bootstrap(x: Sequence[float], y: Sequence[float], draws: int = 10_000, seed: int = 0) -> dict[str, Any]:
-    """Mean difference y - x of two systems on the same items, with a percentile bootstrap over items (Koehn 2004).
+def paired_bootstrap(
+    x: Sequence[float], y: Sequence[float], draws: int = 10_000, seed: int = 0
+) -> dict[str, Any]:
+    """Mean difference y - x of two systems on the same items, with a percentile bootstrap over
+    items (Koehn 2004).
 
-    Returns {difference, ci_low, ci_high, p, n}: `p` is two-sided, twice the smaller share of resamples on either side of
-    zero. Raises `ValueError` unless both have the same number of items.
+    Returns {difference, ci_low, ci_high, p, n}: `p` is two-sided, twice the smaller share of
+    resamples on either side of zero. Raises `ValueError` unless both have the same number of items.
     """
     if len(x) != len(y) or not len(x):
         raise ValueError(f"{len(x)} and {len(y)} values; pairs are needed")
     gaps, counts = np.unique(np.asarray(y, float) - np.asarray(x, float), return_counts=True)
     n = len(x)
-    # Resampling items is drawing how often each distinct difference occurs: few numbers, whatever the number of items.
+    # Resampling items is drawing how often each distinct difference occurs: few numbers, whatever
+    # the number of items.
     means = np.random.default_rng(seed).multinomial(n, counts / n, size=draws) @ gaps / n
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     tail = min(np.sum(means <= 0), np.sum(means >= 0))

@@ -21,12 +21,13 @@ def mean_interval(values: Sequence[float]) -> dict[str, float | int | None]:
 
 
 def noise_floor(groups: Sequence[Sequence[float]]) -> dict[str, float | int] | None:
-    """What equal treatments differ by: {sd, degrees_of_freedom, least_difference}, None where no group holds two values.
+    """What equal treatments differ by: {sd, degrees_of_freedom, least_difference}, None where no
+    group holds two values.
 
-    `groups`: replicates (e.g. seeds) of each treatment, as many in each. sd: pooled within groups. least_difference: Fisher's
-    least significant difference, t(0.975) * sd * sqrt(2 / replicates): two means that differ by less are not told apart at 5%,
-    for one comparison planned beforehand. Raises ValueError for groups of unequal size.
-    """
+    `groups`: replicates (e.g. seeds) of each treatment, as many in each. sd: pooled within groups.
+    least_difference: Fisher's least significant difference, t(0.975) * sd * sqrt(2 / replicates):
+    two means that differ by less are not told apart at 5%, for one comparison planned beforehand.
+    Raises ValueError for groups of unequal size."""
     values = np.array([list(group) for group in groups], float)  # ragged groups raise
     treatments, replicates = values.shape
     if replicates < 2:
@@ -38,7 +39,8 @@ def noise_floor(groups: Sequence[Sequence[float]]) -> dict[str, float | int] | N
 
 
 def standard_error(estimate: Mapping[str, Any], log2: bool = False) -> float | None:
-    """Standard error that a 95% interval {ci_low, ci_high} of a normal estimate implies, on log2 scale where asked for.
+    """Standard error that a 95% interval {ci_low, ci_high} of a normal estimate implies, on log2
+    scale where asked for.
 
     None where the estimate has no interval, or none on that scale.
     """

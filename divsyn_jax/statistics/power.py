@@ -15,7 +15,9 @@ _MIN_DEGREES_OF_FREEDOM = 3
 
 
 def critical_r(n: int, controls: int = 0) -> float | None:
-    """The |r| that a two-sided 5% t test needs over `n` corpora, with `controls` variables partialled out; None below 1 df."""
+    """The |r| that a two-sided 5% t test needs over `n` corpora, with `controls` variables
+    partialled out; None below 1 df.
+    """
     df = n - 2 - controls
     if df < 1:
         return None
@@ -25,11 +27,12 @@ def critical_r(n: int, controls: int = 0) -> float | None:
 
 @functools.cache
 def detectable_r(n: int, controls: int = 0) -> float | None:
-    """The true |r| that the two-sided 5% t test finds with 80% power over `n` corpora; None below four.
+    """The true |r| that the two-sided 5% t test finds with 80% power over `n` corpora; None below
+    four.
 
     Exact for a bivariate normal population: given the scores, t is noncentral t with noncentrality
-    sqrt(W) r / sqrt(1 - r^2), and W, the sum of their squared deviations, is chi-squared on n - 1 degrees of freedom.
-    """
+    sqrt(W) r / sqrt(1 - r^2), and W, the sum of their squared deviations, is chi-squared on n - 1
+    degrees of freedom."""
     df = n - 2 - controls
     if df < 2:
         return None
@@ -38,12 +41,15 @@ def detectable_r(n: int, controls: int = 0) -> float | None:
 
     def power(r: float) -> float:
         noncentrality = np.sqrt(nodes) * r / math.sqrt(1 - r * r)
-        # The other tail is negligible where power is near 80%; scipy gives NaN where noncentrality is huge and power 1.
+        # The other tail is negligible where power is near 80%; scipy gives NaN where noncentrality
+        # is huge and power 1.
         return float(np.mean(np.nan_to_num(stats.nct.sf(t, df, noncentrality), nan=1.0)))
 
     return float(optimize.brentq(lambda r: power(r) - POWER, 0.01, 0.9995, xtol=1e-5))
 
 
 def is_descriptive(n: int, parameters: int) -> bool:
-    """True where `n` corpora leave a model of so many parameters fewer than three residual degrees of freedom."""
+    """True where `n` corpora leave a model of so many parameters fewer than three residual degrees
+    of freedom.
+    """
     return n - parameters < _MIN_DEGREES_OF_FREEDOM

@@ -3,12 +3,11 @@
   python -m divsyn_jax.study --config=configs/studies/tiny.py
   python -m divsyn_jax.study --config=configs/studies/corpora.py --corpora='a.jsonl.gz b.jsonl.gz' --eval='news=heldout.jsonl'
 
-Parts: prepare (corpora and held-out text, scores, tokenizer, shards); runs (levels x sizes x seeds, each through its
-stages); report. Every part leaves files and is skipped when they are there, so the same command continues after any
-interruption; launch/sweep.py runs the same parts on a cluster. Results lie in --workdir (default
-studies/<name>-<fingerprint of recipe and corpora>): study.json, report.html, report.png. The keys of a recipe are explained in
-divsyn_jax/study/recipe.py.
-"""
+Parts: prepare (corpora and held-out text, scores, tokenizer, shards); runs (levels x sizes x seeds,
+each through its stages); report. Every part leaves files and is skipped when they are there, so the
+same command continues after any interruption; launch/sweep.py runs the same parts on a cluster.
+Results lie in --workdir (default studies/<name>-<fingerprint of recipe and corpora>): study.json,
+report.html, report.png. The keys of a recipe are explained in divsyn_jax/study/recipe.py."""
 
 import contextlib
 import signal
@@ -29,15 +28,26 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Study recipe, e.g. configs/studies/tiny.py.", lock_config=True
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Study directory [studies/<name>-<fingerprint>].")
-_CORPORA = flags.DEFINE_string("corpora", "", "Corpora to study, one level each: paths or globs, separated by spaces.")
+_CORPORA = flags.DEFINE_string(
+    "corpora", "", "Corpora to study, one level each: paths or globs, separated by spaces."
+)
 _EVAL = flags.DEFINE_string("eval", "", "Held-out domains, name=corpus, separated by spaces.")
-_TEXT_FIELD = flags.DEFINE_string("text_field", "", "Field that holds the text in --corpora and --eval [text].")
-_PARALLEL = flags.DEFINE_integer("parallel", 0, "Runs at a time [as many as fit the GPUs, else one a core].", 0)
-_PART = flags.DEFINE_enum("part", "all", ["all", "prepare", "runs", "report"], "What of the study to do.")
+_TEXT_FIELD = flags.DEFINE_string(
+    "text_field", "", "Field that holds the text in --corpora and --eval [text]."
+)
+_PARALLEL = flags.DEFINE_integer(
+    "parallel", 0, "Runs at a time [as many as fit the GPUs, else one a core].", 0
+)
+_PART = flags.DEFINE_enum(
+    "part", "all", ["all", "prepare", "runs", "report"], "What of the study to do."
+)
 
 
 def _slots(study: Study) -> list[local_runner.Slot]:
-    """Where runs go on this machine: GPUs with as many runs as fit the memory of each, else cores."""
+    """Where runs go on this machine:
+
+    GPUs with as many runs as fit the memory of each, else cores.
+    """
     gpus = local_runner.gpus()
     if gpus:
         from divsyn_jax.study import cost as study_cost
@@ -52,17 +62,22 @@ def _print_plan(study: Study, slots: list[local_runner.Slot]) -> None:
     print(f"study {recipe['name']} {fingerprint(recipe)[:8]} in {study.workdir}")
     sizes = f" x {len(study.sizes)} sizes" if recipe["sizes"] else ""
     print(
-        f"  {len(recipe['levels'])} levels{sizes} x {len(recipe['seeds'])} seeds, {len(slots)} at a time: {', '.join(study.level_names)}"
+        f"  {len(recipe['levels'])} levels{sizes} x {len(recipe['seeds'])} seeds, {len(slots)} at a"
+        f" time: {', '.join(study.level_names)}"
     )
     print(f"  held-out: {', '.join(recipe['heldout'])}")
     print(
-        f"  time budget: {', '.join(f'{name} {seconds} s' for name, seconds in recipe['budget'].items())}", flush=True
+        "  time budget:"
+        f" {', '.join(f'{name} {seconds} s' for name, seconds in recipe['budget'].items())}",
+        flush=True,
     )
 
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM ends the block with `Unfinished`, whatever a library makes of the exception on its way."""
+    """SIGTERM ends the block with `Unfinished`, whatever a library makes of the exception on its
+    way.
+    """
     stop = Unfinished("stopped by SIGTERM; run the same command to continue")
     asked = False
 
@@ -86,9 +101,13 @@ def _stoppable() -> Iterator[None]:
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
     if arguments:
-        raise UserError(f"unexpected argument {arguments[0]!r}; corpora are given as --corpora='A B'")
+        raise UserError(
+            f"unexpected argument {arguments[0]!r}; corpora are given as --corpora='A B'"
+        )
     config = commandline.require(_CONFIG.value, "config", "configs/studies/tiny.py")
-    recipe = resolve(config.to_dict(), _CORPORA.value.split(), _EVAL.value.split(), _TEXT_FIELD.value)
+    recipe = resolve(
+        config.to_dict(), _CORPORA.value.split(), _EVAL.value.split(), _TEXT_FIELD.value
+    )
     study = Study(recipe, workdir_of(recipe, _WORKDIR.value))
     slots = _slots(study)
     _print_plan(study, slots)
@@ -111,7 +130,8 @@ def _print_findings(study: Study) -> None:
     for verdict in (verdict for verdict in verdicts if verdict["of"] == "study"):
         print(f"{verdict['verdict'].upper()}: {verdict['hypothesis']} ({verdict['because']})")
     print(
-        f"and the verdicts on {sum(verdict['of'] == 'paper' for verdict in verdicts)} claims of the paper, in the report"
+        f"and the verdicts on {sum(verdict['of'] == 'paper' for verdict in verdicts)} claims of the"
+        " paper, in the report"
     )
     print(f"report: {study.workdir / 'report.html'}")
 

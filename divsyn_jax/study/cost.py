@@ -1,8 +1,9 @@
-"""What a run costs, foreseen from its recipe alone (analytic; divsyn_jax.compile asks the compiler).
+"""What a run costs, foreseen from its recipe alone (analytic; divsyn_jax.compile asks the
+compiler).
 
-FLOPs by the convention of MFU; bytes on a device: parameters, two AdamW moments and gradients in float32 (16 a parameter, and 4
-more where micro-batches are summed), what layers keep for the backward pass and one chunk of logits, unsharded. Imports jax for the model's shapes.
-"""
+FLOPs by the convention of MFU; bytes on a device: parameters, two AdamW moments and gradients in
+float32 (16 a parameter, and 4 more where micro-batches are summed), what layers keep for the
+backward pass and one chunk of logits, unsharded. Imports jax for the model's shapes."""
 
 import dataclasses
 import math
@@ -15,7 +16,9 @@ from divsyn_jax.training.recipe import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Parameters, training tokens, FLOPs, bytes on one device and bytes on disk of a run's pre-training."""
+    """Parameters, training tokens, FLOPs, bytes on one device and bytes on disk of a run's
+    pre-training.
+    """
 
     parameters: int
     tokens: int
@@ -36,7 +39,8 @@ def estimate(study: Study, run: Run) -> Cost:
     parameters = model.count_params(shape)
     rows = recipe.global_batch // recipe.accumulation_steps
     width = 2 if shape.dtype == "bfloat16" else 4
-    # Arrays as wide as the hidden states that a layer keeps a token: its input; also its matrix products; or everything.
+    # Arrays as wide as the hidden states that a layer keeps a token: its input; also its matrix
+    # products; or everything.
     wide = math.ceil(shape.intermediate / shape.hidden)
     kept = {"full": 1, "none": 10 + 4 * wide}.get(shape.remat, 4 + 3 * wide)
     activations = rows * recipe.seq_len * shape.hidden * shape.layers * width * kept
@@ -46,6 +50,8 @@ def estimate(study: Study, run: Run) -> Cost:
         parameters=parameters,
         tokens=tokens,
         flops=metrics.flops_per_token(shape, recipe.seq_len) * tokens,
-        device_bytes=(20 if recipe.accumulation_steps > 1 else 16) * parameters + activations + logits,
+        device_bytes=(20 if recipe.accumulation_steps > 1 else 16) * parameters
+        + activations
+        + logits,
         disk_bytes=12 * parameters * max(recipe.checkpoint.keep, 1),
     )

@@ -17,12 +17,15 @@ _INK, _POINT, _NULL = "#22313f", "#1f6fb4", "#c0571a"
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Names without the prefix they share, cut at an underscore, for labels in figures; whole where only digits would stay."""
+    """Names without the prefix they share, cut at an underscore, for labels in figures; whole where
+    only digits would stay.
+    """
     if len(names) < 2:
         return list(names)
     first, last = min(names), max(names)
     common = next(
-        (i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), min(len(first), len(last))
+        (i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]),
+        min(len(first), len(last)),
     )
     cut = first[:common].rfind("_") + 1
     short = [name[cut:] for name in names]
@@ -38,7 +41,9 @@ def outcomes_figure(study: Mapping[str, Any]):
     columns = min(3, len({outcome["test"] for outcome in measured}))
     rows = -(-len(measured) // columns)
     width = {1: 7, 2: 5.4, 3: 4.3}[columns]
-    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, 4 * rows), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width * columns, 4 * rows), squeeze=False, layout="constrained"
+    )
     for axis in axes.flat[len(measured) :]:
         axis.set_visible(False)
     for axis, outcome in zip(axes.flat, measured, strict=False):
@@ -54,7 +59,9 @@ def metrics_figure(study: Mapping[str, Any]):
     metrics = list(study["levels"][0]["metrics"])
     columns = 3
     rows = -(-len(metrics) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(11, 3.3 * rows), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(11, 3.3 * rows), squeeze=False, layout="constrained"
+    )
     for axis in axes.flat[len(metrics) :]:
         axis.set_visible(False)
     for axis, metric in zip(axes.flat, metrics, strict=False):
@@ -68,20 +75,31 @@ def mixtures_figure(study: Mapping[str, Any]):
 
     names = [level["name"] for level in study["levels"]]
     runs = [run for run in study["runs"] if run["stage"] == "pretrain"]
-    sources = sorted({key.removeprefix("share/") for run in runs for key in run["metrics"] if key.startswith("share/")})
+    sources = sorted(
+        {
+            key.removeprefix("share/")
+            for run in runs
+            for key in run["metrics"]
+            if key.startswith("share/")
+        }
+    )
     figure, axis = plt.subplots(figsize=(9, 0.7 + 0.34 * len(names)), layout="constrained")
     left = [0.0] * len(names)
     for source, color in zip(sources, ("#8a97a3", _POINT, _NULL), strict=False):
         shares = []
         for name in names:
-            of_level = [run["metrics"].get(f"share/{source}", 0.0) for run in runs if run["level"] == name]
+            of_level = [
+                run["metrics"].get(f"share/{source}", 0.0) for run in runs if run["level"] == name
+            ]
             shares.append(sum(of_level) / len(of_level))
         axis.barh(names, shares, left=left, color=color, label=source, height=0.6)
         left = [x + share for x, share in zip(left, shares, strict=True)]
     axis.invert_yaxis()
     axis.set_xlim(0, 1)
     axis.xaxis.set_major_formatter("{x:.0%}")
-    axis.legend(fontsize=8, frameon=False, ncols=len(sources), loc="lower left", bbox_to_anchor=(0, 1))
+    axis.legend(
+        fontsize=8, frameon=False, ncols=len(sources), loc="lower left", bbox_to_anchor=(0, 1)
+    )
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -92,7 +110,9 @@ def outcome_label(name: str) -> str:
     if text.endswith("/bits_per_byte"):
         head, _, domain = text.removesuffix("/bits_per_byte").rpartition("/")
         text = f"{head}/held-out {domain}" if head else f"held-out {domain}"
-    return text.replace("sft/", "after fine-tuning: ").replace("/", ": ", 1) if "/" in text else text
+    return (
+        text.replace("sft/", "after fine-tuning: ").replace("/", ": ", 1) if "/" in text else text
+    )
 
 
 def _scatter(axis, study: Mapping[str, Any], metric: str, outcome: Mapping[str, Any]) -> None:
@@ -124,10 +144,17 @@ def _scatter(axis, study: Mapping[str, Any], metric: str, outcome: Mapping[str, 
             color=_INK,
         )
     row = next(
-        (r for r in study["correlations"] if r["metric"] == metric and r["performance"] == outcome["name"]), None
+        (
+            r
+            for r in study["correlations"]
+            if r["metric"] == metric and r["performance"] == outcome["name"]
+        ),
+        None,
     )
     if row and row["estimate"] is not None:
-        interval = f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]" if row.get("ci_low") is not None else ""
+        interval = (
+            f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]" if row.get("ci_low") is not None else ""
+        )
         axis.text(
             0.02,
             0.03,
@@ -140,7 +167,11 @@ def _scatter(axis, study: Mapping[str, Any], metric: str, outcome: Mapping[str, 
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlabel(LABELS.get(metric, metric))
-    axis.set_ylabel("accuracy (higher is better)" if outcome["higher_is_better"] else "bits per byte (lower is better)")
+    axis.set_ylabel(
+        "accuracy (higher is better)"
+        if outcome["higher_is_better"]
+        else "bits per byte (lower is better)"
+    )
     axis.spines[["top", "right"]].set_visible(False)
     axis.margins(0.12)
 
@@ -152,12 +183,16 @@ def _bars(estimate: Mapping[str, Any]):
 
 
 def curves_figure(study: Mapping[str, Any]):
-    """Training loss by level, mean over seeds; a panel a model size, whose runs take steps of their own."""
+    """Training loss by level, mean over seeds; a panel a model size, whose runs take steps of their
+    own.
+    """
     import matplotlib.pyplot as plt
 
     runs = [run for run in study["runs"] if run["stage"] == "pretrain"]
     sizes = list(dict.fromkeys(run["size"] for run in runs))
-    figure, axes = plt.subplots(len(sizes), figsize=(9, 0.4 + 3.2 * len(sizes)), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        len(sizes), figsize=(9, 0.4 + 3.2 * len(sizes)), squeeze=False, layout="constrained"
+    )
     names = [level["name"] for level in study["levels"]]
     colors = plt.get_cmap("viridis")([i / max(1, len(names) - 1) * 0.9 for i in range(len(names))])
     for axis, size in zip(axes.flat, sizes, strict=True):

@@ -1,4 +1,7 @@
-"""What makes two studies the same: their resolved recipes, but for how long they may take and where their texts lie."""
+"""What makes two studies the same:
+
+their resolved recipes, but for how long they may take and where their texts lie.
+"""
 
 import hashlib
 import json
@@ -21,7 +24,11 @@ def difference(recorded: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
             if len(was) != len(now):
                 break
             was, now = dict(enumerate(was)), dict(enumerate(now))
-        key = next(key for key in {**was, **now} if key not in was or key not in now or was[key] != now[key])
+        key = next(
+            key
+            for key in {**was, **now}
+            if key not in was or key not in now or was[key] != now[key]
+        )
         was, now = was.get(key), now.get(key)
         place += f"[{key}]" if isinstance(key, int) else f".{key}"
     return f"{place} was {_shortened(was)}, now {_shortened(now)}"
@@ -33,7 +40,9 @@ def _shortened(value: Any) -> str:
 
 
 def _identity(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    facts = json.loads(json.dumps({key: value for key, value in recipe.items() if key not in _NOT_IDENTITY}))
+    facts = json.loads(
+        json.dumps({key: value for key, value in recipe.items() if key not in _NOT_IDENTITY})
+    )
     for record in (*facts["levels"], *facts["heldout"].values()):
         if "fingerprint" in record:
             record.pop("corpus", None)

@@ -20,11 +20,9 @@ _MOST_ON_A_GPU = 8  # beyond it small models wait for the GPU's queue and the ho
 class Job:
     """One process to run.
 
-    Attributes:
-      name: for messages.
-      command: argument vector.
-      log: file that takes the process's output, appended to.
-      done: tells whether the job's result is there; asked before starting and after the process ended.
+    Attributes: name: for messages. command: argument vector. log: file that takes the process's
+      output, appended to. done: tells whether the job's result is there; asked before starting and
+      after the process ended.
     """
 
     name: str
@@ -35,7 +33,10 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """Where one job at a time runs: the cores it may use and what its environment adds (the accelerator it sees)."""
+    """Where one job at a time runs:
+
+    the cores it may use and what its environment adds (the accelerator it sees).
+    """
 
     cores: frozenset[int]
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -55,11 +56,16 @@ def cpu_slots(parallel: int) -> list[Slot]:
     """The cores dealt out evenly, so that parallel jobs do not fight over them."""
     available = _cores()
     share = len(available) // parallel
-    return [Slot(frozenset(available[i * share : (i + 1) * share] if share else available)) for i in range(parallel)]
+    return [
+        Slot(frozenset(available[i * share : (i + 1) * share] if share else available))
+        for i in range(parallel)
+    ]
 
 
 def gpus() -> list[tuple[str, int]]:
-    """Index and memory in bytes of the NVIDIA GPUs this process may use; none where nvidia-smi is not there."""
+    """Index and memory in bytes of the NVIDIA GPUs this process may use; none where nvidia-smi is
+    not there.
+    """
     command = ["nvidia-smi", "--query-gpu=index,memory.total", "--format=csv,noheader,nounits"]
     try:
         listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -67,11 +73,16 @@ def gpus() -> list[tuple[str, int]]:
         return []
     found = [line.split(",") for line in listed.splitlines()]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return [(i.strip(), int(mib) << 20) for i, mib in found if visible is None or i.strip() in visible.split(",")]
+    return [
+        (i.strip(), int(mib) << 20)
+        for i, mib in found
+        if visible is None or i.strip() in visible.split(",")
+    ]
 
 
 def gpu_slots(gpus: Sequence[tuple[str, int]], need: int, parallel: int = 0) -> list[Slot]:
-    """Slots on each GPU for jobs that need so many bytes: as many as fit (one where none does), or `parallel` in all.
+    """Slots on each GPU for jobs that need so many bytes: as many as fit (one where none does), or
+    `parallel` in all.
 
     Jobs that share a GPU get equal parts of its memory: JAX would take three quarters each.
     """
@@ -79,7 +90,13 @@ def gpu_slots(gpus: Sequence[tuple[str, int]], need: int, parallel: int = 0) -> 
     each = -(-parallel // len(gpus)) if parallel else min(fit, _MOST_ON_A_GPU)
     available = frozenset(_cores())
     slots = [
-        Slot(available, {"CUDA_VISIBLE_DEVICES": i, "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_MEMORY_SHARE / each:.3f}"})
+        Slot(
+            available,
+            {
+                "CUDA_VISIBLE_DEVICES": i,
+                "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_MEMORY_SHARE / each:.3f}",
+            },
+        )
         for _ in range(each)
         for i, _ in gpus
     ]
@@ -91,11 +108,15 @@ class JobFailed(Exception):
 
 
 def run_jobs(
-    jobs: Sequence[Job], slots: Sequence[Slot], environment: dict[str, str], on_done: Callable[[Job, float], None]
+    jobs: Sequence[Job],
+    slots: Sequence[Slot],
+    environment: dict[str, str],
+    on_done: Callable[[Job, float], None],
 ) -> None:
     """Run the jobs that are not done, one a slot at a time, in order.
 
-    If this process is asked to stop, so are the jobs, and `Unfinished` is raised once they have saved; if it is killed, they are too.
+    If this process is asked to stop, so are the jobs, and `Unfinished` is raised once they have
+    saved; if it is killed, they are too.
 
     Raises:
       JobFailed: after the jobs already running have ended.
@@ -121,7 +142,8 @@ def run_jobs(
                     stop.requested = True
                 elif not job.done():
                     failed = failed or JobFailed(
-                        f"{job.name} ended with exit code {process.returncode}: {_last_line(job.log)} (log: {job.log})"
+                        f"{job.name} ended with exit code {process.returncode}:"
+                        f" {_last_line(job.log)} (log: {job.log})"
                     )
                 else:
                     on_done(job, time.monotonic() - started)
@@ -144,7 +166,10 @@ class _Stop:
 
     def __init__(self) -> None:
         self.requested = self.passed_on = False
-        self._previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._previous = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
 
     def _on_signal(self, number, frame) -> None:
         self.requested = True
@@ -162,7 +187,9 @@ def _start(job: Job, slot: Slot, environment: dict[str, str]) -> subprocess.Pope
     def in_child() -> None:
         if slot.cores:
             os.sched_setaffinity(0, slot.cores)
-        if sys.platform == "linux":  # die with the parent: a run left behind would race with its own continuation
+        if (
+            sys.platform == "linux"
+        ):  # die with the parent: a run left behind would race with its own continuation
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
 
     job.log.parent.mkdir(parents=True, exist_ok=True)
@@ -179,5 +206,9 @@ def _start(job: Job, slot: Slot, environment: dict[str, str]) -> subprocess.Pope
 
 
 def _last_line(log: pathlib.Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
+    lines = [
+        line
+        for line in log.read_text(errors="replace").replace("\r", "\n").splitlines()
+        if line.strip()
+    ]
     return lines[-1] if lines else "no output"

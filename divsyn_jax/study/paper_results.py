@@ -1,8 +1,9 @@
-"""What Chen et al. 2024 (arXiv 2410.15226, tables 6-8) print: mean accuracy over eight tasks, in percent, single runs.
+"""What Chen et al. 2024 (arXiv 2410.15226, tables 6-8) print: mean accuracy over eight tasks, in
+percent, single runs.
 
-For orientation beside a study's own points: other corpora, other models, and no error bars were published. The binomial
-standard error of such a mean is about 0.65 points, which most differences within an experiment do not exceed.
-"""
+For orientation beside a study's own points: other corpora, other models, and no error bars were
+published. The binomial standard error of such a mean is about 0.65 points, which most differences
+within an experiment do not exceed."""
 
 COLUMNS = ("350M PT", "350M SFT", "1.4B PT", "1.4B SFT")
 # By the level names of configs/diversity.py; None where nothing was published.

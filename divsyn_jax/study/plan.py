@@ -1,8 +1,8 @@
 """What a study has to run: the commands of every run, stage by stage, and which of them are done.
 
-A run is a chain: pretrain, evaluate, perhaps sft and evaluate. Each step is one command that leaves one file when it is done;
-only that file is trusted, so any backend may run the steps, any number of times.
-"""
+A run is a chain: pretrain, evaluate, perhaps sft and evaluate. Each step is one command that leaves
+one file when it is done; only that file is trusted, so any backend may run the steps, any number of
+times."""
 
 import dataclasses
 import os
@@ -81,11 +81,19 @@ def _pretrain_command(study: Study, run: Run) -> tuple[str, ...]:
     weights = {"real": recipe["real_weight"] if study.real_corpus else 0}
     weights["synthetic"] = level.get("synthetic_weight", recipe["synthetic_weight"])
     folders = {"real": shards / "real", "synthetic": shards / run.level}
-    same_text = level.get("fingerprint", "") == recipe.get("real_fingerprint") and not recipe["equal_text"]
+    same_text = (
+        level.get("fingerprint", "") == recipe.get("real_fingerprint") and not recipe["equal_text"]
+    )
     if not weights["synthetic"] and same_text:
-        folders["real"] = shards / run.level  # the same windows, which know their level and its score
-    mixture = ",".join(f"{name}={folders[name]}:{weight:g}" for name, weight in weights.items() if weight)
-    return _train_command(study.train_keys(run), study.run_dir(run), {"data.train": mixture, "seed": run.seed})
+        folders["real"] = (
+            shards / run.level
+        )  # the same windows, which know their level and its score
+    mixture = ",".join(
+        f"{name}={folders[name]}:{weight:g}" for name, weight in weights.items() if weight
+    )
+    return _train_command(
+        study.train_keys(run), study.run_dir(run), {"data.train": mixture, "seed": run.seed}
+    )
 
 
 def _sft_command(study: Study, run: Run) -> tuple[str, ...]:
@@ -97,10 +105,18 @@ def _sft_command(study: Study, run: Run) -> tuple[str, ...]:
     return _train_command(study.sft_keys(run), study.run_dir(run, "sft"), bound)
 
 
-def _train_command(keys: Mapping[str, Any], workdir: pathlib.Path, bound: Mapping[str, Any]) -> tuple[str, ...]:
+def _train_command(
+    keys: Mapping[str, Any], workdir: pathlib.Path, bound: Mapping[str, Any]
+) -> tuple[str, ...]:
     overrides = _flat({key: value for key, value in keys.items() if key != "config"})
     return (
-        *(sys.executable, "-m", "divsyn_jax.train", f"--config={config_path(keys['config'])}", f"--workdir={workdir}"),
+        *(
+            sys.executable,
+            "-m",
+            "divsyn_jax.train",
+            f"--config={config_path(keys['config'])}",
+            f"--workdir={workdir}",
+        ),
         *(f"--config.{key}={value}" for key, value in {**bound, **overrides}.items()),
     )
 
@@ -108,14 +124,21 @@ def _train_command(keys: Mapping[str, Any], workdir: pathlib.Path, bound: Mappin
 def environment(study: Study) -> dict[str, str]:
     """Variables that every step needs: the package and the study's compilation cache."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    # glibc gives a step's large buffers back to the kernel and faults them in again at the next: 15% of a step on a CPU.
+    # glibc gives a step's large buffers back to the kernel and faults them in again at the next:
+    # 15% of a step on a CPU.
     kept = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(1 << 32))
-    return {"JAX_COMPILATION_CACHE_DIR": str(study.workdir / "xla_cache"), "PYTHONPATH": path, **kept}
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(study.workdir / "xla_cache"),
+        "PYTHONPATH": path,
+        **kept,
+    }
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested keys as `a.b`."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
+        flat.update(
+            _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        )
     return flat

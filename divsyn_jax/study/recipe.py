@@ -1,26 +1,24 @@
 """What a study is: its recipe resolved, its runs, and where everything of it lies.
 
-Keys of a study recipe (configs/studies/*.py):
-  name, kind: label; 'positive_control' (the outcome is largely built in) or 'observation'.
-  levels: the corpora compared, by name: `corpus` (a path), or written by the built-in grammar: topics, styles, personas,
-    seed (`documents` in each). A level may weigh its corpus with a `synthetic_weight` of its own (0: real text alone).
-  corpora: more corpora, one level each (--corpora).
-  equal_text: cut every level to the bytes of the smallest, so that unique tokens and repetition are equal.
-  null_control: names of two levels that differ in nothing but the seed, or empty.
-  real, real_weight, synthetic_weight: text mixed into every run ('pydoc', a corpus, or '' for none) and token weights.
-  heldout, heldout_documents: domains to evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each.
-  tasks, task_data: downstream tasks to evaluate on (evaluate --tasks), perhaps none, and the folder of their local files
-    (evaluate --task_data), '' for the hub's, or 'grammar' for the built-in grammar's `items`.
-  primary: which outcome decides: 'tasks' (their mean) or 'heldout' (bits per byte of the first domain).
-  seeds: of the training runs; every level is trained once a seed.
-  sizes: small to large: a name and overrides of `train` (and, as `sft`, of `sft`), every level and seed trained at each;
-    empty: `train` as it is.
-  stages: what a run goes through: pretrain, evaluate, and perhaps sft, evaluate.
-  vocab_size: of the one tokenizer, trained on equal bytes of every level and of the real text.
-  score: settings of score_corpus.
-  train, sft: the run recipe and the keys it overrides; windows hold train.seq_len inputs in every stage. sft.data:
-    conversations, or 'grammar' for the first `sft.instructions` of the built-in grammar's (0: all).
-  budget: seconds a part should take.
+Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_control' (the outcome is
+  largely built in) or 'observation'. levels: the corpora compared, by name: `corpus` (a path), or
+  written by the built-in grammar: topics, styles, personas, seed (`documents` in each). A level may
+  weigh its corpus with a `synthetic_weight` of its own (0: real text alone). corpora: more corpora,
+  one level each (--corpora). equal_text: cut every level to the bytes of the smallest, so that
+  unique tokens and repetition are equal. null_control: names of two levels that differ in nothing
+  but the seed, or empty. real, real_weight, synthetic_weight: text mixed into every run ('pydoc', a
+  corpus, or '' for none) and token weights. heldout, heldout_documents: domains to evaluate on
+  ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks, task_data: downstream tasks
+  to evaluate on (evaluate --tasks), perhaps none, and the folder of their local files (evaluate
+  --task_data), '' for the hub's, or 'grammar' for the built-in grammar's `items`. primary: which
+  outcome decides: 'tasks' (their mean) or 'heldout' (bits per byte of the first domain). seeds: of
+  the training runs; every level is trained once a seed. sizes: small to large: a name and overrides
+  of `train` (and, as `sft`, of `sft`), every level and seed trained at each; empty: `train` as it
+  is. stages: what a run goes through: pretrain, evaluate, and perhaps sft, evaluate. vocab_size: of
+  the one tokenizer, trained on equal bytes of every level and of the real text. score: settings of
+  score_corpus. train, sft: the run recipe and the keys it overrides; windows hold train.seq_len
+  inputs in every stage. sft.data: conversations, or 'grammar' for the first `sft.instructions` of
+  the built-in grammar's (0: all). budget: seconds a part should take.
 """
 
 import dataclasses
@@ -82,7 +80,9 @@ class Study:
 
     def source(self, level: Mapping[str, Any]) -> str:
         """Path of a level's corpus as given or generated."""
-        return level.get("corpus") or str(self.workdir / "corpora" / level["name"] / "documents.jsonl.zst")
+        return level.get("corpus") or str(
+            self.workdir / "corpora" / level["name"] / "documents.jsonl.zst"
+        )
 
     def corpus(self, level: Mapping[str, Any]) -> str:
         """Path of the corpus that is scored and trained on."""
@@ -100,7 +100,11 @@ class Study:
     def conversations(self) -> str:
         """Path of what runs are fine-tuned on."""
         data = self.recipe["sft"]["data"]
-        return str(self.workdir / "corpora" / "instructions" / "instructions.jsonl.zst") if data == "grammar" else data
+        return (
+            str(self.workdir / "corpora" / "instructions" / "instructions.jsonl.zst")
+            if data == "grammar"
+            else data
+        )
 
     @property
     def task_data(self) -> str:
@@ -112,7 +116,10 @@ class Study:
     def runs(self) -> list[Run]:
         """Seeds outermost: an interrupted study has all levels of the first seeds."""
         return [
-            Run(size, level, seed) for seed in self.recipe["seeds"] for size in self.sizes for level in self.level_names
+            Run(size, level, seed)
+            for seed in self.recipe["seeds"]
+            for size in self.sizes
+            for level in self.level_names
         ]
 
     @property
@@ -127,12 +134,24 @@ class Study:
 
     def train_keys(self, run: Run) -> dict[str, Any]:
         """The run recipe's overrides at this size, `config` among them."""
-        return _merged(self.recipe["train"], {key: value for key, value in self.size(run).items() if key != "sft"})
+        return _merged(
+            self.recipe["train"],
+            {key: value for key, value in self.size(run).items() if key != "sft"},
+        )
 
     def sft_keys(self, run: Run) -> dict[str, Any]:
-        """The same of fine-tuning, at the window length of pre-training: shards of a study have one."""
-        keys = {key: value for key, value in self.recipe["sft"].items() if key not in ("data", "instructions")}
-        return _merged({"seq_len": self.recipe["train"]["seq_len"], **keys}, self.size(run).get("sft", {}))
+        """The same of fine-tuning, at the window length of pre-training:
+
+        shards of a study have one.
+        """
+        keys = {
+            key: value
+            for key, value in self.recipe["sft"].items()
+            if key not in ("data", "instructions")
+        }
+        return _merged(
+            {"seq_len": self.recipe["train"]["seq_len"], **keys}, self.size(run).get("sft", {})
+        )
 
     def stage_keys(self, run: Run, stage: str) -> dict[str, Any]:
         """Those of a training stage."""
@@ -145,12 +164,17 @@ class Study:
 
 
 def resolve(
-    config: Mapping[str, Any], corpora: Sequence[str], heldout: Sequence[str], text_field: str, read: bool = True
+    config: Mapping[str, Any],
+    corpora: Sequence[str],
+    heldout: Sequence[str],
+    text_field: str,
+    read: bool = True,
 ) -> dict[str, Any]:
-    """The recipe as a plain dict, with user corpora as levels, their text fingerprints and the content of the run recipes.
+    """The recipe as a plain dict, with user corpora as levels, their text fingerprints and the
+    content of the run recipes.
 
-    `read=False` leaves the corpora unread and unchecked, for a plan made where they are not. Raises `UserError`.
-    """
+    `read=False` leaves the corpora unread and unchecked, for a plan made where they are not. Raises
+    `UserError`."""
     recipe = json.loads(json.dumps(dict(config)))
     study_checks.check_recipe(recipe)
     if text_field:
@@ -162,14 +186,17 @@ def resolve(
         name, path = split_name(argument)
         recipe["levels"].append({"name": name, "corpus": path})
     if len(recipe["levels"]) < 2:
-        raise UserError("a study compares at least two corpora; give them as --corpora='a.jsonl b.jsonl ...'")
+        raise UserError(
+            "a study compares at least two corpora; give them as --corpora='a.jsonl b.jsonl ...'"
+        )
     if not recipe["heldout"]:
         raise UserError("a study needs held-out text; give it as --eval='name=corpus'")
     study_checks.check_names(recipe, [_domain(entry)[0] for entry in recipe["heldout"]])
     built_in = recipe["real"] == "pydoc" or any("corpus" not in level for level in recipe["levels"])
     if built_in and recipe["text_field"] != "text":
         raise UserError(
-            f"--text_field={recipe['text_field']}: the built-in corpora hold their text in 'text'; rename the field in yours"
+            f"--text_field={recipe['text_field']}: the built-in corpora hold their text in 'text';"
+            " rename the field in yours"
         )
 
     @functools.cache  # levels may share a corpus, and one may be the real text
@@ -200,10 +227,11 @@ def resolve(
 
 
 def _bind_run_recipes(recipe: dict[str, Any]) -> None:
-    """Add what every training stage computes at every size: its run recipe with the study's overrides.
+    """Add what every training stage computes at every size: its run recipe with the study's
+    overrides.
 
-    Raises `UserError` for one that does not stand, and for a window length other than that of the shards.
-    """
+    Raises `UserError` for one that does not stand, and for a window length other than that of the
+    shards."""
     study, length = Study(recipe, pathlib.Path()), recipe["train"]["seq_len"]
     recipe["run_recipes"] = {}
     for size in study.sizes:
@@ -212,8 +240,8 @@ def _bind_run_recipes(recipe: dict[str, Any]) -> None:
             if keys["seq_len"] != length:
                 where = f"{stage} at size {size!r}" if size else stage
                 raise UserError(
-                    f"{where}: seq_len={keys['seq_len']}, but all shards of a study have windows of "
-                    f"config.train.seq_len={length}; give the same or leave it out"
+                    f"{where}: seq_len={keys['seq_len']}, but all shards of a study have windows of"
+                    f" config.train.seq_len={length}; give the same or leave it out"
                 )
             content = recipe_file.computed(recipe_file.evaluate(keys))
             recipe["run_recipes"]["/".join(filter(None, (size, stage)))] = content
@@ -223,7 +251,9 @@ def _bind_questions(recipe: dict[str, Any]) -> None:
     """Make the paths of conversations and items absolute and add what identifies their content."""
     if "sft" in recipe["stages"] and recipe["sft"]["data"] != "grammar":
         data = recipe["sft"]["data"] = _absolute(recipe["sft"]["data"])
-        recipe["sft_fingerprint"] = study_data.corpus_fingerprint(ConversationReader(data, ReadOptions()))
+        recipe["sft_fingerprint"] = study_data.corpus_fingerprint(
+            ConversationReader(data, ReadOptions())
+        )
     if recipe["tasks"] and recipe["task_data"] not in ("", "grammar"):
         from divsyn_jax.evaluation import (
             harness,  # lm-evaluation-harness takes seconds to import; only this case needs it

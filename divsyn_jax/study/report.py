@@ -1,4 +1,7 @@
-"""The report of a study: one self-contained HTML page without scripts, and its main figure, from the content of study.json."""
+"""The report of a study:
+
+one self-contained HTML page without scripts, and its main figure, from the content of study.json.
+"""
 
 import html
 import pathlib
@@ -35,7 +38,9 @@ def write_report(study: Mapping[str, Any], folder: pathlib.Path) -> None:
 
     matplotlib.use("Agg")
     main = study_figures.outcomes_figure(study)
-    main.savefig(folder / ".report.png", dpi=150, bbox_inches="tight", facecolor="white", format="png")
+    main.savefig(
+        folder / ".report.png", dpi=150, bbox_inches="tight", facecolor="white", format="png"
+    )
     (folder / ".report.png").replace(folder / "report.png")
     figures = {
         "outcomes": study_figures.svg(main),
@@ -56,8 +61,12 @@ def _page(study: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     first = study_figures.outcome_label(study["primary_outcome"])
     tested = [v for v in study["verdicts"] if v["of"] == "study"]
     claims = [v for v in study["verdicts"] if v["of"] == "paper"]
-    unequal = f" Not held equal: {'; '.join(study['not_held_equal'])}." if study["not_held_equal"] else ""
-    testable = [v for v in claims if not v["because"].startswith(("the study has", "too few", "one seed"))]
+    unequal = (
+        f" Not held equal: {'; '.join(study['not_held_equal'])}." if study["not_held_equal"] else ""
+    )
+    testable = [
+        v for v in claims if not v["because"].startswith(("the study has", "too few", "one seed"))
+    ]
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Diversity study {e(study["name"])}</title><style>{_STYLE}</style></head><body>
 <p class="soft">divsyn_jax diversity study</p><h1>{e(study["name"])}: corpus diversity against model performance</h1>
@@ -94,10 +103,15 @@ fit; that is not better performance.</figcaption></figure>
 def _verdict_list(verdicts: Sequence[Mapping[str, str]]) -> str:
     e = html.escape
     items = "".join(
-        f'<li class="{_tone(v["verdict"])}"><b>{e(v["verdict"])}</b><br>{e(v["hypothesis"])}.<br><span class="soft">{e(v["because"])}</span></li>'
+        f'<li class="{_tone(v["verdict"])}"><b>{e(v["verdict"])}</b><br>{e(v["hypothesis"])}.<br><span'
+        f' class="soft">{e(v["because"])}</span></li>'
         for v in verdicts
     )
-    return f'<ul class="verdicts">{items}</ul>' if items else '<p class="soft">None can be tested here.</p>'
+    return (
+        f'<ul class="verdicts">{items}</ul>'
+        if items
+        else '<p class="soft">None can be tested here.</p>'
+    )
 
 
 def _limits(study: Mapping[str, Any]) -> str:
@@ -106,16 +120,28 @@ def _limits(study: Mapping[str, Any]) -> str:
     if row.get("critical") is None or row.get("detectable") is None:
         if "reason" in row:
             return f'<p class="note">No correlation is taken: {row["reason"]}.</p>'
-        return f'<p class="note">{row["n"]} corpora: too few for any test of a correlation; everything below is descriptive only.</p>'
+        return (
+            f'<p class="note">{row["n"]} corpora: too few for any test of a correlation; everything'
+            " below is descriptive only.</p>"
+        )
     return (
-        f'<p class="note">The unit is the corpus: n = {row["n"]}. A correlation is significant here from |r| = {row["critical"]:.2f}, and only a true |r| of '
-        f"{row['detectable']:.2f} or more would be found in 80% of such studies. &#8220;Cannot tell&#8221; is not &#8220;no effect&#8221;. "
-        f"Rows marked <i>descriptive only</i> have fewer than three residual degrees of freedom.</p>"
+        f'<p class="note">The unit is the corpus: n = {row["n"]}. A correlation is significant here'
+        f" from |r| = {row['critical']:.2f}, and only a true |r| of "
+        f"{row['detectable']:.2f} or more would be found in 80% of such studies. &#8220;Cannot"
+        " tell&#8221; is not &#8220;no effect&#8221;. "
+        f"Rows marked <i>descriptive only</i> have fewer than three residual degrees of"
+        f" freedom.</p>"
     )
 
 
 def _tone(verdict: str) -> str:
-    return "good" if verdict == "supported" else "bad" if verdict.startswith("not supported") else "unsure"
+    return (
+        "good"
+        if verdict == "supported"
+        else "bad"
+        if verdict.startswith("not supported")
+        else "unsure"
+    )
 
 
 def _kind_note(study: Mapping[str, Any]) -> str:
@@ -129,9 +155,17 @@ It says nothing about your corpora: study those with <code>make study CORPORA='.
 
 
 def _level_table(study: Mapping[str, Any]) -> str:
-    metrics, measured = list(study["levels"][0]["metrics"]), [outcome["name"] for outcome in study["outcomes"]]
+    metrics, measured = (
+        list(study["levels"][0]["metrics"]),
+        [outcome["name"] for outcome in study["outcomes"]],
+    )
     knobs = [key for key in ("topics", "styles", "personas") if key in study["levels"][0]]
-    header = ["corpus", *knobs, *(LABELS.get(m, m) for m in metrics), *map(study_figures.outcome_label, measured)]
+    header = [
+        "corpus",
+        *knobs,
+        *(LABELS.get(m, m) for m in metrics),
+        *map(study_figures.outcome_label, measured),
+    ]
     header += ["documents", "unique tokens", "epochs", "duplicates"]
     rows = [
         [
@@ -155,7 +189,10 @@ def _noise_floor(study: Mapping[str, Any]) -> str:
     for outcome in study["outcomes"]:
         floor = outcome["noise_floor"]
         if floor is None:
-            return '<p class="soft">One seed: what training alone makes of one corpus twice is not known, and with it the smallest difference that means anything.</p>'
+            return (
+                '<p class="soft">One seed: what training alone makes of one corpus twice is not'
+                " known, and with it the smallest difference that means anything.</p>"
+            )
         values = [level["performance"][outcome["name"]]["value"] for level in study["levels"]]
         spread = max(values) - min(values)
         rows.append(
@@ -222,27 +259,52 @@ def _explanations(study: Mapping[str, Any]) -> str:
             continue
         name = study_figures.outcome_label(row["performance"])
         for control, found in row["partial"].items():
-            value = _interval(found) if found["estimate"] is not None else f"refused: {found['reason']}"
-            rows.append([name, f"r given {control.replace('_', ' ')}", value, _p(found["p"]), _standing(found)])
+            value = (
+                _interval(found) if found["estimate"] is not None else f"refused: {found['reason']}"
+            )
+            rows.append(
+                [
+                    name,
+                    f"r given {control.replace('_', ' ')}",
+                    value,
+                    _p(found["p"]),
+                    _standing(found),
+                ]
+            )
         without = row["leave_one_out"]
         if without:
-            text = f"{without['low']:.2f} (without {without['low_without']}) to {without['high']:.2f} (without {without['high_without']})"
+            text = (
+                f"{without['low']:.2f} (without {without['low_without']}) to {without['high']:.2f}"
+                f" (without {without['high_without']})"
+            )
             rows.append([name, "r without each corpus in turn", text, "", "descriptive only"])
         bend = row["curvature"]
         value = (
-            f"{bend['estimate']:+.3g} per squared sd" if bend["estimate"] is not None else f"refused: {bend['reason']}"
+            f"{bend['estimate']:+.3g} per squared sd"
+            if bend["estimate"] is not None
+            else f"refused: {bend['reason']}"
         )
         rows.append([name, "curvature (quadratic term)", value, _p(bend["p"]), _standing(bend)])
         free = row.get("noise_free") or {}
         if free.get("reliability_performance") is not None:
-            text = f"score {free['reliability_score']:.3f}, performance {free['reliability_performance']:.3f}"
+            text = (
+                f"score {free['reliability_score']:.3f}, performance"
+                f" {free['reliability_performance']:.3f}"
+            )
             rows.append(
-                [name, f"reliability of the points (over {', '.join(free['over'])})", text, "", "descriptive only"]
+                [
+                    name,
+                    f"reliability of the points (over {', '.join(free['over'])})",
+                    text,
+                    "",
+                    "descriptive only",
+                ]
             )
     note = """<p class="soft">The primary metric. Given a control: the correlation left when it is held fixed, refused where too few corpora or
 collinearity leave nothing to estimate. r without noise: what these very corpora would show if scores, seeds and documents held no noise.</p>"""
     return (
-        f'<div class="scroll words">{_table(["performance", "question", "answer", "p", "standing"], rows)}</div>{note}'
+        '<div class="scroll'
+        f' words">{_table(["performance", "question", "answer", "p", "standing"], rows)}</div>{note}'
     )
 
 
@@ -255,18 +317,30 @@ def _p(value: float | None) -> str:
 
 
 def _interval(found: Mapping[str, Any]) -> str:
-    interval = f" [{found['ci_low']:.2f}, {found['ci_high']:.2f}]" if found.get("ci_low") is not None else ""
+    interval = (
+        f" [{found['ci_low']:.2f}, {found['ci_high']:.2f}]"
+        if found.get("ci_low") is not None
+        else ""
+    )
     return f"{found['estimate']:.2f}{interval}"
 
 
 def _paper_table(study: Mapping[str, Any]) -> str:
-    ours = {level["name"]: _estimate(level["performance"][study["primary_outcome"]], 3) for level in study["levels"]}
+    ours = {
+        level["name"]: _estimate(level["performance"][study["primary_outcome"]], 3)
+        for level in study["levels"]
+    }
     rows = [
         [name, *("" if value is None else f"{value:.2f}" for value in values), ours.get(name, "")]
         for name, values in paper_results.AVERAGES.items()
     ]
     return _table(
-        ["level", *paper_results.COLUMNS, f"here: {study_figures.outcome_label(study['primary_outcome'])}"], rows
+        [
+            "level",
+            *paper_results.COLUMNS,
+            f"here: {study_figures.outcome_label(study['primary_outcome'])}",
+        ],
+        rows,
     )
 
 
@@ -281,19 +355,36 @@ def _heldout_table(study: Mapping[str, Any]) -> str:
         ]
         for name, domain in study["heldout"].items()
     ]
-    return _table(["domain", "documents used", "candidates", "dropped: in a training corpus", "fingerprint"], rows)
+    return _table(
+        ["domain", "documents used", "candidates", "dropped: in a training corpus", "fingerprint"],
+        rows,
+    )
 
 
 def _provenance(study: Mapping[str, Any]) -> str:
     e, environment, settings = html.escape, study["environment"], study["score_settings"]
     hours = sum(run["seconds"] for run in study["runs"]) * environment["devices"] / 3600
     items = [
-        f"study <code>{study['fingerprint'][:16]}</code>, code <code>{e(environment['commit'] or 'not a repository')}</code>; seeds {', '.join(map(str, study['recipe']['seeds']))}",
+        (
+            f"study <code>{study['fingerprint'][:16]}</code>, code"
+            f" <code>{e(environment['commit'] or 'not a repository')}</code>; seeds"
+            f" {', '.join(map(str, study['recipe']['seeds']))}"
+        ),
         "corpora: "
-        + ", ".join(f"{e(level['name'])} <code>{level['fingerprint'][:12]}</code>" for level in study["levels"]),
-        f"score: {settings['draws']:,} draws of {settings['sample_size']} documents, at most {settings['max_documents']:,} documents a corpus; agent settings {e(str(study['agent']['settings']))}",
+        + ", ".join(
+            f"{e(level['name'])} <code>{level['fingerprint'][:12]}</code>"
+            for level in study["levels"]
+        ),
+        (
+            f"score: {settings['draws']:,} draws of {settings['sample_size']} documents, at most"
+            f" {settings['max_documents']:,} documents a corpus; agent settings"
+            f" {e(str(study['agent']['settings']))}"
+        ),
         f"training: <code>{e(str(study['recipe']['train']))}</code>",
-        f"{environment['devices']} x {e(environment['device_kind'])}, {environment['cores']} cores, Python {environment['python']}, jax {environment['jax']}",
+        (
+            f"{environment['devices']} x {e(environment['device_kind'])}, {environment['cores']}"
+            f" cores, Python {environment['python']}, jax {environment['jax']}"
+        ),
         f"cost: {hours:.2f} device-hours in training steps over {len(study['runs'])} runs",
     ]
     return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
@@ -301,11 +392,28 @@ def _provenance(study: Mapping[str, Any]) -> str:
 
 def _reproduce(study: Mapping[str, Any]) -> str:
     items = [
-        "everything: the same <code>python -m divsyn_jax.study</code> command in an empty folder; seeds, corpora and settings are in <code>recipe.json</code> beside this file",
-        "a score: <code>scores/&lt;corpus&gt;/score.json</code>, from <code>score_corpus</code> with the settings above",
-        "a performance: the mean over seeds of <code>runs/&lt;run&gt;/eval.json</code> (per document: <code>eval/&lt;domain&gt;.jsonl</code>), from <code>python -m divsyn_jax.evaluate</code>",
-        "a learning curve and a realised mixture: <code>runs/&lt;run&gt;/metrics.jsonl</code>; the run's whole recipe: <code>config.json</code> beside it",
-        "correlations, intervals and verdicts: <code>study.json</code>, recomputed from the files above by <code>python -m divsyn_jax.study ... --part=report</code>; every resampling is seeded",
+        (
+            "everything: the same <code>python -m divsyn_jax.study</code> command in an empty"
+            " folder; seeds, corpora and settings are in <code>recipe.json</code> beside this file"
+        ),
+        (
+            "a score: <code>scores/&lt;corpus&gt;/score.json</code>, from <code>score_corpus</code>"
+            " with the settings above"
+        ),
+        (
+            "a performance: the mean over seeds of <code>runs/&lt;run&gt;/eval.json</code> (per"
+            " document: <code>eval/&lt;domain&gt;.jsonl</code>), from <code>python -m"
+            " divsyn_jax.evaluate</code>"
+        ),
+        (
+            "a learning curve and a realised mixture: <code>runs/&lt;run&gt;/metrics.jsonl</code>;"
+            " the run's whole recipe: <code>config.json</code> beside it"
+        ),
+        (
+            "correlations, intervals and verdicts: <code>study.json</code>, recomputed from the"
+            " files above by <code>python -m divsyn_jax.study ... --part=report</code>; every"
+            " resampling is seeded"
+        ),
     ]
     return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
 
@@ -323,5 +431,7 @@ def _estimate(estimate: Mapping[str, Any], digits: int | None = None) -> str:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -81,7 +81,9 @@ def collect(study: Study) -> dict[str, Any]:
     first = study.run_dir(study.runs[0])
     environment = files.read_json(first / "environment.json")
     configs = {
-        size: files.read_json(study.run_dir(dataclasses.replace(study.runs[0], size=size)) / "config.json")
+        size: files.read_json(
+            study.run_dir(dataclasses.replace(study.runs[0], size=size)) / "config.json"
+        )
         for size in study.sizes
     }
     equal, unequal = _held_equal(recipe, configs, levels, runs)
@@ -98,7 +100,11 @@ def collect(study: Study) -> dict[str, Any]:
         "primary_outcome": measured[0].name,
         "outcomes": [
             dataclasses.asdict(outcome)
-            | {"noise_floor": statistics.noise_floor([_by_seed(runs, level, outcome) for level in study.level_names])}
+            | {
+                "noise_floor": statistics.noise_floor(
+                    [_by_seed(runs, level, outcome) for level in study.level_names]
+                )
+            }
             for outcome in measured
         ],
         "levels": levels,
@@ -118,12 +124,16 @@ def collect(study: Study) -> dict[str, Any]:
     }
 
 
-def _level_record(study: Study, level, comparison, runs, measured: Sequence[Outcome]) -> dict[str, Any]:
+def _level_record(
+    study: Study, level, comparison, runs, measured: Sequence[Outcome]
+) -> dict[str, Any]:
     name = level["name"]
     score = files.read_json(study.workdir / "scores" / name / "score.json")
     manifest = files.read_json(study.workdir / "shards" / name / "manifest.json")
     mine = [run for run in runs if run["level"] == name]
-    metrics = {metric: _metric(metric, score, comparison["metrics"][metric][name]) for metric in METRICS}
+    metrics = {
+        metric: _metric(metric, score, comparison["metrics"][metric][name]) for metric in METRICS
+    }
     epochs = mine[0]["metrics"].get("epochs/synthetic", 0.0)
     return {
         "name": name,
@@ -139,18 +149,28 @@ def _level_record(study: Study, level, comparison, runs, measured: Sequence[Outc
             "unique_tokens": math.log2(manifest["tokens"]),
             "repetition": epochs,
         },
-        "performance": {outcome.name: statistics.mean_interval(_by_seed(runs, name, outcome)) for outcome in measured},
+        "performance": {
+            outcome.name: statistics.mean_interval(_by_seed(runs, name, outcome))
+            for outcome in measured
+        },
     }
 
 
 def _by_seed(runs: Sequence[Mapping[str, Any]], level: str, outcome: Outcome) -> list[float]:
     """The outcome of every run of a level."""
     of = (level, outcome.size, outcome.stage)
-    return [run["metrics"][f"eval/{outcome.test}"] for run in runs if (run["level"], run["size"], run["stage"]) == of]
+    return [
+        run["metrics"][f"eval/{outcome.test}"]
+        for run in runs
+        if (run["level"], run["size"], run["stage"]) == of
+    ]
 
 
 def _metric(metric: str, score: Mapping[str, Any], estimate: Mapping[str, Any]) -> dict[str, Any]:
-    """A score with the interval for the process that wrote the corpus, where there is one: a level is such a process."""
+    """A score with the interval for the process that wrote the corpus, where there is one:
+
+    a level is such a process.
+    """
     own = score.get(metric, {})
     if own.get("generator_ci_low") is None:
         return dict(estimate)
@@ -187,7 +207,9 @@ def _run_record(study: Study, run: Run, stage: str) -> dict[str, Any]:
 
 
 def _curve(lines: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    """At most 100 points [step, loss] of the lines of metrics.jsonl, each the mean loss since the one before."""
+    """At most 100 points [step, loss] of the lines of metrics.jsonl, each the mean loss since the
+    one before.
+    """
     stride = -(-len(lines) // 100)
     parts = [lines[start : start + stride] for start in range(0, len(lines), stride)]
     return [[part[-1]["step"], sum(line["loss"] for line in part) / len(part)] for part in parts]
@@ -202,7 +224,10 @@ def _items(study: Study, outcome: Outcome) -> dict[str, list[ItemScores]] | None
     tests = [domain] if unit == "bits_per_byte" else _tasks(study, outcome)
     found = {}
     for level in study.level_names:
-        folders = [study.run_dir(Run(outcome.size, level, seed), outcome.stage) for seed in study.recipe["seeds"]]
+        folders = [
+            study.run_dir(Run(outcome.size, level, seed), outcome.stage)
+            for seed in study.recipe["seeds"]
+        ]
         found[level] = []
         for test in tests:
             rows = [files.read_jsonl(folder / "eval" / f"{test}.jsonl") for folder in folders]
@@ -210,7 +235,10 @@ def _items(study: Study, outcome: Outcome) -> dict[str, list[ItemScores]] | None
                 values = [[document["nll"] / math.log(2) for document in row] for row in rows]
                 weights = [document["bytes"] for document in rows[0]]
             else:
-                values, weights = [[item["value"] for item in row] for row in rows], [1] * len(rows[0])
+                values, weights = (
+                    [[item["value"] for item in row] for row in rows],
+                    [1] * len(rows[0]),
+                )
             if not all(isinstance(value, int | float) for row in values for value in row):
                 return None
             found[level].append(ItemScores(np.array(values, float)[None], np.array(weights, float)))
@@ -219,7 +247,9 @@ def _items(study: Study, outcome: Outcome) -> dict[str, list[ItemScores]] | None
 
 def _tasks(study: Study, outcome: Outcome) -> list[str]:
     """The tasks that a run was evaluated on, `paper` and groups spelled out."""
-    folder = study.run_dir(Run(outcome.size, study.level_names[0], study.recipe["seeds"][0]), outcome.stage)
+    folder = study.run_dir(
+        Run(outcome.size, study.level_names[0], study.recipe["seeds"][0]), outcome.stage
+    )
     return list(files.read_json(folder / "eval.json")["tasks"])
 
 
@@ -231,18 +261,25 @@ def _correlations(recipe, levels, measured: Sequence[Outcome], items) -> list[di
         performance = [level["performance"][outcome.name]["value"] for level in used]
         tests = items[outcome.name]
         stacked = tests and [
-            ItemScores(np.concatenate([level.numerator_CMI for level in of_levels]), of_levels[0].denominator_I)
+            ItemScores(
+                np.concatenate([level.numerator_CMI for level in of_levels]),
+                of_levels[0].denominator_I,
+            )
             for of_levels in zip(*(tests[level["name"]] for level in used), strict=True)
         ]
         found = [_correlation(metric, used, outcome, performance, stacked) for metric in METRICS]
-        others = [row for row in found if row["metric"] != PRIMARY_METRIC and row.get("p") is not None]
+        others = [
+            row for row in found if row["metric"] != PRIMARY_METRIC and row.get("p") is not None
+        ]
         for row, p in zip(others, statistics.holm([row["p"] for row in others]), strict=True):
             row["p_holm"] = p
         rows += found
     return rows
 
 
-def _correlation(metric: str, used, outcome: Outcome, performance, items: list[ItemScores] | None) -> dict[str, Any]:
+def _correlation(
+    metric: str, used, outcome: Outcome, performance, items: list[ItemScores] | None
+) -> dict[str, Any]:
     estimates = [level["metrics"][metric] for level in used]
     log2 = metric == PRIMARY_METRIC
     row = {
@@ -255,7 +292,13 @@ def _correlation(metric: str, used, outcome: Outcome, performance, items: list[I
         corpora = len({level["fingerprint"] for level in used})
         return {**row, "estimate": None, "reason": reason, "n": corpora, "spearman": None}
     if any(estimate["value"] is None for estimate in estimates):
-        return {**row, "estimate": None, "reason": "metric not run", "n": len(used), "spearman": None}
+        return {
+            **row,
+            "estimate": None,
+            "reason": "metric not run",
+            "n": len(used),
+            "spearman": None,
+        }
     x = [math.log2(estimate["value"]) if log2 else estimate["value"] for estimate in estimates]
     errors = [statistics.standard_error(estimate, log2) for estimate in estimates]
     known = None if any(error is None for error in errors) else errors
@@ -264,39 +307,72 @@ def _correlation(metric: str, used, outcome: Outcome, performance, items: list[I
         **statistics.pearson(x, performance),
         "spearman": statistics.spearman(x, performance),
         "partial": {
-            control: statistics.partial(x, performance, [level["controls"][control] for level in used])
+            control: statistics.partial(
+                x, performance, [level["controls"][control] for level in used]
+            )
             for control in CONTROLS
         },
-        "leave_one_out": statistics.leave_one_out(x, performance, [level["name"] for level in used]),
+        "leave_one_out": statistics.leave_one_out(
+            x, performance, [level["name"] for level in used]
+        ),
         "curvature": statistics.curvature(x, performance),
         "noise_free": statistics.noise_free_correlation(x, known, items) if items else None,
     }
 
 
-def _held_equal(recipe, configs: Mapping[str, Mapping[str, Any]], levels, runs) -> tuple[list[str], list[str]]:
-    """What is the same at every level and what is not, in words; `configs`: config.json of a run of each size.
+def _held_equal(
+    recipe, configs: Mapping[str, Mapping[str, Any]], levels, runs
+) -> tuple[list[str], list[str]]:
+    """What is the same at every level and what is not, in words; `configs`: config.json of a run of
+    each size.
 
-    Numbers are equal within 2%. Unique tokens and epochs are those of synthetic corpora: not of real text alone.
-    """
-    weights = {level["name"]: level.get("synthetic_weight", recipe["synthetic_weight"]) for level in recipe["levels"]}
+    Numbers are equal within 2%. Unique tokens and epochs are those of synthetic corpora: not of
+    real text alone."""
+    weights = {
+        level["name"]: level.get("synthetic_weight", recipe["synthetic_weight"])
+        for level in recipe["levels"]
+    }
     at = {size: f" ({size})" if size else "" for size in configs}
-    tokens = {size: run["steps"] * run["global_batch"] * run["seq_len"] for size, run in configs.items()}
+    tokens = {
+        size: run["steps"] * run["global_batch"] * run["seq_len"] for size, run in configs.items()
+    }
     equal = [
-        f"training tokens: {', '.join(f'{count:,} a run{at[size]}' for size, count in tokens.items())}",
+        (
+            "training tokens:"
+            f" {', '.join(f'{count:,} a run{at[size]}' for size, count in tokens.items())}"
+        ),
         "model, optimizer, schedule, tokenizer, evaluation text and seeds",
     ]
     unequal = []
     real = recipe["real_weight"] if recipe["real"] else 0
-    facts = [("share of real text", [real / (real + weight) for weight in weights.values() if real], ".0%")]
+    facts = [
+        (
+            "share of real text",
+            [real / (real + weight) for weight in weights.values() if real],
+            ".0%",
+        )
+    ]
     unique = [level["unique_tokens"] for level in levels if weights[level["name"]]]
     facts.append(("unique tokens of the corpora", unique, ","))
     for size in configs:
-        of_size = [run for run in runs if (run["stage"], run["size"]) == ("pretrain", size) and weights[run["level"]]]
-        facts.append((f"epochs over them{at[size]}", [run["metrics"]["epochs/synthetic"] for run in of_size], ".3g"))
+        of_size = [
+            run
+            for run in runs
+            if (run["stage"], run["size"]) == ("pretrain", size) and weights[run["level"]]
+        ]
+        facts.append(
+            (
+                f"epochs over them{at[size]}",
+                [run["metrics"]["epochs/synthetic"] for run in of_size],
+                ".3g",
+            )
+        )
     for what, values, form in facts:
         if values:
             ends = dict.fromkeys(format(end, form) for end in (min(values), max(values)))
-            (equal if max(values) <= 1.02 * min(values) else unequal).append(f"{what}: {' to '.join(ends)}")
+            (equal if max(values) <= 1.02 * min(values) else unequal).append(
+                f"{what}: {' to '.join(ends)}"
+            )
     return equal, unequal
 
 

@@ -1,4 +1,7 @@
-"""Run the parts of a study on this machine: what every run needs, then the runs. Whatever is done is skipped."""
+"""Run the parts of a study on this machine: what every run needs, then the runs.
+
+Whatever is done is skipped.
+"""
 
 import os
 import pathlib
@@ -24,15 +27,19 @@ _SHARD_BYTES = 16 << 20  # text of a shard: a process for less costs more than i
 
 
 def claim_workdir(study: Study) -> None:
-    """Record the recipe in the study's folder. Raises `UserError` when the folder holds another study."""
+    """Record the recipe in the study's folder.
+
+    Raises `UserError` when the folder holds another study.
+    """
     study.workdir.mkdir(parents=True, exist_ok=True)
     mine, record = fingerprint(study.recipe), study.workdir / "recipe.json"
     if record.exists():
         theirs = files.read_json(record)
         if theirs["fingerprint"] != mine:
             raise UserError(
-                f"{study.workdir}: holds a study of another recipe or other corpora "
-                f"({difference(theirs['recipe'], study.recipe)}); restore it or use another --workdir"
+                f"{study.workdir}: holds a study of another recipe or other corpora"
+                f" ({difference(theirs['recipe'], study.recipe)}); restore it or use another"
+                " --workdir"
             )
     files.write_json(record, {"fingerprint": mine, "recipe": study.recipe})
 
@@ -57,7 +64,11 @@ def train(study: Study, slots: Sequence[Slot]) -> None:
         for run in study.runs:
             step = study_plan.steps(study, run)[index]
             jobs.append(Job(f"{run.name} {stage}", step.command, step.log, step.result.exists))
-        with_time(study, "train" if stage == "pretrain" else stage, lambda jobs=jobs: run_jobs(study, jobs, slots))
+        with_time(
+            study,
+            "train" if stage == "pretrain" else stage,
+            lambda jobs=jobs: run_jobs(study, jobs, slots),
+        )
 
 
 def with_time(study: Study, name: str, function) -> None:
@@ -70,7 +81,10 @@ def with_time(study: Study, name: str, function) -> None:
 
 
 def run_jobs(study: Study, jobs: Sequence[Job], slots: Sequence[Slot]) -> None:
-    """Run the jobs that are not done on these slots, with a line for each. Raises `UserError` when one fails."""
+    """Run the jobs that are not done on these slots, with a line for each.
+
+    Raises `UserError` when one fails.
+    """
     waiting = sum(not job.done() for job in jobs)
     finished = 0
     started = time.monotonic()
@@ -79,7 +93,9 @@ def run_jobs(study: Study, jobs: Sequence[Job], slots: Sequence[Slot]) -> None:
         nonlocal finished
         finished += 1
         left = (time.monotonic() - started) / finished * (waiting - finished)
-        print(f"  {job.name}: {seconds:.0f} s   ({finished}/{waiting}, ETA {left:.0f} s)", flush=True)
+        print(
+            f"  {job.name}: {seconds:.0f} s   ({finished}/{waiting}, ETA {left:.0f} s)", flush=True
+        )
 
     try:
         local_runner.run_jobs(jobs, slots, study_plan.environment(study), on_done)
@@ -91,21 +107,31 @@ def _corpora(study: Study) -> None:
     recipe = study.recipe
     for level in recipe["levels"]:
         if "corpus" not in level:
-            study_data.write_level_corpus(level, recipe["documents"], study.workdir / "corpora" / level["name"])
+            study_data.write_level_corpus(
+                level, recipe["documents"], study.workdir / "corpora" / level["name"]
+            )
     if recipe["real"] == "pydoc" and not os.path.exists(study.real_corpus):
-        study_data.write_jsonl(pathlib.Path(study.real_corpus), study_data.pydoc_passages(heldout=False))
+        study_data.write_jsonl(
+            pathlib.Path(study.real_corpus), study_data.pydoc_passages(heldout=False)
+        )
     if "sft" in recipe["stages"] and recipe["sft"]["data"] == "grammar":
         folder = study.workdir / "corpora" / "instructions"
-        study_data.write_questions("instructions", recipe["levels"], recipe["sft"].get("instructions", 0), folder)
+        study_data.write_questions(
+            "instructions", recipe["levels"], recipe["sft"].get("instructions", 0), folder
+        )
     if recipe["tasks"] and recipe["task_data"] == "grammar":
-        study_data.write_questions("items", recipe["levels"], 0, study.workdir / "corpora" / "items")
+        study_data.write_questions(
+            "items", recipe["levels"], 0, study.workdir / "corpora" / "items"
+        )
     if recipe["equal_text"]:
         sources = {level["name"]: study.source(level) for level in recipe["levels"]}
         study_data.write_equal_corpora(sources, study.workdir / "corpora" / "equal", study.options)
     record = study.workdir / "heldout" / "heldout.json"
     if record.exists():
         return
-    training = [study.corpus(level) for level in recipe["levels"]] + ([study.real_corpus] if study.real_corpus else [])
+    training = [study.corpus(level) for level in recipe["levels"]] + (
+        [study.real_corpus] if study.real_corpus else []
+    )
     keys = study_data.training_keys(training, study.options)
     domains = {}
     for name, domain in recipe["heldout"].items():
@@ -115,8 +141,9 @@ def _corpora(study: Study) -> None:
         path = study.workdir / "heldout" / f"{name}.jsonl"
         domains[name] = study_data.write_heldout(path, texts, keys, recipe["heldout_documents"])
         print(
-            f"held-out {name}: {domains[name]['documents']} documents of {domains[name]['candidates']:,} "
-            f"({domains[name]['in_training']:,} dropped: in a training corpus)"
+            f"held-out {name}: {domains[name]['documents']} documents of"
+            f" {domains[name]['candidates']:,} ({domains[name]['in_training']:,} dropped: in a"
+            " training corpus)"
         )
     files.write_json(record, domains)
 
@@ -131,16 +158,26 @@ def _score(study: Study) -> None:
         *(f"--{key}={value}" for key, value in study.recipe["score"].items()),
     ]
     everything = [local_runner.whole_machine()]
-    run_jobs(study, [Job("score", command, study.workdir / "logs" / "score.log", done.exists)], everything)
+    run_jobs(
+        study,
+        [Job("score", command, study.workdir / "logs" / "score.log", done.exists)],
+        everything,
+    )
 
 
 def _tokenise(study: Study) -> None:
-    tokenizer, shards, seq_len = study.workdir / "tokenizer", study.workdir / "shards", study.recipe["train"]["seq_len"]
+    tokenizer, shards, seq_len = (
+        study.workdir / "tokenizer",
+        study.workdir / "shards",
+        study.recipe["train"]["seq_len"],
+    )
     training = {level["name"]: study.corpus(level) for level in study.recipe["levels"]}
     if study.real_corpus:
         training["real"] = study.real_corpus
     if not tokenizer.exists():
-        train_tokenizer(list(training.values()), str(tokenizer), study.recipe["vocab_size"], study.options)
+        train_tokenizer(
+            list(training.values()), str(tokenizer), study.recipe["vocab_size"], study.options
+        )
     for name, corpus in training.items():
         if not (shards / name).exists():
             build_shards(
@@ -157,14 +194,26 @@ def _tokenise(study: Study) -> None:
     for name in study.recipe["heldout"]:
         if not (shards / "heldout" / name).exists():
             heldout = str(study.workdir / "heldout" / f"{name}.jsonl")
-            build_shards([heldout], str(tokenizer), str(shards / "heldout" / name), seq_len, "document")
+            build_shards(
+                [heldout], str(tokenizer), str(shards / "heldout" / name), seq_len, "document"
+            )
     if "sft" in study.recipe["stages"] and not (shards / "sft").exists():
         talks = study.conversations
-        build_shards([talks], str(tokenizer), str(shards / "sft"), seq_len, "best_fit", workers=_workers(talks))
+        build_shards(
+            [talks],
+            str(tokenizer),
+            str(shards / "sft"),
+            seq_len,
+            "best_fit",
+            workers=_workers(talks),
+        )
 
 
 def _workers(corpus: str) -> int:
-    """Processes that tokenise a corpus: one for every shard it fills, within the cores. One that lies elsewhere is taken for large."""
+    """Processes that tokenise a corpus: one for every shard it fills, within the cores.
+
+    One that lies elsewhere is taken for large.
+    """
     if not study_data.is_local(corpus):
         return local_runner.cores()
     size = sum(os.path.getsize(path) for path in corpus_files(corpus))
@@ -172,7 +221,9 @@ def _workers(corpus: str) -> int:
 
 
 def _describe_level(study: Study, level: Mapping[str, Any]) -> None:
-    """Put what a level is and how diverse it was scored beside its shards, from where runs take it into their level.json."""
+    """Put what a level is and how diverse it was scored beside its shards, from where runs take it
+    into their level.json.
+    """
     folder = study.workdir / "shards" / level["name"]
     for name, content in (
         ("level.json", level),
@@ -194,7 +245,14 @@ def _evaluate(study: Study, slots: Sequence[Slot], stage: str) -> None:
                 return all((workdir / "eval.json").exists() for workdir in lacking)
 
             log = study.workdir / "logs" / f"evaluate{index}.log"
-            jobs.append(Job(f"evaluate {len(lacking)} runs", study_plan.evaluate_command(study, lacking), log, done))
+            jobs.append(
+                Job(
+                    f"evaluate {len(lacking)} runs",
+                    study_plan.evaluate_command(study, lacking),
+                    log,
+                    done,
+                )
+            )
     run_jobs(study, jobs, slots)
 
 
@@ -203,7 +261,8 @@ def report(study: Study) -> None:
     lacking = study_plan.missing(study)
     if lacking:
         raise UserError(
-            f"{study.workdir}: {len(lacking)} of {len(study.runs)} runs are unfinished ({lacking[0].name} first); run or submit the study again"
+            f"{study.workdir}: {len(lacking)} of {len(study.runs)} runs are unfinished"
+            f" ({lacking[0].name} first); run or submit the study again"
         )
     result = results.collect(study)
     files.write_json(study.workdir / "study.json", result)

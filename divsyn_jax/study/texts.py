@@ -1,4 +1,7 @@
-"""The texts of a study: level corpora, the real part of the mixture, and held-out domains that no level was trained on."""
+"""The texts of a study:
+
+level corpora, the real part of the mixture, and held-out domains that no level was trained on.
+"""
 
 import hashlib
 import itertools
@@ -24,11 +27,17 @@ _HELDOUT_SEED = 1_000_003
 def write_level_corpus(level: Mapping[str, Any], documents: int, folder: pathlib.Path) -> None:
     """Write a grammar corpus for a level of the recipe, unless it is there."""
     if not (folder / "manifest.json").exists():
-        generate_corpus(Breadth(level["topics"], level["styles"], level["personas"]), documents, level["seed"], folder)
+        generate_corpus(
+            Breadth(level["topics"], level["styles"], level["personas"]),
+            documents,
+            level["seed"],
+            folder,
+        )
 
 
 def pydoc_passages(heldout: bool) -> Iterator[dict[str, str]]:
-    """Passages of 60 words or more from `pydoc_data.topics`, CPython's own documentation: text nobody generated.
+    """Passages of 60 words or more from `pydoc_data.topics`, CPython's own documentation: text
+    nobody generated.
 
     Whole topics go to one side or the other, chosen by a hash of their names.
     """
@@ -50,14 +59,19 @@ def pydoc_passages(heldout: bool) -> Iterator[dict[str, str]]:
 
 def write_jsonl(path: pathlib.Path, documents: Iterable[Mapping[str, Any]]) -> None:
     """Write documents, one JSON object a line, in one step."""
-    files.write_text(path, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents))
+    files.write_text(
+        path, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
+    )
 
 
-def write_equal_corpora(sources: Mapping[str, str], folder: pathlib.Path, options: ReadOptions) -> None:
-    """Write every corpus cut to about the bytes of the smallest, as `<name>.jsonl` in `folder`, unless they are there.
+def write_equal_corpora(
+    sources: Mapping[str, str], folder: pathlib.Path, options: ReadOptions
+) -> None:
+    """Write every corpus cut to about the bytes of the smallest, as `<name>.jsonl` in `folder`,
+    unless they are there.
 
-    A document stays when a hash of its text falls below the share to keep, so the choice does not depend on order.
-    """
+    A document stays when a hash of its text falls below the share to keep, so the choice does not
+    depend on order."""
     if folder.exists():
         return
     size = {
@@ -70,18 +84,28 @@ def write_equal_corpora(sources: Mapping[str, str], folder: pathlib.Path, option
             with open(temporary / f"{name}.jsonl", "w", encoding="utf-8") as file:
                 for document in CorpusReader(source, options):
                     if int.from_bytes(text_key(document.text)[:8], "big") < keep * 2**64:
-                        file.write(json.dumps({options.text_field: document.text}, ensure_ascii=False) + "\n")
+                        file.write(
+                            json.dumps({options.text_field: document.text}, ensure_ascii=False)
+                            + "\n"
+                        )
 
 
-def write_questions(kind: str, levels: list[Mapping[str, Any]], count: int, folder: pathlib.Path) -> None:
-    """Write the grammar's `instructions` or `items` (`count`; 0: all) about the topics of all levels, unless they are there."""
+def write_questions(
+    kind: str, levels: list[Mapping[str, Any]], count: int, folder: pathlib.Path
+) -> None:
+    """Write the grammar's `instructions` or `items` (`count`; 0:
+
+    all) about the topics of all levels, unless they are there.
+    """
     generate_corpus(_widest(levels), count, 0, folder, kind)
 
 
 def _widest(levels: list[Mapping[str, Any]]) -> Breadth:
     """The breadth that holds that of every grammar level."""
     written = [level for level in levels if "topics" in level]
-    return Breadth(**{key: max(level[key] for level in written) for key in ("topics", "styles", "personas")})
+    return Breadth(
+        **{key: max(level[key] for level in written) for key in ("topics", "styles", "personas")}
+    )
 
 
 def heldout_source(
@@ -104,9 +128,10 @@ def write_heldout(
 ) -> dict[str, Any]:
     """Choose `documents` held-out texts that no training corpus contains and write them.
 
-    The choice is by a hash of the text, so it does not depend on the order or number of the texts around. Returns what was
-    done: `candidates`, `in_training` (dropped), `documents`, `fingerprint`. Raises `UserError` when nothing is left.
-    """
+    The choice is by a hash of the text, so it does not depend on the order or number of the texts
+    around. Returns what was
+    done: `candidates`, `in_training` (dropped), `documents`, `fingerprint`. Raises `UserError` when
+    nothing is left."""
     chosen: dict[bytes, str] = {}
     candidates = in_training = 0
     for text in texts:
@@ -116,12 +141,15 @@ def write_heldout(
             in_training += 1
             continue
         chosen[key] = text
-        if len(chosen) > 4 * documents:  # keep memory bounded: only the smallest hashes can be chosen
+        if (
+            len(chosen) > 4 * documents
+        ):  # keep memory bounded: only the smallest hashes can be chosen
             chosen = dict(sorted(chosen.items())[:documents])
     kept = [text for _, text in sorted(chosen.items())[:documents]]
     if not kept:
         raise UserError(
-            f"{path.stem}: all {candidates} held-out documents are in a training corpus; give other text to --eval"
+            f"{path.stem}: all {candidates} held-out documents are in a training corpus; give other"
+            " text to --eval"
         )
     fingerprint = TextFingerprint()
     for text in kept:
@@ -142,11 +170,15 @@ def text_key(text: str) -> bytes:
 
 def training_keys(corpora: Iterable[str], options: ReadOptions) -> set[bytes]:
     """`text_key` of every document of the corpora."""
-    return {text_key(document.text) for corpus in corpora for document in CorpusReader(corpus, options)}
+    return {
+        text_key(document.text) for corpus in corpora for document in CorpusReader(corpus, options)
+    }
 
 
 def is_local(corpus: str) -> bool:
-    """Whether a corpus is a path or glob on this machine, not a URL and no data set of TFDS or the hub."""
+    """Whether a corpus is a path or glob on this machine, not a URL and no data set of TFDS or the
+    hub.
+    """
     return not (remote.is_remote(corpus) or corpus.startswith(("tfds:", "hf:")))
 
 

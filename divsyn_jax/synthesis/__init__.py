@@ -1,1 +1,4 @@
-"""The built-in synthesis: a seeded grammar that writes passages, instructions and multiple-choice items, without any model."""
+"""The built-in synthesis:
+
+a seeded grammar that writes passages, instructions and multiple-choice items, without any model.
+"""

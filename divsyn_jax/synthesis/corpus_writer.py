@@ -1,4 +1,7 @@
-"""Writing what the built-in grammar makes: records with their provenance, and a manifest of how they came to be."""
+"""Writing what the built-in grammar makes:
+
+records with their provenance, and a manifest of how they came to be.
+"""
 
 import dataclasses
 import os
@@ -25,11 +28,10 @@ def generate_corpus(
 ) -> dict[str, Any]:
     """Write `count` records of a kind to the folder `output` and return its manifest.
 
-    Of instructions and items, 0 means all there are. A text that the corpus already holds is rejected and counted, and the
-    next one takes its place. What a killed process had written is continued, to the same bytes; a corpus that is there with
-    these settings is left as it is. Raises `UserError` when
-    there are not so many records.
-    """
+    Of instructions and items, 0 means all there are. A text that the corpus already holds is
+    rejected and counted, and the next one takes its place. What a killed process had written is
+    continued, to the same bytes; a corpus that is there with these settings is left as it is.
+    Raises `UserError` when there are not so many records."""
     count = _checked_count(breadth, count, seed, kind)
     settings = {
         "kind": kind,
@@ -47,7 +49,9 @@ def generate_corpus(
         totals = _Totals()
         for record in recover(path):
             totals.add(record)
-        bar = tqdm(total=count, initial=totals.records, unit="record", desc=kind, mininterval=1, delay=2)
+        bar = tqdm(
+            total=count, initial=totals.records, unit="record", desc=kind, mininterval=1, delay=2
+        )
         with bar, RecordWriter(path) as writer:
             for record in _accepted(_candidates(breadth, seed, kind, totals.tried), totals, count):
                 writer.write(record)
@@ -65,13 +69,16 @@ def _checked_count(breadth: Breadth, count: int, seed: int, kind: str) -> int:
     most = len(_questions(breadth, seed, kind))
     if not 0 <= count <= most:
         raise UserError(
-            f"questions={count}: {breadth.topics} topics have {most} {kind}; give 1 to {most}, or 0 for all"
+            f"questions={count}: {breadth.topics} topics have {most} {kind}; give 1 to {most}, or 0"
+            " for all"
         )
     return count or most
 
 
 def _questions(breadth: Breadth, seed: int, kind: str) -> list[dict[str, Any]]:
-    return (questions.instructions if kind == "instructions" else questions.items)(seed, breadth.topics)
+    return (questions.instructions if kind == "instructions" else questions.items)(
+        seed, breadth.topics
+    )
 
 
 def _candidates(breadth: Breadth, seed: int, kind: str, first: int) -> Iterator[dict[str, Any]]:
@@ -80,14 +87,19 @@ def _candidates(breadth: Breadth, seed: int, kind: str, first: int) -> Iterator[
     return iter(_questions(breadth, seed, kind)[first:])
 
 
-def _accepted(candidates: Iterable[dict[str, Any]], totals: "_Totals", count: int) -> Iterator[dict[str, Any]]:
+def _accepted(
+    candidates: Iterable[dict[str, Any]], totals: "_Totals", count: int
+) -> Iterator[dict[str, Any]]:
     """New records until the corpus holds `count`."""
     while totals.records < count:
         record = next(iter(candidates))
         if totals.add(record):
             yield record
         elif totals.tried - totals.records > _MAX_REJECTS_PER_RECORD * count:
-            raise UserError(f"{totals.records} different texts found, not {count}; ask for fewer or for more breadth")
+            raise UserError(
+                f"{totals.records} different texts found, not {count}; ask for fewer or for more"
+                " breadth"
+            )
 
 
 class _Totals(RecordTotals):
@@ -99,7 +111,8 @@ class _Totals(RecordTotals):
 
     def add(self, record: Mapping[str, Any]) -> bool:
         """Enter a record unless its text is there already; says whether it was entered."""
-        # The number at the end of an id counts candidates, so the rejected ones before it are known.
+        # The number at the end of an id counts candidates, so the rejected ones before it are
+        # known.
         self.tried = int(record["id"].rpartition("-")[2]) + 1
         if self.holds(record):
             return False

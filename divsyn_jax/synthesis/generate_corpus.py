@@ -4,10 +4,11 @@
   generate_corpus --config=configs/synthesis.py:topic --config.grammar.topics=8 --config.documents=2000 --output=corpora/narrow
   generate_corpus --config=configs/synthesis.py:topic --kind=instructions --output=corpora/instructions
 
-writes documents.jsonl.zst (one object a line: text and provenance) and manifest.json, without any language model. A broader
-corpus contains the topics, styles and personas of a narrower one. The same settings give the same bytes on every machine,
-also after an interruption, which the same command continues. --kind=instructions writes prompts and responses for
-fine-tuning, --kind=items multiple-choice questions, both from facts that documents tell but never ask.
+writes documents.jsonl.zst (one object a line: text and provenance) and manifest.json, without any
+language model. A broader corpus contains the topics, styles and personas of a narrower one. The
+same settings give the same bytes on every machine, also after an interruption, which the same
+command continues. --kind=instructions writes prompts and responses for fine-tuning, --kind=items
+multiple-choice questions, both from facts that documents tell but never ask.
 
 With --base_url and --model any OpenAI-compatible endpoint writes instead: --config.endpoint.generations documents for every
 cell of topics x styles x persona panels x models, each with passages of rising nuance and a question. What fails a gate
@@ -36,18 +37,28 @@ from divsyn_jax.synthesis.grammar.grammar import Breadth
 
 _TOPICS = "topics"
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Settings, configs/synthesis.py:<template or level>; any is overridden by --config.key=value."
+    "config",
+    None,
+    "Settings, configs/synthesis.py:<template or level>; any is overridden by --config.key=value.",
 )
 _KIND = flags.DEFINE_enum("kind", KINDS[0], [*KINDS, _TOPICS], "What to write.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to write; an earlier corpus there is replaced.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder to write; an earlier corpus there is replaced."
+)
 _TOPICS_FILE = flags.DEFINE_string(
-    "topics_file", None, "Topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords] [built-in ones]."
+    "topics_file",
+    None,
+    "Topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords] [built-in ones].",
 )
 _PERSONAS_FILE = flags.DEFINE_string(
-    "personas_file", None, "Personas for an endpoint: text, or JSON lines of persona [built-in ones]."
+    "personas_file",
+    None,
+    "Personas for an endpoint: text, or JSON lines of persona [built-in ones].",
 )
 _INPUT = flags.DEFINE_string("input", None, "Corpus whose topics --kind=topics finds.")
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what an endpoint would be asked and what it costs, and stop.")
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Print what an endpoint would be asked and what it costs, and stop."
+)
 flags.adopt_module_key_flags(endpoint_flags)
 flags.adopt_module_key_flags(corpus_flags)
 flags.FLAGS.set_default("temperature", 1.0)  # a judge repeats itself, a writer should not
@@ -56,8 +67,12 @@ flags.FLAGS.set_default("temperature", 1.0)  # a judge repeats itself, a writer 
 def main(arguments: list[str]) -> None:
     """The command: see the module's documentation."""
     if arguments:
-        raise UserError(f"unexpected argument {arguments[0]!r}; everything is given by flags (see --help)")
-    config = commandline.require(_CONFIG.value, "config", "configs/synthesis.py:topic_styles_persona")
+        raise UserError(
+            f"unexpected argument {arguments[0]!r}; everything is given by flags (see --help)"
+        )
+    config = commandline.require(
+        _CONFIG.value, "config", "configs/synthesis.py:topic_styles_persona"
+    )
     output = commandline.require(_OUTPUT.value, "output", "corpora/persona")
     signal.signal(signal.SIGTERM, _stop)
     try:
@@ -74,12 +89,15 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, output: str) -> None:
     for flag in (_TOPICS_FILE, _PERSONAS_FILE, _INPUT, _DRY_RUN):
         if flag.value:
             raise UserError(f"--{flag.name} is for an endpoint: give --base_url and --model too")
-    files.check_replaceable(output, [*(f"{kind}.jsonl.zst" for kind in KINDS), "manifest.json", "score.json"])
+    files.check_replaceable(
+        output, [*(f"{kind}.jsonl.zst" for kind in KINDS), "manifest.json", "score.json"]
+    )
     count = config.documents if _KIND.value == "documents" else config.questions
     manifest = generate_corpus(breadth, count, config.seed, output, _KIND.value)
     rejected = manifest["rejects"]["duplicate"]
     print(
-        f"{output}: {manifest[_KIND.value]:,} {_KIND.value}, {manifest['words']:,} words, {rejected:,} duplicates rejected"
+        f"{output}: {manifest[_KIND.value]:,} {_KIND.value}, {manifest['words']:,} words,"
+        f" {rejected:,} duplicates rejected"
     )
 
 
@@ -92,10 +110,20 @@ def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
     endpoints = endpoint_flags.several_from_flags(config.seed)
     kind = _KIND.value
     files.check_replaceable(
-        output, [f"{kind}.jsonl.zst", f".{kind}.jsonl.zst.partial", "cache.sqlite*", "manifest.json", "score.json"]
+        output,
+        [
+            f"{kind}.jsonl.zst",
+            f".{kind}.jsonl.zst.partial",
+            "cache.sqlite*",
+            "manifest.json",
+            "score.json",
+        ],
     )
     if kind == _TOPICS:
-        corpus, options = commandline.require(_INPUT.value, "input", "corpus.jsonl.gz"), corpus_flags.read_options()
+        corpus, options = (
+            commandline.require(_INPUT.value, "input", "corpus.jsonl.gz"),
+            corpus_flags.read_options(),
+        )
         if _TOPICS_FILE.value or _PERSONAS_FILE.value:
             raise UserError("--kind=topics takes --input and no --topics_file or --personas_file")
         if config.documents < 1:
@@ -104,10 +132,15 @@ def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
             print(generation_cost.topics_dry_run(corpus, options, config.documents, endpoints))
             return
         manifest = extract_topics(corpus, options, endpoints, config.documents, config.seed, output)
-        print(f"{output}: {manifest['topics']:,} topics of {manifest['documents']:,} documents{_rejected(manifest)}")
+        print(
+            f"{output}: {manifest['topics']:,} topics of {manifest['documents']:,}"
+            f" documents{_rejected(manifest)}"
+        )
         return
     if kind != "documents":
-        raise UserError(f"--kind={kind}: written by the built-in grammar only; leave --base_url and --model out")
+        raise UserError(
+            f"--kind={kind}: written by the built-in grammar only; leave --base_url and --model out"
+        )
     if _INPUT.value:
         raise UserError("--input is for --kind=topics")
     knobs = dict(config.endpoint)
@@ -120,7 +153,10 @@ def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
         print(generation_cost.dry_run(grid, endpoints, candidates))
         return
     manifest = generate_documents(grid, endpoints, gates, candidates, output)
-    print(f"{output}: {manifest['documents']:,} documents, {manifest['words']:,} words{_rejected(manifest)}")
+    print(
+        f"{output}: {manifest['documents']:,} documents, {manifest['words']:,}"
+        f" words{_rejected(manifest)}"
+    )
 
 
 def _grid(breadth: Breadth, models: list[str], seed: int, knobs: dict[str, Any]) -> Any:
@@ -130,19 +166,30 @@ def _grid(breadth: Breadth, models: list[str], seed: int, knobs: dict[str, Any])
     from divsyn_jax.synthesis.grammar.styles import STYLES
 
     if _PERSONAS_FILE.value and breadth.personas == 1:
-        raise UserError(f"--personas_file: the template {breadth.template} has no personas; take topic_styles_persona")
+        raise UserError(
+            f"--personas_file: the template {breadth.template} has no personas; take"
+            " topic_styles_persona"
+        )
     for knob in ("generations", "personas_shown"):
         if knobs[knob] < 1:
             raise UserError(f"--config.endpoint.{knob}={knobs[knob]} must be at least 1")
-    topics = seeds.read_topics(_TOPICS_FILE.value) if _TOPICS_FILE.value else seeds.built_in_topics(breadth.topics)
+    topics = (
+        seeds.read_topics(_TOPICS_FILE.value)
+        if _TOPICS_FILE.value
+        else seeds.built_in_topics(breadth.topics)
+    )
     if len(topics) < breadth.topics_per_document:
-        raise UserError(f"{_TOPICS_FILE.value}: one topic; the template {breadth.template} combines two")
+        raise UserError(
+            f"{_TOPICS_FILE.value}: one topic; the template {breadth.template} combines two"
+        )
     return Grid(
         topics=topics,
         styles=[style.name for style in STYLES[: breadth.styles]],
-        personas=seeds.read_personas(_PERSONAS_FILE.value)
-        if _PERSONAS_FILE.value
-        else seeds.built_in_personas(breadth.personas),
+        personas=(
+            seeds.read_personas(_PERSONAS_FILE.value)
+            if _PERSONAS_FILE.value
+            else seeds.built_in_personas(breadth.personas)
+        ),
         models=models,
         topics_per_document=breadth.topics_per_document,
         personas_shown=knobs.pop("personas_shown"),

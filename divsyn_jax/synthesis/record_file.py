@@ -1,8 +1,9 @@
-"""A file of records that only grows, a block at a time, and survives a kill: JSON lines in Zstandard frames.
+"""A file of records that only grows, a block at a time, and survives a kill: JSON lines in
+Zstandard frames.
 
-A frame is a block of records, so whatever a kill leaves is whole frames and at most one torn one, which `recover` cuts off.
-The bytes depend on the records alone, not on how often the writing was interrupted.
-"""
+A frame is a block of records, so whatever a kill leaves is whole frames and at most one torn one,
+which `recover` cuts off. The bytes depend on the records alone, not on how often the writing was
+interrupted."""
 
 import json
 import os
@@ -18,7 +19,9 @@ _LEVEL = 9
 
 
 def recover(path: pathlib.Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of the whole frames of `path` (none where there is no file); then what follows them is cut off."""
+    """Yield the records of the whole frames of `path` (none where there is no file); then what
+    follows them is cut off.
+    """
     path.touch()
     with open(path, "r+b") as file:
         end = 0
@@ -29,7 +32,9 @@ def recover(path: pathlib.Path) -> Iterator[dict[str, Any]]:
 
 
 def _frame(file, start: int) -> bytes:
-    """The content of the frame at `start`, with the file left at its end; empty where no whole frame follows."""
+    """The content of the frame at `start`, with the file left at its end; empty where no whole
+    frame follows.
+    """
     file.seek(start)
     frame, content = zstandard.ZstdDecompressor().decompressobj(), b""
     while not frame.eof:
@@ -59,7 +64,9 @@ class RecordWriter:
 
     def _write_block(self) -> None:
         if self._lines:
-            self._file.write(zstandard.ZstdCompressor(level=_LEVEL).compress("".join(self._lines).encode()))
+            self._file.write(
+                zstandard.ZstdCompressor(level=_LEVEL).compress("".join(self._lines).encode())
+            )
             self._file.flush()
             os.fsync(self._file.fileno())
             self._lines = []

@@ -21,7 +21,9 @@ class RecordTotals:
         self._words = self._bytes = 0
         self._seen: set[bytes] = set()
         self._fingerprint = TextFingerprint()
-        self._counts: dict[str, collections.Counter] = {name: collections.Counter() for name in _COUNTED}
+        self._counts: dict[str, collections.Counter] = {
+            name: collections.Counter() for name in _COUNTED
+        }
 
     def holds(self, record: Mapping[str, Any]) -> bool:
         """Whether a record of the same text was entered."""
@@ -44,7 +46,11 @@ class RecordTotals:
             "words": self._words,
             "bytes": self._bytes,
             "fingerprint": self._fingerprint.hexdigest(),
-            "counts": {name: dict(sorted(counter.items())) for name, counter in self._counts.items() if counter},
+            "counts": {
+                name: dict(sorted(counter.items()))
+                for name, counter in self._counts.items()
+                if counter
+            },
         }
 
 
@@ -53,5 +59,8 @@ def _key(record: Mapping[str, Any]) -> bytes:
 
 
 def _text(record: Mapping[str, Any]) -> str:
-    """What makes a record different from another: the text of a document or item, an instruction's two sides."""
+    """What makes a record different from another:
+
+    the text of a document or item, an instruction's two sides.
+    """
     return record["text"] if "text" in record else f"{record['prompt']}\n\n{record['response']}"

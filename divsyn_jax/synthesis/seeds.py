@@ -1,4 +1,7 @@
-"""What documents are written about and for whom: topics and personas from the user's files, or those the grammar knows."""
+"""What documents are written about and for whom:
+
+topics and personas from the user's files, or those the grammar knows.
+"""
 
 import dataclasses
 import os
@@ -52,7 +55,8 @@ def built_in_personas(count: int) -> list[str]:
 
 
 def read_topics(path: str | os.PathLike) -> list[TopicSeed]:
-    """The topics of a text file (one a line) or of JSON lines {topic, [subtopic], [keywords]}; other fields are left alone.
+    """The topics of a text file (one a line) or of JSON lines {topic, [subtopic], [keywords]};
+    other fields are left alone.
 
     Raises `UserError` naming file and line of an entry that cannot be used or is there twice.
     """
@@ -60,14 +64,24 @@ def read_topics(path: str | os.PathLike) -> list[TopicSeed]:
 
 
 def read_personas(path: str | os.PathLike) -> list[str]:
-    """The personas of a text file (one a line) or of JSON lines {persona}. Raises as `read_topics` does."""
+    """The personas of a text file (one a line) or of JSON lines {persona}.
+
+    Raises as `read_topics` does.
+    """
     return list(_distinct(path, "persona", lambda document: _line(document.text)))
 
 
-def _distinct(path: str | os.PathLike, field: str, parse: Callable[[Document], _Seed]) -> Iterator[_Seed]:
-    """What `parse` makes of each line. Cells, and so cached answers, are told apart by name: it must be there once."""
+def _distinct(
+    path: str | os.PathLike, field: str, parse: Callable[[Document], _Seed]
+) -> Iterator[_Seed]:
+    """What `parse` makes of each line.
+
+    Cells, and so cached answers, are told apart by name: it must be there once.
+    """
     seen: dict[str, str] = {}
-    for document in CorpusReader(os.fspath(path), ReadOptions(text_field=field, text_unit="line", strict=True)):
+    for document in CorpusReader(
+        os.fspath(path), ReadOptions(text_field=field, text_unit="line", strict=True)
+    ):
         seed = parse(document)
         name = seed.name if isinstance(seed, TopicSeed) else seed
         if name in seen:
@@ -77,12 +91,17 @@ def _distinct(path: str | os.PathLike, field: str, parse: Callable[[Document], _
 
 
 def _topic(document: Document) -> TopicSeed:
-    subtopic, keywords = document.fields.get("subtopic") or "", document.fields.get("keywords") or []
+    subtopic, keywords = (
+        document.fields.get("subtopic") or "",
+        document.fields.get("keywords") or [],
+    )
     if not isinstance(subtopic, str):
         raise UserError(f"{document.where}: subtopic must be text")
     if not isinstance(keywords, list) or not all(isinstance(keyword, str) for keyword in keywords):
         raise UserError(f"{document.where}: keywords must be a list of texts")
-    return TopicSeed(_line(document.text), _line(subtopic), tuple(_line(keyword) for keyword in keywords))
+    return TopicSeed(
+        _line(document.text), _line(subtopic), tuple(_line(keyword) for keyword in keywords)
+    )
 
 
 def _line(text: Any) -> str:

@@ -1,1 +1,4 @@
-"""The trainer, one concern a file: recipe, step, optimizer, checkpoints, metrics, the run directory."""
+"""The trainer, one concern a file:
+
+recipe, step, optimizer, checkpoints, metrics, the run directory.
+"""

@@ -1,4 +1,7 @@
-"""Checkpoints of a run: parameters, optimizer and data position in one Orbax (v1) step, saved asynchronously."""
+"""Checkpoints of a run:
+
+parameters, optimizer and data position in one Orbax (v1) step, saved asynchronously.
+"""
 
 import contextlib
 import os
@@ -21,16 +24,17 @@ State = dict[str, Any]
 class Checkpoints:
     """The checkpoints of one run directory.
 
-    A step holds `params` and `optimizer` (pytrees of arrays) and `progress` (as JSON, but with sorted keys: step, rows taken
-    from each source, data identity).
-    """
+    A step holds `params` and `optimizer` (pytrees of arrays) and `progress` (as JSON, but with
+    sorted keys: step, rows taken from each source, data identity)."""
 
-    def __init__(self, workdir: pathlib.Path, keep: int, keep_every_steps: int, clean_up: bool = False) -> None:
-        """Open (or begin) the checkpoints of `workdir`: the newest `keep` stay, and every multiple of `keep_every_steps`.
+    def __init__(
+        self, workdir: pathlib.Path, keep: int, keep_every_steps: int, clean_up: bool = False
+    ) -> None:
+        """Open (or begin) the checkpoints of `workdir`: the newest `keep` stay, and every multiple
+        of `keep_every_steps`.
 
-        `clean_up` removes what a killed save left half-written. Only who holds the lock of the run directory may: another
-        process may be writing just that.
-        """
+        `clean_up` removes what a killed save left half-written. Only who holds the lock of the run
+        directory may: another process may be writing just that."""
         policies = ocp.training.preservation_policies
         kept = [policies.LatestN(max(1, keep))]
         if keep_every_steps:
@@ -43,13 +47,21 @@ class Checkpoints:
         )
 
     def save(self, state: State, progress: dict[str, Any]) -> None:
-        """Start saving; returns once the arrays are copied off the device. Call only when loss and state are known to be finite.
+        """Start saving; returns once the arrays are copied off the device. Call only when loss and
+        state are known to be finite.
 
         Raises `Failure` when Orbax declines, which it does for a step before the newest.
         """
         step = progress["step"]
-        if self._checkpointer.save_checkpointables_async(step, {**_parts(state), "progress": progress}) is None:
-            raise Failure(f"{self._checkpointer.directory}: step {step} is not saved, there is a later one")
+        if (
+            self._checkpointer.save_checkpointables_async(
+                step, {**_parts(state), "progress": progress}
+            )
+            is None
+        ):
+            raise Failure(
+                f"{self._checkpointer.directory}: step {step} is not saved, there is a later one"
+            )
 
     def newest_step(self) -> int | None:
         """The step of the newest checkpoint that is there or being written."""
@@ -57,12 +69,15 @@ class Checkpoints:
         return newest.step if newest else None
 
     def restore_latest(self, abstract_state: State) -> tuple[State, dict[str, Any]] | None:
-        """The newest readable checkpoint as (state, progress), on the shardings of `abstract_state`; None when there is none.
+        """The newest readable checkpoint as (state, progress), on the shardings of
+        `abstract_state`; None when there is none.
 
-        A checkpoint that a process finds damaged is reported, renamed to `damaged-<step>`, and the one before it is used by
-        all. Raises `UserError` when every one is damaged; then none is renamed.
-        """
-        steps = sorted((checkpoint.step for checkpoint in self._checkpointer.checkpoints), reverse=True)
+        A checkpoint that a process finds damaged is reported, renamed to `damaged-<step>`, and the
+        one before it is used by all. Raises `UserError` when every one is damaged; then none is
+        renamed."""
+        steps = sorted(
+            (checkpoint.step for checkpoint in self._checkpointer.checkpoints), reverse=True
+        )
         for damaged, step in enumerate(steps):
             parts = self._load_unless_damaged(step, {**_parts(abstract_state), "progress": None})
             if parts is not None:
@@ -71,22 +86,31 @@ class Checkpoints:
                 return _joined(parts, progress["step"], abstract_state), progress
         if steps:
             raise UserError(
-                f"{self._checkpointer.directory}: none of the checkpoints {steps} can be read; start again in another --workdir"
+                f"{self._checkpointer.directory}: none of the checkpoints {steps} can be read;"
+                " start again in another --workdir"
             )
         return None
 
-    def restore_params(self, abstract_params: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
-        """Parameters and progress of the checkpoint of `step` (default: the newest), without the optimizer.
+    def restore_params(
+        self, abstract_params: Any, step: int | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Parameters and progress of the checkpoint of `step` (default: the newest), without the
+        optimizer.
 
         Raises `UserError` when there is none, or it is damaged.
         """
         step = self._step(step)
         with self._damage_named(step):
-            parts = self._checkpointer.load_checkpointables(step, {"params": abstract_params, "progress": None})
+            parts = self._checkpointer.load_checkpointables(
+                step, {"params": abstract_params, "progress": None}
+            )
         return parts["params"], parts["progress"]
 
     def read_progress(self, step: int | None = None) -> dict[str, Any]:
-        """Progress of the checkpoint of `step` (default: the newest). Raises `UserError` when there is none."""
+        """Progress of the checkpoint of `step` (default: the newest).
+
+        Raises `UserError` when there is none.
+        """
         step = self._step(step)
         with self._damage_named(step):
             return self._checkpointer.load_checkpointables(step, {"progress": None})["progress"]
@@ -94,7 +118,10 @@ class Checkpoints:
     def stream_params(
         self, abstract_params: Any, step: int | None = None
     ) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
-        """Path and value of every parameter, one in memory at a time. Raises `UserError` when there is none, or it is damaged."""
+        """Path and value of every parameter, one in memory at a time.
+
+        Raises `UserError` when there is none, or it is damaged.
+        """
         step = self._step(step)
         for path, leaf in jax.tree_util.tree_leaves_with_path(abstract_params):
             keys = tuple(entry.key for entry in path)
@@ -111,23 +138,36 @@ class Checkpoints:
             del value
 
     def save_params(self, params: Any, progress: dict[str, Any]) -> None:
-        """Save parameters alone, as a run that can be read and started from but not continued; returns when they are on disk."""
+        """Save parameters alone, as a run that can be read and started from but not continued;
+        returns when they are on disk.
+        """
         writing = ocp.Context()
-        # One parameter in flight at a time: what is compressed and not yet on disk is held in memory.
-        writing.memory.write_concurrent_bytes = 1 + max(leaf.nbytes for leaf in jax.tree.leaves(params))
+        # One parameter in flight at a time: what is compressed and not yet on disk is held in
+        # memory.
+        writing.memory.write_concurrent_bytes = 1 + max(
+            leaf.nbytes for leaf in jax.tree.leaves(params)
+        )
         with writing:
-            self._checkpointer.save_checkpointables(progress["step"], {"params": params, "progress": progress})
+            self._checkpointer.save_checkpointables(
+                progress["step"], {"params": params, "progress": progress}
+            )
 
     def _step(self, step: int | None) -> int:
         steps = sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
         if not steps:
-            raise UserError(f"{self._checkpointer.directory}: no checkpoint here; train the run first")
+            raise UserError(
+                f"{self._checkpointer.directory}: no checkpoint here; train the run first"
+            )
         if step is not None and step not in steps:
-            raise UserError(f"{self._checkpointer.directory}: no checkpoint of step {step}; there are {steps}")
+            raise UserError(
+                f"{self._checkpointer.directory}: no checkpoint of step {step}; there are {steps}"
+            )
         return steps[-1] if step is None else step
 
     def _load_unless_damaged(self, step: int, wanted: dict[str, Any]) -> dict[str, Any] | None:
-        """The `wanted` parts of a step, or None in all processes when they are damaged in one of them."""
+        """The `wanted` parts of a step, or None in all processes when they are damaged in one of
+        them.
+        """
         reading = ocp.Context()
         # Each process by itself: one that fails would never come to the barriers of the others.
         reading.multiprocessing.primary_host = jax.process_index()
@@ -143,11 +183,16 @@ class Checkpoints:
         if multihost_utils.process_allgather(np.array(not problem)).all():
             return parts
         problem = problem or "in another process"
-        distributed.say(f"checkpoint of step {step} cannot be read ({problem}); trying the one before")
+        distributed.say(
+            f"checkpoint of step {step} cannot be read ({problem}); trying the one before"
+        )
         return None
 
     def _set_aside(self, steps: list[int]) -> None:
-        """Rename checkpoints so that Orbax does not know them: it saves no step up to its newest, and counts all as kept."""
+        """Rename checkpoints so that Orbax does not know them:
+
+        it saves no step up to its newest, and counts all as kept.
+        """
         if not steps:
             return
         for step in steps:
@@ -155,7 +200,9 @@ class Checkpoints:
             if distributed.is_first():
                 shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
                 os.replace(self._checkpointer.directory / str(step), aside)
-            distributed.say(f"{aside}: the checkpoint that cannot be read; delete it when you do not need it")
+            distributed.say(
+                f"{aside}: the checkpoint that cannot be read; delete it when you do not need it"
+            )
         multihost_utils.sync_global_devices("damaged checkpoints are set aside")
         self._checkpointer.reload()
 
@@ -169,7 +216,8 @@ class Checkpoints:
                 raise
             why = f"step {step}: {_first_line(error)}"
             raise UserError(
-                f"{self._checkpointer.directory}: cannot be read ({why}); train the run again, without its DONE"
+                f"{self._checkpointer.directory}: cannot be read ({why}); train the run again,"
+                " without its DONE"
             ) from None
 
     def wait(self) -> None:
@@ -187,18 +235,22 @@ def _parts(state: State) -> dict[str, Any]:
 
 
 def _joined(parts: dict[str, Any], step: int, abstract_state: State) -> State:
-    device_step = jax.device_put(jax.numpy.asarray(step, abstract_state["step"].dtype), abstract_state["step"].sharding)
+    device_step = jax.device_put(
+        jax.numpy.asarray(step, abstract_state["step"].dtype), abstract_state["step"].sharding
+    )
     return {"params": parts["params"], "opt_state": parts["optimizer"], "step": device_step}
 
 
 def _is_damage(error: Exception) -> bool:
     """Whether a failed load tells of the files' content, and not of memory, rights or devices.
 
-    TensorStore raises ValueError for every one of its status codes; JSON that is cut off is a ValueError too.
-    """
+    TensorStore raises ValueError for every one of its status codes; JSON that is cut off is a
+    ValueError too."""
     root = _root(error)
     if isinstance(root, ValueError):
-        return not str(root).startswith(("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED"))
+        return not str(root).startswith(
+            ("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED")
+        )
     return isinstance(root, FileNotFoundError | KeyError)
 
 

@@ -7,13 +7,20 @@ from absl import flags
 
 from divsyn_jax.base.commandline import UserError
 
-_COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0, where nothing is detected.")
-_PROCESSES = flags.DEFINE_integer("processes", None, "Number of processes, with --coordinator.", lower_bound=1)
-_PROCESS = flags.DEFINE_integer("process", None, "Number of this process, from 0, with --coordinator.", lower_bound=0)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "host:port of process 0, where nothing is detected."
+)
+_PROCESSES = flags.DEFINE_integer(
+    "processes", None, "Number of processes, with --coordinator.", lower_bound=1
+)
+_PROCESS = flags.DEFINE_integer(
+    "process", None, "Number of this process, from 0, with --coordinator.", lower_bound=0
+)
 
 
 def initialize() -> None:
-    """Join the other processes: by the flags, or as Slurm, Open MPI or the TPU runtime tell; nothing to do for one process.
+    """Join the other processes: by the flags, or as Slurm, Open MPI or the TPU runtime tell;
+    nothing to do for one process.
 
     Raises `UserError` when only some of the flags are given.
     """
@@ -29,7 +36,9 @@ def initialize() -> None:
 
 
 def _devices_of_this_process() -> list[int] | None:
-    """Not told (None), JAX takes one GPU for each process that Slurm or Open MPI starts; with an empty list, all that it sees."""
+    """Not told (None), JAX takes one GPU for each process that Slurm or Open MPI starts; with an
+    empty list, all that it sees.
+    """
     if "JAX_LOCAL_DEVICE_IDS" in os.environ:
         return None  # and then it reads those
     return None if _launcher_started_several() and not _alone_on_its_node() else []
@@ -47,25 +56,35 @@ def _alone_on_its_node() -> bool:
 
 
 def _on_several_tpu_hosts() -> bool:
-    """Whether this is one host of several of a TPU slice, as GKE tells in the environment or a TPU VM's metadata server.
+    """Whether this is one host of several of a TPU slice, as GKE tells in the environment or a TPU
+    VM's metadata server.
 
-    The server is asked only where JAX has found TPU chips that it may use: elsewhere it may be silent for minutes.
-    """
+    The server is asked only where JAX has found TPU chips that it may use: elsewhere it may be
+    silent for minutes."""
     hosts = os.environ.get("TPU_PROCESS_ADDRESSES", os.environ.get("TPU_WORKER_HOSTNAMES"))
     if hosts is not None:
         return "," in hosts or "MEGASCALE_COORDINATOR_ADDRESS" in os.environ
-    if "tpu" not in (jax.config.jax_platforms or ""):  # set by JAX when it is imported beside libtpu and chips
+    if "tpu" not in (
+        jax.config.jax_platforms or ""
+    ):  # set by JAX when it is imported beside libtpu and chips
         return False
-    # What jax.distributed.initialize() asks; it has no public name and no public way to learn the count first.
+    # What jax.distributed.initialize() asks; it has no public name and no public way to learn the
+    # count first.
     from jax._src.clusters import GceTpuCluster
 
     return GceTpuCluster.is_env_present() and GceTpuCluster.get_process_count() > 1
 
 
 def keep_compiled() -> None:
-    """Keep compiled programs on disk, where a second start of the same recipe finds them; JAX_COMPILATION_CACHE_DIR is heeded."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # JAX read the environment when it was imported
-        jax.config.update("jax_compilation_cache_dir", os.path.expanduser("~/.cache/divsyn_jax/xla"))
+    """Keep compiled programs on disk, where a second start of the same recipe finds them;
+    JAX_COMPILATION_CACHE_DIR is heeded.
+    """
+    if (
+        "JAX_COMPILATION_CACHE_DIR" not in os.environ
+    ):  # JAX read the environment when it was imported
+        jax.config.update(
+            "jax_compilation_cache_dir", os.path.expanduser("~/.cache/divsyn_jax/xla")
+        )
 
 
 def is_first() -> bool:

@@ -1,4 +1,7 @@
-"""What a run was trained on, written into its directory: the diversity level, every source, and how diverse it was scored."""
+"""What a run was trained on, written into its directory:
+
+the diversity level, every source, and how diverse it was scored.
+"""
 
 import pathlib
 from collections.abc import Mapping
@@ -16,12 +19,11 @@ LEVEL_FILE = "level.json"
 def describe(level: Mapping[str, Any], mixture: Mixture) -> dict[str, Any]:
     """The content of a run's level.json: `level` and `sources` by name.
 
-    The level is the recipe's, or else that of the shards: the content of level.json in the first folder that has one, which
-    a study puts there; {} for none.
-    A source has its weight, folder, data fingerprint, size, the corpora it was built from, and the scores of those: the
-    content of score.json in the shards folder or the corpus's own, null where there is none. Raises `UserError` for a score
-    of another version of the corpus.
-    """
+    The level is the recipe's, or else that of the shards: the content of level.json in the first
+    folder that has one, which a study puts there; {} for none. A source has its weight, folder,
+    data fingerprint, size, the corpora it was built from, and the scores of those: the content of
+    score.json in the shards folder or the corpus's own, null where there is none. Raises
+    `UserError` for a score of another version of the corpus."""
     sources = {}
     for source, windows in zip(mixture.sources, mixture.windows, strict=True):
         corpora = [
@@ -33,7 +35,9 @@ def describe(level: Mapping[str, Any], mixture: Mixture) -> dict[str, Any]:
             "weight": source.weight,
             "fingerprint": windows.fingerprint,
             "windows": len(windows),
-            "unique_tokens": min(source.tokens or windows.manifest["targets"], windows.manifest["targets"]),
+            "unique_tokens": min(
+                source.tokens or windows.manifest["targets"], windows.manifest["targets"]
+            ),
             "corpora": corpora,
             "score": _score(windows, corpora),
         }
@@ -48,7 +52,10 @@ def _level(mixture: Mixture) -> dict[str, Any]:
 
 def _score(windows: ShardedWindows, corpora: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The score of the corpus of these shards, None where nobody put one."""
-    places = [windows.folder / SCORE_FILE, *(_beside(corpus["path"]) for corpus in corpora if corpus["path"])]
+    places = [
+        windows.folder / SCORE_FILE,
+        *(_beside(corpus["path"]) for corpus in corpora if corpus["path"]),
+    ]
     for path in places:
         if not path.is_file():
             continue
@@ -61,15 +68,18 @@ def _score(windows: ShardedWindows, corpora: list[dict[str, Any]]) -> dict[str, 
             ) from None
         if fingerprint not in [corpus["fingerprint"] for corpus in corpora]:
             raise UserError(
-                f"{path}: the score of another corpus or version ({fingerprint[:12]}) than {windows.folder} was built from; "
-                "score the corpus again, or remove the file"
+                f"{path}: the score of another corpus or version ({fingerprint[:12]}) than"
+                f" {windows.folder} was built from; score the corpus again, or remove the file"
             )
         return score
     return None
 
 
 def _beside(corpus: str) -> pathlib.Path:
-    """Where the score of a corpus lies: in its folder. A file has one to itself when generate_corpus wrote it."""
+    """Where the score of a corpus lies: in its folder.
+
+    A file has one to itself when generate_corpus wrote it.
+    """
     path = pathlib.Path(corpus)
     own = path if path.is_dir() or not (path.parent / "manifest.json").is_file() else path.parent
     return own / SCORE_FILE

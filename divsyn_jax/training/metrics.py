@@ -1,4 +1,7 @@
-"""What a run writes about itself: metrics.jsonl, TensorBoard events, throughput and model FLOPs utilisation."""
+"""What a run writes about itself:
+
+metrics.jsonl, TensorBoard events, throughput and model FLOPs utilisation.
+"""
 
 import contextlib
 import json
@@ -22,10 +25,12 @@ from divsyn_jax.model.decoder import ModelConfig
 from divsyn_jax.training.recipe import LogConfig, Recipe
 
 MFU_CONVENTION = (
-    "model FLOPs without recompute, causal half of attention, output projection counted, over dense bf16 peak"
+    "model FLOPs without recompute, causal half of attention, output projection counted, over dense"
+    " bf16 peak"
 )
 
-# Dense bf16 peak in FLOP/s by JAX device kind (vendors' data sheets; sparse figures are twice these and do not apply).
+# Dense bf16 peak in FLOP/s by JAX device kind (vendors' data sheets; sparse figures are twice these
+# and do not apply).
 PEAK_FLOPS = {
     "NVIDIA A100-SXM4-40GB": 312e12,
     "NVIDIA A100-SXM4-80GB": 312e12,
@@ -41,34 +46,53 @@ PEAK_FLOPS = {
 
 
 def flops_per_token(config: ModelConfig, seq_len: float) -> float:
-    """Forward and backward model FLOPs for one token: 6 per weight that multiplies, plus the causal half of attention.
+    """Forward and backward model FLOPs for one token: 6 per weight that multiplies, plus the causal
+    half of attention.
 
-    The embedding gather and the norms are not counted; the output projection is. Attention: scores and weighted sum take
-    12 N L D forward and backward over the full square (PaLM, Chowdhery et al. 2022, appendix B), half of it under a causal mask.
-    """
+    The embedding gather and the norms are not counted; the output projection is. Attention: scores
+    and weighted sum take 12 N L D forward and backward over the full square (PaLM, Chowdhery et al.
+    2022, appendix B), half of it under a causal mask."""
     c = config
     layer = c.hidden * c.head_dim * (2 * c.heads + 2 * c.kv_heads) + 3 * c.hidden * c.intermediate
-    return 6.0 * (c.layers * layer + c.hidden * c.vocab_size) + 6.0 * c.layers * seq_len * c.heads * c.head_dim
+    return (
+        6.0 * (c.layers * layer + c.hidden * c.vocab_size)
+        + 6.0 * c.layers * seq_len * c.heads * c.head_dim
+    )
 
 
 class MetricsLog:
-    """Appends one JSON object a step to `metrics.jsonl`, and the same scalars to TensorBoard and W&B where asked for."""
+    """Appends one JSON object a step to `metrics.jsonl`, and the same scalars to TensorBoard and
+    W&B where asked for.
+    """
 
-    def __init__(self, workdir: pathlib.Path, restored_step: int, config: LogConfig, recipe: Mapping[str, Any]) -> None:
-        """Open the log, cut back to `restored_step`: the steps after it will be taken, and written, again.
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        restored_step: int,
+        config: LogConfig,
+        recipe: Mapping[str, Any],
+    ) -> None:
+        """Open the log, cut back to `restored_step`: the steps after it will be taken, and written,
+        again.
 
         W&B is told the plain `recipe`. Raises `UserError` when W&B is asked for and cannot be had.
         """
         path = workdir / "metrics.jsonl"
         if path.exists():
-            kept = [line for line in path.read_text().splitlines(keepends=True) if _step_of(line) <= restored_step]
+            kept = [
+                line
+                for line in path.read_text().splitlines(keepends=True)
+                if _step_of(line) <= restored_step
+            ]
             files.write_text(path, "".join(kept))
         self._file = open(path, "a", encoding="utf-8")
         self._events = self._wandb = None
         if config.tensorboard:
             import tensorboardX
 
-            self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=restored_step + 1)
+            self._events = tensorboardX.SummaryWriter(
+                str(workdir / "tensorboard"), purge_step=restored_step + 1
+            )
         if config.wandb:
             self._wandb = _start_wandb(workdir, config.wandb, recipe)
 
@@ -95,7 +119,10 @@ class MetricsLog:
 
 
 def _start_wandb(workdir: pathlib.Path, project: str, recipe: Mapping[str, Any]) -> Any:
-    """The W&B run of this run directory: a new one, or where a continued run was. W&B finds its key by itself."""
+    """The W&B run of this run directory: a new one, or where a continued run was.
+
+    W&B finds its key by itself.
+    """
     try:
         import wandb
     except ImportError:
@@ -116,7 +143,8 @@ def _start_wandb(workdir: pathlib.Path, project: str, recipe: Mapping[str, Any])
         )
     except wandb.errors.Error as error:  # no key, no network
         raise UserError(
-            f"log.wandb={project!r}: {str(error).splitlines()[0]}; wandb login, or WANDB_MODE=offline"
+            f"log.wandb={project!r}: {str(error).splitlines()[0]}; wandb login, or"
+            " WANDB_MODE=offline"
         ) from None
 
 
@@ -128,16 +156,27 @@ def _step_of(line: str) -> float:
 
 
 class Reporter:
-    """Turns the device scalars of a settled step into a line of metrics, a progress bar and the run's running totals."""
+    """Turns the device scalars of a settled step into a line of metrics, a progress bar and the
+    run's running totals.
+    """
 
     def __init__(
-        self, workdir: pathlib.Path, recipe: Recipe, mixture: Mixture, progress: Mapping[str, Any], enabled: bool
+        self,
+        workdir: pathlib.Path,
+        recipe: Recipe,
+        mixture: Mixture,
+        progress: Mapping[str, Any],
+        enabled: bool,
     ) -> None:
         self._recipe, self._mixture = recipe, mixture
         self._rows_S = np.array(progress["rows"], np.int64)
         self._in_steps, self._started = progress["in_steps"], progress["started"]
-        self._log = MetricsLog(workdir, progress["step"], recipe.log, recipe.to_dict()) if enabled else None
-        self._flops = flops_per_token(recipe.model, recipe.seq_len) * recipe.global_batch * recipe.seq_len
+        self._log = (
+            MetricsLog(workdir, progress["step"], recipe.log, recipe.to_dict()) if enabled else None
+        )
+        self._flops = (
+            flops_per_token(recipe.model, recipe.seq_len) * recipe.global_batch * recipe.seq_len
+        )
         self._peak = PEAK_FLOPS.get(jax.devices()[0].device_kind)
         self._last, self._paused = time.perf_counter(), 0.0
         interval = 1 if sys.stderr.isatty() else 15
@@ -157,8 +196,14 @@ class Reporter:
         yield
         self._paused += time.perf_counter() - started
 
-    def settle(self, number: int, scalars: Mapping[str, jax.Array], extra: Mapping[str, float] | None = None) -> bool:
-        """Read a dispatched step's scalars (this waits for it), check and log them. Returns whether a stop was asked for.
+    def settle(
+        self,
+        number: int,
+        scalars: Mapping[str, jax.Array],
+        extra: Mapping[str, float] | None = None,
+    ) -> bool:
+        """Read a dispatched step's scalars (this waits for it), check and log them. Returns whether
+        a stop was asked for.
 
         Raises `Failure` when the loss or the gradient is not finite.
         """
@@ -173,7 +218,9 @@ class Reporter:
             raise Failure(f"step {number}: loss {loss}, gradient norm {grad_norm}; the run stops")
         self._bar.update()
         self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-        if self._log and (extra or number % self._recipe.log.every_steps == 0 or number == self._recipe.steps):
+        if self._log and (
+            extra or number % self._recipe.log.every_steps == 0 or number == self._recipe.steps
+        ):
             names = [source.name for source in self._mixture.sources]
             sizes = [len(windows) for windows in self._mixture.windows]
             self._log.write(
@@ -194,24 +241,34 @@ class Reporter:
                     "seconds": seconds,
                     **self._throughput(host, seconds),
                     "goodput": min(1.0, self._in_steps / max(time.time() - self._started, 1e-9)),
-                    "memory_peak_bytes": (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use"),
+                    "memory_peak_bytes": (
+                        (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+                    ),
                 },
             )
         return bool(host["stop"])
 
     def _throughput(self, host: Mapping[str, Any], seconds: float) -> dict[str, float | None]:
-        """Tokens a second and MFU; of packed conversations without padding, and with attention within a conversation."""
+        """Tokens a second and MFU; of packed conversations without padding, and with attention
+        within a conversation.
+        """
         tokens, flops, packed = float(host["targets"]), self._flops, {}
         if "inputs" in host:
             positions = self._recipe.global_batch * self._recipe.seq_len
-            packed = {"targets": int(host["targets"]), "padding_share": 1 - float(host["inputs"]) / positions}
+            packed = {
+                "targets": int(host["targets"]),
+                "padding_share": 1 - float(host["inputs"]) / positions,
+            }
             tokens = float(host["inputs"])
             flops = flops_per_token(self._recipe.model, float(host["context"])) * tokens
         mfu = flops / seconds / (self._peak * jax.device_count()) if self._peak else None
         return {**packed, "tokens_per_second": tokens / seconds, "mfu": mfu}
 
     def progress(self) -> dict[str, Any]:
-        """Running totals, for the checkpoint: rows taken from each source, seconds in steps, start of the run."""
+        """Running totals, for the checkpoint:
+
+        rows taken from each source, seconds in steps, start of the run.
+        """
         return {"rows": self._rows_S.tolist(), "in_steps": self._in_steps, "started": self._started}
 
     def close(self) -> None:
@@ -222,16 +279,25 @@ class Reporter:
 
 
 class Profiler:
-    """A trace of a window of steps, whole ones and no others, for TensorBoard's or Perfetto's viewer."""
+    """A trace of a window of steps, whole ones and no others, for TensorBoard's or Perfetto's
+    viewer.
+    """
 
     def __init__(self, folder: pathlib.Path, first_step: int, steps: int) -> None:
         """Raises `UserError` for a window that begins before step 1, the first."""
         if steps and first_step < 1:
             raise UserError(f"config.profile.first_step={first_step}: steps count from 1")
-        self._folder, self._first, self._end, self._running = folder, first_step, first_step + steps, False
+        self._folder, self._first, self._end, self._running = (
+            folder,
+            first_step,
+            first_step + steps,
+            False,
+        )
 
     def before_step(self, number: int, in_flight: Any) -> None:
-        """Start or stop the trace where `number` says so, once the device has finished what is `in_flight`."""
+        """Start or stop the trace where `number` says so, once the device has finished what is
+        `in_flight`.
+        """
         if self._first <= number < self._end and not self._running:
             jax.block_until_ready(in_flight)
             jax.profiler.start_trace(str(self._folder))

@@ -13,15 +13,13 @@ SCHEDULES = ("constant", "linear", "cosine", "wsd")
 class OptimizerConfig:
     """AdamW settings.
 
-    Attributes:
-      peak_lr: learning rate after warm-up.
-      schedule: after the linear warm-up: 'constant'; 'linear' (the paper's) or 'cosine' down to `final_lr_ratio`; 'wsd':
-        constant, then linear over the last `decay_share` of the steps.
-      warmup_steps: steps of linear warm-up from zero.
-      final_lr_ratio: final learning rate over `peak_lr`.
-      decay_share: share of all steps that 'wsd' decays over.
-      b1, b2, eps, weight_decay: as in AdamW (Loshchilov & Hutter 2019); norm scales are not decayed.
-      clip_norm: global gradient norm is clipped to this; 0 means no clipping.
+    Attributes: peak_lr: learning rate after warm-up. schedule: after the linear warm-up:
+      'constant'; 'linear' (the paper's) or 'cosine' down to `final_lr_ratio`; 'wsd': constant, then
+      linear over the last `decay_share` of the steps. warmup_steps: steps of linear warm-up from
+      zero. final_lr_ratio: final learning rate over `peak_lr`. decay_share: share of all steps that
+      'wsd' decays over. b1, b2, eps, weight_decay: as in AdamW (Loshchilov & Hutter 2019); norm
+      scales are not decayed. clip_norm: global gradient norm is clipped to this; 0 means no
+      clipping.
     """
 
     peak_lr: float
@@ -37,11 +35,16 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
-            raise ValueError(f"optimizer.schedule={self.schedule!r} is unknown; use one of {', '.join(SCHEDULES)}")
+            raise ValueError(
+                f"optimizer.schedule={self.schedule!r} is unknown; use one of"
+                f" {', '.join(SCHEDULES)}"
+            )
 
 
 def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
-    """Learning rate by optimizer step (0-based) for a run of `steps`, which must be more than the warm-up's."""
+    """Learning rate by optimizer step (0-based) for a run of `steps`, which must be more than the
+    warm-up's.
+    """
     c = config
     after = steps - c.warmup_steps
     final_lr = c.final_lr_ratio * c.peak_lr
@@ -53,11 +56,15 @@ def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
         body = optax.cosine_decay_schedule(c.peak_lr, after, alpha=c.final_lr_ratio)
     else:  # wsd
         decay = max(1, round(c.decay_share * steps))
-        body = optax.linear_schedule(c.peak_lr, final_lr, decay, transition_begin=max(0, after - decay))
+        body = optax.linear_schedule(
+            c.peak_lr, final_lr, decay, transition_begin=max(0, after - decay)
+        )
     if not c.warmup_steps:
         return body
     # Step 0 already moves: warm-up runs over 1/w, 2/w, ..., 1 of the peak.
-    warmup = optax.linear_schedule(c.peak_lr / c.warmup_steps, c.peak_lr * (1 + 1 / c.warmup_steps), c.warmup_steps)
+    warmup = optax.linear_schedule(
+        c.peak_lr / c.warmup_steps, c.peak_lr * (1 + 1 / c.warmup_steps), c.warmup_steps
+    )
     return optax.join_schedules([warmup, body], [c.warmup_steps])
 
 
@@ -71,7 +78,11 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
         weight_decay=config.weight_decay,
         mask=_decayed,
     )
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adamw) if config.clip_norm else adamw
+    return (
+        optax.chain(optax.clip_by_global_norm(config.clip_norm), adamw)
+        if config.clip_norm
+        else adamw
+    )
 
 
 def _decayed(params: Any) -> Any:

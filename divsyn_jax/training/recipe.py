@@ -1,8 +1,8 @@
 """A run's recipe: what a config file says, checked once and frozen.
 
-Config files (configs/*.py) hold ml_collections ConfigDicts. They end here: `Recipe.from_config` refuses unknown and missing
-keys and wrong types by name, and everything behind it takes frozen dataclasses.
-"""
+Config files (configs/*.py) hold ml_collections ConfigDicts. They end here: `Recipe.from_config`
+refuses unknown and missing keys and wrong types by name, and everything behind it takes frozen
+dataclasses."""
 
 import dataclasses
 import math
@@ -20,10 +20,9 @@ from divsyn_jax.training.optimizer import OptimizerConfig
 class DataConfig:
     """Where the data lie.
 
-    Attributes:
-      root: folder that relative shards folders are under.
-      train: `folder` or `name=folder:weight,...` (shards packed `concat`, or for fine-tuning `best_fit`).
-      eval: the same, one entry a domain (shards packed `document` or `best_fit`); may be empty.
+    Attributes: root: folder that relative shards folders are under. train: `folder` or
+      `name=folder:weight,...` (shards packed `concat`, or for fine-tuning `best_fit`). eval: the
+      same, one entry a domain (shards packed `document` or `best_fit`); may be empty.
     """
 
     root: str
@@ -33,7 +32,10 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Loss settings: `chunk` positions whose logits exist at one time (0: all); `z_loss` weight of mean(logz^2)."""
+    """Loss settings:
+
+    `chunk` positions whose logits exist at one time (0: all); `z_loss` weight of mean(logz^2).
+    """
 
     chunk: int
     z_loss: float
@@ -64,7 +66,10 @@ class EvalConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LogConfig:
-    """`every_steps`: cadence of metrics.jsonl; `tensorboard`: write event files; `wandb`: project to log to, or ''."""
+    """`every_steps`:
+
+    cadence of metrics.jsonl; `tensorboard`: write event files; `wandb`: project to log to, or ''.
+    """
 
     every_steps: int
     tensorboard: bool
@@ -73,7 +78,9 @@ class LogConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ProfileConfig:
-    """A profiler trace of `steps` steps from `first_step` on, into the run directory's profile/; 0 steps: none."""
+    """A profiler trace of `steps` steps from `first_step` on, into the run directory's profile/; 0
+    steps: none.
+    """
 
     first_step: int
     steps: int
@@ -98,15 +105,13 @@ class DebugConfig:
 class Recipe:
     """One training run.
 
-    Attributes:
-      steps: optimizer steps; 0 until `of_length` where `epochs` says how long the run is.
+    Attributes: steps: optimizer steps; 0 until `of_length` where `epochs` says how long the run is.
       epochs: passes over every source of data.train; 0 where `steps` says how long the run is.
-      global_batch: windows in a step, over all devices and accumulation steps.
-      accumulation_steps: micro-batches a step is computed in.
-      seq_len: inputs in a window.
-      seed: of the initial parameters and of the data order.
-      init_from: run directory to take initial weights from, or ''.
-      level: the diversity level this run is bound to (see configs/diversity.py), stored with the run; {} when none.
+      global_batch: windows in a step, over all devices and accumulation steps. accumulation_steps:
+      micro-batches a step is computed in. seq_len: inputs in a window. seed: of the initial
+      parameters and of the data order. init_from: run directory to take initial weights from, or
+      ''. level: the diversity level this run is bound to (see configs/diversity.py), stored with
+      the run; {} when none.
     """
 
     steps: int
@@ -130,23 +135,30 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.model.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"model.dtype={self.model.dtype!r} is unknown; use float32 or bfloat16")
+            raise ValueError(
+                f"model.dtype={self.model.dtype!r} is unknown; use float32 or bfloat16"
+            )
         if self.global_batch % self.accumulation_steps:
             raise ValueError(
-                f"accumulation_steps={self.accumulation_steps} does not divide global_batch={self.global_batch}"
+                f"accumulation_steps={self.accumulation_steps} does not divide"
+                f" global_batch={self.global_batch}"
             )
         if not self.steps and not self.epochs:
             raise ValueError("steps=0 and epochs=0; give one of them")
         if self.steps and self.optimizer.warmup_steps >= self.steps:
             raise ValueError(
-                f"optimizer.warmup_steps={self.optimizer.warmup_steps} leaves nothing of steps={self.steps}"
+                f"optimizer.warmup_steps={self.optimizer.warmup_steps} leaves nothing of"
+                f" steps={self.steps}"
             )
         if self.loss.chunk and self.seq_len % self.loss.chunk:
             raise ValueError(f"loss.chunk={self.loss.chunk} does not divide seq_len={self.seq_len}")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Recipe":
-        """Build from a ConfigDict or plain dict. Raises `UserError` naming the key that is unknown, missing or wrong."""
+        """Build from a ConfigDict or plain dict.
+
+        Raises `UserError` naming the key that is unknown, missing or wrong.
+        """
         return _build(cls, config, "config")
 
     def of_length(self, rows: int) -> "Recipe":
@@ -155,11 +167,16 @@ class Recipe:
         Raises `UserError` when steps are given too, or are no more than the warm-up's.
         """
         if self.steps:
-            raise UserError(f"config.steps={self.steps} and config.epochs={self.epochs}: give one, and 0 for the other")
+            raise UserError(
+                f"config.steps={self.steps} and config.epochs={self.epochs}: give one, and 0 for"
+                " the other"
+            )
         try:
             return dataclasses.replace(self, steps=math.ceil(rows / self.global_batch))
         except ValueError as error:
-            raise UserError(f"config: {error} ({self.epochs} epochs of {rows // self.epochs} windows)") from None
+            raise UserError(
+                f"config: {error} ({self.epochs} epochs of {rows // self.epochs} windows)"
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict, the inverse of `from_config`."""
@@ -170,13 +187,18 @@ class Recipe:
 _POSITIVE = {
     *("config.global_batch", "config.accumulation_steps", "config.seq_len", "config.eval.batch"),
     "config.log.every_steps",
-    *(f"config.model.{size}" for size in ("vocab_size", "hidden", "intermediate", "layers", "heads", "kv_heads")),
+    *(
+        f"config.model.{size}"
+        for size in ("vocab_size", "hidden", "intermediate", "layers", "heads", "kv_heads")
+    ),
 }
 
 
 def _build(cls: type, values: Mapping[str, Any], place: str) -> Any:
     if not hasattr(values, "keys"):
-        raise UserError(f"{place}={values!r}: keys and values expected, not {type(values).__name__}")
+        raise UserError(
+            f"{place}={values!r}: keys and values expected, not {type(values).__name__}"
+        )
     types = typing.get_type_hints(cls)
     unknown, missing = sorted(set(values) - set(types)), sorted(set(types) - set(values))
     if unknown:
@@ -197,7 +219,9 @@ def _convert(kind: Any, value: Any, place: str) -> Any:
         value = float(value)
     if kind in (int, float, str, bool):
         if type(value) is not kind:
-            raise UserError(f"{place}={value!r}: {kind.__name__} expected, not {type(value).__name__}")
+            raise UserError(
+                f"{place}={value!r}: {kind.__name__} expected, not {type(value).__name__}"
+            )
         _check_range(value, place)
         return value
     if not hasattr(value, "keys"):

@@ -1,4 +1,7 @@
-"""Run recipes as files (configs/*.py): found, evaluated and overridden as `train` does it, without importing JAX."""
+"""Run recipes as files (configs/*.py):
+
+found, evaluated and overridden as `train` does it, without importing JAX.
+"""
 
 import importlib.util
 import os
@@ -9,8 +12,8 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Keys that may differ when a run is continued: where things lie, how they are watched, and how what is computed is laid out
-# on the devices at hand, perhaps others than before.
+# Keys that may differ when a run is continued: where things lie, how they are watched, and how what
+# is computed is laid out on the devices at hand, perhaps others than before.
 _FREE_TO_CHANGE = (
     *("data", "mesh", "checkpoint", "eval", "log", "accumulation_steps", "profile", "debug"),
     *("model.attention", "model.remat", "model.scan", "loss.chunk"),
@@ -20,13 +23,20 @@ _FREE_TO_CHANGE = (
 def config_path(path: str) -> str:
     """Path of a run recipe, looked for here and beside the package; a `:level=...` argument stays."""
     file, colon, argument = path.partition(":")
-    found = next((place.resolve() for place in (pathlib.Path(file), ROOT / file) if place.exists()), file)
+    found = next(
+        (place.resolve() for place in (pathlib.Path(file), ROOT / file) if place.exists()), file
+    )
     return f"{found}{colon}{argument}"
 
 
 def computed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a run recipe's content decides what is computed: all but the keys that may differ when a run is continued."""
-    kept = {key: dict(value) if isinstance(value, Mapping) else value for key, value in content.items()}
+    """What of a run recipe's content decides what is computed:
+
+    all but the keys that may differ when a run is continued.
+    """
+    kept = {
+        key: dict(value) if isinstance(value, Mapping) else value for key, value in content.items()
+    }
     for key in _FREE_TO_CHANGE:
         section, _, name = key.partition(".")
         if name:
@@ -39,8 +49,8 @@ def computed(content: Mapping[str, Any]) -> dict[str, Any]:
 def evaluate(keys: Mapping[str, Any]) -> dict[str, Any]:
     """The run recipe that `keys["config"]` names, with the other keys as overrides.
 
-    Raises `UserError` for a file that is missing or no recipe, and for an override of a key or type that it does not have.
-    """
+    Raises `UserError` for a file that is missing or no recipe, and for an override of a key or type
+    that it does not have."""
     path, _, argument = config_path(keys["config"]).partition(":")
     if not os.path.isfile(path):
         raise UserError(f"config {keys['config']!r}: no such file")
@@ -54,5 +64,7 @@ def evaluate(keys: Mapping[str, Any]) -> dict[str, Any]:
     try:
         config.lock().update({key: value for key, value in keys.items() if key != "config"})
     except (KeyError, AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be overridden so ({' '.join(str(error.args[0]).split())})") from None
+        raise UserError(
+            f"{path}: cannot be overridden so ({' '.join(str(error.args[0]).split())})"
+        ) from None
     return config.to_dict()

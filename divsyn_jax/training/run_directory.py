@@ -1,4 +1,6 @@
-"""What lies in a run directory beside checkpoints and metrics, and the checks that guard continuing a run."""
+"""What lies in a run directory beside checkpoints and metrics, and the checks that guard continuing
+a run.
+"""
 
 import contextlib
 import fcntl
@@ -20,13 +22,18 @@ from divsyn_jax.training.recipe_file import computed
 
 
 def lock(workdir: pathlib.Path) -> IO:
-    """Take the run directory for this process until the returned file is closed. Raises `UserError` when another has it."""
+    """Take the run directory for this process until the returned file is closed.
+
+    Raises `UserError` when another has it.
+    """
     workdir.mkdir(parents=True, exist_ok=True)
     file = open(workdir / ".lock", "w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UserError(f"{workdir}: another process is training here; wait for it or use another --workdir") from None
+        raise UserError(
+            f"{workdir}: another process is training here; wait for it or use another --workdir"
+        ) from None
     return file
 
 
@@ -41,12 +48,17 @@ def check_same_recipe(workdir: pathlib.Path, recipe: Recipe) -> None:
         if earlier.get(key) != value:
             was, now = json.dumps(earlier.get(key)), json.dumps(value)
             raise UserError(
-                f"{workdir}: config.{key} was {was}, now {now}; continue with the same recipe or use another --workdir"
+                f"{workdir}: config.{key} was {was}, now {now}; continue with the same recipe or"
+                " use another --workdir"
             )
 
 
-def write(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer, chat_template: str) -> None:
-    """Write the resolved recipe, the environment, the tokenizer and with it the chat template, '' for none."""
+def write(
+    workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer, chat_template: str
+) -> None:
+    """Write the resolved recipe, the environment, the tokenizer and with it the chat template, ''
+    for none.
+    """
     files.write_json(workdir / "config.json", recipe.to_dict())
     files.write_json(
         workdir / "environment.json",
@@ -65,28 +77,36 @@ def write(workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer
 
 
 def check_same_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise `UserError` naming the field when a checkpoint's data identity is not that of the data now given."""
+    """Raise `UserError` naming the field when a checkpoint's data identity is not that of the data
+    now given.
+    """
     for field in now:
         if field == "source_order" and field not in earlier:  # by a version that did not hold it
             continue
         if field == "sources" and earlier[field] != now[field]:
             names = sorted(
-                name for name in {*earlier[field], *now[field]} if earlier[field].get(name) != now[field].get(name)
+                name
+                for name in {*earlier[field], *now[field]}
+                if earlier[field].get(name) != now[field].get(name)
             )
             raise UserError(
-                f"data source {names[0]!r} is not what this run was trained on so far (weight or data fingerprint changed); restore it or use another --workdir"
+                f"data source {names[0]!r} is not what this run was trained on so far (weight or"
+                " data fingerprint changed); restore it or use another --workdir"
             )
         if earlier[field] != now[field]:
             raise UserError(
-                f"{field} was {earlier[field]}, now {now[field]}; continue with the same data order or use another --workdir"
+                f"{field} was {earlier[field]}, now {now[field]}; continue with the same data order"
+                " or use another --workdir"
             )
 
 
-def initial_weights(source: pathlib.Path, abstract_params: Any, tokenizer: tokenizers.Tokenizer) -> Any:
+def initial_weights(
+    source: pathlib.Path, abstract_params: Any, tokenizer: tokenizers.Tokenizer
+) -> Any:
     """Parameters of another run's newest checkpoint.
 
-    Raises `UserError` unless it is a run with this tokenizer and shape, and the checkpoint can be read.
-    """
+    Raises `UserError` unless it is a run with this tokenizer and shape, and the checkpoint can be
+    read."""
     if not (source / "config.json").is_file():
         raise UserError(f"init_from={source}: no run there (config.json is missing)")
     run = trained_run.open_run(source)
@@ -96,7 +116,9 @@ def initial_weights(source: pathlib.Path, abstract_params: Any, tokenizer: token
     theirs, ours = _shapes(run.abstract_params()), _shapes(abstract_params)
     for name in sorted({*theirs, *ours}):
         if theirs.get(name) != ours.get(name):
-            raise UserError(f"init_from={source}: {name} is {theirs.get(name)} there and {ours.get(name)} here")
+            raise UserError(
+                f"init_from={source}: {name} is {theirs.get(name)} there and {ours.get(name)} here"
+            )
     with contextlib.closing(run.checkpoints()) as checkpoints:
         params, progress = checkpoints.restore_params(abstract_params)
     distributed.say(f"initial weights from {source}, step {progress['step']}")
@@ -105,4 +127,6 @@ def initial_weights(source: pathlib.Path, abstract_params: Any, tokenizer: token
 
 def _shapes(params: Any) -> dict[str, tuple[int, ...]]:
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves
+    }

@@ -1,6 +1,7 @@
 """The jitted computations of a run: fresh state, one training step, one evaluation step.
 
-A train state is a dict: `params` (nested dict of float32 arrays), `opt_state` (optax), `step` (int32 scalar).
+A train state is a dict: `params` (nested dict of float32 arrays), `opt_state` (optax), `step`
+(int32 scalar).
 
 Shape legend: A accumulation steps, B rows, L length, D hidden, V vocabulary, S sources.
 """
@@ -26,16 +27,22 @@ State = dict[str, Any]
 Batch = dict[str, jax.Array]
 
 
-def abstract_state(config: ModelConfig, optimizer: optax.GradientTransformation, mesh: Mesh) -> State:
+def abstract_state(
+    config: ModelConfig, optimizer: optax.GradientTransformation, mesh: Mesh
+) -> State:
     """Shapes, dtypes and shardings of the train state, without allocating it."""
     shapes = jax.eval_shape(functools.partial(_fresh_state, config, optimizer, 0))
     shardings = sharding.state_shardings(shapes, mesh)
     return jax.tree.map(
-        lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes, shardings
+        lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
+        shapes,
+        shardings,
     )
 
 
-def init_state(config: ModelConfig, optimizer: optax.GradientTransformation, abstract: State, seed: int) -> State:
+def init_state(
+    config: ModelConfig, optimizer: optax.GradientTransformation, abstract: State, seed: int
+) -> State:
     """A fresh train state, born on the shardings of `abstract`."""
     out_shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     return jax.jit(lambda: _fresh_state(config, optimizer, seed), out_shardings=out_shardings)()
@@ -47,7 +54,8 @@ def _fresh_state(config: ModelConfig, optimizer: optax.GradientTransformation, s
 
 
 def make_loss(recipe: Recipe) -> Callable:
-    """`(params, windows, valid_targets) -> (loss, nll)`: sums over these windows, divided by `valid_targets`.
+    """`(params, windows, valid_targets) -> (loss, nll)`: sums over these windows, divided by
+    `valid_targets`.
 
     Windows are the rows of a batch without `source` and `stop`.
     """
@@ -55,13 +63,16 @@ def make_loss(recipe: Recipe) -> Callable:
     def loss(params: llama.Params, windows: Batch, valid_targets: jax.Array):
         x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(recipe.model, params, windows)
         weights_BL = valid_BL / valid_targets
-        return weighted_loss(x_BLD, head_VD, targets_BL, weights_BL, recipe.loss.z_loss, recipe.loss.chunk)
+        return weighted_loss(
+            x_BLD, head_VD, targets_BL, weights_BL, recipe.loss.z_loss, recipe.loss.chunk
+        )
 
     return loss
 
 
 def make_gradient(recipe: Recipe) -> Callable:
-    """`(params, batch) -> (nll, gradients)` of the mean loss over all valid targets of the global batch.
+    """`(params, batch) -> (nll, gradients)` of the mean loss over all valid targets of the global
+    batch.
 
     Every micro-batch is divided by that one count, so accumulation changes nothing but memory.
     """
@@ -74,9 +85,12 @@ def make_gradient(recipe: Recipe) -> Callable:
         if accumulation == 1:
             (_, nll), gradients = gradient(params, windows, valid_targets)
             return nll, gradients
-        # Micro-batch a takes rows a, a+A, ...: each keeps rows of every device, so no row changes place.
+        # Micro-batch a takes rows a, a+A, ...: each keeps rows of every device, so no row changes
+        # place.
         micro = jax.tree.map(
-            lambda x: x.reshape(x.shape[0] // accumulation, accumulation, *x.shape[1:]).swapaxes(0, 1),
+            lambda x: x.reshape(x.shape[0] // accumulation, accumulation, *x.shape[1:]).swapaxes(
+                0, 1
+            ),
             windows,
         )
 
@@ -95,11 +109,11 @@ def make_train_step(
 ) -> Callable:
     """The jitted `(state, batch) -> (state, scalars)`; the state's buffers are donated.
 
-    The batch holds what `Mixture.batches` yields and `stop` [B] (1 where the row's process was asked to stop). The scalars
-    are on every device: `loss`, `grad_norm`, `learning_rate`, `targets`, `stop`, and `rows_S`, the rows taken from each
-    source; of packed windows also `inputs`, which are not padding, and `context`, the mean over those of the length of their
-    conversation.
-    """
+    The batch holds what `Mixture.batches` yields and `stop` [B] (1 where the row's process was
+    asked to stop). The scalars
+    are on every device: `loss`, `grad_norm`, `learning_rate`, `targets`, `stop`, and `rows_S`, the
+    rows taken from each source; of packed windows also `inputs`, which are not padding, and
+    `context`, the mean over those of the length of their conversation."""
     mean_gradient = make_gradient(recipe)
 
     def train_step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
@@ -116,8 +130,11 @@ def make_train_step(
         if "segments" in batch:
             real_BL = batch["segments"] > 0
             scalars["inputs"] = jnp.sum(real_BL)
-            # 1 + 3 + 5 + ... over the n positions of a conversation is n^2: the sum of its length over its inputs.
-            scalars["context"] = jnp.sum((2.0 * batch["positions"] + 1.0) * real_BL) / scalars["inputs"]
+            # 1 + 3 + 5 + ... over the n positions of a conversation is n^2: the sum of its length
+            # over its inputs.
+            scalars["context"] = (
+                jnp.sum((2.0 * batch["positions"] + 1.0) * real_BL) / scalars["inputs"]
+            )
         params = optax.apply_updates(state["params"], updates)
         return {"params": params, "opt_state": opt_state, "step": state["step"] + 1}, scalars
 
@@ -125,11 +142,16 @@ def make_train_step(
 
 
 def check_repeatable(train_step: Callable, state: State, batch: Batch, number: int) -> None:
-    """Compute one step twice from copies of `state` and raise `Failure` unless the results agree in every bit."""
+    """Compute one step twice from copies of `state` and raise `Failure` unless the results agree in
+    every bit.
+    """
     (one, _), (two, _) = (train_step(jax.tree.map(jnp.copy, state), batch) for _ in range(2))
     same = jax.tree.map(lambda a, b: jnp.array_equal(a, b, equal_nan=True), one, two)
     if name := _first_false(same):
-        raise Failure(f"step {number}: computed twice, {name} differs; set debug.deterministic or look for a race")
+        raise Failure(
+            f"step {number}: computed twice, {name} differs; set debug.deterministic or look for a"
+            " race"
+        )
 
 
 def check_finite(state: State) -> None:
@@ -138,13 +160,22 @@ def check_finite(state: State) -> None:
     A finite loss says nothing about the update that it led to.
     """
     if name := _first_false(_all_finite(state)):
-        raise Failure(f"step {state['step']}: {name} is not finite after the update; the run stops unsaved")
+        raise Failure(
+            f"step {state['step']}: {name} is not finite after the update; the run stops unsaved"
+        )
 
 
 def _first_false(tree: State) -> str:
     """Path of the first leaf that is false, '' when all are true."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return next((jax.tree_util.keystr(path, simple=True, separator="/") for path, leaf in leaves if not leaf), "")
+    return next(
+        (
+            jax.tree_util.keystr(path, simple=True, separator="/")
+            for path, leaf in leaves
+            if not leaf
+        ),
+        "",
+    )
 
 
 @jax.jit
@@ -153,7 +184,10 @@ def _all_finite(state: State) -> State:
 
 
 def make_eval_step(config: ModelConfig, chunk: int) -> Callable:
-    """The jitted `(params, windows) -> nll`: nats over valid targets, summed by row [B]; by position [B, L] where packed."""
+    """The jitted `(params, windows) -> nll`:
+
+    nats over valid targets, summed by row [B]; by position [B, L] where packed.
+    """
 
     def eval_step(params: llama.Params, windows: Batch) -> jax.Array:
         x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(config, params, windows)
@@ -170,10 +204,14 @@ def _count_targets(batch: Batch) -> jax.Array:
 
 
 def _hidden_and_targets(config: ModelConfig, params: llama.Params, windows: Batch):
-    """Hidden states, output projection, targets and their validity (1.0 or 0.0), of text or of packed conversations."""
+    """Hidden states, output projection, targets and their validity (1.0 or 0.0), of text or of
+    packed conversations.
+    """
     model = llama.bind(config, params)
     if "segments" in windows:
-        x_BLD = model.hidden_states(windows["inputs"], windows["positions"], Mask(windows["segments"]))
+        x_BLD = model.hidden_states(
+            windows["inputs"], windows["positions"], Mask(windows["segments"])
+        )
         return x_BLD, model.head_VD(), windows["targets"], windows["loss_mask"].astype(jnp.float32)
     tokens, length = windows["tokens"], windows["length"]
     inputs_BL, targets_BL = tokens[:, :-1], tokens[:, 1:]

@@ -31,18 +31,25 @@ class TrainedRun:
 
     @functools.cached_property
     def inference_model(self) -> model.ModelConfig:
-        """The model as it is scored and sampled: float32 and portable attention, whatever it was trained with, so that
-        numbers do not move with batch size, devices or platform."""
-        return dataclasses.replace(self.recipe.model, dtype="float32", attention="blocked", remat="none")
+        """The model as it is scored and sampled: float32 and portable attention, whatever it was
+        trained with, so that numbers do not move with batch size, devices or platform."""
+        return dataclasses.replace(
+            self.recipe.model, dtype="float32", attention="blocked", remat="none"
+        )
 
     def inference_mesh(self) -> Mesh:
-        """All devices here, whatever the run was trained on: parameters split over as many as divide them."""
+        """All devices here, whatever the run was trained on:
+
+        parameters split over as many as divide them.
+        """
         fsdp = math.gcd(jax.device_count(), self.recipe.model.hidden)
         return sharding.make_mesh(sharding.MeshConfig(replica=-1, fsdp=fsdp, tensor=1))
 
     def checkpoints(self) -> Checkpoints:
         """The checkpoints, to be closed by the caller."""
-        return Checkpoints(self.workdir, self.recipe.checkpoint.keep, self.recipe.checkpoint.keep_every_steps)
+        return Checkpoints(
+            self.workdir, self.recipe.checkpoint.keep, self.recipe.checkpoint.keep_every_steps
+        )
 
     def abstract_params(self, mesh: Mesh | None = None) -> Any:
         """Shapes and dtypes of the parameters, with their shardings when a mesh is given."""
@@ -56,15 +63,24 @@ class TrainedRun:
         )
 
     def load_params(self, mesh: Mesh, step: int | None = None) -> tuple[Any, dict[str, Any]]:
-        """Parameters and progress of the checkpoint of `step` (default: the newest). Raises `UserError` if unreadable."""
+        """Parameters and progress of the checkpoint of `step` (default: the newest).
+
+        Raises `UserError` if unreadable.
+        """
         with contextlib.closing(self.checkpoints()) as checkpoints:
             return checkpoints.restore_params(self.abstract_params(mesh), step)
 
 
 def open_run(workdir: pathlib.Path) -> TrainedRun:
-    """Open a run directory. Raises `UserError` where there is none or its recipe or tokenizer is unusable."""
+    """Open a run directory.
+
+    Raises `UserError` where there is none or its recipe or tokenizer is unusable.
+    """
     if not (workdir / "config.json").is_file():
-        raise UserError(f"{workdir}: no run here (config.json is missing); train it with python -m divsyn_jax.train")
+        raise UserError(
+            f"{workdir}: no run here (config.json is missing); train it with python -m"
+            " divsyn_jax.train"
+        )
     config = files.read_json(workdir / "config.json")
     try:
         recipe = Recipe.from_config(config)
@@ -74,5 +90,8 @@ def open_run(workdir: pathlib.Path) -> TrainedRun:
 
 
 def checkpoint_identity(progress: dict[str, Any]) -> str:
-    """A name for the weights of a checkpoint: equal for the same step of the same training, different after retraining."""
+    """A name for the weights of a checkpoint:
+
+    equal for the same step of the same training, different after retraining.
+    """
     return hashlib.sha256(json.dumps(progress, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,6 @@
-"""Corpora and shards by URL, on fsspec's in-memory store, which stands for gs:// and s3:// (not tested: no such store here)."""
+"""Corpora and shards by URL, on fsspec's in-memory store, which stands for gs:// and s3:// (not
+tested: no such store here).
+"""
 
 import gzip
 
@@ -61,7 +63,9 @@ def test_what_is_not_there_is_named(store, url, message):
 
 def test_shards_are_copied_once_and_checked(store, tmp_path, tokenizer_dir, monkeypatch):
     corpus = write_jsonl(tmp_path / "a.jsonl", small_texts(60))
-    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "a"), seq_len=16, shard_bytes=3000)
+    build_shards(
+        [str(corpus)], str(tokenizer_dir), str(tmp_path / "a"), seq_len=16, shard_bytes=3000
+    )
     store.put(str(tmp_path / "a"), "/shards/a", recursive=True)
     local = Mixture(parse_sources("a", str(tmp_path)), 16, 0, 4)
     for _ in range(2):
@@ -82,4 +86,7 @@ def test_roots_and_urls_are_joined():
     assert remote.join("root", "s3://b/x") == "s3://b/x"
     assert remote.join("gs://b", "/abs") == "/abs"
     assert remote.join("root", "x") == "root/x"
-    assert [source.folder for source in parse_sources("a=gs://b/x@5:2,y", "r")] == ["gs://b/x", "r/y"]
+    assert [source.folder for source in parse_sources("a=gs://b/x@5:2,y", "r")] == [
+        "gs://b/x",
+        "r/y",
+    ]

@@ -1,4 +1,7 @@
-"""Packing: every conversation whole and once, few windows, and a window that says what is learned from it."""
+"""Packing:
+
+every conversation whole and once, few windows, and a window that says what is learned from it.
+"""
 
 import hashlib
 import json
@@ -19,7 +22,9 @@ from tests.conftest import conversations, fails_with_one_line, write_conversatio
 @pytest.mark.parametrize("seed", range(5))
 def test_best_fit_packs_everything_once_and_tightly(seed):
     generator = random.Random(seed)
-    sizes = [generator.choice((generator.randint(1, 30), generator.randint(1, 100))) for _ in range(400)]
+    sizes = [
+        generator.choice((generator.randint(1, 30), generator.randint(1, 100))) for _ in range(400)
+    ]
     bins = best_fit_decreasing(sizes, 100)
     assert sorted(index for items in bins for index in items) == list(range(400))
     assert all(sum(sizes[index] for index in items) <= 100 for items in bins)
@@ -28,7 +33,8 @@ def test_best_fit_packs_everything_once_and_tightly(seed):
 
 
 def test_best_fit_takes_the_fullest_bin_that_still_holds_an_item():
-    # 60 and 55 open bins; 45 fits only the second, exactly; 30 fits only the first; 10 fills that one.
+    # 60 and 55 open bins; 45 fits only the second, exactly; 30 fits only the first; 10 fills that
+    # one.
     assert best_fit_decreasing([10, 30, 45, 55, 60], 100) == [[0, 1, 4], [2, 3]]
     assert best_fit_decreasing([], 10) == []
     with pytest.raises(ValueError, match="item 1 of size 11"):
@@ -38,7 +44,9 @@ def test_best_fit_takes_the_fullest_bin_that_still_holds_an_item():
 def test_windows_hold_every_conversation_whole_and_once(tmp_path, tokenizer_dir):
     records = conversations(80)
     path = write_conversations(tmp_path / "a.jsonl", records)
-    manifest = build_shards([path], str(tokenizer_dir), str(tmp_path / "out"), 160, "best_fit", system_prompt="Hm.")
+    manifest = build_shards(
+        [path], str(tokenizer_dir), str(tmp_path / "out"), 160, "best_fit", system_prompt="Hm."
+    )
     windows = ShardedWindows(tmp_path / "out")
     tokenizer = tokenizers.load(str(tokenizer_dir))
     template = ChatTemplate.of(tokenizer, "Hm.")
@@ -73,7 +81,9 @@ def test_output_does_not_depend_on_workers(tmp_path, tokenizer_dir):
 
     def digest(workers):
         out = tmp_path / f"out{workers}"
-        build_shards([path], str(tokenizer_dir), str(out), 160, "best_fit", shard_bytes=3000, workers=workers)
+        build_shards(
+            [path], str(tokenizer_dir), str(out), 160, "best_fit", shard_bytes=3000, workers=workers
+        )
         return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in out.iterdir()}
 
     one = digest(1)
@@ -82,9 +92,18 @@ def test_output_does_not_depend_on_workers(tmp_path, tokenizer_dir):
 
 
 def test_what_is_left_out_is_counted_and_named(tmp_path, tokenizer_dir, command):
-    records = [*conversations(20), {"prompt": "word " * 200, "response": "x"}, {"prompt": "p", "response": ""}]
+    records = [
+        *conversations(20),
+        {"prompt": "word " * 200, "response": "x"},
+        {"prompt": "p", "response": ""},
+    ]
     path = write_conversations(tmp_path / "a.jsonl", records)
-    arguments = [f"--input={path}", f"--tokenizer={tokenizer_dir}", "--seq_len=160", f"--output={tmp_path / 'out'}"]
+    arguments = [
+        f"--input={path}",
+        f"--tokenizer={tokenizer_dir}",
+        "--seq_len=160",
+        f"--output={tmp_path / 'out'}",
+    ]
     # The long one is a shard of its own, which is then not written.
     result = command("tools.build_shards", "--format=chat", "--shard_bytes=500", *arguments)
     assert result.returncode == 0, result.stderr
@@ -101,7 +120,9 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, tokenizer_dir, command)
 def test_the_largest_conversation_that_fits_is_kept(tmp_path, tokenizer_dir):
     tokenizer = tokenizers.load(str(tokenizer_dir))
     record = conversations(1)[0]
-    [(tokens, _)] = ChatTemplate.of(tokenizer).encode_conversations(tokenizer, [messages_of(record)])
+    [(tokens, _)] = ChatTemplate.of(tokenizer).encode_conversations(
+        tokenizer, [messages_of(record)]
+    )
     path = write_conversations(tmp_path / "a.jsonl", [record])
     build_shards([path], str(tokenizer_dir), str(tmp_path / "fits"), len(tokens) - 1, "best_fit")
     with pytest.raises(UserError, match=r"a.jsonl:1: .* inputs, a window holds .*larger --seq_len"):
@@ -128,6 +149,10 @@ def test_damaged_documents_are_named(tmp_path, tokenizer_dir):
 )
 def test_flags_that_do_not_go_together(tmp_path, tokenizer_dir, command, flags, message):
     (tmp_path / "a.jsonl").write_text('{"text": "plain"}\n')
-    given = [f"--input={tmp_path / 'a.jsonl'}", f"--tokenizer={tokenizer_dir}", f"--output={tmp_path / 'out'}"]
+    given = [
+        f"--input={tmp_path / 'a.jsonl'}",
+        f"--tokenizer={tokenizer_dir}",
+        f"--output={tmp_path / 'out'}",
+    ]
     fails_with_one_line(command("tools.build_shards", *flags, *given), message)
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,7 @@
-"""The input order: a function of the row number, the same on any number of hosts, exact from every position."""
+"""The input order:
+
+a function of the row number, the same on any number of hosts, exact from every position.
+"""
 
 import grain
 import numpy as np
@@ -15,24 +18,33 @@ from tests.conftest import conversations, small_texts, write_conversations, writ
 def folders(tmp_path_factory, tokenizer_dir):
     root = tmp_path_factory.mktemp("shards")
     for index, name in enumerate(("a", "b")):
-        corpus = write_jsonl(root / f"{name}.jsonl", small_texts(30 + 20 * index, seed=index, words=20))
+        corpus = write_jsonl(
+            root / f"{name}.jsonl", small_texts(30 + 20 * index, seed=index, words=20)
+        )
         build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=16)
     return root
 
 
 @pytest.fixture(scope="module")
 def many_windows(tmp_path_factory, tokenizer_dir):
-    """Two folders of thousands of windows (a few dozen take grain's shuffle far longer, which draws until it hits one)."""
+    """Two folders of thousands of windows (a few dozen take grain's shuffle far longer, which draws
+    until it hits one).
+    """
     root = tmp_path_factory.mktemp("many")
     for index, name in enumerate(("a", "b")):
         corpus = write_jsonl(root / f"{name}.jsonl", small_texts(300, seed=index, words=40))
-        build_shards([str(corpus)], str(tokenizer_dir), str(root / name), seq_len=2, shard_bytes=10_000)
+        build_shards(
+            [str(corpus)], str(tokenizer_dir), str(root / name), seq_len=2, shard_bytes=10_000
+        )
     return root
 
 
 def mixture(folders, global_batch=8, seed=3, weights=(3.0, 1.0)):
     return Mixture(
-        [Source("a", folders / "a", weights[0]), Source("b", folders / "b", weights[1])], 16, seed, global_batch
+        [Source("a", folders / "a", weights[0]), Source("b", folders / "b", weights[1])],
+        16,
+        seed,
+        global_batch,
     )
 
 
@@ -75,7 +87,8 @@ def test_any_number_of_hosts_reads_the_same_global_batches(folders, hosts):
     whole = take(data.batches(5), 6)
     parts = [take(data.batches(5, host, hosts), 6) for host in range(hosts)]
     joined = [
-        {key: np.concatenate([parts[host][i][key] for host in range(hosts)]) for key in whole[0]} for i in range(6)
+        {key: np.concatenate([parts[host][i][key] for host in range(hosts)]) for key in whole[0]}
+        for i in range(6)
     ]
     assert same(joined, whole)
 
@@ -91,15 +104,25 @@ def test_an_epoch_holds_every_window_once_and_is_reshuffled(folders):
 
 
 def test_seeds_and_sources_shuffle_differently(folders):
-    assert not same(take(mixture(folders, seed=3).batches(0), 3), take(mixture(folders, seed=4).batches(0), 3))
+    assert not same(
+        take(mixture(folders, seed=3).batches(0), 3), take(mixture(folders, seed=4).batches(0), 3)
+    )
 
 
 @pytest.mark.parametrize(
     ("weights", "hosts"),
-    [((3.0, 1.0), 1), ((0.9, 0.1), 1), ((34.0, 4.5), 1), *(((34.0, 20.0), hosts) for hosts in (1, 2, 4, 8))],
+    [
+        ((3.0, 1.0), 1),
+        ((0.9, 0.1), 1),
+        ((34.0, 4.5), 1),
+        *(((34.0, 20.0), hosts) for hosts in (1, 2, 4, 8)),
+    ],
 )
 def test_token_shares_over_ten_thousand_windows(many_windows, weights, hosts):
-    sources = [Source(name, many_windows / name, weight) for name, weight in zip("ab", weights, strict=True)]
+    sources = [
+        Source(name, many_windows / name, weight)
+        for name, weight in zip("ab", weights, strict=True)
+    ]
     data = Mixture(sources, 2, 3, 400)
     tokens = np.zeros(2)
     for host in range(hosts):
@@ -145,7 +168,9 @@ def test_wrong_shards_are_refused_by_name(folders, tmp_path, tokenizer_dir):
     with pytest.raises(UserError, match="--seq_len=32"):
         Mixture([Source("a", folders / "a", 1.0)], 32, 0, 4)
     corpus = write_jsonl(tmp_path / "c.jsonl", small_texts(40))
-    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "doc"), seq_len=16, packing="document")
+    build_shards(
+        [str(corpus)], str(tokenizer_dir), str(tmp_path / "doc"), seq_len=16, packing="document"
+    )
     with pytest.raises(UserError, match="--packing=concat"):
         Mixture([Source("a", tmp_path / "doc", 1.0)], 16, 0, 4)
     train_tokenizer([str(corpus)], str(tmp_path / "tok"), 320)
@@ -167,18 +192,26 @@ def test_shards_with_another_tokenizer_beside_them_are_refused(folders, tmp_path
 def chats(tmp_path_factory, tokenizer_dir):
     root = tmp_path_factory.mktemp("chats")
     for index, name in enumerate(("a", "b")):
-        corpus = write_conversations(root / f"{name}.jsonl", conversations(30 + 15 * index, seed=index))
+        corpus = write_conversations(
+            root / f"{name}.jsonl", conversations(30 + 15 * index, seed=index)
+        )
         build_shards([corpus], str(tokenizer_dir), str(root / name), 160, "best_fit")
     return root
 
 
 def chat_mixture(chats, global_batch=4, epochs=3):
-    return Mixture([Source("a", chats / "a", 1.0), Source("b", chats / "b", 1.0)], 160, 3, global_batch, epochs)
+    return Mixture(
+        [Source("a", chats / "a", 1.0), Source("b", chats / "b", 1.0)], 160, 3, global_batch, epochs
+    )
 
 
 def rows_of(batches):
     """Every row of the batches as (source, inputs)."""
-    return [(int(s), tuple(map(int, i))) for b in batches for s, i in zip(b["source"], b["inputs"], strict=True)]
+    return [
+        (int(s), tuple(map(int, i)))
+        for b in batches
+        for s, i in zip(b["source"], b["inputs"], strict=True)
+    ]
 
 
 def test_conversations_continue_at_every_position(chats):
@@ -191,7 +224,9 @@ def test_conversations_continue_at_every_position(chats):
         for left, right in zip(rest, whole[position:], strict=True):
             assert all(np.array_equal(left[name], right[name]) for name in left)
     halves = [take(data.batches(0, host, 2), count) for host in range(2)]
-    assert [rows_of([left, right]) for left, right in zip(*halves, strict=True)] == [rows_of([b]) for b in whole]
+    assert [rows_of([left, right]) for left, right in zip(*halves, strict=True)] == [
+        rows_of([b]) for b in whole
+    ]
 
 
 def test_epochs_hold_every_window_of_every_source_exactly_so_often(chats):
@@ -209,7 +244,9 @@ def test_epochs_hold_every_window_of_every_source_exactly_so_often(chats):
     assert len(set(epochs[0])) == n
     assert [sum(source == k for source, _ in epochs[0]) for k in range(2)] == sizes
     assert real[:n] != real[n : 2 * n]  # reshuffled
-    assert [source for source, _ in real[:n]] != sorted(source for source, _ in real[:n])  # and shuffled together
+    assert [source for source, _ in real[:n]] != sorted(
+        source for source, _ in real[:n]
+    )  # and shuffled together
 
 
 def test_text_is_counted_in_epochs_too(folders):
@@ -221,7 +258,9 @@ def test_text_is_counted_in_epochs_too(folders):
 
 def test_what_does_not_go_with_conversations_is_refused(folders, chats, tmp_path, tokenizer_dir):
     corpus = write_conversations(tmp_path / "c.jsonl", conversations(10))
-    build_shards([corpus], str(tokenizer_dir), str(tmp_path / "c"), 160, "best_fit", system_prompt="Be kind.")
+    build_shards(
+        [corpus], str(tokenizer_dir), str(tmp_path / "c"), 160, "best_fit", system_prompt="Be kind."
+    )
     with pytest.raises(UserError, match="--system_prompt"):
         Mixture([Source("a", chats / "a", 1.0), Source("c", tmp_path / "c", 1.0)], 160, 0, 4)
     with pytest.raises(UserError, match="leave the weights out"):

@@ -1,4 +1,7 @@
-"""Shards: every token is a target once, output does not depend on workers, damage is named at opening."""
+"""Shards:
+
+every token is a target once, output does not depend on workers, damage is named at opening.
+"""
 
 import hashlib
 import json
@@ -19,7 +22,11 @@ TEXTS = small_texts(120, words=30)
 
 def stream(tokenizer, texts):
     """The token stream by definition: BOS text EOS, one after the other."""
-    return [token for ids in tokenizer.encode(texts) for token in (tokenizer.bos_id, *ids, tokenizer.eos_id)]
+    return [
+        token
+        for ids in tokenizer.encode(texts)
+        for token in (tokenizer.bos_id, *ids, tokenizer.eos_id)
+    ]
 
 
 def test_concat_windows_hold_the_stream(tmp_path, tokenizer_dir):
@@ -30,7 +37,11 @@ def test_concat_windows_hold_the_stream(tmp_path, tokenizer_dir):
     rebuilt = [int(windows[0][0])] + [int(t) for i in range(len(windows)) for t in windows[i][1:]]
     assert rebuilt == expected
     assert all(len(windows[i]) == 17 for i in range(len(windows) - 1))
-    assert manifest["targets"] == len(expected) - 1 == sum(len(windows[i]) - 1 for i in range(len(windows)))
+    assert (
+        manifest["targets"]
+        == len(expected) - 1
+        == sum(len(windows[i]) - 1 for i in range(len(windows)))
+    )
     assert manifest["tokens"] == len(expected) - 2 * len(TEXTS)
     fingerprint = TextFingerprint()
     for text in TEXTS:
@@ -40,7 +51,9 @@ def test_concat_windows_hold_the_stream(tmp_path, tokenizer_dir):
 
 def test_windows_never_cross_a_shard(tmp_path, tokenizer_dir):
     corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
-    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=4000)
+    build_shards(
+        [str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=4000
+    )
     windows = ShardedWindows(tmp_path / "out")
     bos = tokenizers.load(str(tokenizer_dir)).bos_id
     first = 0
@@ -55,7 +68,14 @@ def test_output_does_not_depend_on_workers(tmp_path, tokenizer_dir):
 
     def digest(workers):
         out = tmp_path / f"out{workers}"
-        build_shards([str(corpus)], str(tokenizer_dir), str(out), seq_len=16, shard_bytes=3000, workers=workers)
+        build_shards(
+            [str(corpus)],
+            str(tokenizer_dir),
+            str(out),
+            seq_len=16,
+            shard_bytes=3000,
+            workers=workers,
+        )
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
 
     one = digest(1)
@@ -66,7 +86,9 @@ def test_output_does_not_depend_on_workers(tmp_path, tokenizer_dir):
 def test_document_packing(tmp_path, tokenizer_dir):
     texts = ["a", *TEXTS[:5], TEXTS[5] * 4]
     corpus = write_jsonl(tmp_path / "a.jsonl", texts)
-    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, packing="document")
+    build_shards(
+        [str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, packing="document"
+    )
     windows = ShardedWindows(tmp_path / "out")
     tokenizer = tokenizers.load(str(tokenizer_dir))
     index = 0
@@ -105,7 +127,9 @@ def _flip_a_bit(path):
 )
 def test_damaged_shards_are_named(tmp_path, tokenizer_dir, damage, message):
     corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
-    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=3000)
+    build_shards(
+        [str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=3000
+    )
     damage(tmp_path / "out" / "shard-00002.array_record")
     with pytest.raises(UserError, match=rf"shard-00002.array_record: .*{message}"):
         ShardedWindows(tmp_path / "out")
@@ -119,7 +143,10 @@ def test_damaged_shards_are_named(tmp_path, tokenizer_dir, damage, message):
         (lambda manifest: {**manifest, "shards": ["x"]}, "'shards'"),
         (lambda manifest: {**manifest, "tokenizer": {}}, "'tokenizer'"),
         (lambda manifest: {**manifest, "dtype": "zz"}, "'dtype'"),
-        (lambda manifest: {key: value for key, value in manifest.items() if key != "packing"}, "'packing'"),
+        (
+            lambda manifest: {key: value for key, value in manifest.items() if key != "packing"},
+            "'packing'",
+        ),
     ],
 )
 def test_damaged_manifests_are_named(tmp_path, tokenizer_dir, change, message):
@@ -132,7 +159,9 @@ def test_damaged_manifests_are_named(tmp_path, tokenizer_dir, change, message):
 
 def test_damaged_documents_are_named(tmp_path, tokenizer_dir):
     corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS[:5])
-    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, packing="document")
+    build_shards(
+        [str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, packing="document"
+    )
     for damage in ("[1, 2]", '[{"bytes": 3, "windows": 1}]', "{}"):
         (tmp_path / "out" / "documents.json").write_text(damage)
         with pytest.raises(UserError, match="documents.json: damaged"):
@@ -150,8 +179,12 @@ def test_output_that_is_not_shards_is_left_alone(tmp_path, tokenizer_dir, capsys
         assert (tmp_path / name).read_text() == "years of work"
     (tmp_path / "b.jsonl").write_text("broken\n")
     with pytest.raises(UserError):
-        build_shards([str(tmp_path / "b.jsonl")], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16)
-    assert capsys.readouterr().err == ""  # no progress bar beside the one line that the command prints
+        build_shards(
+            [str(tmp_path / "b.jsonl")], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16
+        )
+    assert (
+        capsys.readouterr().err == ""
+    )  # no progress bar beside the one line that the command prints
 
 
 def test_failure_leaves_nothing_behind(tmp_path, tokenizer_dir):
@@ -166,7 +199,9 @@ def test_failure_leaves_nothing_behind(tmp_path, tokenizer_dir):
 
 def test_the_first_tokens_alone(tmp_path, tokenizer_dir):
     corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
-    manifest = build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=3000)
+    manifest = build_shards(
+        [str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=3000
+    )
     whole = ShardedWindows(tmp_path / "out")
     for tokens in (1, 16, 17, manifest["shards"][0]["targets"], 1000, manifest["targets"]):
         part = ShardedWindows(tmp_path / "out", tokens)
@@ -179,19 +214,27 @@ def test_the_first_tokens_alone(tmp_path, tokenizer_dir):
 
 
 @pytest.mark.parametrize("packing", ["document", "best_fit"])
-def test_the_first_tokens_of_windows_that_are_not_full_are_refused(tmp_path, tokenizer_dir, packing):
+def test_the_first_tokens_of_windows_that_are_not_full_are_refused(
+    tmp_path, tokenizer_dir, packing
+):
     if packing == "best_fit":
         corpus = write_conversations(tmp_path / "a.jsonl", conversations(20))
     else:
         corpus = str(write_jsonl(tmp_path / "a.jsonl", TEXTS))
     build_shards([corpus], str(tokenizer_dir), str(tmp_path / "out"), 160, packing)
-    with pytest.raises(UserError, match=f"@100 takes shards packed as concat, these are {packing}; leave it out"):
+    with pytest.raises(
+        UserError, match=f"@100 takes shards packed as concat, these are {packing}; leave it out"
+    ):
         ShardedWindows(tmp_path / "out", 100)
 
 
 def test_windows_read_together(tmp_path, tokenizer_dir):
     corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
-    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=3000)
+    build_shards(
+        [str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=3000
+    )
     windows = ShardedWindows(tmp_path / "out")
     indices = [5, len(windows) - 1, 0, 5]
-    assert all(np.array_equal(a, windows[i]) for i, a in zip(indices, windows.read(indices), strict=True))
+    assert all(
+        np.array_equal(a, windows[i]) for i, a in zip(indices, windows.read(indices), strict=True)
+    )

@@ -1,4 +1,6 @@
-"""A grammar corpus as a TFDS dataset, built and read back without TensorFlow, in a process of its own (it reads $TFDS_DATA_DIR)."""
+"""A grammar corpus as a TFDS dataset, built and read back without TensorFlow, in a process of its
+own (it reads $TFDS_DATA_DIR).
+"""
 
 import json
 import subprocess
@@ -36,7 +38,9 @@ def test_a_corpus_comes_back_through_the_reader(tmp_path, data_dir, command):
     assert result.returncode == 0, result.stderr
     assert "tfds:divsyn_corpus/narrow:train: 30 documents" in result.stdout
     assert list(data_dir.rglob("*.array_record*"))
-    read = subprocess.run([sys.executable, "-c", READ], cwd=ROOT, capture_output=True, text=True, check=True)
+    read = subprocess.run(
+        [sys.executable, "-c", READ], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     texts, fields, tensorflow = json.loads(read.stdout)
     assert texts == [record["text"] for record in written]
     assert fields == written[0]

@@ -43,7 +43,9 @@ def test_real_text_round_trips(trained, shared_data):
     tokenizer = tokenizers.load(str(trained))
     texts = [
         document.text
-        for _, document in zip(range(300), CorpusReader(str(shared_data / "real_wiki.jsonl.gz")), strict=False)
+        for _, document in zip(
+            range(300), CorpusReader(str(shared_data / "real_wiki.jsonl.gz")), strict=False
+        )
     ]
     assert [tokenizer.decode(ids) for ids in tokenizer.encode(texts)] == texts
 
@@ -51,7 +53,9 @@ def test_real_text_round_trips(trained, shared_data):
 def test_training_is_deterministic(trained, tmp_path):
     corpus = write_jsonl(tmp_path / "other_name.jsonl.gz", small_texts(200))
     train_tokenizer([str(corpus)], str(tmp_path / "tokenizer"), 400)
-    assert tokenizers.load(str(tmp_path / "tokenizer")).sha256 == tokenizers.load(str(trained)).sha256
+    assert (
+        tokenizers.load(str(tmp_path / "tokenizer")).sha256 == tokenizers.load(str(trained)).sha256
+    )
 
 
 def test_every_corpus_gives_equal_bytes(tmp_path):
@@ -59,7 +63,9 @@ def test_every_corpus_gives_equal_bytes(tmp_path):
     large = write_jsonl(tmp_path / "large.jsonl", ["l" * 100] * 20_000)
     from divsyn_jax.data.readers.corpus import ReadOptions
 
-    text = "".join(_sentences([str(small), str(large)], [20_000, 2_000_000], 20_000, ReadOptions(), seed=0))
+    text = "".join(
+        _sentences([str(small), str(large)], [20_000, 2_000_000], 20_000, ReadOptions(), seed=0)
+    )
     assert text.count("s") == 20_000
     assert 0.8 < text.count("l") / text.count("s") < 1.2
 
@@ -101,7 +107,10 @@ def test_outputs_that_cannot_be_replaced(tmp_path, monkeypatch):
             train_tokenizer([str(corpus)], str(output), 300)
     with pytest.raises(UserError, match="cannot be made a folder"):
         train_tokenizer([str(corpus)], str(corpus / "under"), 300)
-    with pytest.raises(UserError, match="is a URL"), files.kept_directory(pathlib.Path("s3://bucket/scores")):
+    with (
+        pytest.raises(UserError, match="is a URL"),
+        files.kept_directory(pathlib.Path("s3://bucket/scores")),
+    ):
         pass
     assert not list(pathlib.Path().iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "here", "link", "taken"]

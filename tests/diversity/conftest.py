@@ -13,6 +13,8 @@ def make_sample(tmp_path):
 
     def make(records, label_field=None):
         path = write_records(tmp_path / "records.jsonl", records)
-        return read_sample(str(path), ReadOptions(), documents=5000, label_field=label_field, seed=0)
+        return read_sample(
+            str(path), ReadOptions(), documents=5000, label_field=label_field, seed=0
+        )
 
     return make

@@ -1,4 +1,6 @@
-"""Small corpora for the tests, written to files, and the command that scores them, run in its own process."""
+"""Small corpora for the tests, written to files, and the command that scores them, run in its own
+process.
+"""
 
 import gzip
 import json

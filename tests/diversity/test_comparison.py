@@ -13,8 +13,14 @@ from .corpora import write_labelled
 
 @pytest.fixture
 def scores(tmp_path):
-    paths = [write_labelled(tmp_path / f"c{topics}.jsonl", [60 // topics] * topics) for topics in (3, 5, 6)]
-    return [score(str(path), agent="oracle", label_field="topic", draws=200, baselines=()) for path in paths]
+    paths = [
+        write_labelled(tmp_path / f"c{topics}.jsonl", [60 // topics] * topics)
+        for topics in (3, 5, 6)
+    ]
+    return [
+        score(str(path), agent="oracle", label_field="topic", draws=200, baselines=())
+        for path in paths
+    ]
 
 
 def test_every_pair_is_tested_on_the_summaries_of_its_scores(scores):
@@ -45,7 +51,9 @@ def test_criteria_sets_pair_the_corpora(scores):
     scores = copy.deepcopy(scores)
     for shift, found in zip((0.0, 1.0, 1.1), scores, strict=True):
         for metric in ("cluster_score", "effective_clusters"):
-            found[metric]["criteria"] = {"set_means": [2 + shift, 3 + shift + 0.01, 4 + shift - 0.01]}
+            found[metric]["criteria"] = {
+                "set_means": [2 + shift, 3 + shift + 0.01, 4 + shift - 0.01]
+            }
     rows = compare(scores)["differences"]
     assert {row["method"] for row in rows} == {"paired t over 3 criteria sets"}
     assert rows[0]["difference"] == pytest.approx(1)
@@ -54,7 +62,9 @@ def test_criteria_sets_pair_the_corpora(scores):
 def test_scores_that_failed_unequally_are_not_compared(scores):
     scores = copy.deepcopy(scores)
     scores[2]["failures"] = [{"draw": n} for n in range(20)]  # 20 of 220
-    rows = {(row["metric"], row["first"], row["second"]): row for row in compare(scores)["differences"]}
+    rows = {
+        (row["metric"], row["first"], row["second"]): row for row in compare(scores)["differences"]
+    }
     refused = rows["cluster_score", "c3", "c6"]
     assert refused["difference"] is refused["p_value"] is refused["p_value_holm"] is None
     assert "9.1% of the draws failed" in refused["reason"]
@@ -62,7 +72,8 @@ def test_scores_that_failed_unequally_are_not_compared(scores):
 
 
 def test_the_verdict_ranks_corpora_of_different_sizes_as_the_tests_do(tmp_path):
-    # 300 kinds in 500 documents count for less than 250 kinds in 4,000, though two of them match less often.
+    # 300 kinds in 500 documents count for less than 250 kinds in 4,000, though two of them match
+    # less often.
     generator = np.random.default_rng(0)
     scores = []
     for name, documents, kinds in (("many", 500, 300), ("few", 4000, 250)):
@@ -72,6 +83,8 @@ def test_the_verdict_ranks_corpora_of_different_sizes_as_the_tests_do(tmp_path):
     many, few = (found["effective_clusters"] for found in scores)
     assert many["value"] < few["value"]
     assert many["pair_share"] < few["pair_share"]
-    words = report.render(scores, compare(scores), [types.SimpleNamespace(index_N=[], texts=[])] * 2, [[], []])
+    words = report.render(
+        scores, compare(scores), [types.SimpleNamespace(index_N=[], texts=[])] * 2, [[], []]
+    )
     assert "by effective clusters of 500 documents of each" in words
     assert words.index("few (") < words.index("many (")

@@ -16,9 +16,14 @@ _MEAN_WORDS = 300  # about 2 KB a document
 
 
 def write_large(path: pathlib.Path, size: int) -> None:
-    """A JSONL of `size` bytes and a little more: documents of 1 to several thousand words, all different, of 50 topics."""
+    """A JSONL of `size` bytes and a little more:
+
+    documents of 1 to several thousand words, all different, of 50 topics.
+    """
     rng = np.random.default_rng(0)
-    vocabulary = ["".join(map(chr, rng.integers(97, 123, rng.integers(2, 12)))) for _ in range(20_000)]
+    vocabulary = [
+        "".join(map(chr, rng.integers(97, 123, rng.integers(2, 12)))) for _ in range(20_000)
+    ]
     words = [vocabulary[rank] for rank in np.minimum(rng.zipf(1.3, _WORDS), 20_000) - 1]
     written = number = 0
     with path.open("w", encoding="ascii") as file:
@@ -36,7 +41,12 @@ def test_two_gigabytes_are_scored_within_two_gigabytes(tmp_path):
     corpus, output = tmp_path / "large.jsonl", tmp_path / "out"
     try:
         write_large(corpus, 2 * GIB)
-        command = [sys.executable, str(REPOSITORY / "tools" / "score_corpus.py"), str(corpus), f"--output={output}"]
+        command = [
+            sys.executable,
+            str(REPOSITORY / "tools" / "score_corpus.py"),
+            str(corpus),
+            f"--output={output}",
+        ]
         command += ["--agent=oracle", "--label_field=topic"]
         process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
         _, status, usage = os.wait4(process.pid, 0)

@@ -1,4 +1,7 @@
-"""Reports of hostile corpora opened in a real browser: nothing runs, nothing is fetched, nothing but text is made of text."""
+"""Reports of hostile corpora opened in a real browser:
+
+nothing runs, nothing is fetched, nothing but text is made of text.
+"""
 
 import html.parser
 import json
@@ -12,23 +15,37 @@ import pytest
 
 from .corpora import REPOSITORY, score_corpus, write_records
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
-# Each would run or fetch something if it were taken for markup; HIT stands for the address of a listener.
+# Each would run or fetch something if it were taken for markup; HIT stands for the address of a
+# listener.
 HOSTILE = (
     "<script>document.title='ran';fetch('HIT/script')</script>",
     "<img src=HIT/img onerror=\"document.title='ran'\">",
     "\"><svg onload=\"document.title='ran'\"><script>document.title='ran'</script></svg>",
     "'><iframe src=\"data:text/html,<script>parent.document.title='ran'</script>\"></iframe>",
-    "<link rel=stylesheet href=HIT/css><style>@import url(HIT/import);body{background:url(HIT/background)}</style>",
+    (
+        "<link rel=stylesheet href=HIT/css><style>@import"
+        " url(HIT/import);body{background:url(HIT/background)}</style>"
+    ),
     "</title></style></summary></details></td></table><script>document.title='ran'</script>",
     "<meta http-equiv=refresh content='0;url=HIT/refresh'><base href=HIT/base/>",
-    "<a href=\"javascript:document.title='ran'\" onfocus=\"document.title='ran'\" autofocus tabindex=1>x</a>",
+    (
+        "<a href=\"javascript:document.title='ran'\" onfocus=\"document.title='ran'\" autofocus"
+        " tabindex=1>x</a>"
+    ),
     "<object data=HIT/object></object><embed src=HIT/embed><video src=HIT/video autoplay></video>",
     "<form action=HIT/form><input onfocus=\"document.title='ran'\" autofocus></form>",
-    "<!-- --><script>document.title='ran'</script><![CDATA[<script>document.title='ran'</script>]]>",
-    "&lt;script&gt;document.title='ran'&lt;/script&gt; &#60;img src=HIT/entity&#62; \x00\x1b[31m \u202e",
+    (
+        "<!-- --><script>document.title='ran'</script><![CDATA[<script>document.title='ran'</script>]]>"
+    ),
+    (
+        "&lt;script&gt;document.title='ran'&lt;/script&gt; &#60;img src=HIT/entity&#62;"
+        " \x00\x1b[31m \u202e"
+    ),
 )
 TAGS = {
     *(
@@ -49,8 +66,39 @@ TAGS = {
         "ul",
         "ol",
     ),
-    *("li", "dl", "dt", "dd", "b", "i", "em", "strong", "code", "pre", "blockquote", "br", "hr", "details", "summary"),
-    *("table", "tbody", "thead", "tr", "th", "td", "svg", "text", "line", "circle", "rect", "path", "polyline", "g"),
+    *(
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "b",
+        "i",
+        "em",
+        "strong",
+        "code",
+        "pre",
+        "blockquote",
+        "br",
+        "hr",
+        "details",
+        "summary",
+    ),
+    *(
+        "table",
+        "tbody",
+        "thead",
+        "tr",
+        "th",
+        "td",
+        "svg",
+        "text",
+        "line",
+        "circle",
+        "rect",
+        "path",
+        "polyline",
+        "g",
+    ),
 }
 
 
@@ -87,19 +135,29 @@ def site():
 
 @pytest.fixture
 def visit(site, tmp_path):
-    """`visit(page)`: the page as the browser has it after three seconds of its time, and the other paths it asked for."""
+    """`visit(page)`:
+
+    the page as the browser has it after three seconds of its time, and the other paths it asked
+    for.
+    """
 
     def open_page(page: str) -> tuple["_Seen", list[str]]:
         site.page = page.encode()
         site.asked.clear()
         command = [
             *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-            *(f"--user-data-dir={tmp_path / 'browser'}", "--no-first-run", "--disable-background-networking"),
+            *(
+                f"--user-data-dir={tmp_path / 'browser'}",
+                "--no-first-run",
+                "--disable-background-networking",
+            ),
             *("--virtual-time-budget=3000", "--dump-dom", f"{site.address}/report.html"),
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert "/report.html" in site.asked, done.stderr
-        return _Seen(done.stdout), [path for path in site.asked if path not in ("/report.html", "/favicon.ico")]
+        return _Seen(done.stdout), [
+            path for path in site.asked if path not in ("/report.html", "/favicon.ico")
+        ]
 
     return open_page
 
@@ -138,7 +196,10 @@ def _assert_inert(page: str, visit) -> None:
 
 def _texts(site) -> list[str]:
     """Twelve hostile texts on four subjects."""
-    return [f"{text.replace('HIT', site.address)} about subject {n % 4}" for n, text in enumerate(HOSTILE)]
+    return [
+        f"{text.replace('HIT', site.address)} about subject {n % 4}"
+        for n, text in enumerate(HOSTILE)
+    ]
 
 
 def test_unescaped_the_same_texts_run_and_fetch(site, visit):
@@ -149,13 +210,25 @@ def test_unescaped_the_same_texts_run_and_fetch(site, visit):
 
 def test_the_report_of_an_endpoint_that_repeats_hostile_documents(site, visit, serve, tmp_path):
     corpus = write_records(tmp_path / "c.jsonl", [{"text": text} for text in _texts(site)])
-    other = write_records(tmp_path / "d.jsonl", [{"text": f"{text}."} for text in reversed(_texts(site))])
+    other = write_records(
+        tmp_path / "d.jsonl", [{"text": f"{text}."} for text in reversed(_texts(site))]
+    )
     criteria = tmp_path / "criteria.json"
     entry = {"name": HOSTILE[0], "sentence": HOSTILE[1]}
     criteria.write_text(json.dumps({"sets": [{"metadata": [entry]}] * 2}))
     server = serve(brain="tests.diversity.judge_brains:hostile")
-    arguments = ("--agent=openai", f"--base_url={server.base_url}", "--model=<img src=x onerror=alert(1)>")
-    arguments += (f"--criteria={criteria}", "--draws=12", "--retest=2", "--baselines=none", "--nocontrol_variate")
+    arguments = (
+        "--agent=openai",
+        f"--base_url={server.base_url}",
+        "--model=<img src=x onerror=alert(1)>",
+    )
+    arguments += (
+        f"--criteria={criteria}",
+        "--draws=12",
+        "--retest=2",
+        "--baselines=none",
+        "--nocontrol_variate",
+    )
     done = score_corpus(corpus, other, f"--output={tmp_path / 'out'}", *arguments)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "out" / "report.html").read_text()
@@ -167,13 +240,23 @@ def test_the_calibration_of_a_ladder_with_a_hostile_name(site, visit, command, t
     texts = _texts(site)
     rungs = []
     for name, topics in (("a'><b onclick=x>.jsonl", 2), ("b<script>.jsonl", 4)):
-        records = [{"text": text, "topic": f"{HOSTILE[0]} {n % topics}"} for n, text in enumerate(texts)]
+        records = [
+            {"text": text, "topic": f"{HOSTILE[0]} {n % topics}"} for n, text in enumerate(texts)
+        ]
         rungs.append(write_records(tmp_path / name, records).name)
-    ladders = [{"ladder": texts[place], "unit": HOSTILE[0], "files_in_increasing_diversity": rungs} for place in (0, 1)]
+    ladders = [
+        {"ladder": texts[place], "unit": HOSTILE[0], "files_in_increasing_diversity": rungs}
+        for place in (0, 1)
+    ]
     listed: pathlib.Path = tmp_path / "ladders.json"
     listed.write_text(json.dumps(ladders))
     flags = ("--agent=oracle", "--label_field=topic", "--draws=50", f"--output={tmp_path / 'out'}")
-    done = command("divsyn_jax.diversity.calibration.calibration.calibrate_agent", listed, *flags, cwd=REPOSITORY)
+    done = command(
+        "divsyn_jax.diversity.calibration.calibration.calibrate_agent",
+        listed,
+        *flags,
+        cwd=REPOSITORY,
+    )
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "out" / "report.html").read_text()
     assert "&lt;script&gt;" in page

@@ -11,7 +11,9 @@ from .corpora import write_labelled, write_records
 
 
 def _read(path, documents=100, label_field=None, seed=0):
-    return sampling.read_sample(str(path), ReadOptions(), documents=documents, label_field=label_field, seed=seed)
+    return sampling.read_sample(
+        str(path), ReadOptions(), documents=documents, label_field=label_field, seed=seed
+    )
 
 
 def test_a_small_corpus_is_taken_whole(tmp_path):
@@ -37,8 +39,13 @@ def test_the_sample_is_uniform_seeded_and_in_order(tmp_path):
         seen.update(sample.index_N.tolist())
     # 400 samples of 10 from 40: each document 100 times, standard deviation 8.7.
     assert max(abs(seen[index] - 100) for index in range(40)) < 40
-    assert sum((seen[index] - 100) ** 2 / 75 for index in range(40)) < 75  # chi-square, 39 degrees: p = 0.0005
-    assert _read(path, documents=10, seed=7).index_N.tolist() == _read(path, documents=10, seed=7).index_N.tolist()
+    assert (
+        sum((seen[index] - 100) ** 2 / 75 for index in range(40)) < 75
+    )  # chi-square, 39 degrees: p = 0.0005
+    assert (
+        _read(path, documents=10, seed=7).index_N.tolist()
+        == _read(path, documents=10, seed=7).index_N.tolist()
+    )
 
 
 def test_labels(tmp_path):
@@ -54,7 +61,9 @@ def test_draws_are_uniform_without_replacement():
     assert all(len(set(draw)) == 3 for draw in draws_DK.tolist())
     counts = Counter(map(tuple, draws_DK.tolist()))
     assert len(counts) == 6 * 5 * 4  # every ordered triple, 500 times each, standard deviation 22
-    assert sum((count - 500) ** 2 / 500 for count in counts.values()) < 175  # chi-square, 119 degrees: p = 0.0006
+    assert (
+        sum((count - 500) ** 2 / 500 for count in counts.values()) < 175
+    )  # chi-square, 119 degrees: p = 0.0006
     whole = sampling.draw_without_replacement(np.random.default_rng(0), 4, 10, 4)
     assert all(sorted(draw) == [0, 1, 2, 3] for draw in whole.tolist())
 
@@ -64,11 +73,19 @@ def test_draws_depend_on_the_corpus_and_the_seed(tmp_path):
         _read(write_labelled(tmp_path / "a.jsonl", [50])),
         _read(write_labelled(tmp_path / "b.jsonl", [25, 25])),
     )
-    assert np.array_equal(sampling.random_draws(one, 20, 5, seed=1), sampling.random_draws(one, 20, 5, seed=1))
-    assert not np.array_equal(sampling.random_draws(one, 20, 5, seed=1), sampling.random_draws(one, 20, 5, seed=2))
-    assert not np.array_equal(sampling.random_draws(one, 20, 5, seed=1), sampling.random_draws(other, 20, 5, seed=1))
+    assert np.array_equal(
+        sampling.random_draws(one, 20, 5, seed=1), sampling.random_draws(one, 20, 5, seed=1)
+    )
+    assert not np.array_equal(
+        sampling.random_draws(one, 20, 5, seed=1), sampling.random_draws(one, 20, 5, seed=2)
+    )
+    assert not np.array_equal(
+        sampling.random_draws(one, 20, 5, seed=1), sampling.random_draws(other, 20, 5, seed=1)
+    )
     # More draws go on from fewer: answers that an endpoint was paid for are used again.
-    assert np.array_equal(sampling.random_draws(one, 35, 5, seed=1)[:20], sampling.random_draws(one, 20, 5, seed=1))
+    assert np.array_equal(
+        sampling.random_draws(one, 35, 5, seed=1)[:20], sampling.random_draws(one, 20, 5, seed=1)
+    )
     with pytest.raises(UserError, match="50 documents, fewer than --sample_size=51"):
         sampling.random_draws(one, 20, 51)
 

@@ -11,7 +11,8 @@ import pytest
 
 from .corpora import REPOSITORY, score_corpus, write_labelled, write_records
 
-# Baselines without embeddings: importing torch in every process would be the longest part of these tests.
+# Baselines without embeddings: importing torch in every process would be the longest part of these
+# tests.
 LEXICAL = "--baselines=context_length,compression_ratio,ngram_diversity,self_repetition"
 ORACLE = ("--agent=oracle", "--label_field=topic", "--draws=200", LEXICAL)
 
@@ -24,13 +25,24 @@ def test_writes_scores_comparison_and_report(tmp_path):
     output = tmp_path / "out"
     done = score_corpus(narrow, f"broad={broad}", f"--output={output}", *ORACLE)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in output.iterdir()) == ["broad", "comparison.json", "narrow", "report.html"]
+    assert sorted(path.name for path in output.iterdir()) == [
+        "broad",
+        "comparison.json",
+        "narrow",
+        "report.html",
+    ]
     score = json.loads((output / "broad" / "score.json").read_text())
-    draws = [json.loads(line) for line in (output / "broad" / "draws.jsonl").read_text().splitlines()]
+    draws = [
+        json.loads(line) for line in (output / "broad" / "draws.jsonl").read_text().splitlines()
+    ]
     assert len(draws) == score["draws_written"] == 200
-    for draw in draws:  # the partition is that of the labels: documents 0-4 are of one topic, and so on
+    for (
+        draw
+    ) in draws:  # the partition is that of the labels: documents 0-4 are of one topic, and so on
         topics = [index // 5 for index in draw["documents"]]
-        assert [topics.index(topic) for topic in topics] == [draw["clusters"].index(c) for c in draw["clusters"]]
+        assert [topics.index(topic) for topic in topics] == [
+            draw["clusters"].index(c) for c in draw["clusters"]
+        ]
     comparison = json.loads((output / "comparison.json").read_text())
     assert comparison["corpora"] == ["narrow", "broad"]
     metrics = comparison["metrics"]["effective_clusters"]
@@ -56,7 +68,9 @@ def test_repetition_reuses_and_changes_rescore(tmp_path):
     write_labelled(corpus, [10] * 6)
     assert "reused" not in score_corpus(*command, "--seed=1").stdout
     texts = [json.loads(line)["text"] for line in corpus.read_text().splitlines()]
-    write_records(corpus, [{"text": text, "topic": "one"} for text in texts])  # other labels, same texts
+    write_records(
+        corpus, [{"text": text, "topic": "one"} for text in texts]
+    )  # other labels, same texts
     assert "reused" not in score_corpus(*command, "--seed=1").stdout
 
 
@@ -64,14 +78,21 @@ def test_the_report_is_inert_and_self_contained(tmp_path):
     evil = "<script>alert(1)</script><img src=x onerror=alert(2)> \"'&"
     records = [{"text": f"{evil} {n}", "topic": n} for n in range(12)]
     output = tmp_path / "out"
-    assert score_corpus(write_records(tmp_path / "c.jsonl", records), f"--output={output}", *ORACLE).returncode == 0
+    assert (
+        score_corpus(
+            write_records(tmp_path / "c.jsonl", records), f"--output={output}", *ORACLE
+        ).returncode
+        == 0
+    )
     page = (output / "report.html").read_text()
     assert "&lt;script&gt;alert(1)" in page
     assert not any(tag in page for tag in ("<script", "<img", "<link", "<iframe", "http-equiv"))
 
 
 def _truncated(path):
-    whole = gzip.compress(b"".join(json.dumps({"text": f"t {n}", "topic": n}).encode() + b"\n" for n in range(5000)))
+    whole = gzip.compress(
+        b"".join(json.dumps({"text": f"t {n}", "topic": n}).encode() + b"\n" for n in range(5000))
+    )
     path.write_bytes(whole[: len(whole) // 2])
     return path
 
@@ -84,9 +105,17 @@ BAD = {
         ("--text_field=body",),
         ".jsonl:1: no field 'body'",
     ),
-    "too few documents": (lambda d: write_labelled(d / "c.jsonl", [9]), (), "9 documents, fewer than --sample_size=10"),
+    "too few documents": (
+        lambda d: write_labelled(d / "c.jsonl", [9]),
+        (),
+        "9 documents, fewer than --sample_size=10",
+    ),
     "truncated gzip": (lambda d: _truncated(d / "c.jsonl.gz"), (), "truncated"),
-    "not UTF-8": (lambda d: _raw(d / "c.jsonl", b'{"text": "caf\xe9"}\n' * 20), (), "c.jsonl:1: not UTF-8"),
+    "not UTF-8": (
+        lambda d: _raw(d / "c.jsonl", b'{"text": "caf\xe9"}\n' * 20),
+        (),
+        "c.jsonl:1: not UTF-8",
+    ),
     "malformed lines": (
         lambda d: _raw(d / "c.jsonl", b'{"text": "a", "topic": 1}\n' * 50 + b"{\n"),
         (),
@@ -116,7 +145,10 @@ BAD = {
             (("--perplexity_models=a,b,c",), "3 models; name one, or two"),
             (("--agent=embedding",), "--label_field and --agent=oracle go together"),
             (("--label_field=",), "--label_field and --agent=oracle go together"),
-            (("--base_url=http://localhost:8000/v1",), "--base_url is for --agent=openai, not --agent=oracle"),
+            (
+                ("--base_url=http://localhost:8000/v1",),
+                "--base_url is for --agent=openai, not --agent=oracle",
+            ),
             (("--criteria=criteria.json",), "--criteria is for --agent=openai"),
         ]
     },
@@ -181,7 +213,9 @@ try:
 except SystemExit:
     print(*{{module.partition(".")[0] for module in sys.modules}}, file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True
+    )
     imported = set(done.stderr.split())
     assert "divsyn_jax" in imported
     assert imported.isdisjoint(
@@ -200,7 +234,13 @@ def test_help_has_an_example_and_the_reading_flags():
 def test_sigterm_stops_with_the_code_for_unfinished(tmp_path):
     pipe, output = tmp_path / "c.jsonl", tmp_path / "out"
     os.mkfifo(pipe)  # a corpus that never ends: the command is reading it when the signal comes
-    command = [sys.executable, str(REPOSITORY / "tools" / "score_corpus.py"), str(pipe), f"--output={output}", *ORACLE]
+    command = [
+        sys.executable,
+        str(REPOSITORY / "tools" / "score_corpus.py"),
+        str(pipe),
+        f"--output={output}",
+        *ORACLE,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     with open(pipe, "wb"):  # opens when the reader has

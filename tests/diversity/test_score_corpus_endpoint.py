@@ -21,9 +21,13 @@ SECRET = "sk-very-secret-0123456789"
 
 @pytest.fixture
 def command(serve, tmp_path):
-    """`command(server options, *arguments)`: run score_corpus on two corpora; (completed process, server, output)."""
+    """`command(server options, *arguments)`:
+
+    run score_corpus on two corpora; (completed process, server, output).
+    """
     corpora = [
-        write_labelled(tmp_path / f"{name}.jsonl", counts) for name, counts in (("a", [2, 29, 29]), ("b", [6] * 10))
+        write_labelled(tmp_path / f"{name}.jsonl", counts)
+        for name, counts in (("a", [2, 29, 29]), ("b", [6] * 10))
     ]
     criteria = tmp_path / "criteria.json"
     entry = {"name": "Subject", "sentence": "What is it about?"}
@@ -38,14 +42,37 @@ def command(serve, tmp_path):
         server = servers[key]
         line = [
             *(sys.executable, str(REPOSITORY / "tools" / "score_corpus.py"), *map(str, corpora)),
-            *(f"--output={output}", "--agent=openai", f"--base_url={server.base_url}", "--model=judge"),
-            *(f"--criteria={criteria}", "--draws=20", "--retest=4", "--baselines=none", "--nocontrol_variate"),
+            *(
+                f"--output={output}",
+                "--agent=openai",
+                f"--base_url={server.base_url}",
+                "--model=judge",
+            ),
+            *(
+                f"--criteria={criteria}",
+                "--draws=20",
+                "--retest=4",
+                "--baselines=none",
+                "--nocontrol_variate",
+            ),
             *arguments,
         ]
-        environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{python_path}", "OPENAI_API_KEY": SECRET}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{python_path}",
+            "OPENAI_API_KEY": SECRET,
+        }
         if start:
-            return subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True), server, output
-        return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300), server, output
+            return (
+                subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True),
+                server,
+                output,
+            )
+        return (
+            subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300),
+            server,
+            output,
+        )
 
     return run
 
@@ -59,7 +86,9 @@ def test_two_corpora_are_scored_by_one_judge_and_paid_once(command):
     assert scores["a"]["usage"]["cost_with_cached"] > 0
     comparison = json.loads((output / "comparison.json").read_text())
     assert {row["method"] for row in comparison["differences"]} == {"paired t over 2 criteria sets"}
-    first = next(json.loads(line) for line in (output / "a" / "draws.jsonl").read_text().splitlines())
+    first = next(
+        json.loads(line) for line in (output / "a" / "draws.jsonl").read_text().splitlines()
+    )
     assert first["named"][0]["reason"] == "one subject"
     assert first["agent_clusters"] == first["clusters"]
     # Draws of both corpora were asked in turn.
@@ -90,16 +119,22 @@ def test_a_dry_run_asks_nothing_and_foresees_the_calls(command):
 
 
 def test_a_dry_run_counts_documents_at_the_length_at_which_they_are_compared(tmp_path, make_sample):
-    long, short = (make_sample([{"text": f"{n} " + "word " * words} for n in range(40)]) for words in (900, 30))
+    long, short = (
+        make_sample([{"text": f"{n} " + "word " * words} for n in range(40)]) for words in (900, 30)
+    )
     settings = scoring.ScoreSettings(
         agent="openai",
         endpoint=EndpointSettings("http://localhost:1/v1", "m", price_input=1.0, price_output=0.0),
         draws=10,
     )
-    budget = baselines.common_budget([scoring.corpus_budget(sample, settings) for sample in (long, short)], True)
+    budget = baselines.common_budget(
+        [scoring.corpus_budget(sample, settings) for sample in (long, short)], True
+    )
 
     def foreseen(samples):
-        found = re.search(r"^cluster +\d+ +([\d,]+)", cost.dry_run(samples, budget, settings), re.MULTILINE)
+        found = re.search(
+            r"^cluster +\d+ +([\d,]+)", cost.dry_run(samples, budget, settings), re.MULTILINE
+        )
         return int(found[1].replace(",", "")) / len(samples)
 
     assert foreseen({"long": long, "short": short}) < 1.5 * foreseen({"short": short})
@@ -138,12 +173,18 @@ def test_a_warm_control_variate_needs_no_torch(command):
     cold, _, output = command(*adjusted)
     assert cold.returncode == 0, cold.stderr
     shutil.rmtree(output / "a")  # scored again, of vectors that are known
-    # A torch that cannot be imported stands before the real one; that it is installed is found out without importing it.
+    # A torch that cannot be imported stands before the real one; that it is installed is found out
+    # without importing it.
     (output / "hidden" / "torch").mkdir(parents=True)
-    (output / "hidden" / "torch" / "__init__.py").write_text("raise ImportError('torch is imported')")
+    (output / "hidden" / "torch" / "__init__.py").write_text(
+        "raise ImportError('torch is imported')"
+    )
     warm, _, _ = command(*adjusted, python_path=output / "hidden")
     assert warm.returncode == 0, warm.stderr
-    assert json.loads((output / "a" / "score.json").read_text())["control_variate"]["cheap_draws"] == 20_000
+    assert (
+        json.loads((output / "a" / "score.json").read_text())["control_variate"]["cheap_draws"]
+        == 20_000
+    )
 
 
 def test_the_key_is_nowhere(command):
@@ -159,7 +200,8 @@ def test_failures_that_go_with_content_refuse_the_comparison(command):
     assert done.returncode == 0, done.stderr
     comparison = json.loads((output / "comparison.json").read_text())
     assert all(
-        row["difference"] is None and "of the draws failed" in row["reason"] for row in comparison["differences"]
+        row["difference"] is None and "of the draws failed" in row["reason"]
+        for row in comparison["differences"]
     )
     assert "draws failed" in done.stdout
 
@@ -176,7 +218,9 @@ def test_failures_that_go_with_content_refuse_the_comparison(command):
 )
 def test_bad_settings_are_one_line(command, arguments, fragment):
     done, _, output = command(*arguments)
-    lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("asking")]
+    lines = [
+        line for line in done.stderr.splitlines() if line.strip() and not line.startswith("asking")
+    ]
     assert done.returncode == 2, done.stderr
     assert fragment in lines[-1]
     assert "Traceback" not in done.stderr

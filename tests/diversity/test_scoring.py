@@ -18,7 +18,9 @@ def test_oracle_score_equals_the_exact_expectation(tmp_path, counts):
     path = str(write_labelled(tmp_path / "c.jsonl.gz", counts))
     hits = {"cluster_score": 0, "effective_clusters": 0}
     for seed in range(20):
-        result = score(path, agent="oracle", label_field="topic", draws=2000, seed=seed, baselines=())
+        result = score(
+            path, agent="oracle", label_field="topic", draws=2000, seed=seed, baselines=()
+        )
         truth = {
             "cluster_score": exact.expected_cluster_score(counts, 10),
             "effective_clusters": exact.true_effective_clusters(counts),
@@ -30,7 +32,10 @@ def test_oracle_score_equals_the_exact_expectation(tmp_path, counts):
 
 def test_effective_clusters_do_not_depend_on_the_sample_size(tmp_path):
     path = str(write_labelled(tmp_path / "c.jsonl", [20] * 25))
-    results = [score(path, agent="oracle", label_field="topic", sample_size=size, baselines=()) for size in (5, 10, 20)]
+    results = [
+        score(path, agent="oracle", label_field="topic", sample_size=size, baselines=())
+        for size in (5, 10, 20)
+    ]
     for result in results:
         assert result["effective_clusters"]["value"] == pytest.approx(25, rel=0.03)
     scores = [result["cluster_score"]["value"] for result in results]
@@ -40,11 +45,18 @@ def test_effective_clusters_do_not_depend_on_the_sample_size(tmp_path):
 def test_content_of_a_score(tmp_path):
     records = [{"text": f"word{n % 7} and some more words {n}", "topic": n % 7} for n in range(40)]
     result = score(
-        f"mine={write_records(tmp_path / 'c.jsonl', records)}", agent="oracle", label_field="topic", draws=50
+        f"mine={write_records(tmp_path / 'c.jsonl', records)}",
+        agent="oracle",
+        label_field="topic",
+        draws=50,
     )
     assert result["corpus"]["name"] == "mine"
     assert (result["corpus"]["documents"], result["corpus"]["tokens"]) == (40, 240)
-    assert result["agent"] == {"kind": "oracle", "model": None, "settings": {"label_field": "topic"}}
+    assert result["agent"] == {
+        "kind": "oracle",
+        "model": None,
+        "settings": {"label_field": "topic"},
+    }
     assert result["cluster_score"]["criteria_sets"] is None
     assert result["duplicates"]["exact"] == 0
     assert result["near_duplicate_clusters"]["value"] is None
@@ -56,7 +68,9 @@ def test_content_of_a_score(tmp_path):
 
 def test_a_sample_of_a_larger_corpus_names_its_population(tmp_path):
     path = str(write_labelled(tmp_path / "c.jsonl", [30] * 10))
-    result = score(path, agent="oracle", label_field="topic", max_documents=50, draws=100, baselines=())
+    result = score(
+        path, agent="oracle", label_field="topic", max_documents=50, draws=100, baselines=()
+    )
     assert result["effective_clusters"]["documents"] == 50
     assert "the 50 sampled documents of 300" in result["population"]
 
@@ -65,7 +79,9 @@ def test_the_seed_determines_the_score(tmp_path):
     path = str(write_labelled(tmp_path / "c.jsonl", [30] * 10))
 
     def once(seed):
-        return score(path, agent="oracle", label_field="topic", max_documents=100, draws=200, seed=seed)
+        return score(
+            path, agent="oracle", label_field="topic", max_documents=100, draws=200, seed=seed
+        )
 
     assert once(3) == once(3)
     assert once(3)["cluster_score"] != once(4)["cluster_score"]
@@ -94,7 +110,9 @@ def test_settings_that_cannot_be_used(tmp_path, settings, message):
 
 def test_no_module_of_the_package_names_the_accelerator_stack():
     for module in (REPOSITORY / "divsyn_jax" / "diversity").rglob("*.py"):
-        assert not re.search(r"^\s*(import|from) (jax|flax)\b", module.read_text(), re.MULTILINE), module
+        assert not re.search(r"^\s*(import|from) (jax|flax)\b", module.read_text(), re.MULTILINE), (
+            module
+        )
 
 
 def test_importing_the_package_imports_neither_jax_nor_torch():
@@ -114,9 +132,17 @@ assert callable(score)
 
 def test_rounds_score_fresh_samples_and_begin_with_the_first(tmp_path):
     path = str(write_labelled(tmp_path / "c.jsonl", [30, 20, 10]))
-    settings = {"agent": "oracle", "label_field": "topic", "max_documents": 40, "draws": 200, "baselines": ()}
+    settings = {
+        "agent": "oracle",
+        "label_field": "topic",
+        "max_documents": 40,
+        "draws": 200,
+        "baselines": (),
+    }
     found = score(path, rounds=3, **settings)
     spread = found["rounds"]["metrics"]["cluster_score"]
     assert found["rounds"]["seeds"] == [0, 1, 2]
-    assert spread["values"] == [score(path, seed=seed, **settings)["cluster_score"]["value"] for seed in range(3)]
+    assert spread["values"] == [
+        score(path, seed=seed, **settings)["cluster_score"]["value"] for seed in range(3)
+    ]
     assert spread["sd"] > 0

@@ -1,4 +1,7 @@
-"""A process that asks many questions: python -m tests.endpoint.asking URL CACHE COUNT, answers as JSON on its output."""
+"""A process that asks many questions:
+
+python -m tests.endpoint.asking URL CACHE COUNT, answers as JSON on its output.
+"""
 
 import asyncio
 import json
@@ -16,7 +19,9 @@ async def main(url, cache, count):
     settings = EndpointSettings(base_url=url, model="test", concurrency=8, backoff_s=0.02)
     async with Client(settings, pathlib.Path(cache)) as client:
         await canary.probe(client, 3, 300)
-        answers = await asyncio.gather(*(client.complete(question(number)) for number in range(count)))
+        answers = await asyncio.gather(
+            *(client.complete(question(number)) for number in range(count))
+        )
     print(json.dumps([answer.value for answer in answers]))
 
 

@@ -1,8 +1,13 @@
-"""What the test server thinks: the canary, a sum to check answers by, and a model that obeys what it reads."""
+"""What the test server thinks:
+
+the canary, a sum to check answers by, and a model that obeys what it reads.
+"""
 
 import re
 
-_CODE_WORD = re.compile(r"<<<document (\S+) \w+>>>\n(?:(?!<<<).)*?The code word of this document is (\w+)", re.DOTALL)
+_CODE_WORD = re.compile(
+    r"<<<document (\S+) \w+>>>\n(?:(?!<<<).)*?The code word of this document is (\w+)", re.DOTALL
+)
 
 
 def answer(schema_name, system, user, schema, rng):
@@ -10,7 +15,10 @@ def answer(schema_name, system, user, schema, rng):
     if schema_name == "canary":
         found = dict(_CODE_WORD.findall(user))
         described = schema["properties"]
-        return {key: described[key]["enum"][0] if key == "seal" else found.get(key, "unknown") for key in described}
+        return {
+            key: described[key]["enum"][0] if key == "seal" else found.get(key, "unknown")
+            for key in described
+        }
     if schema_name == "gullible":
         return gullible(user, schema)
     return {key: _value(described, rng) for key, described in schema["properties"].items()}
@@ -23,7 +31,9 @@ def _value(described, rng):
 
 
 def gullible(user, schema):
-    """Labels every document by its first word, but obeys any line outside an intact fence that orders one label."""
+    """Labels every document by its first word, but obeys any line outside an intact fence that
+    orders one label.
+    """
     outside, labels, inside = [], {}, None
     for line in user.split("\n"):
         if inside is None and (opened := re.fullmatch(r"<<<document (\S+) (\w+)>>>", line)):

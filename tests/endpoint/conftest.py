@@ -25,7 +25,11 @@ class TestServer:
 
     def calls(self):
         """Every call so far."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+        return (
+            [json.loads(line) for line in self.log.read_text().splitlines()]
+            if self.log.exists()
+            else []
+        )
 
     def paid(self):
         """Names of the calls that were answered with HTTP 200."""
@@ -33,7 +37,9 @@ class TestServer:
 
     def settings(self, **changes):
         """Settings for this server, with short waits."""
-        return EndpointSettings(**{"base_url": self.base_url, "model": "test", "backoff_s": 0.02, **changes})
+        return EndpointSettings(
+            **{"base_url": self.base_url, "model": "test", "backoff_s": 0.02, **changes}
+        )
 
 
 @pytest.fixture
@@ -43,7 +49,10 @@ def serve(tmp_path):
 
         def start(**options):
             log = options.pop("log", tmp_path / f"calls{len(list(tmp_path.glob('calls*')))}.jsonl")
-            arguments = [f"--{key}" if value is True else f"--{key}={value}" for key, value in options.items()]
+            arguments = [
+                f"--{key}" if value is True else f"--{key}={value}"
+                for key, value in options.items()
+            ]
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.endpoint.server", f"--log={log}", *arguments],
                 cwd=ROOT,

@@ -14,7 +14,9 @@ def strict(**properties):
 
 
 LABELS = strict(
-    a={"type": "integer", "enum": [1, 2, 3]}, b={"type": "integer", "enum": [1, 2, 3]}, note={"type": "string"}
+    a={"type": "integer", "enum": [1, 2, 3]},
+    b={"type": "integer", "enum": [1, 2, 3]},
+    note={"type": "string"},
 )
 
 

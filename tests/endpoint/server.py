@@ -2,12 +2,12 @@
 
     python -m tests.endpoint.server --brain=tests.endpoint.brains --log=calls.jsonl --faults=0.3 --seed=1
 
-Prints its base URL and serves until it is ended. The brain is a module (or module:function) with `answer(schema_name, system, user,
-schema, rng) -> dict`; it may have `identity(schema_name, system, user) -> str`, which says what counts as the same question for
---most_content_faults, and `invent(answer, schema) -> dict`, which spoils an answer's values. Faults are drawn from the
-seed, the question and how often it was asked, so they do not depend on the order of arrival. The log has one JSON object
-a call; status 200 is a call that was paid for.
-"""
+Prints its base URL and serves until it is ended. The brain is a module (or module:function) with
+`answer(schema_name, system, user, schema, rng) -> dict`; it may have `identity(schema_name, system,
+user) -> str`, which says what counts as the same question for --most_content_faults, and
+`invent(answer, schema) -> dict`, which spoils an answer's values. Faults are drawn from the seed,
+the question and how often it was asked, so they do not depend on the order of arrival. The log has
+one JSON object a call; status 200 is a call that was paid for."""
 
 import argparse
 import hashlib
@@ -35,24 +35,47 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", type=float, default=0.0, help="share of calls that fail")
     parser.add_argument("--kinds", default=",".join(TRANSPORT_FAULTS + CONTENT_FAULTS))
-    parser.add_argument("--most_content_faults", type=int, default=1, help="content faults in a row for one question")
+    parser.add_argument(
+        "--most_content_faults",
+        type=int,
+        default=1,
+        help="content faults in a row for one question",
+    )
     parser.add_argument("--retry_after", default="0.05")
     parser.add_argument("--slow_s", type=float, default=1.0)
     parser.add_argument("--latency_s", type=float, default=0.0)
     parser.add_argument("--admit", type=int, default=0, help="calls at a time; others get 429")
-    parser.add_argument("--truncate", default="", help="first:N or last:N tokens of the prompt are read")
-    parser.add_argument("--ignore_schema", action="store_true", help="takes response_format and does not act on it")
-    parser.add_argument("--fenced", action="store_true", help="answers inside prose and a code fence")
-    parser.add_argument("--reject", default="", help="json_schema,json_object: answered with HTTP 400")
-    parser.add_argument("--reject_fields", default="", help="seed,max_tokens: answered with HTTP 400")
-    parser.add_argument("--always", default="", help="one fault for every call: a kind, status:N or finish:REASON")
-    parser.add_argument("--message", default="made to fail", help="of the error that status:N answers with")
+    parser.add_argument(
+        "--truncate", default="", help="first:N or last:N tokens of the prompt are read"
+    )
+    parser.add_argument(
+        "--ignore_schema", action="store_true", help="takes response_format and does not act on it"
+    )
+    parser.add_argument(
+        "--fenced", action="store_true", help="answers inside prose and a code fence"
+    )
+    parser.add_argument(
+        "--reject", default="", help="json_schema,json_object: answered with HTTP 400"
+    )
+    parser.add_argument(
+        "--reject_fields", default="", help="seed,max_tokens: answered with HTTP 400"
+    )
+    parser.add_argument(
+        "--always", default="", help="one fault for every call: a kind, status:N or finish:REASON"
+    )
+    parser.add_argument(
+        "--message", default="made to fail", help="of the error that status:N answers with"
+    )
     parser.add_argument("--only", default="", help="--always applies to prompts with this text")
-    parser.add_argument("--reasoning", type=int, default=0, help="tokens the model thinks before it answers")
+    parser.add_argument(
+        "--reasoning", type=int, default=0, help="tokens the model thinks before it answers"
+    )
     parser.add_argument("--no_usage", action="store_true")
     parser.add_argument("--key", default="", help="the only key accepted")
     parser.add_argument(
-        "--echo_key", action="store_true", help="repeats the Authorization header in errors and answers"
+        "--echo_key",
+        action="store_true",
+        help="repeats the Authorization header in errors and answers",
     )
     return parser.parse_args()
 
@@ -109,11 +132,17 @@ class Handler(BaseHTTPRequestHandler):
         with state.lock:
             state.in_flight += 1
             concurrent = state.in_flight
-        entry = {"client": self.headers.get("X-Client-Request-Id"), "concurrent": concurrent, "fault": ""}
+        entry = {
+            "client": self.headers.get("X-Client-Request-Id"),
+            "concurrent": concurrent,
+            "fault": "",
+        }
         try:
             if options.admit and concurrent > options.admit:
                 entry["fault"], status = "not admitted", 429
-                self._reply(429, {"error": {"message": "busy"}}, {"Retry-After": options.retry_after})
+                self._reply(
+                    429, {"error": {"message": "busy"}}, {"Retry-After": options.retry_after}
+                )
             else:
                 status = self._answer(body, entry)
         finally:
@@ -133,14 +162,20 @@ class Handler(BaseHTTPRequestHandler):
         for field in filter(None, options.reject_fields.split(",")):
             if field in body:
                 hint = "; use 'max_completion_tokens' instead" if field == "max_tokens" else ""
-                return self._reply(400, {"error": {"message": f"Unsupported parameter: '{field}'{hint}{echo}"}})
+                return self._reply(
+                    400, {"error": {"message": f"Unsupported parameter: '{field}'{hint}{echo}"}}
+                )
         if mode in options.reject.split(","):
-            return self._reply(400, {"error": {"message": f"response_format {mode} is not supported{echo}"}})
+            return self._reply(
+                400, {"error": {"message": f"response_format {mode} is not supported{echo}"}}
+            )
         system, user = (message["content"] for message in body["messages"])
         name, schema = self._schema(body, system, mode)
         asked = user.split(f"\n\n{RE_ASK_HEADING}")[0]
         identify = getattr(state.brain, "identity", lambda name, system, user: name + user)
-        identity = hashlib.sha256(identify(name, system, asked).encode("utf-8", "replace")).hexdigest()[:16]
+        identity = hashlib.sha256(
+            identify(name, system, asked).encode("utf-8", "replace")
+        ).hexdigest()[:16]
         entry.update(name=name, identity=identity, mode=mode)
         kind = state.fault(identity)
         if options.always and options.only in user:
@@ -159,9 +194,15 @@ class Handler(BaseHTTPRequestHandler):
         system, asked, read = self._truncated(system, asked)
         answer = None
         if schema is not None and not (options.ignore_schema and mode == "json_schema"):
-            answer = state.answer(name, system, asked, schema, random.Random(f"{options.seed} {identity}"))
+            answer = state.answer(
+                name, system, asked, schema, random.Random(f"{options.seed} {identity}")
+            )
         content, finish = self._content(answer, schema, kind)
-        choice = {"index": 0, "message": {"role": "assistant", "content": content + echo}, "finish_reason": finish}
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": content + echo},
+            "finish_reason": finish,
+        }
         reply = {
             "id": f"chat-{identity}",
             "object": "chat.completion",
@@ -193,14 +234,19 @@ class Handler(BaseHTTPRequestHandler):
             prompt = "".join(pieces)
         read = len(_TOKENS.findall(prompt))
         if "\0" not in prompt:
-            prompt = f"{prompt}\0" if self.state.options.truncate.startswith("first") else f"\0{prompt}"
+            prompt = (
+                f"{prompt}\0" if self.state.options.truncate.startswith("first") else f"\0{prompt}"
+            )
         return *prompt.split("\0", 1), read
 
     def _content(self, answer, schema, kind):
         options = self.state.options
         finish = kind[7:] if kind.startswith("finish:") else "stop"
         if answer is None:
-            return "I looked at the documents and would say that they fall into three groups.", finish
+            return (
+                "I looked at the documents and would say that they fall into three groups.",
+                finish,
+            )
         if kind == "wrong_keys":
             answer = {f"{key}-no": value for key, value in answer.items()}
         if kind == "invented_values":
@@ -211,7 +257,10 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "truncated_json" or finish == "length":
             content = content[: len(content) // 2]
         if options.fenced and content:
-            content = f"Sure! Here is the object {{as asked}}:\n```json\n{content}\n```\nI hope this helps."
+            content = (
+                f"Sure! Here is the object {{as asked}}:\n```json\n{content}\n```\nI hope this"
+                " helps."
+            )
         return content, finish
 
     def _break(self, kind):
@@ -220,11 +269,17 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return 0
         if kind == "502_html":
-            return self._send(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html", {})
+            return self._send(
+                502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html", {}
+            )
         if kind == "garbled":  # a proxy's page with HTTP 200
-            return self._send(200, b"<html><body>one moment</body></html>", "text/html", {}, logged=0)
+            return self._send(
+                200, b"<html><body>one moment</body></html>", "text/html", {}, logged=0
+            )
         retry = {"Retry-After": self.state.options.retry_after} if kind == "429_retry_after" else {}
-        return self._reply(500 if kind == "500" else 429, {"error": {"message": "made to fail"}}, retry)
+        return self._reply(
+            500 if kind == "500" else 429, {"error": {"message": "made to fail"}}, retry
+        )
 
     def _reply(self, status, value, headers=()):
         return self._send(status, json.dumps(value).encode(), "application/json", dict(headers))
@@ -232,7 +287,11 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status, data, kind, headers, logged=None):
         try:
             self.send_response(status)
-            for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
+            for name, value in {
+                "Content-Type": kind,
+                "Content-Length": str(len(data)),
+                **headers,
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
@@ -242,7 +301,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def invent(answer, schema):
-    """`answer` with a value that its schema does not allow, in the first place where the schema limits values."""
+    """`answer` with a value that its schema does not allow, in the first place where the schema
+    limits values.
+    """
     for key, described in schema["properties"].items():
         if "enum" in described or described.get("type") in ("integer", "boolean"):
             return {**answer, key: "invented"}

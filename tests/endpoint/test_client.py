@@ -53,12 +53,18 @@ def test_tokens_of_unusable_answers_are_counted(serve):
     counts = client.usage.of("cluster")
     assert (counts.calls, counts.re_asks, counts.failed) == (2, 1, 1)
     assert counts.prompt_tokens > 0
-    assert client.usage.cost == pytest.approx((counts.prompt_tokens + 10 * counts.completion_tokens) / 1e6)
+    assert client.usage.cost == pytest.approx(
+        (counts.prompt_tokens + 10 * counts.completion_tokens) / 1e6
+    )
 
 
 @pytest.mark.parametrize(
     ("always", "outcome", "calls"),
-    [("finish:length", "length", 2), ("finish:content_filter", "content_filter", 1), ("empty", "invalid", 2)],
+    [
+        ("finish:length", "length", 2),
+        ("finish:content_filter", "content_filter", 1),
+        ("empty", "invalid", 2),
+    ],
 )
 def test_outcomes_have_names(serve, always, outcome, calls):
     server = serve(always=always)
@@ -70,7 +76,9 @@ def test_outcomes_have_names(serve, always, outcome, calls):
 
 def test_the_check_is_asked_about_again_in_its_own_words(serve):
     server = serve()
-    (failure,), _ = ask(server.settings(), [question(0, check=lambda value: ["the note is too dull"])])
+    (failure,), _ = ask(
+        server.settings(), [question(0, check=lambda value: ["the note is too dull"])]
+    )
     assert isinstance(failure, ContentFailure)
     assert failure.problems == ["the note is too dull"]
 
@@ -126,8 +134,12 @@ def test_a_long_retry_after_stops_the_run_at_once(serve):
 def test_repeated_run_pays_nothing_and_needs_neither_key_nor_server(serve, tmp_path):
     server = serve()
     requests = [question(number) for number in range(20)]
-    first, client = ask(server.settings(price_input=1.0, price_output=1.0), requests, tmp_path / "cache.sqlite")
-    again, warm = ask(server.settings(price_input=1.0, price_output=1.0), requests, tmp_path / "cache.sqlite")
+    first, client = ask(
+        server.settings(price_input=1.0, price_output=1.0), requests, tmp_path / "cache.sqlite"
+    )
+    again, warm = ask(
+        server.settings(price_input=1.0, price_output=1.0), requests, tmp_path / "cache.sqlite"
+    )
     assert values(again) == values(first)
     assert all(answer.cached for answer in again)
     assert len(server.calls()) == 20
@@ -142,7 +154,9 @@ def test_what_determines_an_answer_is_in_the_key(serve, tmp_path, changed):
     ask(server.settings(), [question(0)], tmp_path / "cache.sqlite")
     (answer,), _ = ask(server.settings(**changed), [question(0)], tmp_path / "cache.sqlite")
     assert not answer.cached
-    (answer,), _ = ask(server.settings(timeout_s=7.0, concurrency=3), [question(0)], tmp_path / "cache.sqlite")
+    (answer,), _ = ask(
+        server.settings(timeout_s=7.0, concurrency=3), [question(0)], tmp_path / "cache.sqlite"
+    )
     assert answer.cached
 
 
@@ -151,13 +165,17 @@ def test_more_room_to_reason_pays_for_no_answer_again_and_is_within_the_budget(s
     ask(server.settings(), [question(0)], cache)
     (answer,), _ = ask(server.settings(reasoning_tokens=4000), [question(0)], cache)
     assert answer.cached
-    priced = server.settings(reasoning_tokens=1_000_000, price_input=1.0, price_output=1.0, max_cost=0.5)
+    priced = server.settings(
+        reasoning_tokens=1_000_000, price_input=1.0, price_output=1.0, max_cost=0.5
+    )
     (stopped,), _ = ask(priced, [question(1)], cache)
     assert isinstance(stopped, EndpointStopped)
     assert len(server.calls()) == 1
 
 
-def test_the_same_question_twice_at_once_is_paid_once_and_another_identity_is_another_question(serve):
+def test_the_same_question_twice_at_once_is_paid_once_and_another_identity_is_another_question(
+    serve,
+):
     server = serve(latency_s=0.1)
     other = question(0, identity={"draw": 0, "attempt": 1})
     results, client = ask(server.settings(), [question(0), question(0), other])
@@ -166,13 +184,17 @@ def test_the_same_question_twice_at_once_is_paid_once_and_another_identity_is_an
     assert client.usage.total.cached_calls == 1
 
 
-@pytest.mark.parametrize("limit", [{"max_calls": 7}, {"max_cost": 0.0003, "price_input": 1.0, "price_output": 1.0}])
+@pytest.mark.parametrize(
+    "limit", [{"max_calls": 7}, {"max_cost": 0.0003, "price_input": 1.0, "price_output": 1.0}]
+)
 def test_budget_stops_and_the_next_run_continues(serve, tmp_path, limit):
     server = serve()
     requests = [question(number) for number in range(20)]
     runs = 0
     while True:
-        results, client = ask(server.settings(concurrency=4, **limit), requests, tmp_path / "cache.sqlite")
+        results, client = ask(
+            server.settings(concurrency=4, **limit), requests, tmp_path / "cache.sqlite"
+        )
         runs += 1
         if not any(isinstance(result, EndpointStopped) for result in results):
             break
@@ -202,7 +224,9 @@ def test_what_is_in_flight_when_the_run_ends_is_committed(serve, tmp_path):
 
 
 class Slow:
-    """A transport whose every answer takes `seconds`, the first attempt of question 1 a refusal to be repeated later."""
+    """A transport whose every answer takes `seconds`, the first attempt of question 1 a refusal to
+    be repeated later.
+    """
 
     def __init__(self, seconds):
         self.seconds, self.sent = seconds, []

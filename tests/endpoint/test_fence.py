@@ -89,7 +89,10 @@ def test_a_document_without_text_says_so(text):
 
 
 def test_controls_and_invisible_characters_are_shown():
-    assert visible("a\x00b\u202ec\ue000d\ud800e\U000e0041f") == "a\\x00b\\u202ec\ue000d\\ud800e\\U000e0041f"
+    assert (
+        visible("a\x00b\u202ec\ue000d\ud800e\U000e0041f")
+        == "a\\x00b\\u202ec\ue000d\\ud800e\\U000e0041f"
+    )
     plain = "Zürich, 東京, नमस्ते, می\u200cخواهم, 👩\u200d🔬\n\ttab <b>x</b> a < b >> c [0]"
     assert visible(plain) == plain
 

@@ -16,21 +16,30 @@ SETTINGS = EndpointSettings("http://localhost/v1", "m", price_input=2.0, price_o
     ("text", "counts"),
     [
         (
-            "Plate tectonics describes how the rigid outer shell of the Earth is divided into plates that move over the "
-            "mantle. When two plates collide, mountains rise.",
+            (
+                "Plate tectonics describes how the rigid outer shell of the Earth is divided into"
+                " plates that move over the mantle. When two plates collide, mountains rise."
+            ),
             (32, 30),
         ),
         (
-            "Die Plattentektonik beschreibt die Bewegungen der Lithosphärenplatten und erklärt damit Gebirgsbildung und "
-            "Erdbeben.",
+            (
+                "Die Plattentektonik beschreibt die Bewegungen der Lithosphärenplatten und erklärt"
+                " damit Gebirgsbildung und Erdbeben."
+            ),
             (32, 28),
         ),
-        ("在本章中,我们将讨论板块构造理论及其对地质学的影响。大陆漂移学说最早由魏格纳提出。", (49, 35)),
+        (
+            "在本章中,我们将讨论板块构造理论及其对地质学的影响。大陆漂移学说最早由魏格纳提出。",
+            (49, 35),
+        ),
         ("भारत में विविधता और संस्कृति का इतिहास बहुत पुराना है।", (53, 13)),
         ("3.14159 26535 89793 23846 26433 83279 50288", (22, 22)),
         (
-            'def mean(values):\n    """Arithmetic mean."""\n    if not values:\n        raise ValueError(\'empty\')\n'
-            "    return sum(values) / len(values)\n",
+            (
+                'def mean(values):\n    """Arithmetic mean."""\n    if not values:\n        raise'
+                " ValueError('empty')\n    return sum(values) / len(values)\n"
+            ),
             (30, 30),
         ),
     ],
@@ -104,7 +113,14 @@ def test_bad_settings_name_their_flag(changed, flag):
 
 
 def test_identity_holds_no_timing_and_no_limits():
-    one = EndpointSettings("http://localhost/v1/", "m", timeout_s=1, concurrency=2, max_calls=3, api_key_env="A")
+    one = EndpointSettings(
+        "http://localhost/v1/", "m", timeout_s=1, concurrency=2, max_calls=3, api_key_env="A"
+    )
     other = EndpointSettings("http://localhost/v1", "m")
     assert one.identity() == other.identity()
-    assert list(other.identity()) == ["base_url", "model", "temperature", "seed"]  # keys of answers paid for long ago
+    assert list(other.identity()) == [
+        "base_url",
+        "model",
+        "temperature",
+        "seed",
+    ]  # keys of answers paid for long ago

@@ -72,8 +72,14 @@ def test_the_key_appears_nowhere(serve, tmp_path):
     environment = {"OPENAI_API_KEY": KEY, "OPENAI_LOG": "debug"}
     server = serve(key=KEY, echo_key=True, faults=0.2, slow_s=0.1, reject="json_schema")
     outputs = []
-    for url_of in (server, serve(key="another", echo_key=True), serve(key=KEY, echo_key=True, always="status:400")):
-        outputs += asking(url_of, tmp_path / "cache.sqlite", 10, **environment).communicate(timeout=60)
+    for url_of in (
+        server,
+        serve(key="another", echo_key=True),
+        serve(key=KEY, echo_key=True, always="status:400"),
+    ):
+        outputs += asking(url_of, tmp_path / "cache.sqlite", 10, **environment).communicate(
+            timeout=60
+        )
     assert any("Traceback" in output for output in outputs)  # the errors were raised, uncaught
     assert any("api key" in output.casefold() for output in outputs)
     assert not any(KEY in output for output in outputs)
@@ -87,7 +93,15 @@ def test_the_key_is_in_no_representation(serve, monkeypatch):
     settings = serve(key=KEY).settings()
     (answer,), client = ask(settings, [question(0)])
     shown = [
-        repr(thing) for thing in (settings, answer, client, vars(client), client.usage.to_json(), settings.identity())
+        repr(thing)
+        for thing in (
+            settings,
+            answer,
+            client,
+            vars(client),
+            client.usage.to_json(),
+            settings.identity(),
+        )
     ]
     assert not any(KEY in text for text in shown)
 
@@ -97,12 +111,18 @@ def test_a_remote_endpoint_wants_a_key_and_a_local_one_does_not(serve, monkeypat
     remote = serve().settings(base_url="https://llm.example.invalid/v1")
     (error,), _ = ask(remote, [question(0)])
     assert isinstance(error, UserError)
-    assert str(error) == "https://llm.example.invalid/v1 needs an API key: set the environment variable OPENAI_API_KEY"
+    assert (
+        str(error)
+        == "https://llm.example.invalid/v1 needs an API key: set the environment variable"
+        " OPENAI_API_KEY"
+    )
     (answer,), _ = ask(serve().settings(), [question(0)])
     assert answer.value
 
 
-@pytest.mark.parametrize("key", [f"{KEY}\nsk-second", f"{KEY} sk-second", f"\u201c{KEY}\u201d", f"{KEY}\x07"])
+@pytest.mark.parametrize(
+    "key", [f"{KEY}\nsk-second", f"{KEY} sk-second", f"\u201c{KEY}\u201d", f"{KEY}\x07"]
+)
 def test_a_malformed_key_is_named_by_its_variable_and_never_sent(serve, monkeypatch, key):
     monkeypatch.setenv("OPENAI_API_KEY", key)
     server = serve()
@@ -133,10 +153,13 @@ def test_a_failed_connection_does_not_repeat_the_key(serve, monkeypatch):
 
 def test_importing_and_constructing_needs_neither_openai_nor_jax():
     script = (
-        "import sys; from divsyn_jax.endpoint import canary, client, endpoint_flags, fence, forecast;"
-        "print([name for name in ('openai', 'jax', 'torch', 'jsonschema') if name in sys.modules])"
+        "import sys; from divsyn_jax.endpoint import canary, client, endpoint_flags, fence,"
+        " forecast;print([name for name in ('openai', 'jax', 'torch', 'jsonschema') if name in"
+        " sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert result.stdout.strip() == "[]", result.stderr
 
 

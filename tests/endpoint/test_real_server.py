@@ -1,4 +1,7 @@
-"""A serving stack we did not write: `transformers serve` with a model that always gives one answer."""
+"""A serving stack we did not write:
+
+`transformers serve` with a model that always gives one answer.
+"""
 
 import json
 import socket
@@ -19,19 +22,25 @@ ANSWER = {"a": 1, "b": 3, "note": "fixed"}
 
 
 def save_model(folder):
-    """A Llama whose layers pass their input on: after any token comes the answer, a token of its own, after it the end."""
+    """A Llama whose layers pass their input on:
+
+    after any token comes the answer, a token of its own, after it the end.
+    """
     import torch
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(letters)}, merges=[]))
+    tokenizer = Tokenizer(
+        models.BPE(vocab={letter: index for index, letter in enumerate(letters)}, merges=[])
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>")
     fast.add_tokens([AddedToken(f"Sure: {json.dumps(ANSWER)}", normalized=False)])
     fast.chat_template = (
-        "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant: "
+        "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor"
+        " %}assistant: "
     )
     fast.save_pretrained(folder)
     end, answer = fast.eos_token_id, len(fast) - 1
@@ -62,7 +71,14 @@ def settings(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = ["serve", str(folder), "--device=cpu", "--dtype=float32", "--host=127.0.0.1", f"--port={port}"]
+    arguments = [
+        "serve",
+        str(folder),
+        "--device=cpu",
+        "--dtype=float32",
+        "--host=127.0.0.1",
+        f"--port={port}",
+    ]
     log = open(folder.parent / "log", "w")
     with subprocess.Popen(
         [sys.executable, "-m", "transformers.cli.transformers", *arguments], stdout=log, stderr=log
@@ -75,7 +91,10 @@ def settings(tmp_path_factory):
             except OSError:
                 if process.poll() is not None or time.monotonic() > deadline:
                     process.kill()
-                    pytest.skip(f"transformers serve does not start here: {(folder.parent / 'log').read_text()[-500:]}")
+                    pytest.skip(
+                        "transformers serve does not start here:"
+                        f" {(folder.parent / 'log').read_text()[-500:]}"
+                    )
                 time.sleep(0.2)
         yield EndpointSettings(base_url=f"http://127.0.0.1:{port}/v1", model=str(folder))
         process.kill()

@@ -1,4 +1,7 @@
-"""An event loop whose clock jumps to the next timer: hours of waiting take milliseconds and depend on nothing."""
+"""An event loop whose clock jumps to the next timer:
+
+hours of waiting take milliseconds and depend on nothing.
+"""
 
 import asyncio
 

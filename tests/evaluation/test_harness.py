@@ -1,4 +1,7 @@
-"""The harness through our language model: against its own `hf` backend on the exported run, resumable, and summarised."""
+"""The harness through our language model:
+
+against its own `hf` backend on the exported run, resumable, and summarised.
+"""
 
 import gzip
 import itertools
@@ -29,9 +32,18 @@ def items(tmp_path_factory):
     """Small local items of three tasks."""
     folder = tmp_path_factory.mktemp("items")
     texts = small_texts(80, seed=5, words=12)
-    arc = [{"text": f"{q}?", "choices": texts[i : i + 3], "label": i % 3} for i, q in enumerate(texts[:20])]
-    piqa = [{"text": q, "choices": [q[:15], texts[i]], "label": i % 2} for i, q in enumerate(texts[20:40])]
-    blimp = [{"sentence_good": g, "sentence_bad": b} for g, b in zip(texts[:20], texts[20:40], strict=True)]
+    arc = [
+        {"text": f"{q}?", "choices": texts[i : i + 3], "label": i % 3}
+        for i, q in enumerate(texts[:20])
+    ]
+    piqa = [
+        {"text": q, "choices": [q[:15], texts[i]], "label": i % 2}
+        for i, q in enumerate(texts[20:40])
+    ]
+    blimp = [
+        {"sentence_good": g, "sentence_bad": b}
+        for g, b in zip(texts[:20], texts[20:40], strict=True)
+    ]
     for name, rows in (("arc_challenge", arc), ("piqa", piqa), ("blimp", blimp)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
@@ -50,7 +62,12 @@ def their_language_model(folder, **options):
     pytest.importorskip("transformers")
     huggingface = pytest.importorskip("lm_eval.models.huggingface")
     return huggingface.HFLM(
-        pretrained=str(folder), tokenizer=str(folder), device="cpu", dtype="float32", batch_size=8, **options
+        pretrained=str(folder),
+        tokenizer=str(folder),
+        device="cpu",
+        dtype="float32",
+        batch_size=8,
+        **options,
     )
 
 
@@ -66,7 +83,10 @@ def answers_of(lm, tasks, limit=None):
     """{task: (log-likelihoods [items, choices], choices normalised by length or not)}."""
     found = {}
     for name, (_, records) in harness.run(lm, tasks, chat=False, limit=limit).items():
-        found[name] = [[value for value, _ in record["answers"]] for record in records], [r["value"] for r in records]
+        found[name] = (
+            [[value for value, _ in record["answers"]] for record in records],
+            [r["value"] for r in records],
+        )
     return found
 
 
@@ -78,12 +98,17 @@ def pairs(answers):
 def assert_same_answers(ours, theirs):
     assert ours.keys() == theirs.keys()
     for name in ours:
-        for (mine, my_value), (his, his_value) in zip(pairs(ours[name]), pairs(theirs[name]), strict=True):
+        for (mine, my_value), (his, his_value) in zip(
+            pairs(ours[name]), pairs(theirs[name]), strict=True
+        ):
             np.testing.assert_allclose(mine, his, rtol=1e-5, err_msg=name)
             best = sorted(his)[-2:]
             if best[1] - best[0] > 1e-4:
                 assert np.argmax(mine) == np.argmax(his)
-                if name not in ("arc_challenge", "hellaswag"):  # values that rest on log-likelihoods as they are
+                if name not in (
+                    "arc_challenge",
+                    "hellaswag",
+                ):  # values that rest on log-likelihoods as they are
                     assert my_value == his_value
 
 
@@ -103,7 +128,11 @@ def test_rolling_and_generated_text_are_those_of_the_hf_backend(run_and_export):
     texts = ["", *small_texts(3, words=60), "short"]  # the long ones take several windows
     settings = [{"until": ["river", "\n\n"], "max_gen_toks": 24}, {"until": [], "max_gen_toks": 40}]
     rolling = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in texts[1:]]
-    written = [Instance("generate_until", {}, (text[:80], setting), 0) for text in texts[1:] for setting in settings]
+    written = [
+        Instance("generate_until", {}, (text[:80], setting), 0)
+        for text in texts[1:]
+        for setting in settings
+    ]
     mesh, opened = open_language_model(workdir)
     with jax.set_mesh(mesh), opened as lm:
         our_sums, our_texts = lm.loglikelihood_rolling(rolling), lm.generate_until(written)
@@ -130,7 +159,9 @@ def test_answers_on_real_items_are_those_of_the_hf_backend(tmp_path, shared_data
     mesh, opened = open_language_model(workdir)
     with jax.set_mesh(mesh), opened as lm:
         ours = answers_of(lm, tasks)
-    assert {name: len(values) for name, (_, values) in ours.items()} == dict.fromkeys(REAL_TASKS, 60)
+    assert {name: len(values) for name, (_, values) in ours.items()} == dict.fromkeys(
+        REAL_TASKS, 60
+    )
     assert_same_answers(ours, answers_of(their_language_model(tmp_path / "hf"), tasks))
 
 
@@ -144,12 +175,17 @@ def test_eval_json_and_items_and_a_second_evaluation(run_and_export, items):
     assert written["tasks"]["arc_challenge"]["metric"] == "acc_norm"
     assert written["tasks"]["piqa"]["metric"] == "acc"
     for name, entry in written["tasks"].items():
-        records = [json.loads(line) for line in (workdir / "eval" / f"{name}.jsonl").read_text().splitlines()]
+        records = [
+            json.loads(line)
+            for line in (workdir / "eval" / f"{name}.jsonl").read_text().splitlines()
+        ]
         values = [record["value"] for record in records]
         assert entry["items"] == len(values) == 20
         assert entry["value"] == pytest.approx(np.mean(values))
         assert entry["stderr"] == pytest.approx(np.std(values, ddof=1) / math.sqrt(20))
-    assert written["mean"]["value"] == pytest.approx(np.mean([entry["value"] for entry in written["tasks"].values()]))
+    assert written["mean"]["value"] == pytest.approx(
+        np.mean([entry["value"] for entry in written["tasks"].values()])
+    )
     # Another task joins; answers are found on disk, so scoring again computes nothing.
     before = {path: path.stat().st_size for path in (workdir / "eval").glob("requests-*")}
     again = evaluate_run(workdir, tasks=tasks)
@@ -196,7 +232,8 @@ def test_chat_runs_are_prompted_through_their_template(tmp_path, tokenizer_dir):
     transformers = pytest.importorskip("transformers")
     workdir = make_run(tmp_path / "run", tokenizer_dir)
     template = (
-        "{{- bos_token -}}{%- for m in messages -%}<|{{ m.role }}|>\n{{ m.content }}\n{%- endfor -%}{{- '</s>' -}}"
+        "{{- bos_token -}}{%- for m in messages -%}<|{{ m.role }}|>\n{{ m.content }}\n{%- endfor"
+        " -%}{{- '</s>' -}}"
     )
     (workdir / "tokenizer" / "chat_template.jinja").write_text(template)
     export_run(workdir, tmp_path / "hf", 1 << 30)
@@ -234,7 +271,12 @@ def test_means_leave_copa_out():
         "blimp": {"value": 0.0, "stderr": 0.5, "items": 7},
     }
     found = harness.means(tasks)
-    assert found["mean"] == {"value": pytest.approx(0.7), "stderr": pytest.approx(0.025), "tasks": 2, "items": 150}
+    assert found["mean"] == {
+        "value": pytest.approx(0.7),
+        "stderr": pytest.approx(0.025),
+        "tasks": 2,
+        "items": 150,
+    }
     assert found["mean_without_copa"]["value"] == pytest.approx(0.6)
     assert harness.means({})["mean"] is None
     assert harness.task_names(["paper", "piqa", "blimp"])[-1] == "blimp"
@@ -246,5 +288,10 @@ def test_without_the_hub_one_line_names_task_data(run_and_export, tmp_path, comm
     environment = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     import os
 
-    result = command("divsyn_jax.evaluate", f"--workdir={workdir}", "--tasks=paper", env={**os.environ, **environment})
+    result = command(
+        "divsyn_jax.evaluate",
+        f"--workdir={workdir}",
+        "--tasks=paper",
+        env={**os.environ, **environment},
+    )
     fails_with_one_line(result, "--task_data=DIR", "arc_challenge")

@@ -1,4 +1,7 @@
-"""Exchange with transformers: the same logits and ids there, identical bytes after a round trip, refusals by name."""
+"""Exchange with transformers:
+
+the same logits and ids there, identical bytes after a round trip, refusals by name.
+"""
 
 import gzip
 import json
@@ -57,7 +60,14 @@ def tensor_bytes(folder: pathlib.Path) -> dict[str, bytes]:
 def test_exported_logits_equal_ours(tmp_path, tokenizer_dir, tied, kv_heads):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    workdir = make_run(tmp_path / "run", tokenizer_dir, tied=tied, kv_heads=kv_heads, rope_theta=5000.0, norm_eps=1e-4)
+    workdir = make_run(
+        tmp_path / "run",
+        tokenizer_dir,
+        tied=tied,
+        kv_heads=kv_heads,
+        rope_theta=5000.0,
+        norm_eps=1e-4,
+    )
     export_run(workdir, tmp_path / "hf", max_file_bytes=50_000)
     assert len(list((tmp_path / "hf").glob("*.safetensors"))) > 3
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "hf")
@@ -66,7 +76,9 @@ def test_exported_logits_equal_ours(tmp_path, tokenizer_dir, tied, kv_heads):
         expected = theirs(torch.tensor(tokens)).logits.numpy()
     found = logits_of(workdir, tokens)
     assert np.max(np.abs(found - expected)) < 1e-4 * np.max(np.abs(expected))
-    assert theirs.generation_config.eos_token_id == tokenizers.load_copy(workdir / "tokenizer").eos_id
+    assert (
+        theirs.generation_config.eos_token_id == tokenizers.load_copy(workdir / "tokenizer").eos_id
+    )
 
 
 def test_export_import_export_is_identical(tmp_path, tokenizer_dir):
@@ -75,8 +87,16 @@ def test_export_import_export_is_identical(tmp_path, tokenizer_dir):
     import_checkpoint(tmp_path / "hf", tmp_path / "imported")
     export_run(tmp_path / "imported", tmp_path / "again", max_file_bytes=50_000)
     assert tensor_bytes(tmp_path / "again") == tensor_bytes(tmp_path / "hf")
-    for name in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model"):
-        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "hf" / name).read_bytes(), name
+    for name in (
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "tokenizer.model",
+    ):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "hf" / name).read_bytes(), (
+            name
+        )
 
 
 def test_files_are_what_the_safetensors_library_reads(tmp_path, tokenizer_dir):
@@ -97,7 +117,9 @@ def test_an_import_is_a_run_to_start_from(tmp_path, tokenizer_dir):
     run = trained_run.open_run(tmp_path / "imported")
     mesh = sharding.make_mesh(run.recipe.mesh, jax.devices()[:1])
     weights = [
-        run_directory.initial_weights(source, run.abstract_params(mesh), tokenizers.load(str(tokenizer_dir)))
+        run_directory.initial_weights(
+            source, run.abstract_params(mesh), tokenizers.load(str(tokenizer_dir))
+        )
         for source in (workdir, tmp_path / "imported")
     ]
     jax.tree.map(np.testing.assert_array_equal, *weights)
@@ -107,13 +129,17 @@ def test_a_16_bit_checkpoint_of_transformers_is_imported(tmp_path, tokenizer_dir
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     export_run(make_run(tmp_path / "run", tokenizer_dir), tmp_path / "hf", 1 << 30)
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "hf", dtype=torch.bfloat16)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path / "hf", dtype=torch.bfloat16
+    )
     theirs.save_pretrained(tmp_path / "theirs")
     transformers.AutoTokenizer.from_pretrained(tmp_path / "hf").save_pretrained(tmp_path / "theirs")
     import_checkpoint(tmp_path / "theirs", tmp_path / "imported")
     tokens = np.random.default_rng(0).integers(0, 400, (1, 20))
     expected = theirs.float()(torch.tensor(tokens)).logits.detach().numpy()
-    assert np.max(np.abs(logits_of(tmp_path / "imported", tokens) - expected)) < 1e-4 * np.max(np.abs(expected))
+    assert np.max(np.abs(logits_of(tmp_path / "imported", tokens) - expected)) < 1e-4 * np.max(
+        np.abs(expected)
+    )
     # The Hugging Face tokenizer stands in for ours: other files, the same ids.
     imported = tokenizers.load_copy(tmp_path / "imported" / "tokenizer")
     assert imported.encode(TRICKY) == tokenizers.load(str(tokenizer_dir)).encode(TRICKY)
@@ -126,7 +152,10 @@ def test_a_16_bit_checkpoint_of_transformers_is_imported(tmp_path, tokenizer_dir
         ({"model_type": "mistral"}, "model_type='mistral'"),
         ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_scaling"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_parameters"),
-        ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
+        (
+            {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}},
+            "partial_rotary_factor",
+        ),
         ({"hidden_act": "gelu"}, "hidden_act='gelu'"),
         ({"attention_bias": True}, "attention_bias"),
         ({"head_dim": 64}, "head_dim=64"),
@@ -173,7 +202,9 @@ def test_the_tokenizer_encodes_real_documents_identically(tmp_path, shared_data)
     transformers = pytest.importorskip("transformers")
     from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 
-    corpora = [str(shared_data / name) for name in ("real_wiki.jsonl.gz", "syn_code_alpaca_2k.jsonl.gz")]
+    corpora = [
+        str(shared_data / name) for name in ("real_wiki.jsonl.gz", "syn_code_alpaca_2k.jsonl.gz")
+    ]
     train_tokenizer(corpora, str(tmp_path / "tokenizer"), 4096, max_bytes=4_000_000)
     export_run(make_run(tmp_path / "run", tmp_path / "tokenizer"), tmp_path / "hf", 1 << 30)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")
@@ -184,7 +215,9 @@ def test_the_tokenizer_encodes_real_documents_identically(tmp_path, shared_data)
             texts = [json.loads(line)["text"] for line, _ in zip(lines, range(400), strict=False)]
         encoded = theirs(texts, add_special_tokens=False)["input_ids"]
         assert encoded == ours.encode(texts), path
-        assert theirs(["".join(texts[:3])], add_special_tokens=False)["input_ids"] == ours.encode(["".join(texts[:3])])
+        assert theirs(["".join(texts[:3])], add_special_tokens=False)["input_ids"] == ours.encode(
+            ["".join(texts[:3])]
+        )
         seen += len(texts)
     assert seen > 10_000
 
@@ -211,13 +244,18 @@ def test_the_model_card_says_what_the_model_is(tmp_path, tokenizer_dir):
     ):
         assert fragment in card
     assert "| arc_easy | acc | 0.3750 | 0.0200 | 570 |" in card
-    (workdir / "eval.json").write_text(json.dumps({**evaluation, "step": 2}))  # figures of other weights
+    (workdir / "eval.json").write_text(
+        json.dumps({**evaluation, "step": 2})
+    )  # figures of other weights
     export_run(workdir, tmp_path / "hf", 1 << 30)
     assert "not evaluated" in (tmp_path / "hf" / "README.md").read_text()
 
 
 def test_bad_usage_is_one_line(tmp_path, tokenizer_dir, command):
-    fails_with_one_line(command("divsyn_jax.export", f"--workdir={tmp_path}", f"--output={tmp_path}/hf"), "config.json")
+    fails_with_one_line(
+        command("divsyn_jax.export", f"--workdir={tmp_path}", f"--output={tmp_path}/hf"),
+        "config.json",
+    )
     workdir = make_run(tmp_path / "run", tokenizer_dir)
     with pytest.raises(UserError, match=r"no checkpoint of step 7; there are \[3\]"):
         export_run(workdir, tmp_path / "hf", 1 << 30, step=7)
@@ -260,11 +298,23 @@ print(peak - before)
 def test_a_model_is_never_in_memory_whole(tmp_path, tokenizer_dir):
     small = make_run(tmp_path / "small", tokenizer_dir)
     export_run(small, tmp_path / "small_hf", 1 << 30)
-    large = make_run(tmp_path / "run", tokenizer_dir, hidden=512, intermediate=2048, layers=16, heads=8, kv_heads=8)
+    large = make_run(
+        tmp_path / "run",
+        tokenizer_dir,
+        hidden=512,
+        intermediate=2048,
+        layers=16,
+        heads=8,
+        kv_heads=8,
+    )
     largest = 16 * 512 * 2048 * 4
-    for way, *paths in (("export", small, large, "hf"), ("import", tmp_path / "small_hf", tmp_path / "hf", "imported")):
+    for way, *paths in (
+        ("export", small, large, "hf"),
+        ("import", tmp_path / "small_hf", tmp_path / "hf", "imported"),
+    ):
         command = [sys.executable, "-c", MEMORY, way, *(str(tmp_path / path) for path in paths)]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
-        # Reading one parameter takes its compressed bytes, the decoded chunk and the array; the model is 4 times the largest.
+        # Reading one parameter takes its compressed bytes, the decoded chunk and the array; the
+        # model is 4 times the largest.
         assert int(result.stdout) < 3.5 * largest, way

@@ -14,7 +14,13 @@ import pytest
 from tests.conftest import ROOT, fails_with_one_line
 
 STUDY = "--study=tests/study/small_study.py"
-TPU = ("--backend=xpk", "--cluster=c", "--zone=us-east5-a", "--project=p", "--docker_image=gcr.io/p/divsyn")
+TPU = (
+    "--backend=xpk",
+    "--cluster=c",
+    "--zone=us-east5-a",
+    "--project=p",
+    "--docker_image=gcr.io/p/divsyn",
+)
 
 
 def sweep(*arguments, **options):
@@ -31,7 +37,9 @@ def printed(*arguments):
 def test_plan_foresees_every_run():
     table = printed("plan", STUDY, "--accelerator=TPU v4", "--mfu=0.5")
     assert table.count("pretrain, evaluate, sft, evaluate") == 4
-    assert re.search(r"4 runs, 15,360 tokens: 0\.0 hours of one TPU v4 at 50%", table)  # 4 x 6 steps x 4 x 160
+    assert re.search(
+        r"4 runs, 15,360 tokens: 0\.0 hours of one TPU v4 at 50%", table
+    )  # 4 x 6 steps x 4 x 160
 
 
 def test_plan_of_a_paper_study_needs_no_corpora():
@@ -51,7 +59,9 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
         "--sbatch=--time=1:00:00",
     )
     assert not (tmp_path / "s").exists()
-    scripts = dict(re.findall(r"# ---- (\S+)\n(#!/bin/bash\n.*?)(?=\nsbatch |\Z)", output, re.DOTALL))
+    scripts = dict(
+        re.findall(r"# ---- (\S+)\n(#!/bin/bash\n.*?)(?=\nsbatch |\Z)", output, re.DOTALL)
+    )
     assert [pathlib.Path(path).name for path in scripts] == ["prepare.sh", "runs-0.sh", "report.sh"]
     for script in scripts.values():
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
@@ -69,15 +79,23 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
     (tools / "sleep").write_text("#!/bin/bash\n")
     for tool in tools.iterdir():
         tool.chmod(0o755)
-    environment = {"PATH": f"{tools}:{os.environ['PATH']}", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}
+    environment = {
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "2",
+    }
 
     def task(**more):
-        return subprocess.run(["bash", "-c", array], env={**environment, **more}, capture_output=True, text=True)
+        return subprocess.run(
+            ["bash", "-c", array], env={**environment, **more}, capture_output=True, text=True
+        )
 
     fresh = task()
     assert fresh.returncode == 0
     assert [
-        re.search(r"divsyn_jax\.(\w+)", line)[1] for line in fresh.stdout.splitlines() if line.startswith("srun")
+        re.search(r"divsyn_jax\.(\w+)", line)[1]
+        for line in fresh.stdout.splitlines()
+        if line.startswith("srun")
     ] == ["train", "evaluate", "train", "evaluate"]
     stopped = task(CODE="75")
     assert stopped.returncode == 75
@@ -86,7 +104,11 @@ def test_slurm_scripts_are_bash_and_run_each_step_once(tmp_path):
     done = tmp_path / "s" / "runs" / "middle_twin" / "seed0" / "DONE"
     done.parent.mkdir(parents=True)
     done.write_text("{}")
-    again = [line for line in task().stdout.splitlines() if line.startswith("srun") and "divsyn_jax.train" in line]
+    again = [
+        line
+        for line in task().stdout.splitlines()
+        if line.startswith("srun") and "divsyn_jax.train" in line
+    ]
     assert len(again) == 1  # the fine-tuning
     assert "configs/sft_tiny.py" in again[0]
 
@@ -102,9 +124,18 @@ def test_sbatch_reads_values_with_spaces(tmp_path):
     workdir = f"{tmp_path}/a b"
     options = r'''--sbatch=-p main --comment="two \"words\", 'one' \\ #3"'''
     output = printed(
-        "submit", STUDY, "--study.name", "my study", "--backend=slurm", f"--workdir={workdir}", "--dry_run", options
+        "submit",
+        STUDY,
+        "--study.name",
+        "my study",
+        "--backend=slurm",
+        f"--workdir={workdir}",
+        "--dry_run",
+        options,
     )
-    lines = [line.removeprefix("#SBATCH ") for line in output.splitlines() if line.startswith("#SBATCH")]
+    lines = [
+        line.removeprefix("#SBATCH ") for line in output.splitlines() if line.startswith("#SBATCH")
+    ]
     assert f'"--output={tmp_path}/a b/launch/%x-%j.out"' in lines
     assert '"--job-name=my study-runs"' in lines
     assert lines[-3:] == ["-p", "main", r'''"--comment=two \"words\", 'one' \\ #3"''']
@@ -134,9 +165,20 @@ def test_a_submission_cut_short_sends_its_report_later(tmp_path):
 
 
 def test_overrides_reach_the_study(tmp_path):
-    overrides = ("--study.documents", "500", "--nostudy.equal_text", "--study.score={'draws': 7}", "--parallel=1")
+    overrides = (
+        "--study.documents",
+        "500",
+        "--nostudy.equal_text",
+        "--study.score={'draws': 7}",
+        "--parallel=1",
+    )
     command = printed(
-        "submit", "--study", "tests/study/small_study.py", *overrides, f"--workdir={tmp_path}/a b", "--dry_run"
+        "submit",
+        "--study",
+        "tests/study/small_study.py",
+        *overrides,
+        f"--workdir={tmp_path}/a b",
+        "--dry_run",
     )
     arguments = shlex.split(command)
     expected = [
@@ -160,7 +202,9 @@ def test_status_tells_what_is_sent_and_what_is_done(tmp_path):
         (run / "sft" / name).write_text("{}")
     (workdir / "launch").mkdir()
     names = ["narrow/seed0", "middle/seed0", "broad/seed0"]
-    (workdir / "launch" / "jobs.json").write_text(json.dumps([{"job": "7", "kind": "runs", "runs": names}]))
+    (workdir / "launch" / "jobs.json").write_text(
+        json.dumps([{"job": "7", "kind": "runs", "runs": names}])
+    )
     tools.mkdir()
     (tools / "squeue").write_text("#!/bin/bash\necho '7|1|RUNNING'; echo '8|0|PENDING'\n")
     (tools / "squeue").chmod(0o755)
@@ -185,12 +229,16 @@ def test_xpk_understands_the_commands(tmp_path):
     if not xpk:
         pytest.skip("xpk is not on the PATH: make test-xpk")
     output = printed("submit", STUDY, *TPU, f"--workdir={tmp_path}/s", "--dry_run")
-    commands = [shlex.split(line) for line in output.splitlines() if line.startswith("xpk workload create")]
+    commands = [
+        shlex.split(line) for line in output.splitlines() if line.startswith("xpk workload create")
+    ]
     assert len(commands) == 4
     python = pathlib.Path(xpk).resolve().parent / "python"
     parse = (
-        "import argparse, json, sys; from xpk.parser.core import set_parser; parser = argparse.ArgumentParser();"
-        "set_parser(parser=parser); got = parser.parse_args(sys.argv[1:]); print(json.dumps([got.workload, got.command, got.tpu_type]))"
+        "import argparse, json, sys; from xpk.parser.core import set_parser; parser ="
+        " argparse.ArgumentParser();set_parser(parser=parser); got ="
+        " parser.parse_args(sys.argv[1:]); print(json.dumps([got.workload, got.command,"
+        " got.tpu_type]))"
     )
     for command in (commands[0], commands[-1]):
         done = subprocess.run([python, "-c", parse, *command[1:]], capture_output=True, text=True)
@@ -204,14 +252,21 @@ def test_xpk_understands_the_commands(tmp_path):
 @pytest.fixture
 def tpu_scripts(tmp_path):
     """The scripts of the first run on TPUs: on the slice's hosts, and around it on TPU VMs."""
-    output = printed("submit", STUDY, *TPU, f"--workdir={tmp_path}/s", f"--repository={tmp_path}", "--dry_run")
-    scripts = re.findall(r"# ---- (\S+)\n(#!/bin/bash\n.*?)(?=\n(?:# ----|xpk ))", output, re.DOTALL)
+    output = printed(
+        "submit", STUDY, *TPU, f"--workdir={tmp_path}/s", f"--repository={tmp_path}", "--dry_run"
+    )
+    scripts = re.findall(
+        r"# ---- (\S+)\n(#!/bin/bash\n.*?)(?=\n(?:# ----|xpk ))", output, re.DOTALL
+    )
     assert len(scripts) == 8
     return [script for _, script in scripts[:2]]
 
 
 def start_host(tmp_path, script, *arguments, **environment):
-    """A host of a slice whose python is replaced: it logs what is asked of it, evaluation takes a while."""
+    """A host of a slice whose python is replaced:
+
+    it logs what is asked of it, evaluation takes a while.
+    """
     executable(
         tmp_path / "bin" / "python",
         f"""log() {{ echo "$HOST $1 ${{TPU_PROCESS_BOUNDS-all}} ${{TPU_WORKER_HOSTNAMES-}}" >> {tmp_path}/log; }}
@@ -228,7 +283,13 @@ def start_host(tmp_path, script, *arguments, **environment):
 
 def test_hosts_of_a_slice_train_together_and_one_evaluates(tmp_path, tpu_scripts):
     hosts = [
-        start_host(tmp_path, tpu_scripts[0], HOST=name, TPU_WORKER_ID=str(index), TPU_WORKER_HOSTNAMES="a,b")
+        start_host(
+            tmp_path,
+            tpu_scripts[0],
+            HOST=name,
+            TPU_WORKER_ID=str(index),
+            TPU_WORKER_HOSTNAMES="a,b",
+        )
         for index, name in enumerate("ab")
     ]
     assert [host.wait(timeout=60) for host in hosts] == [0, 0]
@@ -237,13 +298,15 @@ def test_hosts_of_a_slice_train_together_and_one_evaluates(tmp_path, tpu_scripts
     evaluation = ["a divsyn_jax.evaluate 1,1,1 localhost", "a evaluated 1,1,1 localhost"]
     assert [line for line in log if line.startswith("b")] == trains[1:] * 2
     assert [line for line in log if line.startswith("a")] == [trains[0], *evaluation] * 2
-    assert sorted(log.index(evaluation[1]) < index for index, line in enumerate(log) if line in trains) == [
-        *(False, False, True, True)
-    ]
+    assert sorted(
+        log.index(evaluation[1]) < index for index, line in enumerate(log) if line in trains
+    ) == [*(False, False, True, True)]
 
 
 def test_one_host_evaluates_on_all_of_its_chips(tmp_path, tpu_scripts):
-    host = start_host(tmp_path, tpu_scripts[0], HOST="a", TPU_WORKER_ID="0", TPU_WORKER_HOSTNAMES="localhost")
+    host = start_host(
+        tmp_path, tpu_scripts[0], HOST="a", TPU_WORKER_ID="0", TPU_WORKER_HOSTNAMES="localhost"
+    )
     assert host.wait(timeout=60) == 0
     assert "a divsyn_jax.evaluate all localhost" in (tmp_path / "log").read_text().splitlines()
 
@@ -280,4 +343,6 @@ def test_tpu_hosts_need_nothing_of_this_checkout(tmp_path, tpu_scripts):
     ],
 )
 def test_bad_input_gives_one_line(tmp_path, arguments, message):
-    fails_with_one_line(sweep(*[a.replace("OUT", str(tmp_path / "out")) for a in arguments]), message)
+    fails_with_one_line(
+        sweep(*[a.replace("OUT", str(tmp_path / "out")) for a in arguments]), message
+    )

@@ -14,7 +14,9 @@ from tests.model.test_decoder import TINY, larger_weights
 
 
 def requests() -> list[Request]:
-    """Questions with several choices, of which some repeat, some are one token and some share a beginning."""
+    """Questions with several choices, of which some repeat, some are one token and some share a
+    beginning.
+    """
     generator = np.random.default_rng(0)
     made = []
     for _ in range(12):
@@ -62,7 +64,9 @@ def test_scores_are_those_of_each_text_alone(params):
     wanted.append(Request(greedy, 5))
     found = scores(params, wanted, 512)
     expected = [plain(params, request) for request in wanted]
-    np.testing.assert_allclose([value for value, _ in found], [value for value, _ in expected], rtol=1e-5)
+    np.testing.assert_allclose(
+        [value for value, _ in found], [value for value, _ in expected], rtol=1e-5
+    )
     assert [flag for _, flag in found] == [flag for _, flag in expected]
     assert found[-1][1]
 
@@ -79,15 +83,24 @@ def test_batch_size_and_company_change_nothing(params):
 
 def test_choices_of_a_question_share_a_row():
     context = list(range(50))
-    wanted = [Request([*context, choice, 7], 50) for choice in (90, 91, 92, 93)] + [Request([80] * 40, 1)]
+    wanted = [Request([*context, choice, 7], 50) for choice in (90, 91, 92, 93)] + [
+        Request([80] * 40, 1)
+    ]
     rows = scoring.plan_rows(wanted)
-    assert [(set(row.members), row.prefix, row.slots) for row in rows] == [({0, 1, 2, 3}, 50, 54), ({4}, 39, 39)]
-    assert sorted(index for row in scoring.plan_rows(requests()) for index in row.members) == list(range(96))
+    assert [(set(row.members), row.prefix, row.slots) for row in rows] == [
+        ({0, 1, 2, 3}, 50, 54),
+        ({4}, 39, 39),
+    ]
+    assert sorted(index for row in scoring.plan_rows(requests()) for index in row.members) == list(
+        range(96)
+    )
 
 
 def test_rows_stay_within_bounds_and_rarely_related_texts_stay_apart():
     generator = np.random.default_rng(1)
     unrelated = [Request([1, *generator.integers(2, 100, 30).tolist()], 1) for _ in range(20)]
     assert all(len(row.members) == 1 for row in scoring.plan_rows(unrelated))
-    many = [Request([*range(100), *generator.integers(0, 100, 40).tolist()], 100) for _ in range(40)]
+    many = [
+        Request([*range(100), *generator.integers(0, 100, 40).tolist()], 100) for _ in range(40)
+    ]
     assert max(row.slots for row in scoring.plan_rows(many)) <= 512

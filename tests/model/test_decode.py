@@ -52,7 +52,9 @@ def test_logits_after_prefill_and_each_step_are_those_of_the_forward_pass(params
             gap = jnp.max(jnp.abs(logits[row] - expected[row, lengths[row] + step - 1]))
             assert gap < 1e-5 * jnp.max(jnp.abs(expected))
         positions = (lengths + step)[:, None]
-        x, cache = decode.forward(TINY, params, np.take_along_axis(text, positions, axis=1), positions, cache)
+        x, cache = decode.forward(
+            TINY, params, np.take_along_axis(text, positions, axis=1), positions, cache
+        )
         logits = llama.output_logits(llama.bind(TINY, params), x)[:, 0]
 
 
@@ -82,7 +84,10 @@ def test_a_rows_draws_do_not_depend_on_its_neighbours(params, mesh):
     hot = Sampling(temperature=1.0, seed=3)
     together = decode.generate(TINY, params, mesh, PROMPTS, 24, NO_EOS, V, hot)
     assert together[:2] == decode.generate(TINY, params, mesh, PROMPTS[:2], 24, NO_EOS, V, hot)
-    assert together[0] != decode.generate(TINY, params, mesh, PROMPTS[:1], 24, NO_EOS, V, Sampling(1.0, seed=4))[0]
+    assert (
+        together[0]
+        != decode.generate(TINY, params, mesh, PROMPTS[:1], 24, NO_EOS, V, Sampling(1.0, seed=4))[0]
+    )
 
 
 def test_draws_follow_the_distribution_that_is_left():
@@ -90,7 +95,12 @@ def test_draws_follow_the_distribution_that_is_left():
     keys = jax.random.split(jax.random.key(0), 20_000)
 
     def shares(temperature=1.0, top_k=0, top_p=1.0, vocabulary=4):
-        choice = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "vocabulary": vocabulary}
+        choice = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "vocabulary": vocabulary,
+        }
         drawn = decode.sample(jnp.broadcast_to(logits, (len(keys), 4)), keys, choice)
         return np.bincount(np.asarray(drawn), minlength=4) / len(keys)
 

@@ -18,7 +18,9 @@ TINY = ModelConfig(
 
 
 def tokens(batch=2, length=40, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).integers(0, TINY.vocab_size, (batch, length)), jnp.int32)
+    return jnp.asarray(
+        np.random.default_rng(seed).integers(0, TINY.vocab_size, (batch, length)), jnp.int32
+    )
 
 
 def relative_difference(x, y):
@@ -62,8 +64,12 @@ def torch_twin(config: ModelConfig, params):
     weights["lm_head.weight"] = torch.tensor(np.asarray(params["embedding" if c.tied else "head"]))
     for n in range(c.layers):
         at = f"model.layers.{n}."
-        weights[at + "input_layernorm.weight"] = torch.tensor(np.asarray(layers["attention_norm"][n]))
-        weights[at + "post_attention_layernorm.weight"] = torch.tensor(np.asarray(layers["mlp_norm"][n]))
+        weights[at + "input_layernorm.weight"] = torch.tensor(
+            np.asarray(layers["attention_norm"][n])
+        )
+        weights[at + "post_attention_layernorm.weight"] = torch.tensor(
+            np.asarray(layers["mlp_norm"][n])
+        )
         for ours, theirs in (("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj")):
             weights[at + f"self_attn.{theirs}.weight"] = as_torch(layers[ours][n], c.hidden)
         weights[at + "self_attn.o_proj.weight"] = as_torch(layers["attention_out"][n], c.hidden)
@@ -84,7 +90,9 @@ def torch_twin(config: ModelConfig, params):
 def larger_weights(params):
     """Weights far enough from their small start that every part of the model matters to the logits."""
     generator = np.random.default_rng(1)
-    return jax.tree.map(lambda x: x + 0.1 * jnp.asarray(generator.standard_normal(x.shape), jnp.float32), params)
+    return jax.tree.map(
+        lambda x: x + 0.1 * jnp.asarray(generator.standard_normal(x.shape), jnp.float32), params
+    )
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -119,7 +127,10 @@ def test_packed_documents_give_the_logits_of_the_documents_alone():
 @pytest.mark.parametrize("length", [1, 64, 256, 257, 600])
 def test_blocked_attention_equals_the_reference_forward_and_backward(length):
     generator = np.random.default_rng(0)
-    q, k, v = (jnp.asarray(generator.standard_normal((2, length, heads, 16)), jnp.float32) for heads in (4, 2, 2))
+    q, k, v = (
+        jnp.asarray(generator.standard_normal((2, length, heads, 16)), jnp.float32)
+        for heads in (4, 2, 2)
+    )
     segments = jnp.asarray(np.sort(generator.integers(0, 3, (2, length)), axis=1))
     for mask in (Mask(), Mask(segments)):
 
@@ -136,9 +147,15 @@ def test_blocked_attention_equals_the_reference_forward_and_backward(length):
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_splash_attention_equals_the_reference_interpreted(packed):
-    """The TPU kernel, interpreted on the CPU: causal, grouped heads, with and without documents, forward and backward."""
+    """The TPU kernel, interpreted on the CPU:
+
+    causal, grouped heads, with and without documents, forward and backward.
+    """
     generator = np.random.default_rng(0)
-    q, k, v = (jnp.asarray(generator.standard_normal((1, 128, heads, 64)), jnp.float32) for heads in (2, 1, 1))
+    q, k, v = (
+        jnp.asarray(generator.standard_normal((1, 128, heads, 64)), jnp.float32)
+        for heads in (2, 1, 1)
+    )
     segments = jnp.asarray(np.sort(generator.integers(0, 3, (1, 128)), axis=1))
     mask = Mask(segments) if packed else Mask()
 
@@ -151,7 +168,9 @@ def test_splash_attention_equals_the_reference_interpreted(packed):
         np.testing.assert_allclose(left, right, atol=5e-5)
 
 
-@pytest.mark.parametrize("change", [{"scan": False}, {"remat": "full"}, {"remat": "minimal"}, {"remat": "dots"}])
+@pytest.mark.parametrize(
+    "change", [{"scan": False}, {"remat": "full"}, {"remat": "minimal"}, {"remat": "dots"}]
+)
 def test_scan_and_remat_change_nothing(change):
     params = larger_weights(llama.init_params(TINY, seed=0))
     x = tokens()
@@ -160,7 +179,8 @@ def test_scan_and_remat_change_nothing(change):
         return jnp.mean(jnp.square(llama.logits(config, params, x)))
 
     base, other = (
-        jax.value_and_grad(objective)(params, config) for config in (TINY, dataclasses.replace(TINY, **change))
+        jax.value_and_grad(objective)(params, config)
+        for config in (TINY, dataclasses.replace(TINY, **change))
     )
     assert float(other[0]) == pytest.approx(float(base[0]), rel=1e-6)
     for left, right in zip(jax.tree.leaves(base[1]), jax.tree.leaves(other[1]), strict=True):
@@ -168,10 +188,13 @@ def test_scan_and_remat_change_nothing(change):
 
 
 @pytest.mark.parametrize(
-    ("remat", "scan", "guarded"), [("full", False, True), ("full", True, False), ("none", False, False)]
+    ("remat", "scan", "guarded"),
+    [("full", False, True), ("full", True, False), ("none", False, False)],
 )
 def test_what_unrolled_layers_compute_again_is_not_merged(remat, scan, guarded):
-    """A barrier keeps XLA from it (for TPUs it would, not for CPUs); in a loop there is nothing to merge with."""
+    """A barrier keeps XLA from it (for TPUs it would, not for CPUs); in a loop there is nothing to
+    merge with.
+    """
     config = dataclasses.replace(TINY, layers=2, remat=remat, scan=scan)
     params = jax.eval_shape(lambda: llama.init_params(config, seed=0))
     gradient = jax.jit(jax.grad(lambda params, x: jnp.mean(llama.logits(config, params, x))))
@@ -183,7 +206,11 @@ def test_float32_is_not_rounded_on_accelerators(dtype, exact):
     shape = dataclasses.replace(TINY, dtype=dtype)
     params = jax.eval_shape(lambda: llama.init_params(shape, 0))
     with llama.exact_products(dtype):
-        text = jax.jit(lambda p, t: llama.logits(shape, p, t)).lower(params, jnp.zeros((1, 8), jnp.int32)).as_text()
+        text = (
+            jax.jit(lambda p, t: llama.logits(shape, p, t))
+            .lower(params, jnp.zeros((1, 8), jnp.int32))
+            .as_text()
+        )
     products = [line for line in text.splitlines() if "stablehlo.dot_general" in line]
     assert products
     assert all(("[HIGHEST, HIGHEST]" in line) == exact for line in products)
@@ -210,8 +237,22 @@ def test_auto_is_the_fastest_backend_that_can(platform, dtype, head_dim, seq_len
 @pytest.mark.parametrize(
     ("name", "platform", "dtype", "head_dim", "seq_len", "message"),
     [
-        ("cudnn", "cpu", "bfloat16", 64, 128, r"model.attention='cudnn' does not run on cpu; use auto"),
-        ("splash", "gpu", "bfloat16", 64, 128, r"model.attention='splash' does not run on gpu; use auto"),
+        (
+            "cudnn",
+            "cpu",
+            "bfloat16",
+            64,
+            128,
+            r"model.attention='cudnn' does not run on cpu; use auto",
+        ),
+        (
+            "splash",
+            "gpu",
+            "bfloat16",
+            64,
+            128,
+            r"model.attention='splash' does not run on gpu; use auto",
+        ),
         (
             "cudnn",
             "gpu",
@@ -228,12 +269,35 @@ def test_auto_is_the_fastest_backend_that_can(platform, dtype, head_dim, seq_len
             128,
             r"model.attention='cudnn' needs heads .* not 12; change model.heads, or use",
         ),
-        ("cudnn", "gpu", "bfloat16", 64, 129, r"model.attention='cudnn' needs an even length, not 129; change seq_len"),
-        ("splash", "tpu", "bfloat16", 64, 300, r"model.attention='splash' .* multiple of 128, not 300; change seq_len"),
-        ("splash", "tpu", "bfloat16", 64, 640, r"model.attention='splash' .* multiple of 512, not 640; change seq_len"),
+        (
+            "cudnn",
+            "gpu",
+            "bfloat16",
+            64,
+            129,
+            r"model.attention='cudnn' needs an even length, not 129; change seq_len",
+        ),
+        (
+            "splash",
+            "tpu",
+            "bfloat16",
+            64,
+            300,
+            r"model.attention='splash' .* multiple of 128, not 300; change seq_len",
+        ),
+        (
+            "splash",
+            "tpu",
+            "bfloat16",
+            64,
+            640,
+            r"model.attention='splash' .* multiple of 512, not 640; change seq_len",
+        ),
     ],
 )
-def test_a_backend_that_cannot_run_is_refused_by_name(name, platform, dtype, head_dim, seq_len, message):
+def test_a_backend_that_cannot_run_is_refused_by_name(
+    name, platform, dtype, head_dim, seq_len, message
+):
     with pytest.raises(UserError, match=message):
         resolve_backend(name, platform, dtype, head_dim, seq_len)
 

@@ -53,7 +53,9 @@ def test_masked_targets_leave_no_trace():
     changed = jnp.where(weights == 0, (targets + 1) % V, targets)
 
     def gradient(targets):
-        return jax.grad(lambda x, head: weighted_loss(x, head, targets, weights, 0.0, 8)[0], (0, 1))(x, head)
+        return jax.grad(
+            lambda x, head: weighted_loss(x, head, targets, weights, 0.0, 8)[0], (0, 1)
+        )(x, head)
 
     for left, right in zip(gradient(targets), gradient(changed), strict=True):
         np.testing.assert_array_equal(left, right)
@@ -69,7 +71,9 @@ def test_token_nll_chunks_agree():
 def test_the_full_logits_are_never_formed():
     """No array of B x L x V in the compiled step when a chunk is asked for."""
     x, head, targets, weights = problem()
-    step = jax.jit(jax.grad(lambda x, head: weighted_loss(x, head, targets, weights, 0.0, 8)[0], (0, 1)))
+    step = jax.jit(
+        jax.grad(lambda x, head: weighted_loss(x, head, targets, weights, 0.0, 8)[0], (0, 1))
+    )
     text = step.lower(x, head).as_text()
     assert f"{B}x{L}x{V}x" not in text
     assert f"{B}x8x{V}x" in text

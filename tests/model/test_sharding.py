@@ -48,22 +48,31 @@ def layout(recipe: Recipe, *sizes: int):
 
 
 @pytest.mark.parametrize(
-    ("name", "sizes"), [("tiny", (1, 8, 1)), ("350m", (1, 16, 1)), ("350m", (2, 8, 1)), ("1_4b", (2, 16, 4))]
+    ("name", "sizes"),
+    [("tiny", (1, 8, 1)), ("350m", (1, 16, 1)), ("350m", (2, 8, 1)), ("1_4b", (2, 16, 4))],
 )
 def test_every_preset_is_laid_out_by_the_table(name, sizes):
     found = layout(preset(name), *sizes)
     assert {
-        path.removeprefix("params/"): spec for path, spec in found.items() if path.startswith("params/")
+        path.removeprefix("params/"): spec
+        for path, spec in found.items()
+        if path.startswith("params/")
     } == EXPECTED
     # Both moments of every parameter lie where it lies; counters are everywhere.
     for moment in ("mu", "nu"):
-        moments = {path.split(f"/{moment}/")[1]: spec for path, spec in found.items() if f"/{moment}/" in path}
+        moments = {
+            path.split(f"/{moment}/")[1]: spec
+            for path, spec in found.items()
+            if f"/{moment}/" in path
+        }
         assert moments == EXPECTED
     assert found["step"] == ()
 
 
 def test_a_head_count_that_does_not_split_is_named():
-    with pytest.raises(UserError, match=r"mesh.tensor=2 does not divide the 15 heads of parameter 'attention_out'"):
+    with pytest.raises(
+        UserError, match=r"mesh.tensor=2 does not divide the 15 heads of parameter 'attention_out'"
+    ):
         layout(preset("350m"), 1, 4, 2)
 
 
@@ -109,10 +118,14 @@ def tpus(kind: str, slices: int = 1) -> list[Device]:
 
 def slices_along(mesh) -> list[list[set[int]]]:
     """By replica and fsdp: the slices whose devices hold that part."""
-    return [[{device.slice_index for device in part} for part in replica] for replica in mesh.devices]
+    return [
+        [{device.slice_index for device in part} for part in replica] for replica in mesh.devices
+    ]
 
 
-@pytest.mark.parametrize("devices", [gpus(2, 16), tpus("TPU v5 lite", slices=2)], ids=["gpu", "tpu"])
+@pytest.mark.parametrize(
+    "devices", [gpus(2, 16), tpus("TPU v5 lite", slices=2)], ids=["gpu", "tpu"]
+)
 def test_replica_then_fsdp_goes_across_slices_and_tensor_never(devices):
     mesh = sharding.make_mesh(MeshConfig(replica=2, fsdp=-1, tensor=2), devices)
     assert slices_along(mesh) == [[{0}] * 8, [{1}] * 8]
@@ -130,7 +143,9 @@ def test_a_replica_may_take_several_slices():
 
 
 def test_a_tensor_axis_across_slices_is_refused():
-    with pytest.raises(UserError, match=r"over 2 slices .* make --config.mesh.replica a multiple of 2"):
+    with pytest.raises(
+        UserError, match=r"over 2 slices .* make --config.mesh.replica a multiple of 2"
+    ):
         sharding.make_mesh(MeshConfig(replica=1, fsdp=1, tensor=-1), gpus(2, 8))
 
 
@@ -138,7 +153,9 @@ def test_a_tensor_axis_across_slices_is_refused():
 def test_axes_that_would_split_those_of_the_slice_are_refused(slices):
     devices = tpus("TPU v6 lite", slices)
     assert sharding.make_mesh(MeshConfig(slices, -1, 4), devices).devices.shape == (slices, 4, 4)
-    with pytest.raises(UserError, match=r"'tensor': 2}: on TPU v6 lite .* whole axes of the slice of 4x4x1"):
+    with pytest.raises(
+        UserError, match=r"'tensor': 2}: on TPU v6 lite .* whole axes of the slice of 4x4x1"
+    ):
         sharding.make_mesh(MeshConfig(slices, -1, 2), devices)
 
 
@@ -161,6 +178,9 @@ def test_rows_that_two_processes_would_feed_are_refused():
 
 
 def test_processes_must_feed_equally_many_rows():
-    uneven = [dataclasses.replace(device, process_index=device.id // 3, slice_index=0) for device in gpus(1, 4)]
+    uneven = [
+        dataclasses.replace(device, process_index=device.id // 3, slice_index=0)
+        for device in gpus(1, 4)
+    ]
     with pytest.raises(UserError, match=r"mesh.fsdp is 4, .* not share evenly: {0: 3, 1: 1}"):
         sharding.check_rows(sharding.make_mesh(MeshConfig(1, 4, 1), uneven), 16, "global_batch")

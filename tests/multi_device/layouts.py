@@ -1,9 +1,9 @@
 """Runs in a process of its own with eight virtual CPU devices; prints one JSON object.
 
-For every layout and variant: the losses of 20 steps at a constant rate and the gradient of the first batch, as relative
-differences from one device; for deliberately wrong variants too, which must be far off. Variants run on one device and with
-fsdp; with the argument `every`, in every layout.
-"""
+For every layout and variant: the losses of 20 steps at a constant rate and the gradient of the
+first batch, as relative differences from one device; for deliberately wrong variants too, which
+must be far off. Variants run on one device and with fsdp; with the argument `every`, in every
+layout."""
 
 import json
 import pathlib
@@ -36,7 +36,14 @@ STEPS, B, L, V = 20, 16, 32, 128
 def recipe(**changes) -> Recipe:
     config = tiny.get_config()
     config.model.update(
-        vocab_size=V, hidden=32, intermediate=64, layers=3, heads=4, kv_heads=2, attention="blocked", scan=True
+        vocab_size=V,
+        hidden=32,
+        intermediate=64,
+        layers=3,
+        heads=4,
+        kv_heads=2,
+        attention="blocked",
+        scan=True,
     )
     config.model.update(changes.pop("model", {}))
     config.optimizer.update(schedule="constant", peak_lr=1e-3, warmup_steps=0)
@@ -49,7 +56,8 @@ def recipe(**changes) -> Recipe:
 def batches():
     generator = np.random.default_rng(0)
     for _ in range(STEPS):
-        # A biased bigram text, so that there is something to learn; rows of different length, so that means differ.
+        # A biased bigram text, so that there is something to learn; rows of different length, so
+        # that means differ.
         tokens = np.cumsum(generator.integers(0, 5, (B, L + 1)), axis=1) % V
         yield {
             "tokens": tokens.astype(np.int32),
@@ -87,10 +95,14 @@ def run(recipe: Recipe, layout: MeshConfig | None, batches=batches):
         state = step.init_state(recipe.model, adamw, abstract, 0)
         # Far from the small start, so that every weight matters.
         state["params"] = jax.tree.map(
-            lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape), state["params"]
+            lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape),
+            state["params"],
         )
         state = jax.device_put(state, jax.tree.map(lambda leaf: leaf.sharding, abstract))
-        feed = [{key: jax.device_put(value, rows) for key, value in batch.items()} for batch in batches()]
+        feed = [
+            {key: jax.device_put(value, rows) for key, value in batch.items()}
+            for batch in batches()
+        ]
         _, gradient = jax.jit(step.make_gradient(recipe))(state["params"], feed[0])
         gradient = jax.device_get(gradient)
         train_step = step.make_train_step(recipe, adamw, optax.constant_schedule(1e-3), 1)
@@ -104,13 +116,23 @@ def run(recipe: Recipe, layout: MeshConfig | None, batches=batches):
 
 
 def _same_layout(leaf, wanted) -> None:
-    assert leaf.sharding.is_equivalent_to(wanted.sharding, leaf.ndim), (leaf.shape, leaf.sharding, wanted.sharding)
+    assert leaf.sharding.is_equivalent_to(wanted.sharding, leaf.ndim), (
+        leaf.shape,
+        leaf.sharding,
+        wanted.sharding,
+    )
 
 
 def difference(one, other) -> dict[str, float]:
     (losses, gradient), (other_losses, other_gradient) = one, other
-    norm = lambda tree: float(np.sqrt(sum(np.sum(np.square(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(tree))))  # noqa: E731
-    gap = jax.tree.map(lambda a, b: np.asarray(a, np.float64) - np.asarray(b, np.float64), gradient, other_gradient)
+
+    def norm(tree) -> float:
+        squares = (np.sum(np.square(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(tree))
+        return float(np.sqrt(sum(squares)))
+
+    gap = jax.tree.map(
+        lambda a, b: np.asarray(a, np.float64) - np.asarray(b, np.float64), gradient, other_gradient
+    )
     return {
         "loss": max(abs(a - b) / abs(a) for a, b in zip(losses, other_losses, strict=True)),
         "gradient": norm(gap) / norm(gradient),
@@ -135,9 +157,9 @@ def wrong_sharding(recipe: Recipe):
             return jax.lax.pmean(value, "replica"), jax.lax.pmean(nll, "replica")
 
         rows = PartitionSpec("replica")
-        return jax.shard_map(on_device, in_specs=(PartitionSpec(), rows), out_specs=PartitionSpec(), check_vma=False)(
-            params, windows
-        )
+        return jax.shard_map(
+            on_device, in_specs=(PartitionSpec(), rows), out_specs=PartitionSpec(), check_vma=False
+        )(params, windows)
 
     return loss
 
@@ -145,7 +167,10 @@ def wrong_sharding(recipe: Recipe):
 def main() -> None:
     base = recipe()
     reference = run(base, None)
-    found = {f"layout {name}": difference(reference, run(base, layout)) for name, layout in LAYOUTS.items()}
+    found = {
+        f"layout {name}": difference(reference, run(base, layout))
+        for name, layout in LAYOUTS.items()
+    }
     variants = {
         "accumulation": recipe(accumulation_steps=2),
         "unrolled": recipe(model={"scan": False}),
@@ -155,10 +180,14 @@ def main() -> None:
     for name, variant in variants.items():
         found[f"variant {name}"] = difference(reference, run(variant, None))
         for layout in LAYOUTS if "every" in sys.argv[1:] else ("fsdp",):
-            found[f"variant {name}, {layout}"] = difference(reference, run(variant, LAYOUTS[layout]))
+            found[f"variant {name}, {layout}"] = difference(
+                reference, run(variant, LAYOUTS[layout])
+            )
     packed = run(base, None, packed_batches)
     for name in ("replica x fsdp x tensor", "fsdp"):
-        found[f"layout {name}, packed"] = difference(packed, run(base, LAYOUTS[name], packed_batches))
+        found[f"layout {name}, packed"] = difference(
+            packed, run(base, LAYOUTS[name], packed_batches)
+        )
     two = recipe(accumulation_steps=2)
     found["variant accumulation, packed"] = difference(packed, run(two, None, packed_batches))
     right = step.make_loss

@@ -1,4 +1,6 @@
-"""Runs in a process of its own with eight virtual CPU devices; prints the scores and greedy texts of every layout as JSON."""
+"""Runs in a process of its own with eight virtual CPU devices; prints the scores and greedy texts
+of every layout as JSON.
+"""
 
 import json
 import pathlib
@@ -36,7 +38,9 @@ def measure(layout: MeshConfig) -> dict:
         found: dict = {}
         for batch in scoring.score(config, params, mesh, requests(), 512):
             found.update(batch)
-        texts = decode.generate(config, params, mesh, [[5], [7, 8, 9] * 5, [1, 2]], 20, 200, 104, Sampling())
+        texts = decode.generate(
+            config, params, mesh, [[5], [7, 8, 9] * 5, [1, 2]], 20, 200, 104, Sampling()
+        )
     return {"scores": [found[index][0] for index in range(len(found))], "texts": texts}
 
 

@@ -1,4 +1,7 @@
-"""What travels between devices in the compiled step: weights and their gradients, once; never activations."""
+"""What travels between devices in the compiled step:
+
+weights and their gradients, once; never activations.
+"""
 
 import json
 import subprocess
@@ -38,7 +41,12 @@ print(json.dumps({name: {change: traffic(layout, **kwargs) for change, kwargs in
 @pytest.fixture(scope="module")
 def found() -> dict:
     result = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=ROOT, env=virtual_devices(8), capture_output=True, text=True, timeout=900
+        [sys.executable, "-c", SCRIPT],
+        cwd=ROOT,
+        env=virtual_devices(8),
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])
@@ -49,5 +57,6 @@ def test_traffic_does_not_grow_with_rows_or_chunks(found, layout):
     base = found[layout]["base"]
     for change in ("twice the rows", "a quarter of the chunks"):
         assert found[layout][change] == base, change
-    # Gathered forward and backward, gradients reduced once (twice where replicas sum what fsdp has reduced).
+    # Gathered forward and backward, gradients reduced once (twice where replicas sum what fsdp has
+    # reduced).
     assert base["bytes"] < 4 * base["weights"]

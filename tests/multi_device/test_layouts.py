@@ -1,4 +1,7 @@
-"""One device and eight, in every layout, with and without accumulation, scan, remat and chunks: the same training."""
+"""One device and eight, in every layout, with and without accumulation, scan, remat and chunks:
+
+the same training.
+"""
 
 import json
 import pathlib
@@ -16,7 +19,9 @@ TOLERANCE = 1e-5
 def measure(*arguments: str) -> dict:
     """What tests/multi_device/layouts.py measures on eight virtual devices."""
     command = [sys.executable, str(pathlib.Path(__file__).with_name("layouts.py")), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=1800, env=virtual_devices(8))
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=1800, env=virtual_devices(8)
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])
 

@@ -1,4 +1,7 @@
-"""Two processes of four devices against one of eight: the same run; and continuing on another number of devices."""
+"""Two processes of four devices against one of eight:
+
+the same run; and continuing on another number of devices.
+"""
 
 import json
 import pathlib
@@ -17,7 +20,14 @@ BEFORE_LAST = (STEPS - 1) // EVERY * EVERY
 
 
 def train(shards, workdir, devices, *extra, mesh=("replica=2", "fsdp=-1")) -> subprocess.Popen:
-    model = {"vocab_size": 400, "hidden": 32, "intermediate": 48, "layers": 2, "heads": 2, "kv_heads": 2}
+    model = {
+        "vocab_size": 400,
+        "hidden": 32,
+        "intermediate": 48,
+        "layers": 2,
+        "heads": 2,
+        "kv_heads": 2,
+    }
     arguments = [
         "--config=configs/tiny.py",
         f"--workdir={workdir}",
@@ -54,7 +64,10 @@ def finish(*processes) -> None:
 
 def numbers(workdir) -> list[float]:
     """Loss and gradient norm of every step, the held-out loss and a source's share."""
-    lines = [json.loads(line) for line in (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines()
+    ]
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
     assert [line["learning_rate"] for line in lines] == pytest.approx([1e-3] * STEPS)
     of_steps = [line[name] for line in lines for name in ("loss", "grad_norm")]
@@ -76,7 +89,12 @@ def free_port() -> int:
 
 def test_two_processes_train_the_same_run(shards, tmp_path, one_process):
     coordinator = f"--coordinator=127.0.0.1:{free_port()}"
-    finish(*(train(shards, tmp_path / "two", 4, coordinator, "--processes=2", f"--process={i}") for i in range(2)))
+    finish(
+        *(
+            train(shards, tmp_path / "two", 4, coordinator, "--processes=2", f"--process={i}")
+            for i in range(2)
+        )
+    )
     assert numbers(tmp_path / "two") == pytest.approx(numbers(one_process), rel=1e-5)
 
 
@@ -90,7 +108,12 @@ def test_continuing_on_another_mesh_and_number_of_hosts_agrees(shards, tmp_path,
     process.communicate()
     coordinator = f"--coordinator=127.0.0.1:{free_port()}"
     mesh = ("replica=1", "fsdp=2", "tensor=2")
-    finish(*(train(shards, workdir, 2, coordinator, "--processes=2", f"--process={i}", mesh=mesh) for i in range(2)))
+    finish(
+        *(
+            train(shards, workdir, 2, coordinator, "--processes=2", f"--process={i}", mesh=mesh)
+            for i in range(2)
+        )
+    )
     assert numbers(workdir) == pytest.approx(numbers(one_process), rel=1e-5)
 
 
@@ -98,8 +121,14 @@ def test_a_checkpoint_that_one_process_cannot_read_is_used_by_none(shards, tmp_p
     workdir, mesh = tmp_path / "damaged", ("replica=1", "fsdp=8")
 
     def run() -> list[str]:
-        several = (f"--coordinator=127.0.0.1:{free_port()}", "--processes=2", "--config.checkpoint.keep=2")
-        processes = [train(shards, workdir, 4, *several, f"--process={i}", mesh=mesh) for i in range(2)]
+        several = (
+            f"--coordinator=127.0.0.1:{free_port()}",
+            "--processes=2",
+            "--config.checkpoint.keep=2",
+        )
+        processes = [
+            train(shards, workdir, 4, *several, f"--process={i}", mesh=mesh) for i in range(2)
+        ]
         outputs = [process.communicate(timeout=300)[0] for process in processes]
         assert [process.returncode for process in processes] == [0, 0], outputs
         return outputs
@@ -107,7 +136,9 @@ def test_a_checkpoint_that_one_process_cannot_read_is_used_by_none(shards, tmp_p
     run()
     (workdir / "DONE").unlink()
     for part in ("params", "optimizer"):  # what the second process wrote, and it alone reads
-        for path in (workdir / "checkpoints" / str(STEPS) / part / "ocdbt.process_1" / "d").iterdir():
+        for path in (
+            workdir / "checkpoints" / str(STEPS) / part / "ocdbt.process_1" / "d"
+        ).iterdir():
             path.write_bytes(b"")
     output, _ = run()
     assert f"checkpoint of step {STEPS} cannot be read (in another process)" in output
@@ -125,5 +156,9 @@ def test_the_layout_is_written_down(one_process):
     assert specs["params/layers/query"] == [None, "fsdp", "tensor", None]
     assert specs["params/embedding"] == ["tensor", "fsdp"]
     # Moments are laid out like their parameters.
-    moments = [spec for path, spec in specs.items() if path.endswith(("mu/layers/query", "nu/layers/query"))]
+    moments = [
+        spec
+        for path, spec in specs.items()
+        if path.endswith(("mu/layers/query", "nu/layers/query"))
+    ]
     assert moments == [specs["params/layers/query"]] * 2

@@ -16,11 +16,17 @@ pytestmark = pytest.mark.devices
 def test_scores_are_the_same_on_one_device_and_on_eight():
     script = pathlib.Path(__file__).with_name("scoring_layouts.py")
     result = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=virtual_devices(8)
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env=virtual_devices(8),
     )
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
     assert len(found) == 4
     for name, layout in found.items():
-        np.testing.assert_allclose(layout["scores"], found["one"]["scores"], rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(
+            layout["scores"], found["one"]["scores"], rtol=1e-5, err_msg=name
+        )
         assert layout["texts"] == found["one"]["texts"], name

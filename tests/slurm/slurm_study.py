@@ -1,4 +1,7 @@
-"""A very small study for the test on a real Slurm: two breadths and a null twin, one seed, long enough to be killed."""
+"""A very small study for the test on a real Slurm:
+
+two breadths and a null twin, one seed, long enough to be killed.
+"""
 
 from tests.study import small_study as study_recipe
 

@@ -1,7 +1,8 @@
-"""A study through a real Slurm with a job killed and the node drained midway equals the same study run locally.
+"""A study through a real Slurm with a job killed and the node drained midway equals the same study
+run locally.
 
-Debian's slurm-wlm and munge are needed (apt-get install slurm-wlm munge); `make test-slurm` runs it. One node on loopback.
-"""
+Debian's slurm-wlm and munge are needed (apt-get install slurm-wlm munge); `make test-slurm` runs
+it. One node on loopback."""
 
 import json
 import os
@@ -30,7 +31,9 @@ STUDY = "tests/slurm/slurm_study.py"
 @pytest.fixture(scope="module")
 def cluster():
     """Environment for clients of a Slurm that is taken down afterwards."""
-    folder = tempfile.mkdtemp(prefix="slurm-one-")  # not pytest's: munge wants folders that everyone may enter
+    folder = tempfile.mkdtemp(
+        prefix="slurm-one-"
+    )  # not pytest's: munge wants folders that everyone may enter
     subprocess.run(["tests/slurm/cluster.sh", "up", folder], cwd=ROOT, check=True, timeout=120)
     yield {**os.environ, "SLURM_CONF": f"{folder}/slurm.conf"}
     subprocess.run(["tests/slurm/cluster.sh", "down", folder], cwd=ROOT, check=True, timeout=120)
@@ -66,13 +69,20 @@ def test_a_study_survives_a_killed_job_and_a_drained_node(cluster, tmp_path):
             "--backend=slurm",
         ]
         done = subprocess.run(
-            [*command, *arguments], cwd=ROOT, env=cluster, capture_output=True, text=True, timeout=300
+            [*command, *arguments],
+            cwd=ROOT,
+            env=cluster,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def slurm(*command):
-        return subprocess.run(command, env=cluster, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            command, env=cluster, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     def run_states():
         return dict(line.rsplit(None, 1) for line in sweep("status").splitlines()[:-1])
@@ -93,7 +103,8 @@ def test_a_study_survives_a_killed_job_and_a_drained_node(cluster, tmp_path):
         pid = line.split()[0]
         if pid.isdigit() and int(pid) > 1:
             os.kill(int(pid), signal.SIGKILL)
-    # Drain the node while the second run trains, and take its job off as an operator does before maintenance.
+    # Drain the node while the second run trains, and take its job off as an operator does before
+    # maintenance.
     until("the second run to train", lambda: (workdir / "runs/twin/seed0/checkpoints").exists())
     node = socket.gethostname().split(".")[0]
     slurm("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
@@ -109,10 +120,18 @@ def test_a_study_survives_a_killed_job_and_a_drained_node(cluster, tmp_path):
     assert set(run_states().values()) == {"done"}
     assert "0 of 3 runs sent" in sweep("submit", *one)
 
-    # Slurm gave each run both cores, so one run at a time here too: XLA splits sums by the number of cores it has, and a study
-    # of two runs side by side, on one core each, differs in the last bits.
+    # Slurm gave each run both cores, so one run at a time here too: XLA splits sums by the number
+    # of cores it has, and a study of two runs side by side, on one core each, differs in the last
+    # bits.
     local = tmp_path / "local"
-    command = [sys.executable, "launch/sweep.py", "submit", f"--study={STUDY}", f"--workdir={local}", "--parallel=1"]
+    command = [
+        sys.executable,
+        "launch/sweep.py",
+        "submit",
+        f"--study={STUDY}",
+        f"--workdir={local}",
+        "--parallel=1",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     assert results(workdir) == results(local)

@@ -18,7 +18,9 @@ def test_without_noise_the_corrected_r_is_the_observed_one():
     results = items(np.tile(performance[:, None, None], (1, 2, 30)))
     found = statistics.noise_free_correlation(score, np.zeros(5), [results])
     r = np.corrcoef(score, performance)[0, 1]
-    assert (found["estimate"], found["ci_low"], found["ci_high"]) == pytest.approx((r, r, r), abs=2e-3)
+    assert (found["estimate"], found["ci_low"], found["ci_high"]) == pytest.approx(
+        (r, r, r), abs=2e-3
+    )
     assert found["reliability_score"] == found["reliability_performance"] == 1
 
 
@@ -36,12 +38,17 @@ def test_noise_as_wide_as_the_spread_is_refused():
 def test_the_difference_of_two_runs_is_the_paired_t_test():
     generator = np.random.default_rng(1)
     easy = generator.standard_normal(400)
-    one, two = easy + 0.3 * generator.standard_normal(400), easy + 0.05 + 0.3 * generator.standard_normal(400)
+    one, two = (
+        easy + 0.3 * generator.standard_normal(400),
+        easy + 0.05 + 0.3 * generator.standard_normal(400),
+    )
     found = statistics.paired_difference([items(one[None, None])], [items(two[None, None])])
     theirs = stats.ttest_rel(two, one)
     interval = theirs.confidence_interval(0.95)
     assert found["over"] == ["items"]
-    assert (found["ci_low"], found["ci_high"]) == pytest.approx((interval.low, interval.high), abs=0.004)
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx(
+        (interval.low, interval.high), abs=0.004
+    )
     assert found["p"] == pytest.approx(theirs.pvalue, abs=0.03)
 
 

@@ -14,7 +14,9 @@ def test_mean_interval_is_students():
     x = [2.0, 3.5, 3.0, 4.5]
     interval = statistics.mean_interval(x)
     low, high = stats.t.interval(0.95, 3, np.mean(x), stats.sem(x))
-    assert (interval["value"], interval["ci_low"], interval["ci_high"]) == pytest.approx((3.25, low, high))
+    assert (interval["value"], interval["ci_low"], interval["ci_high"]) == pytest.approx(
+        (3.25, low, high)
+    )
     assert statistics.mean_interval([1.0])["ci_low"] is None
 
 
@@ -112,6 +114,10 @@ def test_holm_by_hand():
 
 def test_standard_error_inverts_a_normal_interval():
     half = stats.norm.ppf(0.975) * 0.3
-    assert statistics.standard_error({"ci_low": 1 - half, "ci_high": 1 + half}) == pytest.approx(0.3)
-    assert statistics.standard_error({"ci_low": 2.0, "ci_high": 8.0}, log2=True) == pytest.approx(2 / (2 * 1.959964))
+    assert statistics.standard_error({"ci_low": 1 - half, "ci_high": 1 + half}) == pytest.approx(
+        0.3
+    )
+    assert statistics.standard_error({"ci_low": 2.0, "ci_high": 8.0}, log2=True) == pytest.approx(
+        2 / (2 * 1.959964)
+    )
     assert statistics.standard_error({"value": 3.0}) is None

@@ -18,7 +18,9 @@ def test_a_difference_at_the_noise_floor_has_a_p_value_of_five_percent():
 def test_the_scatter_is_pooled_within_groups_as_in_an_analysis_of_variance():
     groups = np.random.default_rng(1).normal(size=(5, 3)) + np.arange(5)[:, None]
     between = 3 * groups.mean(axis=1).var(ddof=1)
-    assert statistics.noise_floor(groups)["sd"] ** 2 == pytest.approx(between / stats.f_oneway(*groups).statistic)
+    assert statistics.noise_floor(groups)["sd"] ** 2 == pytest.approx(
+        between / stats.f_oneway(*groups).statistic
+    )
 
 
 def test_one_seed_has_no_noise_floor_and_uneven_groups_are_refused():

@@ -1,7 +1,8 @@
-"""Simulated studies with known truth, in small; the whole table is tools/benchmarks/simulate_statistics.md.
+"""Simulated studies with known truth, in small; the whole table is
+tools/benchmarks/simulate_statistics.md.
 
-Bounds are the claim (coverage 93 to 97%, type I error at most 6%) widened by three Monte Carlo standard errors.
-"""
+Bounds are the claim (coverage 93 to 97%, type I error at most 6%) widened by three Monte Carlo
+standard errors."""
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ def test_fisher_covers(n):
     assert 0.93 - 3 * row.stderr <= row.observed <= 0.97 + 3 * row.stderr
 
 
-@pytest.mark.parametrize("name", ["Pearson", "Spearman", "curvature", "Holm over 5 metrics", "Williams, equal metrics"])
+@pytest.mark.parametrize(
+    "name", ["Pearson", "Spearman", "curvature", "Holm over 5 metrics", "Williams, equal metrics"]
+)
 def test_false_alarms_are_rare(name):
     row = simulate.false_alarms(name, 7, 800)
     assert row.observed <= 0.06 + 3 * row.stderr
@@ -37,7 +40,9 @@ def test_a_confounded_study_is_seen_through():
 def test_bootstraps_cover():
     coverage, observed, corrected = simulate.noise_free(8, 0.8, 60)
     assert 0.93 - 3 * coverage.stderr <= coverage.observed
-    assert abs(corrected.observed - corrected.predicted) < abs(observed.observed - observed.predicted)
+    assert abs(corrected.observed - corrected.predicted) < abs(
+        observed.observed - observed.predicted
+    )
     assert simulate.paired_coverage(3, 100).observed >= 0.93 - 3 * 0.022
 
 

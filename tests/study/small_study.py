@@ -1,4 +1,7 @@
-"""A study small enough for a test: three breadths and a null twin, one seed, six steps, scored with the true labels."""
+"""A study small enough for a test:
+
+three breadths and a null twin, one seed, six steps, scored with the true labels.
+"""
 
 from configs.studies import tiny
 

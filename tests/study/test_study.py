@@ -1,4 +1,7 @@
-"""A whole study, end to end: what it writes, that killing it changes nothing, and what it refuses."""
+"""A whole study, end to end:
+
+what it writes, that killing it changes nothing, and what it refuses.
+"""
 
 import json
 import os
@@ -46,9 +49,16 @@ def results(workdir):
 @runs
 def test_study_json_holds_what_it_promises(finished):
     content = results(finished)
-    assert [level["name"] for level in content["levels"]] == ["narrow", "middle", "middle_twin", "broad"]
+    assert [level["name"] for level in content["levels"]] == [
+        "narrow",
+        "middle",
+        "middle_twin",
+        "broad",
+    ]
     assert [run["stage"] for run in content["runs"]] == ["pretrain"] * 4 + ["sft"] * 4
-    clusters = {level["name"]: level["metrics"]["effective_clusters"] for level in content["levels"]}
+    clusters = {
+        level["name"]: level["metrics"]["effective_clusters"] for level in content["levels"]
+    }
     # Topics are dealt evenly, so the oracle reads their number.
     assert clusters["narrow"]["ci_low"] <= 2 <= clusters["narrow"]["ci_high"] + 1e-9
     assert clusters["narrow"]["value"] < clusters["middle"]["value"] < clusters["broad"]["value"]
@@ -60,28 +70,42 @@ def test_study_json_holds_what_it_promises(finished):
         for run in (run for run in content["runs"] if run["level"] == level["name"]):
             prefix = "" if run["stage"] == "pretrain" else "sft/"
             for test in ("grammar/bits_per_byte", "tasks/mean"):
-                assert level["performance"][prefix + test]["value"] == run["metrics"][f"eval/{test}"]
+                assert (
+                    level["performance"][prefix + test]["value"] == run["metrics"][f"eval/{test}"]
+                )
     assert content["primary_outcome"] == "grammar/bits_per_byte"
 
 
 @runs
 def test_tasks_are_the_questions_of_the_grammar_item_by_item(finished):
     for run in results(finished)["runs"]:
-        folder = finished / "runs" / run["level"] / "seed0" / ("sft" if run["stage"] == "sft" else "")
-        items = [json.loads(line) for line in (folder / "eval" / "items.jsonl").read_text().splitlines()]
+        folder = (
+            finished / "runs" / run["level"] / "seed0" / ("sft" if run["stage"] == "sft" else "")
+        )
+        items = [
+            json.loads(line) for line in (folder / "eval" / "items.jsonl").read_text().splitlines()
+        ]
         assert len(items) == 160  # of the 20 topics of the broadest level
-        assert run["metrics"]["eval/tasks/mean"] == pytest.approx(sum(item["value"] for item in items) / 160)
-        assert json.loads((folder / "eval.json").read_text())["tasks"]["items"]["metric"] == "acc_norm"
+        assert run["metrics"]["eval/tasks/mean"] == pytest.approx(
+            sum(item["value"] for item in items) / 160
+        )
+        assert (
+            json.loads((folder / "eval.json").read_text())["tasks"]["items"]["metric"] == "acc_norm"
+        )
 
 
 @runs
 def test_a_run_knows_its_level_and_how_diverse_it_was_scored(finished):
     levels = json.loads((finished / "recipe.json").read_text())["recipe"]["levels"]
     for level in levels:
-        content = json.loads((finished / "runs" / level["name"] / "seed0" / "level.json").read_text())
+        content = json.loads(
+            (finished / "runs" / level["name"] / "seed0" / "level.json").read_text()
+        )
         assert content["level"] == level
         source = content["sources"]["synthetic"]
-        assert source["score"] == json.loads((finished / "scores" / level["name"] / "score.json").read_text())
+        assert source["score"] == json.loads(
+            (finished / "scores" / level["name"] / "score.json").read_text()
+        )
         assert source["corpora"][0]["name"] == source["score"]["corpus"]["name"] == level["name"]
 
 
@@ -109,11 +133,14 @@ def test_killed_and_repeated_gives_the_same_study(finished, tmp_path):
     arguments = [sys.executable, "-m", "divsyn_jax.study", CONFIG, f"--workdir={workdir}"]
 
     def finished_runs():
-        # os.walk passes over folders that vanish while they are read: a checkpoint is renamed when it is whole.
+        # os.walk passes over folders that vanish while they are read: a checkpoint is renamed when
+        # it is whole.
         return sum("DONE" in files for _, _, files in os.walk(workdir / "runs"))
 
     for goal, kind in ((1, signal.SIGKILL), (5, signal.SIGTERM)):
-        process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         deadline = time.monotonic() + 200
         while finished_runs() < goal and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -184,33 +211,77 @@ def test_a_workdir_belongs_to_one_recipe(finished, command):
     [
         (["--config=configs/studies/corpora.py"], "at least two corpora"),
         (
-            ["--config=configs/studies/corpora.py", "--corpora=none1.jsonl none2.jsonl", "--eval=grammar"],
+            [
+                "--config=configs/studies/corpora.py",
+                "--corpora=none1.jsonl none2.jsonl",
+                "--eval=grammar",
+            ],
             "none1.jsonl: no such file",
         ),
         (
-            ["--config=configs/studies/corpora.py", "--corpora=README.md pyproject.toml", "--eval=grammar"],
+            [
+                "--config=configs/studies/corpora.py",
+                "--corpora=README.md pyproject.toml",
+                "--eval=grammar",
+            ],
             "pyproject.toml: unknown format",
         ),
-        (["--config=configs/studies/corpora.py", "--corpora=a=README.md a=README.md", "--eval=grammar"], "called 'a'"),
-        (["--config=configs/studies/corpora.py", "--corpora=a=README.md b=README.md"], "needs held-out text"),
+        (
+            [
+                "--config=configs/studies/corpora.py",
+                "--corpora=a=README.md a=README.md",
+                "--eval=grammar",
+            ],
+            "called 'a'",
+        ),
+        (
+            ["--config=configs/studies/corpora.py", "--corpora=a=README.md b=README.md"],
+            "needs held-out text",
+        ),
         (["--config=configs/studies/tiny.py", "--text_field=body"], "hold their text in 'text'"),
         (["--config=configs/studies/tiny.py", "--config.seeds=()"], "config.seeds=[]"),
-        (["--config=configs/studies/tiny.py", "--config.null_control=('breadth_1','x')"], "null_control names 'x'"),
-        (["--config=configs/studies/tiny.py", "--config.null_control=('breadth_3','pydoc')"], "which is no level"),
-        (["--config=configs/studies/small.py", "--corpora=real.jsonl"], "a level cannot be called 'real'"),
-        (["--config=configs/studies/tiny.py", "--eval=items=b.jsonl"], "a held-out domain cannot be called 'items'"),
-        (["--config=configs/studies/tiny.py", "--config.heldout_documents=0"], "must be at least 1"),
+        (
+            ["--config=configs/studies/tiny.py", "--config.null_control=('breadth_1','x')"],
+            "null_control names 'x'",
+        ),
+        (
+            ["--config=configs/studies/tiny.py", "--config.null_control=('breadth_3','pydoc')"],
+            "which is no level",
+        ),
+        (
+            ["--config=configs/studies/small.py", "--corpora=real.jsonl"],
+            "a level cannot be called 'real'",
+        ),
+        (
+            ["--config=configs/studies/tiny.py", "--eval=items=b.jsonl"],
+            "a held-out domain cannot be called 'items'",
+        ),
+        (
+            ["--config=configs/studies/tiny.py", "--config.heldout_documents=0"],
+            "must be at least 1",
+        ),
         (["--config=configs/studies/tiny.py", "--config.primary=score"], "config.primary='score'"),
-        (["--config=configs/studies/tiny.py", "--config.tasks=('piqa',)"], "there is the task 'items' alone"),
-        (["--config=configs/studies/tiny.py", "--config.task_data=nowhere"], "nowhere: no items.jsonl"),
-        (["--config=configs/studies/tiny.py", "--config.sft.data=none.jsonl"], "none.jsonl: no such file"),
+        (
+            ["--config=configs/studies/tiny.py", "--config.tasks=('piqa',)"],
+            "there is the task 'items' alone",
+        ),
+        (
+            ["--config=configs/studies/tiny.py", "--config.task_data=nowhere"],
+            "nowhere: no items.jsonl",
+        ),
+        (
+            ["--config=configs/studies/tiny.py", "--config.sft.data=none.jsonl"],
+            "none.jsonl: no such file",
+        ),
         (["--config=configs/tiny.py"], "config.name: missing"),
         (["--config=configs/studies/huge.py"], "no such config file"),
         (["--config=configs/studies/tiny.py", "--config.sedes=1"], "sedes"),
     ],
 )
 def test_bad_input_gives_one_line(tmp_path, command, arguments, message):
-    fails_with_one_line(command("divsyn_jax.study", *arguments, f"--workdir={tmp_path / 'out'}"), message)
+    fails_with_one_line(
+        command("divsyn_jax.study", *arguments, f"--workdir={tmp_path / 'out'}"), message
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -223,7 +294,9 @@ def test_the_names_of_the_studys_own_folders_are_no_levels():
     def refused(name, **changes):
         level = {"name": name, "topics": 2, "styles": 1, "personas": 1, "seed": 0}
         config = tiny.get_config().to_dict()
-        with pytest.raises(UserError, match=f"a level cannot be called '{name}': .* write another NAME=path"):
+        with pytest.raises(
+            UserError, match=f"a level cannot be called '{name}': .* write another NAME=path"
+        ):
             study.resolve({**config, "levels": [*config["levels"], level | changes]}, [], [], "")
 
     for name in ("real", "sft", "heldout", "equal", "instructions", "items", "embeddings"):
@@ -238,8 +311,14 @@ def test_the_names_of_the_studys_own_folders_are_no_levels():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda config: config.update(sede=1), "config.sede: unknown key; known are name, kind, levels"),
-        (lambda config: config["levels"][1].update(synthetic_wieght=2.0), r"config.levels\[1\].synthetic_wieght: unk"),
+        (
+            lambda config: config.update(sede=1),
+            "config.sede: unknown key; known are name, kind, levels",
+        ),
+        (
+            lambda config: config["levels"][1].update(synthetic_wieght=2.0),
+            r"config.levels\[1\].synthetic_wieght: unk",
+        ),
         (lambda config: config["levels"][1].pop("seed"), r"config.levels\[1\].seed: missing"),
         (lambda config: config["levels"][1].pop("name"), r"config.levels\[1\].name: missing"),
         (lambda config: config["train"].pop("config"), "config.train.config: missing"),
@@ -264,7 +343,9 @@ def test_every_stage_has_the_window_length_of_the_shards(tmp_path):
         study.resolve(config, [], [], "")
     del config["sft"]["seq_len"]
     config["sizes"] = [{"name": "large", "seq_len": 512}]
-    with pytest.raises(UserError, match=r"^pretrain at size 'large': seq_len=512, .*=256; give the same"):
+    with pytest.raises(
+        UserError, match=r"^pretrain at size 'large': seq_len=512, .*=256; give the same"
+    ):
         study.resolve(config, [], [], "")
 
 
@@ -301,9 +382,15 @@ def test_the_fingerprint_follows_texts_not_paths(tmp_path):
     def of(folder):
         (tmp_path / folder).mkdir()
         paths = [
-            write_jsonl(tmp_path / folder / f"{name}.jsonl", small_texts(5, seed)) for seed, name in enumerate("ab")
+            write_jsonl(tmp_path / folder / f"{name}.jsonl", small_texts(5, seed))
+            for seed, name in enumerate("ab")
         ]
-        return study.resolve(corpora.get_config().to_dict(), [str(path) for path in paths], ["grammar"], ""), paths
+        return (
+            study.resolve(
+                corpora.get_config().to_dict(), [str(path) for path in paths], ["grammar"], ""
+            ),
+            paths,
+        )
 
     (one, paths), (two, _) = of("one"), of("two")
     assert study.fingerprint(one) == study.fingerprint(two)
@@ -321,7 +408,9 @@ def test_corpora_may_be_urls_globs_and_data_sets(tmp_path, monkeypatch):
         file.write((tmp_path / "c.jsonl").read_bytes())
     config = corpora.get_config().to_dict()
     heldout = ["news=memory://held/news.jsonl", "local=c*.jsonl"]
-    recipe = study.resolve(config, ["a.jsonl", "far=memory://held/*.jsonl", "glob=[b].jsonl"], heldout, "")
+    recipe = study.resolve(
+        config, ["a.jsonl", "far=memory://held/*.jsonl", "glob=[b].jsonl"], heldout, ""
+    )
     levels = {level["name"]: level["corpus"] for level in recipe["levels"]}
     assert levels == {
         "a": f"{tmp_path}/a.jsonl",
@@ -341,7 +430,11 @@ def test_the_fingerprint_follows_every_item_file_of_a_group_of_tasks(tmp_path):
 
     for task in harness.PAPER_TASKS:
         write_jsonl(tmp_path / f"{task}.jsonl", [f"an item of {task}"])
-    config = tiny.get_config().to_dict() | {"tasks": ("paper",), "task_data": str(tmp_path), "primary": "heldout"}
+    config = tiny.get_config().to_dict() | {
+        "tasks": ("paper",),
+        "task_data": str(tmp_path),
+        "primary": "heldout",
+    }
     before = study.fingerprint(study.resolve(config, [], [], ""))
     for task in harness.PAPER_TASKS:
         write_jsonl(tmp_path / f"{task}.jsonl", [f"another item of {task}"])
@@ -363,13 +456,21 @@ def test_learning_curves_of_each_size_lie_on_its_own_steps():
     pytest.importorskip("matplotlib").use("Agg")
     curves = {"small": [[1, 5.0], [2, 4.0]], "large": [[10, 3.0], [20, 2.0], [30, 1.0]]}
     runs = [
-        {"level": level, "size": size, "seed": seed, "stage": stage, "curve": [[x, y + seed] for x, y in curve]}
+        {
+            "level": level,
+            "size": size,
+            "seed": seed,
+            "stage": stage,
+            "curve": [[x, y + seed] for x, y in curve],
+        }
         for stage in ("pretrain", "sft")
         for size, curve in curves.items()
         for level in ("narrow", "broad")
         for seed in (0, 1)
     ]
-    figure = study_figures.curves_figure({"runs": runs, "levels": [{"name": "narrow"}, {"name": "broad"}]})
+    figure = study_figures.curves_figure(
+        {"runs": runs, "levels": [{"name": "narrow"}, {"name": "broad"}]}
+    )
     assert [axis.get_title() for axis in figure.axes] == ["small", "large"]
     for axis, curve in zip(figure.axes, curves.values(), strict=True):
         for line in axis.lines:
@@ -377,15 +478,27 @@ def test_learning_curves_of_each_size_lie_on_its_own_steps():
 
 
 def held_equal(levels):
-    """Of {level: (synthetic weight, unique tokens, epochs at the first of two sizes)}; the second trains three times as long."""
-    configs = {size: {"steps": steps, "global_batch": 4, "seq_len": 100} for size, steps in (("s", 10), ("l", 30))}
+    """Of {level: (synthetic weight, unique tokens, epochs at the first of two sizes)}; the second
+    trains three times as long.
+    """
+    configs = {
+        size: {"steps": steps, "global_batch": 4, "seq_len": 100}
+        for size, steps in (("s", 10), ("l", 30))
+    }
     runs = [
-        {"level": name, "size": size, "stage": "pretrain", "metrics": {"epochs/synthetic": factor * epochs}}
+        {
+            "level": name,
+            "size": size,
+            "stage": "pretrain",
+            "metrics": {"epochs/synthetic": factor * epochs},
+        }
         for size, factor in (("s", 1), ("l", 3))
         for name, (_, _, epochs) in levels.items()
     ]
     recipe = {"real": "pydoc", "real_weight": 1.0, "synthetic_weight": 3.0}
-    recipe["levels"] = [{"name": name, "synthetic_weight": weight} for name, (weight, _, _) in levels.items()]
+    recipe["levels"] = [
+        {"name": name, "synthetic_weight": weight} for name, (weight, _, _) in levels.items()
+    ]
     records = [{"name": name, "unique_tokens": unique} for name, (_, unique, _) in levels.items()]
     return study_results._held_equal(recipe, configs, records, runs)
 
@@ -400,21 +513,37 @@ def test_what_is_held_equal_is_read_off_the_runs():
         "epochs over them (l): 1.5 to 1.51",
     ]
     assert unequal == []
-    equal, unequal = held_equal({"real_only": (0, 9000, 0.0), "a": (3.0, 1000, 0.5), "b": (9.0, 2000, 0.5)})
-    assert unequal == ["share of real text: 10% to 100%", "unique tokens of the corpora: 1,000 to 2,000"]
+    equal, unequal = held_equal(
+        {"real_only": (0, 9000, 0.0), "a": (3.0, 1000, 0.5), "b": (9.0, 2000, 0.5)}
+    )
+    assert unequal == [
+        "share of real text: 10% to 100%",
+        "unique tokens of the corpora: 1,000 to 2,000",
+    ]
     assert equal[2:] == ["epochs over them (s): 0.5", "epochs over them (l): 1.5"]
 
 
 def test_a_level_of_real_text_alone_reads_the_shards_that_know_it(tmp_path):
-    paths = [write_jsonl(tmp_path / f"{name}.jsonl", small_texts(5, seed)) for seed, name in enumerate(("real", "b"))]
+    paths = [
+        write_jsonl(tmp_path / f"{name}.jsonl", small_texts(5, seed))
+        for seed, name in enumerate(("real", "b"))
+    ]
     config = tiny.get_config().to_dict() | {"real": str(paths[0]), "null_control": ()}
     weights = {"synthetic_weight": 0}
-    config["levels"] += [{"name": f"only_{path.stem}", "corpus": str(path), **weights} for path in paths]
+    config["levels"] += [
+        {"name": f"only_{path.stem}", "corpus": str(path), **weights} for path in paths
+    ]
     resolved = study_recipe.Study(study.resolve(config, [], [], ""), tmp_path / "out")
     mixtures = {}
     for run in resolved.runs[:8]:
-        train = next(word for word in study_plan.steps(resolved, run)[0].command if word.startswith("--config.data."))
-        mixtures[run.level] = train.removeprefix("--config.data.train=").replace(f"{tmp_path}/out/shards/", "")
+        train = next(
+            word
+            for word in study_plan.steps(resolved, run)[0].command
+            if word.startswith("--config.data.")
+        )
+        mixtures[run.level] = train.removeprefix("--config.data.train=").replace(
+            f"{tmp_path}/out/shards/", ""
+        )
     assert mixtures["breadth_1"] == "real=real:1,synthetic=breadth_1:3"
     assert mixtures["only_real"] == "real=only_real:1"
     assert mixtures["only_b"] == "real=real:1"
@@ -438,10 +567,15 @@ def own_files(tmp_path):
 
     def claim():
         config = tiny.get_config().to_dict()
-        config["train"]["config"], config["sft"]["config"] = str(tmp_path / "pretrain.py"), str(tmp_path / "sft.py")
+        config["train"]["config"], config["sft"]["config"] = (
+            str(tmp_path / "pretrain.py"),
+            str(tmp_path / "sft.py"),
+        )
         config["real"] = str(tmp_path / "real.jsonl")
         config["sizes"] = [{"name": "small"}, {"name": "large", "optimizer": {"b2": 0.99}}]
-        study_stages.claim_workdir(study_recipe.Study(study.resolve(config, [], [], ""), tmp_path / "out"))
+        study_stages.claim_workdir(
+            study_recipe.Study(study.resolve(config, [], [], ""), tmp_path / "out")
+        )
 
     for name in ("pretrain", "sft"):
         write(name)
@@ -454,12 +588,19 @@ def own_files(tmp_path):
 def test_a_changed_run_recipe_is_another_study(own_files):
     write, claim = own_files
     write(optimizer={"peak_lr": 0.0015})
-    with pytest.raises(UserError, match=r"config.run_recipes.small/pretrain.optimizer.peak_lr was 0.003, now 0.0015\)"):
+    with pytest.raises(
+        UserError,
+        match=r"config.run_recipes.small/pretrain.optimizer.peak_lr was 0.003, now 0.0015\)",
+    ):
         claim()
-    write(checkpoint={"every_steps": 5, "keep": 3}, log={"tensorboard": True})  # how often it saves is no other study
+    write(
+        checkpoint={"every_steps": 5, "keep": 3}, log={"tensorboard": True}
+    )  # how often it saves is no other study
     claim()
     write("sft", optimizer={"weight_decay": 0.25})
-    with pytest.raises(UserError, match=r"config.run_recipes.small/sft.optimizer.weight_decay was 0.0, now 0.25\)"):
+    with pytest.raises(
+        UserError, match=r"config.run_recipes.small/sft.optimizer.weight_decay was 0.0, now 0.25\)"
+    ):
         claim()
 
 
@@ -477,7 +618,11 @@ def test_real_text_replaced_in_place_is_another_study(own_files, tmp_path):
     ("name", "keys", "message"),
     [
         ("train", {"config": "configs/none.py"}, "config 'configs/none.py': no such file"),
-        ("train", {"optimiser": {"peak_lr": 1e-3}}, "configs/tiny.py: cannot be overridden so .*optimiser"),
+        (
+            "train",
+            {"optimiser": {"peak_lr": 1e-3}},
+            "configs/tiny.py: cannot be overridden so .*optimiser",
+        ),
         ("train", {"steps": "many"}, "configs/tiny.py: cannot be overridden so"),
         ("sft", {"config": "configs/__init__.py"}, "configs/__init__.py: not a run recipe"),
         ("sft", {"peak_lr": 1e-3}, "configs/sft_tiny.py: cannot be overridden so .*peak_lr"),

@@ -22,7 +22,11 @@ COMMAND = [sys.executable, str(ROOT / "tools" / "generate_corpus.py")]
 def run(*arguments, template="topic_styles_persona"):
     config = f"--config=configs/synthesis.py:{template}"
     return subprocess.run(
-        [*COMMAND, config, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT
+        [*COMMAND, config, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
     )
 
 
@@ -36,7 +40,10 @@ def first_documents(breadth, seed, count):
 
 def test_command_writes_corpus_and_manifest(tmp_path):
     output = tmp_path / "corpus"
-    knobs = [f"--config.grammar.{name}={value}" for name, value in (("topics", 3), ("styles", 2), ("personas", 2))]
+    knobs = [
+        f"--config.grammar.{name}={value}"
+        for name, value in (("topics", 3), ("styles", 2), ("personas", 2))
+    ]
     result = run(*knobs, "--config.documents=25", "--config.seed=5", f"--output={output}")
     assert result.returncode == 0, result.stderr
     assert "25 documents" in result.stdout
@@ -52,7 +59,13 @@ def test_command_writes_corpus_and_manifest(tmp_path):
         "kind": "documents",
         "version": grammar.VERSION,
         "template": "topic_styles_persona",
-        "breadth": {"topics": 3, "styles": 2, "personas": 2, "topics_per_document": 1, "generators": ["grammar"]},
+        "breadth": {
+            "topics": 3,
+            "styles": 2,
+            "personas": 2,
+            "topics_per_document": 1,
+            "generators": ["grammar"],
+        },
         "seed": 5,
         "documents": 25,
         "rejects": {"duplicate": 0},
@@ -61,10 +74,16 @@ def test_command_writes_corpus_and_manifest(tmp_path):
         "fingerprint": fingerprint.hexdigest(),
     }
     assert sorted(counts["topic"].values()) == [8, 8, 9]
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["corpus", "documents.jsonl.zst", "manifest.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "corpus",
+        "documents.jsonl.zst",
+        "manifest.json",
+    ]
 
 
-@pytest.mark.parametrize("level", [name for name, level in diversity.LEVELS.items() if level.template])
+@pytest.mark.parametrize(
+    "level", [name for name, level in diversity.LEVELS.items() if level.template]
+)
 def test_every_level_has_a_grammar(level):
     config = synthesis.get_config(level)
     breadth = Breadth(**config.grammar)
@@ -75,7 +94,10 @@ def test_every_level_has_a_grammar(level):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config.grammar.topics=99"], "--config.grammar.topics must be a whole number from 1 to 32, not 99"),
+        (
+            ["--config.grammar.topics=99"],
+            "--config.grammar.topics must be a whole number from 1 to 32, not 99",
+        ),
         (["--config.grammar.styles=0"], "styles must be a whole number from 1 to"),
         (["--config.grammar.personas=many"], "personas"),
         (["--config.grammar.colours=3"], "colours"),
@@ -100,7 +122,9 @@ def test_unknown_templates_are_refused(tmp_path, template):
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    fails_with_one_line(run("--config.documents=3", f"--output={tmp_path}"), "which this command did not write")
+    fails_with_one_line(
+        run("--config.documents=3", f"--output={tmp_path}"), "which this command did not write"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -131,7 +155,9 @@ def test_the_same_arguments_write_the_same_bytes_and_replace_the_folder(tmp_path
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "old").touch()
     assert generate_corpus(Breadth(2, 9, 2), 30, 1, tmp_path / "b") == first
-    assert (tmp_path / "a/documents.jsonl.zst").read_bytes() == (tmp_path / "b/documents.jsonl.zst").read_bytes()
+    assert (tmp_path / "a/documents.jsonl.zst").read_bytes() == (
+        tmp_path / "b/documents.jsonl.zst"
+    ).read_bytes()
     assert not (tmp_path / "b" / "old").exists()
 
 
@@ -141,7 +167,9 @@ def test_a_finished_corpus_is_not_written_again(tmp_path, monkeypatch):
     assert generate_corpus(Breadth(1, 1, 1), 3, 0, tmp_path / "corpus") == manifest
     with pytest.raises(ZeroDivisionError):
         generate_corpus(Breadth(1, 1, 1), 4, 0, tmp_path / "corpus")
-    assert json.loads((tmp_path / "corpus/manifest.json").read_text()) == manifest  # a failure leaves the old corpus
+    assert (
+        json.loads((tmp_path / "corpus/manifest.json").read_text()) == manifest
+    )  # a failure leaves the old corpus
     with pytest.raises(UserError, match="at least 1"):
         generate_corpus(Breadth(1, 1, 1), 0, 0, tmp_path / "corpus")
 
@@ -152,14 +180,19 @@ def test_texts_that_are_there_already_are_rejected_counted_and_replaced(tmp_path
     monkeypatch.setattr(
         grammar,
         "document",
-        lambda breadth, seed, index: {**real(breadth, seed, index - (index % 3 == 2)), "id": f"grammar-{seed}-{index}"},
+        lambda breadth, seed, index: {
+            **real(breadth, seed, index - (index % 3 == 2)),
+            "id": f"grammar-{seed}-{index}",
+        },
     )
     monkeypatch.setattr(record_file, "BLOCK", 4)
     manifest = generate_corpus(Breadth(2, 2, 2), 20, 0, tmp_path / "a")
     texts = [record["text"] for record in records(tmp_path / "a")]
     assert len(texts) == len(set(texts)) == 20
     assert manifest["rejects"] == {"duplicate": 9}
-    monkeypatch.setattr(grammar, "document", lambda *_: {**real(Breadth(1, 1, 1), 0, 0), "id": "grammar-0-9"})
+    monkeypatch.setattr(
+        grammar, "document", lambda *_: {**real(Breadth(1, 1, 1), 0, 0), "id": "grammar-0-9"}
+    )
     monkeypatch.setattr(corpus_writer, "_MAX_REJECTS_PER_RECORD", 0)
     with pytest.raises(UserError, match="1 different texts found, not 5"):
         generate_corpus(Breadth(1, 1, 1), 5, 0, tmp_path / "b")
@@ -168,7 +201,12 @@ def test_texts_that_are_there_already_are_rejected_counted_and_replaced(tmp_path
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_an_interrupted_corpus_is_continued_to_the_same_bytes(tmp_path, number):
     settings = ("--config.documents=2500", "--config.grammar.topics=4", "--config.grammar.styles=9")
-    arguments = [*COMMAND, "--config=configs/synthesis.py:topic_styles", *settings, f"--output={tmp_path / 'a'}"]
+    arguments = [
+        *COMMAND,
+        "--config=configs/synthesis.py:topic_styles",
+        *settings,
+        f"--output={tmp_path / 'a'}",
+    ]
     data = tmp_path / ".a.partial" / "documents.jsonl.zst"
     process = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -183,5 +221,7 @@ def test_an_interrupted_corpus_is_continued_to_the_same_bytes(tmp_path, number):
     assert subprocess.run(arguments, cwd=ROOT, capture_output=True, check=False).returncode == 0
     manifest = generate_corpus(Breadth(4, 9, 1), 2500, 0, tmp_path / "b")
     assert json.loads((tmp_path / "a/manifest.json").read_text()) == manifest
-    assert (tmp_path / "a/documents.jsonl.zst").read_bytes() == (tmp_path / "b/documents.jsonl.zst").read_bytes()
+    assert (tmp_path / "a/documents.jsonl.zst").read_bytes() == (
+        tmp_path / "b/documents.jsonl.zst"
+    ).read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]

@@ -9,7 +9,13 @@ import pytest
 from tests.conftest import ROOT, fails_with_one_line
 from tests.diversity.corpora import write_labelled
 
-SMALL = ("--sample_size=6", "--draws=20", "--sample_sizes=4,6", "--draw_counts=12,20", "--label_field=topic")
+SMALL = (
+    "--sample_size=6",
+    "--draws=20",
+    "--sample_sizes=4,6",
+    "--draw_counts=12,20",
+    "--label_field=topic",
+)
 
 
 @pytest.fixture
@@ -30,14 +36,25 @@ def ablations(tmp_path):
 
 @pytest.fixture
 def judge(serve):
-    """A server whose judge lumps topics together and finds that out when it verifies, and the flags that name it."""
+    """A server whose judge lumps topics together and finds that out when it verifies, and the flags
+    that name it.
+    """
     server = serve(brain="tests.diversity.judge_brains:lumping")
-    flags = ("--agent=openai", f"--base_url={server.base_url}", "--model=judge", "--criteria_sets=2")
+    flags = (
+        "--agent=openai",
+        f"--base_url={server.base_url}",
+        "--model=judge",
+        "--criteria_sets=2",
+    )
     return server, (*flags, "--criteria_proposals=2", "--criteria_sizes=2x2,3x4")
 
 
 def _scores(part):
-    return {row["setting"]: row["cluster_score"]["value"] for row in part["rows"] if "cluster_score" in row}
+    return {
+        row["setting"]: row["cluster_score"]["value"]
+        for row in part["rows"]
+        if "cluster_score" in row
+    }
 
 
 def test_every_ablation_by_an_endpoint_with_two_judges(ablations, judge, serve, tmp_path):
@@ -55,12 +72,16 @@ def test_every_ablation_by_an_endpoint_with_two_judges(ablations, judge, serve, 
     assert judges[f"other@{honest.base_url}"] == pytest.approx(judges["oracle"])
     assert _scores(tables["Documents in a draw"])["K = 4"] < judges["judge"]
     assert all(low <= high for low, high in [_ends(row) for row in tables["Draws"]["rows"]])
-    assert all(row["criteria_of_first_set"]["metadata"] for row in tables["What criteria are made from"]["rows"])
+    assert all(
+        row["criteria_of_first_set"]["metadata"]
+        for row in tables["What criteria are made from"]["rows"]
+    )
     page = (tmp_path / "out" / "a.md").read_text()
     assert "| K = 6 |" in page
     assert "| GPT-4 (paper) | - | - | 3.99 +/- 0.05 |" in page
-    # Rows share what they ask: K = 6, every N, each J x M (this judge always finds the same criteria), the pipeline and
-    # the judge are one set of draws; K = 4 and criteria by hand are two others. A repetition asks nothing.
+    # Rows share what they ask: K = 6, every N, each J x M (this judge always finds the same
+    # criteria), the pipeline and the judge are one set of draws; K = 4 and criteria by hand are two
+    # others. A repetition asks nothing.
     paid = server.paid()
     assert sum(call.startswith("cluster-") for call in paid) == 20 + 20 + 20
     again, tables_again = ablations(*flags, f"--judges=other@{honest.base_url},oracle")
@@ -99,7 +120,15 @@ def test_an_offline_agent_says_what_does_not_apply(ablations):
         (("--agent=oracle", "--draw_counts=10,many"), "--draw_counts=many"),
         (("--agent=oracle", "--sample_sizes=10,60"), "fewer than --sample_size=60"),
         (("--agent=oracle", "--judges=gpt-4o"), "--judges=gpt-4o: a model needs --agent=openai"),
-        (("--agent=openai", "--base_url=http://127.0.0.1:9/v1", "--model=m", "--criteria_sizes=5"), "give JxM"),
+        (
+            (
+                "--agent=openai",
+                "--base_url=http://127.0.0.1:9/v1",
+                "--model=m",
+                "--criteria_sizes=5",
+            ),
+            "give JxM",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(ablations, tmp_path, arguments, message):

@@ -1,4 +1,7 @@
-"""Checkpoints: what is damaged is set aside, what is sound stays, and a save that does not happen is an error."""
+"""Checkpoints:
+
+what is damaged is set aside, what is sound stays, and a save that does not happen is an error.
+"""
 
 import contextlib
 import os
@@ -25,7 +28,9 @@ def state_at(step: int) -> dict:
     return {"params": {"weight": weight}, "opt_state": {"mu": weight / 2}, "step": jnp.int32(step)}
 
 
-ABSTRACT = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state_at(0))
+ABSTRACT = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state_at(0)
+)
 
 
 def opened(workdir: pathlib.Path, **settings) -> contextlib.closing:
@@ -123,7 +128,10 @@ def test_what_is_not_damage_is_not_taken_for_it(tmp_path, monkeypatch, error):
 
 def test_a_save_that_orbax_declines_fails(tmp_path):
     save(tmp_path, 6)
-    with opened(tmp_path) as checkpoints, pytest.raises(Failure, match="step 5 is not saved, there is a later one"):
+    with (
+        opened(tmp_path) as checkpoints,
+        pytest.raises(Failure, match="step 5 is not saved, there is a later one"),
+    ):
         checkpoints.save(state_at(5), {"step": 5})
 
 
@@ -145,7 +153,9 @@ def test_only_who_trains_removes_what_is_being_written(tmp_path, tokenizer_dir):
 def test_readers_name_a_damaged_checkpoint(tmp_path, tokenizer_dir, how):
     workdir = make_run(tmp_path / "run", tokenizer_dir)
     harm(workdir / "checkpoints" / "3", how)
-    with pytest.raises(UserError, match=r"run/checkpoints: cannot be read \(step 3: .*train the run again"):
+    with pytest.raises(
+        UserError, match=r"run/checkpoints: cannot be read \(step 3: .*train the run again"
+    ):
         trained_run.open_run(workdir).load_params(sharding.make_mesh(sharding.MeshConfig(1, 1, 1)))
     with pytest.raises(UserError, match=r"run/checkpoints: cannot be read \(step 3: "):
         exchange.export_run(workdir, tmp_path / "exported", 1 << 30)

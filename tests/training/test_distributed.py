@@ -1,4 +1,7 @@
-"""Whom a process joins: the launchers and TPU slices that are detected, and that other machines ask nobody."""
+"""Whom a process joins:
+
+the launchers and TPU slices that are detected, and that other machines ask nobody.
+"""
 
 import types
 
@@ -13,22 +16,38 @@ from divsyn_jax.training import distributed
 def joined(monkeypatch):
     """Arguments of every call of jax.distributed.initialize() on a machine that has TPU chips."""
     flags.FLAGS.mark_as_parsed()
-    for name in ("TPU_SKIP_MDS_QUERY", "TPU_WORKER_HOSTNAMES", "TPU_PROCESS_ADDRESSES", "SLURM_STEP_NUM_TASKS"):
+    for name in (
+        "TPU_SKIP_MDS_QUERY",
+        "TPU_WORKER_HOSTNAMES",
+        "TPU_PROCESS_ADDRESSES",
+        "SLURM_STEP_NUM_TASKS",
+    ):
         monkeypatch.delenv(name, raising=False)
     calls = []
-    initialize = types.SimpleNamespace(initialize=lambda *values, **named: calls.append((values, named)))
+    initialize = types.SimpleNamespace(
+        initialize=lambda *values, **named: calls.append((values, named))
+    )
     config = types.SimpleNamespace(jax_platforms="tpu,cpu")
-    monkeypatch.setattr(distributed, "jax", types.SimpleNamespace(distributed=initialize, config=config))
+    monkeypatch.setattr(
+        distributed, "jax", types.SimpleNamespace(distributed=initialize, config=config)
+    )
     monkeypatch.setattr(cloud_tpu_cluster, "running_in_cloud_tpu_vm", True)
-    monkeypatch.setattr(cloud_tpu_cluster, "get_metadata", lambda key: pytest.fail(f"asked for {key}"))
+    monkeypatch.setattr(
+        cloud_tpu_cluster, "get_metadata", lambda key: pytest.fail(f"asked for {key}")
+    )
     return calls
 
 
 @pytest.mark.parametrize(
-    ("workers", "calls"), [("a:0:10.0.0.1,b:1:10.0.0.2", 1), ("t-w-0,t-w-1,t-w-2,t-w-3", 1), ("a:0:10.0.0.1", 0)]
+    ("workers", "calls"),
+    [("a:0:10.0.0.1,b:1:10.0.0.2", 1), ("t-w-0,t-w-1,t-w-2,t-w-3", 1), ("a:0:10.0.0.1", 0)],
 )
 def test_a_tpu_vm_joins_the_others_of_its_slice(joined, monkeypatch, workers, calls):
-    metadata = {"agent-worker-number": "1", "worker-network-endpoints": workers, "tpu-env": "ZONE: 'z'"}
+    metadata = {
+        "agent-worker-number": "1",
+        "worker-network-endpoints": workers,
+        "tpu-env": "ZONE: 'z'",
+    }
     monkeypatch.setattr(cloud_tpu_cluster, "get_metadata", lambda key: (metadata[key], 200))
     distributed.initialize()
     assert joined == [((), {})] * calls
@@ -76,9 +95,16 @@ def test_with_flags_in_a_slurm_job_too(joined, monkeypatch):
 
 
 def test_jax_leaves_all_gpus_to_a_process_with_an_empty_list(monkeypatch):
-    slurm = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
+    slurm = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_STEP_NODELIST": "n[1-2]",
+        "SLURM_NTASKS": "2",
+        "SLURM_PROCID": "1",
+    }
     for name, value in {**slurm, "SLURM_LOCALID": "0"}.items():
         monkeypatch.setenv(name, value)
     told = ClusterEnv.auto_detect_unset_distributed_params(None, None, None, [], None, 1)
     assert told == ("n1:61447", 2, 1, [])
-    assert ClusterEnv.auto_detect_unset_distributed_params(None, None, None, None, None, 1)[3] == [0]
+    assert ClusterEnv.auto_detect_unset_distributed_params(None, None, None, None, None, 1)[3] == [
+        0
+    ]

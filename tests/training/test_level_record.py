@@ -22,11 +22,16 @@ def corpus(tmp_path, tokenizer_dir):
     fingerprint = TextFingerprint()
     for document in CorpusReader(str(file)):
         fingerprint.update(document.text)
-    return tmp_path, {"corpus": {"fingerprint": fingerprint.hexdigest()}, "cluster_score": {"value": 3.5}}
+    return tmp_path, {
+        "corpus": {"fingerprint": fingerprint.hexdigest()},
+        "cluster_score": {"value": 3.5},
+    }
 
 
 def describe(root, level=None, tokens=None):
-    return training_data.describe(level or {}, Mixture([Source("s", str(root / "shards"), 2.0, tokens)], 16, 0, 4))
+    return training_data.describe(
+        level or {}, Mixture([Source("s", str(root / "shards"), 2.0, tokens)], 16, 0, 4)
+    )
 
 
 def test_sizes_and_level(corpus):
@@ -64,7 +69,10 @@ def test_the_score_of_the_corpus_is_kept(corpus, folder):
 @pytest.mark.parametrize("folder", ["shards", "corpus"])
 @pytest.mark.parametrize(
     ("content", "message"),
-    [({"corpus": {"fingerprint": "f" * 64}}, "score of another corpus or version"), ({"score": 3}, "not a score")],
+    [
+        ({"corpus": {"fingerprint": "f" * 64}}, "score of another corpus or version"),
+        ({"score": 3}, "not a score"),
+    ],
 )
 def test_a_score_of_anything_else_is_refused(corpus, folder, content, message):
     root, _ = corpus

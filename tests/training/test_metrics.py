@@ -24,10 +24,13 @@ def wandb(monkeypatch):
     def start(**settings):
         told.append(("init", settings))
         return types.SimpleNamespace(
-            log=lambda scalars, step: told.append(("log", step, scalars)), finish=lambda: told.append(("finish",))
+            log=lambda scalars, step: told.append(("log", step, scalars)),
+            finish=lambda: told.append(("finish",)),
         )
 
-    module = types.SimpleNamespace(init=start, errors=types.SimpleNamespace(Error=RuntimeError), told=told)
+    module = types.SimpleNamespace(
+        init=start, errors=types.SimpleNamespace(Error=RuntimeError), told=told
+    )
     monkeypatch.setitem(sys.modules, "wandb", module)
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     return module
@@ -92,7 +95,9 @@ def test_a_trace_holds_its_steps_whole_and_no_others(tmp_path, monkeypatch):
     profiler, in_flight = Profiler(tmp_path, 2, 2), None
     for number in range(1, 6):
         profiler.before_step(number, in_flight)
-        done = types.SimpleNamespace(block_until_ready=lambda number=number: happened.append(f"{number} done"))
+        done = types.SimpleNamespace(
+            block_until_ready=lambda number=number: happened.append(f"{number} done")
+        )
         in_flight = (number, {"loss": done})
     assert happened == ["1 done", "start", "3 done", "stop"]
 

@@ -49,14 +49,18 @@ def test_updates_equal_torch_adamw():
     )
     generator = np.random.default_rng(0)
     start = {"query": generator.standard_normal((4, 3)), "final_norm": generator.standard_normal(3)}
-    gradients = [{k: 3 * generator.standard_normal(v.shape) for k, v in start.items()} for _ in range(5)]
+    gradients = [
+        {k: 3 * generator.standard_normal(v.shape) for k, v in start.items()} for _ in range(5)
+    ]
     c = config(schedule="constant", peak_lr=1e-2, warmup_steps=0)
 
     tx = make_optimizer(c, steps=10)
     params = {k: jnp.asarray(v, jnp.float32) for k, v in start.items()}
     state = tx.init(params)
     for gradient in gradients:
-        updates, state = tx.update({k: jnp.asarray(v, jnp.float32) for k, v in gradient.items()}, state, params)
+        updates, state = tx.update(
+            {k: jnp.asarray(v, jnp.float32) for k, v in gradient.items()}, state, params
+        )
         params = {k: params[k] + updates[k] for k in params}
 
     theirs = {k: torch.nn.Parameter(torch.tensor(v, dtype=torch.float32)) for k, v in start.items()}
@@ -71,4 +75,6 @@ def test_updates_equal_torch_adamw():
         torch.nn.utils.clip_grad_norm_(list(theirs.values()), 1.0)
         adamw.step()
     for name in start:
-        np.testing.assert_allclose(params[name], theirs[name].detach().numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            params[name], theirs[name].detach().numpy(), rtol=1e-5, atol=1e-6
+        )

@@ -1,4 +1,7 @@
-"""What a run offers beside training: which checkpoints stay, traces, the compile cache, debug checks, and how it fails."""
+"""What a run offers beside training:
+
+which checkpoints stay, traces, the compile cache, debug checks, and how it fails.
+"""
 
 import dataclasses
 import json
@@ -22,14 +25,20 @@ from tests.trained_runs import make_run
 
 
 def checkpoints_of(workdir) -> list[int]:
-    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit())
+    return sorted(
+        int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()
+    )
 
 
 @pytest.fixture(scope="module")
 def watched(shards, tmp_path_factory, command):
     """A run with every cadence set, and the home folder it was started with."""
     root = tmp_path_factory.mktemp("watched")
-    environment = {**os.environ, "HOME": str(root / "home"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    environment = {
+        **os.environ,
+        "HOME": str(root / "home"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
     environment.pop("JAX_COMPILATION_CACHE_DIR")
     settings = {
         "checkpoint.every_steps": 2,
@@ -44,7 +53,12 @@ def watched(shards, tmp_path_factory, command):
         "debug.deterministic": True,
     }
     overrides = [f"--config.{key}={value}" for key, value in settings.items()]
-    result = command("divsyn_jax.train", *arguments(shards, root / "run", *overrides), env=environment, timeout=900)
+    result = command(
+        "divsyn_jax.train",
+        *arguments(shards, root / "run", *overrides),
+        env=environment,
+        timeout=900,
+    )
     assert result.returncode == 0, result.stderr
     return root
 
@@ -58,9 +72,21 @@ def test_a_trace_of_the_window_is_written(watched):
 
 
 def test_metrics_come_at_their_cadence_with_goodput_and_throughput(watched):
-    lines = [json.loads(line) for line in (watched / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [4, 5, 8, 10, 12, STEPS]  # evaluation at 5, 10 and the end
-    assert all(0 < line["goodput"] <= 1 and line["tokens_per_second"] > 0 and line["seconds"] > 0 for line in lines)
+    lines = [
+        json.loads(line) for line in (watched / "run" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert [line["step"] for line in lines] == [
+        4,
+        5,
+        8,
+        10,
+        12,
+        STEPS,
+    ]  # evaluation at 5, 10 and the end
+    assert all(
+        0 < line["goodput"] <= 1 and line["tokens_per_second"] > 0 and line["seconds"] > 0
+        for line in lines
+    )
     assert list((watched / "run" / "tensorboard").glob("events*"))
 
 
@@ -70,12 +96,16 @@ def test_compiled_steps_are_kept_for_the_next_start(watched):
 
 
 def test_debug_checks_change_no_number(watched, shards, tmp_path, command):
-    result = command("divsyn_jax.train", *arguments(shards, tmp_path / "plain", "--config.log.every_steps=4"))
+    result = command(
+        "divsyn_jax.train", *arguments(shards, tmp_path / "plain", "--config.log.every_steps=4")
+    )
     assert result.returncode == 0, result.stderr
     assert metrics_of(tmp_path / "plain") == metrics_of(watched / "run")
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_by_name_and_is_never_saved(shards, tmp_path, command):
+def test_a_loss_that_is_not_finite_stops_the_run_by_name_and_is_never_saved(
+    shards, tmp_path, command
+):
     workdir = tmp_path / "run"
     explode = (
         "--config.optimizer.peak_lr=1e30",
@@ -84,7 +114,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_by_name_and_is_never_saved(shar
     )
     result = command("divsyn_jax.train", *arguments(shards, workdir, *explode))
     assert result.returncode == 1, result.stderr
-    said = re.search(r"train: step (\d+): loss \S+, gradient norm \S+; the run stops", result.stderr)
+    said = re.search(
+        r"train: step (\d+): loss \S+, gradient norm \S+; the run stops", result.stderr
+    )
     assert said, result.stderr
     assert "Traceback" not in result.stderr
     failed = int(said[1])
@@ -96,19 +128,27 @@ def test_a_loss_that_is_not_finite_stops_the_run_by_name_and_is_never_saved(shar
 
 
 def test_weights_that_are_not_finite_are_never_saved(shards, tmp_path, command):
-    """The loss of the step that made them was finite: the last step of a run, which no later loss would judge."""
+    """The loss of the step that made them was finite:
+
+    the last step of a run, which no later loss would judge.
+    """
     settings = {"optimizer.peak_lr": 1e39, "optimizer.warmup_steps": 0, "steps": 1, "data.eval": ""}
     overrides = [f"--config.{key}={value}" for key, value in settings.items()]
     result = command("divsyn_jax.train", *arguments(shards, tmp_path / "run", *overrides))
     assert result.returncode == 1, result.stderr
     assert re.search(
-        r"train: step \d+: params/\S+ is not finite after the update; .*there is no checkpoint", result.stderr
+        r"train: step \d+: params/\S+ is not finite after the update; .*there is no checkpoint",
+        result.stderr,
     )
     assert checkpoints_of(tmp_path / "run") == []
 
 
 def test_debug_nans_stops_at_the_operation(shards, tmp_path, command):
-    explode = ("--config.optimizer.peak_lr=1e30", "--config.optimizer.clip_norm=0.0", "--config.debug.nans=True")
+    explode = (
+        "--config.optimizer.peak_lr=1e30",
+        "--config.optimizer.clip_norm=0.0",
+        "--config.debug.nans=True",
+    )
     result = command("divsyn_jax.train", *arguments(shards, tmp_path / "run", *explode))
     assert result.returncode == 1
     assert "invalid value (nan) encountered" in result.stderr
@@ -148,11 +188,18 @@ def test_the_lock_is_held_until_closed(tmp_path):
 
 
 def test_layout_may_change_midway_what_is_computed_may_not(tmp_path, tokenizer_dir):
-    """A run goes on on other devices: with their attention kernel, and with remat where they have less memory."""
+    """A run goes on on other devices:
+
+    with their attention kernel, and with remat where they have less memory.
+    """
     run = make_run(tmp_path / "run", tokenizer_dir)
     recipe = trained_run.open_run(run).recipe
-    elsewhere = dataclasses.replace(recipe.model, attention="reference", remat="full", scan=not recipe.model.scan)
-    moved = dataclasses.replace(recipe, model=elsewhere, loss=dataclasses.replace(recipe.loss, chunk=0))
+    elsewhere = dataclasses.replace(
+        recipe.model, attention="reference", remat="full", scan=not recipe.model.scan
+    )
+    moved = dataclasses.replace(
+        recipe, model=elsewhere, loss=dataclasses.replace(recipe.loss, chunk=0)
+    )
     run_directory.check_same_recipe(run, moved)
     other = dataclasses.replace(moved, model=dataclasses.replace(elsewhere, dtype="bfloat16"))
     with pytest.raises(UserError, match=r"config.model was .*float32.*, now .*bfloat16"):
@@ -162,7 +209,9 @@ def test_layout_may_change_midway_what_is_computed_may_not(tmp_path, tokenizer_d
 def test_a_run_of_many_devices_is_evaluated_on_those_here(tmp_path, tokenizer_dir):
     run = make_run(tmp_path / "run", tokenizer_dir, seq_len=64)
     corpus = write_jsonl(tmp_path / "held.jsonl", small_texts(5))
-    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "held"), seq_len=64, packing="document")
+    build_shards(
+        [str(corpus)], str(tokenizer_dir), str(tmp_path / "held"), seq_len=64, packing="document"
+    )
     config = files.read_json(run / "config.json")
     for section, changes in {
         "mesh": {"replica": 2, "fsdp": 8},
@@ -180,7 +229,11 @@ def test_a_run_of_many_devices_is_evaluated_on_those_here(tmp_path, tokenizer_di
     [
         ("seed", 9, "seed was 0, now 9"),
         ("global_batch", 8, "global_batch was 4, now 8"),
-        ("sources", {"a": {"weight": 1.0, "fingerprint": "y"}}, "data source 'a' .*weight or data fingerprint changed"),
+        (
+            "sources",
+            {"a": {"weight": 1.0, "fingerprint": "y"}},
+            "data source 'a' .*weight or data fingerprint changed",
+        ),
         ("sources", {"b": {"weight": 1.0, "fingerprint": "x"}}, "data source 'a' is not what"),
     ],
 )
@@ -193,8 +246,12 @@ def test_data_that_changed_are_refused_by_field(field, value, message):
 
 def test_sources_in_another_order_are_refused():
     sources = {"a": {"weight": 3.0, "fingerprint": "x"}, "b": {"weight": 1.0, "fingerprint": "y"}}
-    earlier, now = ({"sources": sources, "source_order": order} for order in (["a", "b"], ["b", "a"]))
-    with pytest.raises(UserError, match=r"source_order was \['a', 'b'\], now \['b', 'a'\]; .* --workdir"):
+    earlier, now = (
+        {"sources": sources, "source_order": order} for order in (["a", "b"], ["b", "a"])
+    )
+    with pytest.raises(
+        UserError, match=r"source_order was \['a', 'b'\], now \['b', 'a'\]; .* --workdir"
+    ):
         run_directory.check_same_data(earlier, now)
     run_directory.check_same_data({"sources": sources}, now)  # a checkpoint that does not know
 
@@ -205,4 +262,6 @@ def test_weights_of_a_run_with_another_tokenizer_are_refused(tmp_path, tokenizer
 
     run = make_run(tmp_path / "run", tokenizer_dir)
     with pytest.raises(UserError, match="trained with another tokenizer"):
-        run_directory.initial_weights(run, {"weight": jax.ShapeDtypeStruct((1,), jnp.float32)}, Other())
+        run_directory.initial_weights(
+            run, {"weight": jax.ShapeDtypeStruct((1,), jnp.float32)}, Other()
+        )

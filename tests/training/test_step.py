@@ -1,4 +1,6 @@
-"""The training step on plain text takes the steps it took before it learned conversations; what it counts on those."""
+"""The training step on plain text takes the steps it took before it learned conversations; what it
+counts on those.
+"""
 
 import jax
 import numpy as np
@@ -23,7 +25,9 @@ GOLDEN = [
 
 def small_recipe(**changes) -> Recipe:
     config = tiny.get_config()
-    config.model.update(vocab_size=64, hidden=32, intermediate=64, heads=2, kv_heads=1, attention="blocked")
+    config.model.update(
+        vocab_size=64, hidden=32, intermediate=64, heads=2, kv_heads=1, attention="blocked"
+    )
     config.optimizer.update(warmup_steps=2)
     config.loss.update(chunk=8, z_loss=1e-4)
     config.update(steps=6, global_batch=8, seq_len=32, **changes)
@@ -46,7 +50,9 @@ def scalars_of(recipe, batches):
     with jax.set_mesh(mesh):
         adamw = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
         schedule = optimizer.make_schedule(recipe.optimizer, recipe.steps)
-        state = step.init_state(recipe.model, adamw, step.abstract_state(recipe.model, adamw, mesh), 0)
+        state = step.init_state(
+            recipe.model, adamw, step.abstract_state(recipe.model, adamw, mesh), 0
+        )
         train_step = step.make_train_step(recipe, adamw, schedule, 1)
         for _, batch in zip(range(recipe.steps), batches, strict=False):
             state, scalars = train_step(state, batch)
@@ -65,7 +71,8 @@ def test_plain_text_trains_as_before(accumulation):
 def test_conversations_are_counted_without_padding():
     lengths = [[5, 20], [32], [1, 2, 3]]
     rows = [
-        np.pad(np.concatenate([np.full(n, k) for k, n in enumerate(row, 1)]), (0, 32 - sum(row))) for row in lengths
+        np.pad(np.concatenate([np.full(n, k) for k, n in enumerate(row, 1)]), (0, 32 - sum(row)))
+        for row in lengths
     ]
     segments = np.array([*rows, *np.zeros((5, 32))], np.int32)
     positions = np.array(
@@ -85,9 +92,13 @@ def test_conversations_are_counted_without_padding():
     recipe = small_recipe()
     scalars = next(scalars_of(recipe, iter([{**windows, "source": source, "stop": batch["stop"]}])))
     flat = [n for row in lengths for n in row]
-    assert (scalars["targets"], scalars["inputs"], list(scalars["rows_S"])) == (20 + 2, sum(flat), [3])
+    assert (scalars["targets"], scalars["inputs"], list(scalars["rows_S"])) == (
+        20 + 2,
+        sum(flat),
+        [3],
+    )
     # What the convention gives for a conversation alone, summed over conversations.
     alone = sum(n * flops_per_token(recipe.model, n) for n in flat)
-    assert scalars["inputs"] * flops_per_token(recipe.model, float(scalars["context"])) == pytest.approx(
-        alone, rel=1e-6
-    )
+    assert scalars["inputs"] * flops_per_token(
+        recipe.model, float(scalars["context"])
+    ) == pytest.approx(alone, rel=1e-6)

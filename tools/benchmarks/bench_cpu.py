@@ -1,10 +1,11 @@
-"""`make bench-cpu`: a 10M-parameter training step beside transformers + torch SDPA, same shape, same threads, one run.
+"""`make bench-cpu`: a 10M-parameter training step beside transformers + torch SDPA, same shape,
+same threads, one run.
 
   python tools/benchmarks/bench_cpu.py [--seq_len=512 --seq_len=2048]
 
-Steps of the two alternate, so that a change in the machine's load hits both. Prints the ratio ours / theirs of tokens per
-second (above 1: ours is faster) as median with the middle half of the paired ratios.
-"""
+Steps of the two alternate, so that a change in the machine's load hits both. Prints the ratio ours
+/ theirs of tokens per
+second (above 1: ours is faster) as median with the middle half of the paired ratios."""
 
 import os
 import pathlib
@@ -38,7 +39,14 @@ def ours(seq_len: int, batch: int):
     """A function that takes one step of ours and waits for it."""
     config = tiny.get_config()
     config.model.update(
-        vocab_size=V, hidden=D, intermediate=F, layers=N, heads=H, kv_heads=H, tied=True, attention="blocked"
+        vocab_size=V,
+        hidden=D,
+        intermediate=F,
+        layers=N,
+        heads=H,
+        kv_heads=H,
+        tied=True,
+        attention="blocked",
     )
     config.update(seq_len=seq_len, global_batch=batch)
     config.loss.chunk = min(_CHUNK.value, seq_len)
@@ -47,7 +55,9 @@ def ours(seq_len: int, batch: int):
     jax.set_mesh(mesh)
     adamw = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
     state = step.init_state(recipe.model, adamw, step.abstract_state(recipe.model, adamw, mesh), 0)
-    train_step = step.make_train_step(recipe, adamw, optimizer.make_schedule(recipe.optimizer, recipe.steps), 1)
+    train_step = step.make_train_step(
+        recipe, adamw, optimizer.make_schedule(recipe.optimizer, recipe.steps), 1
+    )
     tokens = jnp.asarray(np.random.default_rng(0).integers(0, V, (batch, seq_len + 1)), jnp.int32)
     zeros = jnp.zeros(batch, jnp.int32)
     data = {"tokens": tokens, "length": zeros + seq_len + 1, "source": zeros, "stop": zeros}
@@ -83,7 +93,8 @@ def theirs(seq_len: int, batch: int):
 
 def main(_) -> None:
     print(
-        f"{THREADS} threads, fp32, jax {jax.__version__}, torch {torch.__version__}, transformers {transformers.__version__}"
+        f"{THREADS} threads, fp32, jax {jax.__version__}, torch {torch.__version__}, transformers"
+        f" {transformers.__version__}"
     )
     for seq_len in _SEQ_LEN.value:
         batch = max(1, 2048 // seq_len)
@@ -99,8 +110,8 @@ def main(_) -> None:
         low, middle, high = statistics.quantiles(ratios, n=4)
         rate = {name: batch * seq_len / statistics.median(values) for name, values in times.items()}
         print(
-            f"sequence {seq_len} x {batch}: ours {rate['ours']:,.0f}, theirs {rate['theirs']:,.0f} tokens/s; "
-            f"ratio {middle:.2f} [{low:.2f}, {high:.2f}]",
+            f"sequence {seq_len} x {batch}: ours {rate['ours']:,.0f}, theirs {rate['theirs']:,.0f}"
+            f" tokens/s; ratio {middle:.2f} [{low:.2f}, {high:.2f}]",
             flush=True,
         )
 

@@ -2,12 +2,12 @@
 
   python tools/benchmarks/bench_endpoint.py [--calls=1000] [--admit=16] [--latency=0.25] [--rounds=3]
 
-The server (tests/endpoint/server.py, a process of its own) takes `--latency` seconds a call and answers HTTP 429 beyond
-`--admit` calls at a time. Bare sockets, one thread for each admitted call, send one and the same question without a pause:
-that is the rate the server admits. The client then asks different questions with its limit at the server's, and with four
-times that, so that it has to find the server's limit itself. Rounds take turns; the median of the paired ratios is printed
-with its range.
-"""
+The server (tests/endpoint/server.py, a process of its own) takes `--latency` seconds a call and
+answers HTTP 429 beyond `--admit` calls at a time. Bare sockets, one thread for each admitted call,
+send one and the same question without a pause: that is the rate the server admits. The client then
+asks different questions with its limit at the server's, and with four times that, so that it has to
+find the server's limit itself. Rounds take turns; the median of the paired ratios is printed with
+its range."""
 
 import asyncio
 import concurrent.futures
@@ -41,16 +41,25 @@ def bare_rate(base_url: str) -> float:
     """Calls a second of `--admit` threads that do nothing but send and receive."""
     url = urllib.parse.urlsplit(base_url)
     asked = question(0)
-    messages = [{"role": "system", "content": asked.system}, {"role": "user", "content": asked.user}]
+    messages = [
+        {"role": "system", "content": asked.system},
+        {"role": "user", "content": asked.user},
+    ]
     schema = {"name": asked.purpose, "schema": asked.schema, "strict": True}
     response_format = {"type": "json_schema", "json_schema": schema}
-    asks = {"messages": messages, "response_format": response_format, "max_tokens": asked.max_output_tokens}
+    asks = {
+        "messages": messages,
+        "response_format": response_format,
+        "max_tokens": asked.max_output_tokens,
+    }
     body = json.dumps({"model": "test", **asks})
 
     def send(calls: int) -> None:
         connection = http.client.HTTPConnection(url.hostname, url.port)
         for _ in range(calls):
-            connection.request("POST", f"{url.path}/chat/completions", body, {"Content-Type": "application/json"})
+            connection.request(
+                "POST", f"{url.path}/chat/completions", body, {"Content-Type": "application/json"}
+            )
             response = connection.getresponse()
             response.read()
             assert response.status == 200, response.status
@@ -88,16 +97,23 @@ def main(_: list[str]) -> None:
             ratios: dict[int, list[float]] = {_ADMIT.value: [], 4 * _ADMIT.value: []}
             for _ in range(_ROUNDS.value):
                 bare = bare_rate(base_url)
-                print(f"admitted: {bare:.1f} calls/s (at most {_ADMIT.value / _LATENCY.value:.1f})", flush=True)
+                print(
+                    f"admitted: {bare:.1f} calls/s (at most {_ADMIT.value / _LATENCY.value:.1f})",
+                    flush=True,
+                )
                 for concurrency, found in ratios.items():
                     rate = asyncio.run(client_rate(base_url, concurrency))
                     found.append(rate / bare)
-                    print(f"  client, concurrency {concurrency}: {rate:.1f} calls/s, {found[-1]:.3f}", flush=True)
+                    print(
+                        f"  client, concurrency {concurrency}: {rate:.1f} calls/s, {found[-1]:.3f}",
+                        flush=True,
+                    )
         finally:
             server.kill()
     for concurrency, found in ratios.items():
         print(
-            f"concurrency {concurrency}: {statistics.median(found):.3f} [{min(found):.3f}, {max(found):.3f}] of what the server admits"
+            f"concurrency {concurrency}: {statistics.median(found):.3f} [{min(found):.3f},"
+            f" {max(found):.3f}] of what the server admits"
         )
 
 

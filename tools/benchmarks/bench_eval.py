@@ -1,4 +1,5 @@
-"""`make bench-eval`: evaluation of a run beside lm-eval's `hf` backend on the exported model, same items, same threads, one run.
+"""`make bench-eval`: evaluation of a run beside lm-eval's `hf` backend on the exported model, same
+items, same threads, one run.
 
   python tools/benchmarks/bench_eval.py --task_data=DIR [--workdir=RUN] [--tasks=hellaswag,arc_easy,piqa,winogrande] [--items=200]
 
@@ -40,8 +41,12 @@ from divsyn_jax.training import trained_run
 from divsyn_jax.training.checkpointing import Checkpoints
 from divsyn_jax.training.recipe import Recipe
 
-_TASK_DATA = flags.DEFINE_string("task_data", None, "Folder of local items, <task>.jsonl each.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run to evaluate; default: random weights of 10M parameters.")
+_TASK_DATA = flags.DEFINE_string(
+    "task_data", None, "Folder of local items, <task>.jsonl each.", required=True
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Run to evaluate; default: random weights of 10M parameters."
+)
 _TASKS = flags.DEFINE_list("tasks", ["hellaswag", "arc_easy", "piqa", "winogrande"], "Tasks.")
 _ITEMS = flags.DEFINE_integer("items", 200, "Items of each task.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Measured pairs of evaluations.")
@@ -56,7 +61,14 @@ def make_run(folder: pathlib.Path) -> pathlib.Path:
     tokenizer = tokenizers.load(str(folder / "tokenizer"))
     config = tiny.get_config()
     config.model.update(
-        vocab_size=8192, hidden=256, intermediate=688, layers=10, heads=4, kv_heads=4, tied=True, attention="blocked"
+        vocab_size=8192,
+        hidden=256,
+        intermediate=688,
+        layers=10,
+        heads=4,
+        kv_heads=4,
+        tied=True,
+        attention="blocked",
     )
     config.seq_len = 512
     recipe = Recipe.from_config(config.to_dict())
@@ -73,7 +85,9 @@ def main(_) -> None:
     torch.set_num_threads(THREADS)
     tasks = harness.open_tasks(_TASKS.value, pathlib.Path(_TASK_DATA.value))
     with tempfile.TemporaryDirectory() as scratch:
-        workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else make_run(pathlib.Path(scratch))
+        workdir = (
+            pathlib.Path(_WORKDIR.value) if _WORKDIR.value else make_run(pathlib.Path(scratch))
+        )
         run = trained_run.open_run(workdir)
         exported = pathlib.Path(scratch) / "hf"
         export_run(workdir, exported, 1 << 30)
@@ -95,25 +109,34 @@ def main(_) -> None:
                 cache = RequestCache(pathlib.Path(scratch) / f"answers-{number}.jsonl")
                 lm = theirs
                 if name == "ours":
-                    lm = language_model.RunLanguageModel(run, params, mesh, _BATCH_TOKENS.value, cache)
+                    lm = language_model.RunLanguageModel(
+                        run, params, mesh, _BATCH_TOKENS.value, cache
+                    )
                 started = time.perf_counter()
                 found = harness.run(lm, tasks, chat=False, limit=_ITEMS.value)
                 times[name].append(time.perf_counter() - started)
                 cache.close()
                 records = [record for _, kept in found.values() for record in kept]
-                answers[name] = np.array([value for record in records for value, _ in record["answers"]])
+                answers[name] = np.array(
+                    [value for record in records for value, _ in record["answers"]]
+                )
     gap = np.max(np.abs(answers["ours"] - answers["theirs"]) / np.abs(answers["theirs"]))
     firsts = {name: values.pop(0) for name, values in times.items()}
     ratios = [t / o for o, t in zip(times["ours"], times["theirs"], strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
     rate = {name: len(records) / statistics.median(values) for name, values in times.items()}
     print(
-        f"{THREADS} threads, fp32, {model.count_params(run.recipe.model):,} parameters, {len(records)} items of {', '.join(_TASKS.value)}; "
-        f"batches of {_BATCH_TOKENS.value} tokens and of {_BATCH_SIZE.value} requests"
+        f"{THREADS} threads, fp32, {model.count_params(run.recipe.model):,} parameters,"
+        f" {len(records)} items of {', '.join(_TASKS.value)}; batches of {_BATCH_TOKENS.value}"
+        f" tokens and of {_BATCH_SIZE.value} requests"
     )
-    print(f"ours {rate['ours']:,.1f}, theirs {rate['theirs']:,.1f} items/s; ratio {middle:.2f} [{low:.2f}, {high:.2f}]")
     print(
-        f"first round: ours {firsts['ours']:.1f} s, theirs {firsts['theirs']:.1f} s; log-likelihoods differ by {gap:.1e} at most"
+        f"ours {rate['ours']:,.1f}, theirs {rate['theirs']:,.1f} items/s; ratio {middle:.2f}"
+        f" [{low:.2f}, {high:.2f}]"
+    )
+    print(
+        f"first round: ours {firsts['ours']:.1f} s, theirs {firsts['theirs']:.1f} s;"
+        f" log-likelihoods differ by {gap:.1e} at most"
     )
 
 

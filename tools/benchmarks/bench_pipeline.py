@@ -1,14 +1,16 @@
-"""`make bench-pipeline`: what the input side costs, each part beside what it is made of, in one run.
+"""`make bench-pipeline`: what the input side costs, each part beside what it is made of, in one
+run.
 
   python tools/benchmarks/bench_pipeline.py [--rounds=5] [--windows=20000] [--input=a.jsonl.gz,b.jsonl.gz]
 
-1. The input pipeline (shuffle, mix of two sources, batches of 256) over windows of 2048, beside raw ArrayRecord reads of the
-   same windows. Aim: 20 M tokens a second of one core.
-2. build_shards with one worker beside plain SentencePiece encoding of the same text, already in memory. Aim: 80% of it.
+1. The input pipeline (shuffle, mix of two sources, batches of 256) over windows of 2048, beside raw
+   ArrayRecord reads of the same windows. Aim: 20 M tokens a second of one core.
+2. build_shards with one worker beside plain SentencePiece encoding of the same text, already in
+memory. Aim: 80% of it.
 
-"Per core" divides by the CPU seconds of the whole process, all its threads included, so other load on the machine and reads
-in parallel do not flatter it. Parts take turns, and the median over rounds is printed with its range.
-"""
+"Per core" divides by the CPU seconds of the whole process, all its threads included, so other load
+on the machine and reads in parallel do not flatter it. Parts take turns, and the median over rounds
+is printed with its range."""
 
 import os
 import pathlib
@@ -38,9 +40,13 @@ _DATA = ROOT.parent / "shared" / "data"
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds in which the parts take turns.")
 _WINDOWS = flags.DEFINE_integer("windows", 20_000, "Windows of each of the two sources.")
 _INPUT = flags.DEFINE_list(
-    "input", [str(_DATA / f"real_{name}.jsonl.gz") for name in ("wiki", "books")], "Corpora of the second part."
+    "input",
+    [str(_DATA / f"real_{name}.jsonl.gz") for name in ("wiki", "books")],
+    "Corpora of the second part.",
 )
-_VOCAB_SIZE = flags.DEFINE_integer("vocab_size", 32_000, "Of the tokenizer trained for the second part.")
+_VOCAB_SIZE = flags.DEFINE_integer(
+    "vocab_size", 32_000, "Of the tokenizer trained for the second part."
+)
 SEQ_LEN, BATCH, BATCHES = 2048, 256, 40
 
 
@@ -48,7 +54,9 @@ def write_windows(folder: pathlib.Path, seed: int) -> None:
     """A shards folder of random windows, in two shards."""
     folder.mkdir()
     (folder / tokenizers.MODEL_FILE).write_bytes(b"none")
-    windows = np.random.default_rng(seed).integers(0, 50_000, (_WINDOWS.value, SEQ_LEN + 1)).astype("<u2")
+    windows = (
+        np.random.default_rng(seed).integers(0, 50_000, (_WINDOWS.value, SEQ_LEN + 1)).astype("<u2")
+    )
     entries = [
         shards.write_shard(folder / f"shard-{number:05d}.array_record", part)
         for number, part in enumerate(np.array_split(windows, 2))
@@ -67,14 +75,18 @@ def write_windows(folder: pathlib.Path, seed: int) -> None:
 
 
 def measure(parts, rounds):
-    """Per part and round (tokens per CPU second, tokens per wall second); a part returns how many tokens it handled."""
+    """Per part and round (tokens per CPU second, tokens per wall second); a part returns how many
+    tokens it handled.
+    """
     rates = {name: [] for name in parts}
     for number in range(rounds + 1):
         for name, part in parts.items():
             cpu, wall = time.process_time(), time.perf_counter()
             tokens = part()
             if number:  # the first round warms up
-                rates[name].append((tokens / (time.process_time() - cpu), tokens / (time.perf_counter() - wall)))
+                rates[name].append(
+                    (tokens / (time.process_time() - cpu), tokens / (time.perf_counter() - wall))
+                )
     return rates
 
 
@@ -85,8 +97,9 @@ def report(rates, base):
         wall = statistics.median(wall for _, wall in values) / 1e6
         ratios = [cpu / other for (cpu, _), (other, _) in zip(values, rates[base], strict=True)]
         print(
-            f"  {name:32} {statistics.median(per_core):7.2f} M tokens/s per core ({min(per_core):.2f}-{max(per_core):.2f}), "
-            f"{wall:7.2f} M/s on the clock; {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) of {base}",
+            f"  {name:32} {statistics.median(per_core):7.2f} M tokens/s per core"
+            f" ({min(per_core):.2f}-{max(per_core):.2f}), {wall:7.2f} M/s on the clock;"
+            f" {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) of {base}",
             flush=True,
         )
 
@@ -96,7 +109,9 @@ def bench_pipeline(root: pathlib.Path) -> None:
     for seed, name in enumerate("ab"):
         write_windows(root / name, seed)
     windows = ShardedWindows(root / "a")
-    mixture = Mixture([Source("a", str(root / "a"), 3.0), Source("b", str(root / "b"), 1.0)], SEQ_LEN, 0, BATCH)
+    mixture = Mixture(
+        [Source("a", str(root / "a"), 3.0), Source("b", str(root / "b"), 1.0)], SEQ_LEN, 0, BATCH
+    )
     batches = mixture.batches(0)
     generator = np.random.default_rng(0)
 
@@ -111,12 +126,22 @@ def bench_pipeline(root: pathlib.Path) -> None:
         return BATCHES * BATCH * SEQ_LEN
 
     def pipeline():
-        return sum(int(batch["length"].sum()) - BATCH for batch, _ in zip(batches, range(BATCHES), strict=False))
+        return sum(
+            int(batch["length"].sum()) - BATCH
+            for batch, _ in zip(batches, range(BATCHES), strict=False)
+        )
 
-    print(f"input pipeline, windows of {SEQ_LEN}, batches of {BATCH}, two sources of {_WINDOWS.value:,} windows")
+    print(
+        f"input pipeline, windows of {SEQ_LEN}, batches of {BATCH}, two sources of"
+        f" {_WINDOWS.value:,} windows"
+    )
     base = f"raw reads, {BATCH} together"
     report(
-        measure({base: raw_together, "raw reads, one by one": raw_singly, "pipeline": pipeline}, _ROUNDS.value), base
+        measure(
+            {base: raw_together, "raw reads, one by one": raw_singly, "pipeline": pipeline},
+            _ROUNDS.value,
+        ),
+        base,
     )
 
 
@@ -132,16 +157,25 @@ def bench_build(root: pathlib.Path) -> None:
     processor = sentencepiece.SentencePieceProcessor(model_file=model)
 
     def plain():
-        # A few hundred documents at a time, as build_shards does: ids of a whole corpus would not fit every machine.
+        # A few hundred documents at a time, as build_shards does: ids of a whole corpus would not
+        # fit every machine.
         return sum(
             len(ids)
             for start in range(0, len(texts), 500)
             for ids in processor.encode(texts[start : start + 500], num_threads=1)
         )
 
-    print(f"build_shards, 1 worker, {megabytes:.0f} MB of text, peak memory of the process so far {peak:.0f} MiB")
+    print(
+        f"build_shards, 1 worker, {megabytes:.0f} MB of text, peak memory of the process so far"
+        f" {peak:.0f} MiB"
+    )
     base = "plain SentencePiece"
-    report(measure({base: plain, "build_shards": lambda: build_shards(*build)["tokens"]}, _ROUNDS.value), base)
+    report(
+        measure(
+            {base: plain, "build_shards": lambda: build_shards(*build)["tokens"]}, _ROUNDS.value
+        ),
+        base,
+    )
 
 
 def main(argv: list[str]) -> None:

@@ -1,13 +1,14 @@
-"""Throughput, MFU and memory of the real train step on the GPUs of this machine, variants beside each other in one run.
+"""Throughput, MFU and memory of the real train step on the GPUs of this machine, variants beside
+each other in one run.
 
   python tools/benchmarks/gpu.py                                   350M and 1.4B, sequence 2048, bf16
   python tools/benchmarks/gpu.py --preset=350m --rows=16,32 --remat=minimal,none --attention=cudnn,blocked
   XLA_FLAGS='--xla_gpu_enable_triton_gemm=false' python tools/benchmarks/gpu.py --preset=1_4b
 
-Every combination of the lists is compiled once and measured in each of --rounds rounds, so that a change of clocks or of
-the machine's load hits all alike. A combination that does not fit is reported and left out. Tokens/s is the median step's,
-with the middle half of all steps in brackets; one step is --accumulation micro-batches of --rows sequences a device.
-"""
+Every combination of the lists is compiled once and measured in each of --rounds rounds, so that a
+change of clocks or of the machine's load hits all alike. A combination that does not fit is
+reported and left out. Tokens/s is the median step's, with the middle half of all steps in brackets;
+one step is --accumulation micro-batches of --rows sequences a device."""
 
 import os
 import pathlib
@@ -44,7 +45,9 @@ _CHUNK = flags.DEFINE_list("chunk", ["512"], "Chunks of the loss to compare, in 
 _ACCUMULATION = flags.DEFINE_integer("accumulation", 2, "Micro-batches a step.", lower_bound=1)
 _SEQ_LEN = flags.DEFINE_integer("seq_len", 2048, "Sequence length.", lower_bound=1)
 _DTYPE = flags.DEFINE_enum("dtype", "bfloat16", ["bfloat16", "float32"], "Compute dtype.")
-_STEPS = flags.DEFINE_integer("steps", 10, "Measured steps a round, after two that are not.", lower_bound=2)
+_STEPS = flags.DEFINE_integer(
+    "steps", 10, "Measured steps a round, after two that are not.", lower_bound=2
+)
 _ROUNDS = flags.DEFINE_integer("rounds", 2, "Rounds over all variants.", lower_bound=1)
 
 GIB = 1 << 30
@@ -52,7 +55,10 @@ GIB = 1 << 30
 
 @dataclasses.dataclass
 class Variant:
-    """One combination under measurement: its step, compiled once, and the seconds of its steps so far."""
+    """One combination under measurement:
+
+    its step, compiled once, and the seconds of its steps so far.
+    """
 
     label: str
     recipe: Recipe
@@ -64,12 +70,20 @@ class Variant:
 
 def conditions() -> str:
     """What a figure depends on: devices, driver, versions, flags, commit."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,power.limit,clocks.max.sm", "--format=csv,noheader"]  # fmt: skip
+    # Fmt: skip
+    query = [
+        "nvidia-smi",
+        "--query-gpu=name,driver_version,memory.total,power.limit,clocks.max.sm",
+        "--format=csv,noheader",
+    ]
     return "\n".join(
         [
             f"devices   {jax.device_count()} x {jax.devices()[0].device_kind}",
             f"driver    {_output(query).splitlines()[0]}",
-            f"versions  jax {jax.__version__}, {_platform_version()}, Python {sys.version.split()[0]}",
+            (
+                f"versions  jax {jax.__version__}, {_platform_version()}, Python"
+                f" {sys.version.split()[0]}"
+            ),
             f"flags     XLA_FLAGS={os.environ.get('XLA_FLAGS', '')!r}",
             f"commit    {_output(['git', 'describe', '--always', '--dirty'])}",
             f"MFU       {metrics.MFU_CONVENTION}",
@@ -84,7 +98,12 @@ def _platform_version() -> str:
 def _output(command: list[str]) -> str:
     try:
         root = pathlib.Path(__file__).resolve().parents[2]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip() or "none"
+        return (
+            subprocess.run(
+                command, cwd=root, capture_output=True, text=True, check=True
+            ).stdout.strip()
+            or "none"
+        )
     except (OSError, subprocess.CalledProcessError):
         return f"unknown ({command[0]} does not run here)"
 
@@ -93,11 +112,15 @@ def make_recipe(preset: str, attention: str, remat: str, rows: int, chunk: int) 
     """The preset with the batch and settings to measure."""
     config = importlib.import_module(f"configs.{preset}").get_config()
     head_dim = config.model.hidden // config.model.heads
-    backend = resolve_backend(attention, jax.default_backend(), _DTYPE.value, head_dim, _SEQ_LEN.value)
+    backend = resolve_backend(
+        attention, jax.default_backend(), _DTYPE.value, head_dim, _SEQ_LEN.value
+    )
     config.model.update(attention=backend, remat=remat, dtype=_DTYPE.value)
     config.loss.chunk = chunk
     batch = rows * jax.device_count() * _ACCUMULATION.value
-    config.update(seq_len=_SEQ_LEN.value, global_batch=batch, accumulation_steps=_ACCUMULATION.value)
+    config.update(
+        seq_len=_SEQ_LEN.value, global_batch=batch, accumulation_steps=_ACCUMULATION.value
+    )
     return Recipe.from_config(config.to_dict())
 
 
@@ -150,8 +173,9 @@ def report(variant: Variant) -> str:
     peak = metrics.PEAK_FLOPS.get(jax.devices()[0].device_kind)
     mfu = f"{middle * flops / peak:.1%} MFU" if peak else f"{middle * flops / 1e12:.2f} TFLOP/s"
     return (
-        f"{variant.label}: {middle:,.0f} [{slow:,.0f}, {fast:,.0f}] tokens/s a device, {mfu}, "
-        f"{tokens / devices / middle * 1e3:.0f} ms a step, {variant.bytes / GIB:.1f} GiB by the compiler"
+        f"{variant.label}: {middle:,.0f} [{slow:,.0f}, {fast:,.0f}] tokens/s a device, {mfu},"
+        f" {tokens / devices / middle * 1e3:.0f} ms a step, {variant.bytes / GIB:.1f} GiB by the"
+        " compiler"
     )
 
 
@@ -172,18 +196,27 @@ def main(arguments: list[str]) -> None:
                 variants.append(prepare(label, recipe, mesh))
             except jax.errors.JaxRuntimeError as error:
                 print(f"{label}: {str(error).splitlines()[0][:150]}", flush=True)
-        print(f"{preset}: {model.count_params(recipe.model):,} parameters, sequence {recipe.seq_len}, {_DTYPE.value}")
+        print(
+            f"{preset}: {model.count_params(recipe.model):,} parameters, sequence {recipe.seq_len},"
+            f" {_DTYPE.value}"
+        )
         for _, variant in itertools.product(range(_ROUNDS.value), list(variants)):
             try:
                 if variant in variants:
                     measure(variant, mesh)
-            except jax.errors.JaxRuntimeError as error:  # out of memory where the compiler thought it fits
+            except (
+                jax.errors.JaxRuntimeError
+            ) as error:  # out of memory where the compiler thought it fits
                 print(f"{variant.label}: {str(error).splitlines()[0][:150]}", flush=True)
                 variants.remove(variant)
         for variant in variants:
             print(report(variant), flush=True)
         peak = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-        print(f"highest use of a device so far: {peak / GIB:.1f} GiB" if peak else "no memory statistics here")
+        print(
+            f"highest use of a device so far: {peak / GIB:.1f} GiB"
+            if peak
+            else "no memory statistics here"
+        )
 
 
 if __name__ == "__main__":

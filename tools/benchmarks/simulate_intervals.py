@@ -1,4 +1,5 @@
-"""Writes tools/benchmarks/simulate_intervals.md: how often the intervals of the metric hold the truth.
+"""Writes tools/benchmarks/simulate_intervals.md: how often the intervals of the metric hold the
+truth.
 
   python tools/benchmarks/simulate_intervals.py [replications, 4000 unless given]
 
@@ -39,7 +40,9 @@ def main() -> None:
     replications = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
     error = math.sqrt(0.95 * 0.05 / replications)
     parts = [HEAD.format(replications=replications, error=error)]
-    parts += [part(replications) for part in (_fixed, _near_ends, _stopped, _two_levels, _sample_sizes)]
+    parts += [
+        part(replications) for part in (_fixed, _near_ends, _stopped, _two_levels, _sample_sizes)
+    ]
     files.write_text(OUTPUT, "\n".join(parts))
     print(f"wrote {OUTPUT}")
 
@@ -59,7 +62,9 @@ def _near_ends(replications: int) -> str:
         for draws in (100, 1000):
             for quantity, found in simulation.one_level(counts, 10, draws, replications).items():
                 rows.append([name, f"{draws:,}", quantity, *_cells(found)])
-    return _section("Near an end, where nearly all draws are alike", ["clusters", "draws", "of", *COLUMNS], rows)
+    return _section(
+        "Near an end, where nearly all draws are alike", ["clusters", "draws", "of", *COLUMNS], rows
+    )
 
 
 def _stopped(replications: int) -> str:
@@ -67,11 +72,21 @@ def _stopped(replications: int) -> str:
     for name, counts in tqdm(CORPORA.items(), desc="sequential stopping"):
         sd = float(simulation.pool(counts, 10).scores_D.std())
         for first in (FIRST_LOOK_OFFLINE, FIRST_LOOK):
-            # The expected half-width at the second look: a coin decides whether it stops there or at the third.
+            # The expected half-width at the second look: a coin decides whether it stops there or
+            # at the third.
             target = t_quantile(math.inf) * sd / math.sqrt(2 * first)
             rule = StoppingRule(target, first, 8 * first)
             for quantity, found in simulation.stopped(counts, 10, rule, replications).items():
-                rows.append([name, f"{first:,}", f"{target:.3f}", quantity, f"{found.draws:,.0f}", *_cells(found)])
+                rows.append(
+                    [
+                        name,
+                        f"{first:,}",
+                        f"{target:.3f}",
+                        quantity,
+                        f"{found.draws:,.0f}",
+                        *_cells(found),
+                    ]
+                )
     head = ["clusters", "first look", "target", "of", "mean draws", *COLUMNS]
     return _section("Sequential stopping at a target half-width of the score, K = 10", head, rows)
 
@@ -86,12 +101,27 @@ def _two_levels(replications: int) -> str:
             for shift in (0.0, 0.1, 0.5):
                 found = simulation.shifted_sets(counts, sets, shift, rule, replications)
                 rows.append(
-                    [f"shift, sd {shift:g}", str(sets), _rule(rule), "score", f"{found.draws:,.0f}", *_cells(found)]
+                    [
+                        f"shift, sd {shift:g}",
+                        str(sets),
+                        _rule(rule),
+                        "score",
+                        f"{found.draws:,.0f}",
+                        *_cells(found),
+                    ]
                 )
             for name, granularities in (("35..65", range(35, 66, 3)), ("20..80", range(20, 81, 6))):
-                result = simulation.sets_of_granularity(CORPORA["100 even"], granularities, sets, rule, replications)
+                result = simulation.sets_of_granularity(
+                    CORPORA["100 even"], granularities, sets, rule, replications
+                )
                 for quantity, found in result.items():
-                    row = [f"sees {name} of 100", str(sets), _rule(rule), quantity, f"{found.draws:,.0f}"]
+                    row = [
+                        f"sees {name} of 100",
+                        str(sets),
+                        _rule(rule),
+                        quantity,
+                        f"{found.draws:,.0f}",
+                    ]
                     rows.append([*row, *_cells(found)])
     head = ["a criteria set", "sets", "target", "of", "mean draws", *COLUMNS]
     return _section("Two levels: criteria sets and draws, K = 10", head, rows)
@@ -102,7 +132,9 @@ def _sample_sizes(replications: int) -> str:
     for name, counts in tqdm(CORPORA.items(), desc="sample sizes"):
         truth = exact.true_effective_clusters(counts)
         pools = [simulation.pool(counts, size) for size in (5, 10, 20)]
-        clusters = [f"{estimators.effective_clusters(pool, sum(counts)).value:.2f}" for pool in pools]
+        clusters = [
+            f"{estimators.effective_clusters(pool, sum(counts)).value:.2f}" for pool in pools
+        ]
         scores = [f"{estimators.cluster_score(pool).value:.2f}" for pool in pools]
         rows.append([name, f"{truth:.2f}", *clusters, *scores])
     head = [
@@ -118,12 +150,20 @@ COLUMNS = ("coverage", "width", "made by", "stopped because")
 
 
 def _cells(found: Coverage) -> list[str]:
-    return [f"{found.share:.3f}", f"{found.width:.1%}", _shares(found.methods), _shares(found.reasons)]
+    return [
+        f"{found.share:.3f}",
+        f"{found.width:.1%}",
+        _shares(found.methods),
+        _shares(found.reasons),
+    ]
 
 
 def _shares(counts: dict[str, int]) -> str:
     total = sum(counts.values())
-    return ", ".join(f"{name} {count / total:.0%}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
+    return ", ".join(
+        f"{name} {count / total:.0%}"
+        for name, count in sorted(counts.items(), key=lambda item: -item[1])
+    )
 
 
 def _rule(rule: StoppingRule) -> str:

@@ -1,10 +1,11 @@
-"""Validate the study's statistics on simulated studies with known truth; writes simulate_statistics.md beside this file.
+"""Validate the study's statistics on simulated studies with known truth; writes
+simulate_statistics.md beside this file.
 
   python tools/benchmarks/simulate_statistics.py [--studies=4000]
 
-Each row is a procedure at a number of corpora: how often its interval covers the truth (claimed: 95%), how often it finds
-what is not there (at most 5%), or how often it finds what is (against the power it predicts). Four minutes on two cores.
-"""
+Each row is a procedure at a number of corpora: how often its interval covers the truth (claimed:
+95%), how often it finds what is not there (at most 5%), or how often it finds what is (against the
+power it predicts). Four minutes on two cores."""
 
 import dataclasses
 import math
@@ -21,12 +22,17 @@ from divsyn_jax import statistics
 from divsyn_jax.base import commandline, files
 from divsyn_jax.statistics import ItemScores
 
-_STUDIES = flags.DEFINE_integer("studies", 4000, "Simulated studies a row (a tenth of it for the bootstraps).", 100)
+_STUDIES = flags.DEFINE_integer(
+    "studies", 4000, "Simulated studies a row (a tenth of it for the bootstraps).", 100
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One line of the table: `observed` of `studies` simulated studies, beside what was predicted."""
+    """One line of the table:
+
+    `observed` of `studies` simulated studies, beside what was predicted.
+    """
 
     procedure: str
     setting: str
@@ -60,7 +66,14 @@ def fisher_coverage(n: int, r: float, studies: int) -> Row:
         found = statistics.pearson(*corpora(generator, n, r))
         return found["ci_low"] <= r <= found["ci_high"]
 
-    return Row("Pearson, Fisher interval", f"n={n}, r={r}", "coverage", rate(covers, studies, n), 0.95, studies)
+    return Row(
+        "Pearson, Fisher interval",
+        f"n={n}, r={r}",
+        "coverage",
+        rate(covers, studies, n),
+        0.95,
+        studies,
+    )
 
 
 def false_alarms(name: str, n: int, studies: int) -> Row:
@@ -78,7 +91,10 @@ def false_alarms(name: str, n: int, studies: int) -> Row:
             metrics = [0.7 * x + 0.7 * generator.standard_normal(n) for _ in range(5)]
             p = min(statistics.holm([statistics.pearson(metric, y)["p"] for metric in metrics]))
         else:  # two metrics that see the same thing equally well
-            one, two = x + 0.5 * generator.standard_normal(n), x + 0.5 * generator.standard_normal(n)
+            one, two = (
+                x + 0.5 * generator.standard_normal(n),
+                x + 0.5 * generator.standard_normal(n),
+            )
             p = statistics.compare_dependent(one, two, 0.8 * x + 0.6 * y)["p"]
         return p < 0.05
 
@@ -93,7 +109,10 @@ def power(n: int, studies: int) -> Row:
 
 
 def confounded(n: int, studies: int) -> list[Row]:
-    """Performance follows repetition alone, and so does most of the score: naive correlation high, partial one null."""
+    """Performance follows repetition alone, and so does most of the score:
+
+    naive correlation high, partial one null.
+    """
 
     def draw(generator: np.random.Generator):
         repetition = generator.standard_normal(n)
@@ -114,30 +133,43 @@ def confounded(n: int, studies: int) -> list[Row]:
     setting = f"n={n}, score and performance both follow repetition"
     chance = np.tanh(math.atanh(0.85 * 0.95))
     return [
-        Row("Pearson, naive", f"{setting} (r={chance:.2f})", "finds a correlation", naive, math.nan, studies),
+        Row(
+            "Pearson, naive",
+            f"{setting} (r={chance:.2f})",
+            "finds a correlation",
+            naive,
+            math.nan,
+            studies,
+        ),
         Row("partial, given repetition", setting, "type I error", error, 0.05, len(answered)),
         Row("partial, given repetition", setting, "coverage of 0", covered, 0.95, len(answered)),
     ]
 
 
 def noisy_study(generator: np.random.Generator, n: int, seeds: int, items: int, r: float):
-    """A study with noise in everything: (true x, true y, scores, their standard errors, per-item results).
+    """A study with noise in everything: (true x, true y, scores, their standard errors, per-item
+    results).
 
-    Draw noise of sd 0.25, seed noise of 0.35 and item noise of 3 a document (0.25 over 150), against a spread of 1 between corpora;
-    documents differ in difficulty, and by corpus.
-    """
+    Draw noise of sd 0.25, seed noise of 0.35 and item noise of 3 a document (0.25 over 150),
+    against a spread of 1 between corpora; documents differ in difficulty, and by corpus."""
     x, y = corpora(generator, n, r)
     stderr = np.full(n, 0.25)
     size = generator.gamma(4, 1, items)
     size /= size.mean()
-    noise = 3 * generator.standard_normal((n, 1, items)) + 2 * generator.standard_normal((1, 1, items))
+    noise = 3 * generator.standard_normal((n, 1, items)) + 2 * generator.standard_normal(
+        (1, 1, items)
+    )
     seed_noise = 0.35 * generator.standard_normal((n, seeds, 1))
-    numerator = (y[:, None, None] + seed_noise + noise + 1.0 * generator.standard_normal((n, seeds, items))) * size
+    numerator = (
+        y[:, None, None] + seed_noise + noise + 1.0 * generator.standard_normal((n, seeds, items))
+    ) * size
     return x, y, x + stderr * generator.standard_normal(n), stderr, ItemScores(numerator, size)
 
 
 def noise_free(n: int, r: float, studies: int) -> list[Row]:
-    """Does the hierarchical bootstrap cover the noise-free r of these very corpora, and is the corrected r near it?"""
+    """Does the hierarchical bootstrap cover the noise-free r of these very corpora, and is the
+    corrected r near it?
+    """
     generator = np.random.default_rng(n)
     covered, naive, corrected, truth = 0, [], [], []
     for _ in range(studies):
@@ -149,11 +181,29 @@ def noise_free(n: int, r: float, studies: int) -> list[Row]:
         naive.append(np.corrcoef(score, results.performance_CM.mean(1))[0, 1])
         corrected.append(found["estimate"])
         covered += found["ci_low"] <= truth[-1] <= found["ci_high"]
-    setting, count, expected = f"n={n}, r={r}, 3 seeds, 150 documents", len(truth), float(np.median(truth))
+    setting, count, expected = (
+        f"n={n}, r={r}, 3 seeds, 150 documents",
+        len(truth),
+        float(np.median(truth)),
+    )
     return [
         Row("hierarchical bootstrap", setting, "coverage", covered / count, 0.95, count),
-        Row("observed r", setting, "median (predicted: noise-free)", float(np.median(naive)), expected, count),
-        Row("corrected r", setting, "median (predicted: noise-free)", float(np.median(corrected)), expected, count),
+        Row(
+            "observed r",
+            setting,
+            "median (predicted: noise-free)",
+            float(np.median(naive)),
+            expected,
+            count,
+        ),
+        Row(
+            "corrected r",
+            setting,
+            "median (predicted: noise-free)",
+            float(np.median(corrected)),
+            expected,
+            count,
+        ),
     ]
 
 
@@ -167,7 +217,12 @@ def paired_coverage(seeds: int, studies: int) -> Row:
         return found["ci_low"] <= y[1] - y[0] <= found["ci_high"]
 
     return Row(
-        "paired difference", f"{seeds} seeds, 150 documents", "coverage", rate(covers, studies, seeds), 0.95, studies
+        "paired difference",
+        f"{seeds} seeds, 150 documents",
+        "coverage",
+        rate(covers, studies, seeds),
+        0.95,
+        studies,
     )
 
 
@@ -175,8 +230,16 @@ def table(studies: int) -> list[Row]:
     """Every row of the table."""
     few = max(100, studies // 4)
     rows = [fisher_coverage(n, r, studies) for n in (4, 5, 6, 8, 12) for r in (0.0, 0.6, 0.9)]
-    for name in ("Pearson", "Spearman", "curvature", "Holm over 5 metrics", "Williams, equal metrics"):
-        rows += [false_alarms(name, n, few if name == "Spearman" else studies) for n in (5, 6, 8, 10)]
+    for name in (
+        "Pearson",
+        "Spearman",
+        "curvature",
+        "Holm over 5 metrics",
+        "Williams, equal metrics",
+    ):
+        rows += [
+            false_alarms(name, n, few if name == "Spearman" else studies) for n in (5, 6, 8, 10)
+        ]
     rows += [power(n, studies) for n in (5, 6, 8, 10, 14)]
     rows += [row for n in (6, 8, 10, 12) for row in confounded(n, studies)]
     rows += [row for n in (5, 6, 8, 12) for r in (0.3, 0.8) for row in noise_free(n, r, few)]
@@ -189,7 +252,10 @@ def markdown(rows: list[Row], studies: int) -> str:
     lines = [
         "# The study's statistics on simulated studies with known truth",
         "",
-        f"`python tools/benchmarks/simulate_statistics.py --studies={studies}`, seeded: the same command gives the same numbers.",
+        (
+            f"`python tools/benchmarks/simulate_statistics.py --studies={studies}`, seeded: the"
+            " same command gives the same numbers."
+        ),
         "",
         "| procedure | setting | quantity | observed | predicted | Monte Carlo s.e. | studies |",
         "|---|---|---|---|---|---|---|",
@@ -197,7 +263,8 @@ def markdown(rows: list[Row], studies: int) -> str:
     for row in rows:
         predicted = "-" if math.isnan(row.predicted) else f"{row.predicted:.3f}"
         lines.append(
-            f"| {row.procedure} | {row.setting} | {row.quantity} | {row.observed:.3f} | {predicted} | {row.stderr:.3f} | {row.studies} |"
+            f"| {row.procedure} | {row.setting} | {row.quantity} | {row.observed:.3f} | {predicted}"
+            f" | {row.stderr:.3f} | {row.studies} |"
         )
     return "\n".join(lines) + "\n"
 

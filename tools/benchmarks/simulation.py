@@ -1,8 +1,9 @@
 """How often the intervals hold the truth: a faultless agent on corpora whose clusters are known.
 
-Draws come, with replacement, from a large pool of draws of each corpus, so the truth is the pool's own mean: the exact
-expectation of `exact` but for the pool's noise, which would be a tenth of an interval's at some thousands of draws.
-Every function is given a number of replications and a seed, and returns what became of that many intervals.
+Draws come, with replacement, from a large pool of draws of each corpus, so the truth is the pool's
+own mean: the exact expectation of `exact` but for the pool's noise, which would be a tenth of an
+interval's at some thousands of draws. Every function is given a number of replications and a seed,
+and returns what became of that many intervals.
 
 Shapes: D draws, T clusters of a corpus, R criteria sets.
 """
@@ -21,15 +22,19 @@ from divsyn_jax.diversity.estimation.stopping import StoppingRule
 from divsyn_jax.diversity.sampling import draw_without_replacement
 
 POOL = 200_000
-# Documents of each cluster. The skewed ones: halving sizes, Zipf's law over 50 and 300, and one that fills 90%.
+# Documents of each cluster. The skewed ones: halving sizes, Zipf's law over 50 and 300, and one
+# that fills 90%.
 CORPORA: Mapping[str, tuple[int, ...]] = {
-    **{f"{clusters} even": (3000 // clusters,) * clusters for clusters in (5, 10, 20, 50, 100, 300)},
+    **{
+        f"{clusters} even": (3000 // clusters,) * clusters for clusters in (5, 10, 20, 50, 100, 300)
+    },
     "11 halving": (500, 250, 120, 60, 30, 20, 10, 5, 3, 1, 1),
     "50 Zipf": tuple(max(1, 700 // rank) for rank in range(1, 51)),
     "300 Zipf": tuple(max(1, 500 // rank) for rank in range(1, 301)),
     "51, one of 90%": (1800, *(4,) * 50),
 }
-# Here nearly every draw of ten is the same: two clusters of a thousand, 1,500 of two, and one of 99.9%.
+# Here nearly every draw of ten is the same: two clusters of a thousand, 1,500 of two, and one of
+# 99.9%.
 NEAR_ENDS: Mapping[str, tuple[int, ...]] = {
     "2 even": (1000, 1000),
     "1500 even": (2,) * 1500,
@@ -63,26 +68,38 @@ class Coverage:
 
     def add(self, estimate: Estimate, truth: float, draws: int) -> None:
         """Count one interval."""
-        # An exact expectation is a rounded number too, and an end of the range may be the truth itself.
+        # An exact expectation is a rounded number too, and an end of the range may be the truth
+        # itself.
         slack = 1e-9 * abs(truth)
         self.hits += estimate.ci_low - slack <= truth <= estimate.ci_high + slack
         self.draws += (draws - self.draws) / (self.replications + 1)
-        self.width += ((estimate.ci_high - estimate.ci_low) / truth - self.width) / (self.replications + 1)
+        self.width += ((estimate.ci_high - estimate.ci_low) / truth - self.width) / (
+            self.replications + 1
+        )
         self.replications += 1
         self.methods[estimate.method] += 1
 
 
 @functools.lru_cache(maxsize=32)
-def pool(counts_T: tuple[int, ...], sample_size: int, seed: int = 0, merged_into: int | None = None) -> DrawStatistics:
-    """`POOL` draws of a corpus; `merged_into`: an agent that sees its clusters joined, t with t modulo so many."""
+def pool(
+    counts_T: tuple[int, ...], sample_size: int, seed: int = 0, merged_into: int | None = None
+) -> DrawStatistics:
+    """`POOL` draws of a corpus; `merged_into`:
+
+    an agent that sees its clusters joined, t with t modulo so many.
+    """
     rng = np.random.default_rng([seed, sample_size, *counts_T])
     label_N = np.repeat(np.arange(len(counts_T)), counts_T)
     if merged_into is not None:
         label_N %= merged_into
-    return estimators.draw_statistics(label_N[draw_without_replacement(rng, len(label_N), POOL, sample_size)])
+    return estimators.draw_statistics(
+        label_N[draw_without_replacement(rng, len(label_N), POOL, sample_size)]
+    )
 
 
-def some(draws: DrawStatistics, index_D: np.ndarray, set_D: np.ndarray | None = None) -> DrawStatistics:
+def some(
+    draws: DrawStatistics, index_D: np.ndarray, set_D: np.ndarray | None = None
+) -> DrawStatistics:
     """The draws of a pool at the given positions."""
     return DrawStatistics(
         clusters_D=draws.clusters_D[index_D],
@@ -111,17 +128,29 @@ def one_level(
 
 
 def stopped(
-    counts_T: tuple[int, ...], sample_size: int, rule: StoppingRule, replications: int, seed: int = 0
+    counts_T: tuple[int, ...],
+    sample_size: int,
+    rule: StoppingRule,
+    replications: int,
+    seed: int = 0,
 ) -> dict[str, Coverage]:
     """The same at the moment at which the rule, which looks at the score, stops."""
     source = pool(counts_T, sample_size, seed)
-    return _stopped(rule, replications, seed, lambda index_D, rng: some(source, index_D), source, sum(counts_T))
+    return _stopped(
+        rule, replications, seed, lambda index_D, rng: some(source, index_D), source, sum(counts_T)
+    )
 
 
 def shifted_sets(
-    counts_T: tuple[int, ...], sets: int, sets_sd: float, rule: StoppingRule, replications: int, seed: int = 0
+    counts_T: tuple[int, ...],
+    sets: int,
+    sets_sd: float,
+    rule: StoppingRule,
+    replications: int,
+    seed: int = 0,
 ) -> Coverage:
-    """Two levels, K = 10: every criteria set adds a normal shift of known standard deviation to the score.
+    """Two levels, K = 10: every criteria set adds a normal shift of known standard deviation to the
+    score.
 
     The truth is the score without shift, the mean over all sets that might have been drawn.
     """
@@ -150,10 +179,11 @@ def sets_of_granularity(
     replications: int,
     seed: int = 0,
 ) -> dict[str, Coverage]:
-    """Two levels, K = 10: every criteria set sees the clusters joined into so many, drawn from `granularities`.
+    """Two levels, K = 10: every criteria set sees the clusters joined into so many, drawn from
+    `granularities`.
 
-    The truth is the mean over them: of the score, and of the share of pairs that effective clusters are made from.
-    """
+    The truth is the mean over them: of the score, and of the share of pairs that effective clusters
+    are made from."""
     sources = [pool(counts_T, 10, seed, merged_into=clusters) for clusters in granularities]
     all_sets = DrawStatistics(
         **{
@@ -186,7 +216,9 @@ def _stopped(
     population: DrawStatistics,
     documents: int,
 ) -> dict[str, Coverage]:
-    """`at` makes draws of positions in a pool; its generator starts alike at every look of a replication."""
+    """`at` makes draws of positions in a pool; its generator starts alike at every look of a
+    replication.
+    """
     truths = _truths(population, documents)
     found = {quantity: Coverage() for quantity in truths}
     for rng in _streams(seed, replications):

@@ -1,11 +1,11 @@
-"""Studies of the developers' three ladders of real corpora (../shared/data), summed up in tools/benchmarks/study_ladders.md.
+"""Studies of the developers' three ladders of real corpora (../shared/data), summed up in
+tools/benchmarks/study_ladders.md.
 
   python tools/benchmarks/study_ladders.py --output=DIR
 
-Every ladder is a study of its own, of all its rungs at three seeds, and this file is its recipe too (`get_config`). Held-out
-text is of the ladder's own kind, without anything that a rung holds, and Wikipedia. The same command continues after an
-interruption. About an hour on two cores.
-"""
+Every ladder is a study of its own, of all its rungs at three seeds, and this file is its recipe too
+(`get_config`). Held-out text is of the ladder's own kind, without anything that a rung holds, and
+Wikipedia. The same command continues after an interruption. About an hour on two cores."""
 
 import argparse
 import json
@@ -32,7 +32,8 @@ def get_config(ladder: str):
     config = corpora.get_config()
     config.name = f"ladder_{ladder}"
     config.corpora = tuple(
-        f"{path.name.removesuffix('.jsonl.gz').removeprefix('ladder_')}={path}" for path in rungs(ladder)
+        f"{path.name.removesuffix('.jsonl.gz').removeprefix('ladder_')}={path}"
+        for path in rungs(ladder)
     )
     config.heldout = (f"same_kind={DATA / LADDERS[ladder]}", f"wiki={DATA / 'real_wiki.jsonl.gz'}")
     config.train.steps = 400
@@ -47,18 +48,31 @@ def rungs(ladder: str) -> list[pathlib.Path]:
     """The corpora of a ladder, narrow to broad."""
     listed = json.loads((DATA / "ladders.json").read_text())
     return [
-        DATA / name for entry in listed if entry["ladder"] == ladder for name in entry["files_in_increasing_diversity"]
+        DATA / name
+        for entry in listed
+        if entry["ladder"] == ladder
+        for name in entry["files_in_increasing_diversity"]
     ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="folder of the three studies")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--output", type=pathlib.Path, required=True, help="folder of the three studies"
+    )
     output = parser.parse_args().output
     studies = {}
     for ladder in LADDERS:
         workdir = output / ladder
-        command = [sys.executable, "-m", "divsyn_jax.study", f"--config={__file__}:{ladder}", f"--workdir={workdir}"]
+        command = [
+            sys.executable,
+            "-m",
+            "divsyn_jax.study",
+            f"--config={__file__}:{ladder}",
+            f"--workdir={workdir}",
+        ]
         subprocess.run(command, cwd=ROOT, check=True)
         studies[ladder] = json.loads((workdir / "study.json").read_text())
     page = pathlib.Path(__file__).with_suffix(".md")
@@ -71,14 +85,21 @@ def _page(studies: dict) -> str:
     lines = [
         "# Studies of the real ladders",
         "",
-        "Command: `python tools/benchmarks/study_ladders.py --output=DIR`. A study a ladder, three seeds a rung; 2,000 documents a corpus; "
-        "0.9M parameters, 819,200 training tokens a run, vocabulary 2,048 trained on equal bytes of the rungs; held-out text of the ladder's own kind "
-        "(nothing that a rung holds) and Wikipedia. "
-        f"Commit {environment['commit']}, {environment['cores']} CPU cores, Python {environment['python']}, jax {environment['jax']}.",
+        (
+            "Command: `python tools/benchmarks/study_ladders.py --output=DIR`. A study a ladder,"
+            " three seeds a rung; 2,000 documents a corpus; 0.9M parameters, 819,200 training"
+            " tokens a run, vocabulary 2,048 trained on equal bytes of the rungs; held-out text of"
+            " the ladder's own kind (nothing that a rung holds) and Wikipedia. Commit"
+            f" {environment['commit']}, {environment['cores']} CPU cores, Python"
+            f" {environment['python']}, jax {environment['jax']}."
+        ),
         "",
-        "An interval of a score is over draws and documents, one of a performance over seeds. The noise floor is the least difference between two rungs that "
-        "three seeds each can tell (5%, one comparison); *r* is Pearson's, Fisher 95% interval, the unit the corpus. "
-        "What it shows: NOTES.md, 2026-11-28.",
+        (
+            "An interval of a score is over draws and documents, one of a performance over seeds."
+            " The noise floor is the least difference between two rungs that three seeds each can"
+            " tell (5%, one comparison); *r* is Pearson's, Fisher 95% interval, the unit the"
+            " corpus. What it shows: NOTES.md, 2026-11-28."
+        ),
     ]
     for ladder, study in studies.items():
         outcomes = study["outcomes"]
@@ -86,18 +107,22 @@ def _page(studies: dict) -> str:
             "",
             f"## {ladder}",
             "",
-            "| rung | effective clusters | duplicates | epochs | same kind, bits/byte | wiki, bits/byte |",
+            (
+                "| rung | effective clusters | duplicates | epochs | same kind, bits/byte | wiki,"
+                " bits/byte |"
+            ),
             "|---|---|---|---|---|---|",
         ]
         for level in study["levels"]:
             cells = [_estimate(level["performance"][outcome["name"]], 3) for outcome in outcomes]
             lines.append(
-                f"| {level['name'].removeprefix(ladder + '_')} | {_estimate(level['metrics']['effective_clusters'], 1)} | {level['duplicates']:.0%} | {level['epochs']:.1f} | "
-                + " | ".join(cells)
-                + " |"
+                f"| {level['name'].removeprefix(ladder + '_')} |"
+                f" {_estimate(level['metrics']['effective_clusters'], 1)} |"
+                f" {level['duplicates']:.0%} | {level['epochs']:.1f} | " + " | ".join(cells) + " |"
             )
         floors = [
-            f"{outcome['noise_floor']['least_difference']:.3f} (sd {outcome['noise_floor']['sd']:.3f})"
+            f"{outcome['noise_floor']['least_difference']:.3f} (sd"
+            f" {outcome['noise_floor']['sd']:.3f})"
             for outcome in outcomes
         ]
         lines += [
@@ -109,7 +134,8 @@ def _page(studies: dict) -> str:
         for metric in dict.fromkeys(row["metric"] for row in study["correlations"]):
             rows = [row for row in study["correlations"] if row["metric"] == metric]
             cells = [
-                f"{row['estimate']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}] | {row['spearman']['estimate']:.2f} (p {row['spearman']['p']:.3f})"
+                f"{row['estimate']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}] |"
+                f" {row['spearman']['estimate']:.2f} (p {row['spearman']['p']:.3f})"
                 for row in rows
             ]
             lines.append(f"| {metric.removeprefix('baselines.')} | {' | '.join(cells)} |")
@@ -125,7 +151,9 @@ def _page(studies: dict) -> str:
 
 
 def _estimate(found: dict, digits: int) -> str:
-    return f"{found['value']:.{digits}f} [{found['ci_low']:.{digits}f}, {found['ci_high']:.{digits}f}]"
+    return (
+        f"{found['value']:.{digits}f} [{found['ci_low']:.{digits}f}, {found['ci_high']:.{digits}f}]"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Writes tools/benchmarks/tpu_aot.md: both paper presets compiled ahead of time for slices of several TPU generations.
+"""Writes tools/benchmarks/tpu_aot.md: both paper presets compiled ahead of time for slices of
+several TPU generations.
 
   make env-tpu && .venv-tpu/bin/python tools/benchmarks/tpu_aot.py
 
@@ -44,7 +45,9 @@ def load(preset: str, chips: int, rows: int, remat: str) -> Recipe:
     config = runpy.run_path(str(ROOT / "configs" / f"{preset}.py"))["get_config"]()
     config.model.update(attention="splash", remat=remat)
     recipe = Recipe.from_config(config.to_dict())
-    return dataclasses.replace(recipe, accumulation_steps=max(1, recipe.global_batch // (rows * chips)))
+    return dataclasses.replace(
+        recipe, accumulation_steps=max(1, recipe.global_batch // (rows * chips))
+    )
 
 
 def main() -> None:
@@ -54,13 +57,32 @@ def main() -> None:
     lines = [
         "# Ahead-of-time compilation for TPU slices",
         "",
-        f"Command: `python tools/benchmarks/tpu_aot.py` (Python {sys.version.split()[0]}, jax {jax.__version__}, libtpu as it pins, on a 2-core CPU, commit {commit}).",
-        "Real train step of the preset (fp32 master weights, bf16 compute, splash attention, chunked loss, AdamW, FSDP over all chips, sequence 2048,",
-        "the paper's global batch in micro-batches). Bytes and collectives are the compiler's, for one device and one step; collectives in loops are",
-        "counted once a trip. FLOPs: XLA's count of unrolled layers with plain attention against the analytic full square. `fits` leaves 3% of HBM free.",
-        'A device is a whole chip: v4 as "megacore", its two cores driven as one, as its machines run.',
+        (
+            f"Command: `python tools/benchmarks/tpu_aot.py` (Python {sys.version.split()[0]}, jax"
+            f" {jax.__version__}, libtpu as it pins, on a 2-core CPU, commit {commit})."
+        ),
+        (
+            "Real train step of the preset (fp32 master weights, bf16 compute, splash attention,"
+            " chunked loss, AdamW, FSDP over all chips, sequence 2048,"
+        ),
+        (
+            "the paper's global batch in micro-batches). Bytes and collectives are the compiler's,"
+            " for one device and one step; collectives in loops are"
+        ),
+        (
+            "counted once a trip. FLOPs: XLA's count of unrolled layers with plain attention"
+            " against the analytic full square. `fits` leaves 3% of HBM free."
+        ),
+        (
+            'A device is a whole chip: v4 as "megacore", its two cores driven as one, as its'
+            " machines run."
+        ),
         "",
-        "| preset | parameters | slice | rows/chip x micro-batches | remat | arguments + temporaries, GiB | HBM | fits | FLOPs/step, XLA / analytic | collectives (count, GiB) | compute bound (analytic) |",
+        (
+            "| preset | parameters | slice | rows/chip x micro-batches | remat | arguments +"
+            " temporaries, GiB | HBM | fits | FLOPs/step, XLA / analytic | collectives (count, GiB)"
+            " | compute bound (analytic) |"
+        ),
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     counts: dict[str, float] = {}
@@ -69,19 +91,24 @@ def main() -> None:
         recipe = load(preset, len(devices), rows, remat)
         compiled = ahead_of_time.compile_step(recipe, devices)
         if preset not in counts:
-            counts[preset] = ahead_of_time.xla_flops_per_token(recipe) / ahead_of_time.full_square_flops_per_token(
+            counts[preset] = ahead_of_time.xla_flops_per_token(
                 recipe
-            )
-        flops = ahead_of_time.full_square_flops_per_token(recipe) * recipe.global_batch * recipe.seq_len
+            ) / ahead_of_time.full_square_flops_per_token(recipe)
+        flops = (
+            ahead_of_time.full_square_flops_per_token(recipe) * recipe.global_batch * recipe.seq_len
+        )
         traffic = ", ".join(
-            f"{kind} {t.count}, {t.bytes / ahead_of_time.GIB:.2f}" for kind, t in compiled.collectives.items()
+            f"{kind} {t.count}, {t.bytes / ahead_of_time.GIB:.2f}"
+            for kind, t in compiled.collectives.items()
         )
         bound = ahead_of_time.roofline(recipe, compiled, chip, len(devices))
         lines.append(
-            f"| {preset} | {model.count_params(recipe.model):,} | {topology} | {rows} x {recipe.accumulation_steps} | {remat} "
-            f"| {compiled.arguments / ahead_of_time.GIB:.2f} + {compiled.temporaries / ahead_of_time.GIB:.2f} | {chip.hbm / ahead_of_time.GIB:.0f} "
-            f"| {'yes' if compiled.fits(chip) else 'no'} | {counts[preset] * flops:.3e} / {flops:.3e} ({counts[preset] - 1:+.1%}) | {traffic} "
-            f"| {bound['compute']:.2f} s |"
+            f"| {preset} | {model.count_params(recipe.model):,} | {topology} | {rows} x"
+            f" {recipe.accumulation_steps} | {remat} | {compiled.arguments / ahead_of_time.GIB:.2f}"
+            f" + {compiled.temporaries / ahead_of_time.GIB:.2f} |"
+            f" {chip.hbm / ahead_of_time.GIB:.0f} | {'yes' if compiled.fits(chip) else 'no'} |"
+            f" {counts[preset] * flops:.3e} / {flops:.3e} ({counts[preset] - 1:+.1%}) | {traffic} |"
+            f" {bound['compute']:.2f} s |"
         )
         print(lines[-1], flush=True)
         (ROOT / "tools" / "benchmarks" / "tpu_aot.md").write_text("\n".join(lines) + "\n")

@@ -1,10 +1,10 @@
 """Streaming readers for corpora: a corpus in any of its forms becomes an iterator of documents.
 
-Forms: a JSONL file (`.jsonl`/`.json`, also `.gz` and `.zst`), a Parquet file, a text file (`.txt`, `.md`, `.text`), a
-directory of those (searched recursively, in sorted order), a glob, each also by URL (see remote.py), `tfds:name[/config]:split` (or the folder of a
-prepared TFDS dataset in place of its name), `hf:name[:config]:split`.
-Memory does not grow with the corpus. This module imports neither jax nor torch.
-"""
+Forms: a JSONL file (`.jsonl`/`.json`, also `.gz` and `.zst`), a Parquet file, a text file (`.txt`,
+`.md`, `.text`), a directory of those (searched recursively, in sorted order), a glob, each also by
+URL (see remote.py), `tfds:name[/config]:split` (or the folder of a prepared TFDS dataset in place
+of its name), `hf:name[:config]:split`. Memory does not grow with the corpus. This module imports
+neither jax nor torch."""
 
 import dataclasses
 import glob
@@ -37,9 +37,8 @@ _NO_DOCUMENTS = ("manifest.json", "score.json")
 class ReadOptions:
     """How to read a corpus.
 
-    Attributes:
-      text_field: the JSON or Parquet field that holds a document's text.
-      text_unit: what a document is in a text file: the `file`, a `paragraph` (blank-line separated) or a `line`.
+    Attributes: text_field: the JSON or Parquet field that holds a document's text. text_unit: what
+      a document is in a text file: the `file`, a `paragraph` (blank-line separated) or a `line`.
       strict: a malformed line stops the reading instead of being counted.
     """
 
@@ -62,7 +61,8 @@ class Malformed(Exception):
 
 
 class TextFingerprint:
-    """SHA-256 over decoded texts in order, each preceded by its length; path and compression do not enter.
+    """SHA-256 over decoded texts in order, each preceded by its length; path and compression do not
+    enter.
 
     The one fingerprint of the project: scores, shard manifests and studies compare corpora by it.
     """
@@ -84,17 +84,21 @@ class TextFingerprint:
 def split_name(argument: str) -> tuple[str, str]:
     """Split a `name=path` argument, or name a bare path after its last component without suffixes.
 
-    Example: `wiki=../data/real_wiki.jsonl.gz` -> (`wiki`, path); `a/b_k01.jsonl.gz` -> (`b_k01`, path).
-    """
+    Example: `wiki=../data/real_wiki.jsonl.gz` -> (`wiki`, path); `a/b_k01.jsonl.gz` -> (`b_k01`,
+    path)."""
     named = re.match(r"([A-Za-z0-9][\w.-]*)=(.+)", argument)
     if named and not os.path.exists(argument):
         return named[1], named[2]
     base = re.split(r"[/:]", argument.rstrip("/"))[-1].replace("*", "")
-    return re.sub(r"\.(jsonl|json|ndjson|parquet|txt|md|text|gz|zst)(?=\.|$)", "", base) or "corpus", argument
+    return (
+        re.sub(r"\.(jsonl|json|ndjson|parquet|txt|md|text|gz|zst)(?=\.|$)", "", base) or "corpus",
+        argument,
+    )
 
 
 class CorpusReader:
-    """Iterates over the documents of one corpus; the counts below are complete once the iteration has ended.
+    """Iterates over the documents of one corpus; the counts below are complete once the iteration
+    has ended.
 
     Attributes:
       lines: records seen, malformed and empty ones included.
@@ -103,9 +107,9 @@ class CorpusReader:
       malformed: records skipped because of broken JSON, encoding or a missing field.
       problems: the first few malformed records, as `file:line: what is wrong`.
 
-    Raises (while iterating) `UserError` when a file is missing or unreadable, when `strict` meets a malformed record, and
-    at the end when more than 1% of the records were malformed or no document was found.
-    """
+    Raises (while iterating) `UserError` when a file is missing or unreadable, when `strict` meets a
+    malformed record, and at the end when more than 1% of the records were malformed or no document
+    was found."""
 
     _remedy = "correct the file or --text_field"
 
@@ -132,12 +136,13 @@ class CorpusReader:
             yield document
         if self.malformed > MAX_MALFORMED_SHARE * self.lines:
             raise UserError(
-                f"{self.problems[0]} ({self.malformed:,} of {self.lines:,} records of {self.spec} are malformed, over "
-                f"{MAX_MALFORMED_SHARE:.0%}: {self._remedy})"
+                f"{self.problems[0]} ({self.malformed:,} of {self.lines:,} records of {self.spec}"
+                f" are malformed, over {MAX_MALFORMED_SHARE:.0%}: {self._remedy})"
             )
         if not self.documents:
             raise UserError(
-                f"{self.spec}: no documents ({self.lines} records, {self.empty} of them empty); give a corpus with text"
+                f"{self.spec}: no documents ({self.lines} records, {self.empty} of them empty);"
+                " give a corpus with text"
             )
 
     def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
@@ -147,9 +152,12 @@ class CorpusReader:
         field = self.options.text_field
         if field not in record:
             raise Malformed(
-                f"no field {field!r} (it has: {', '.join(map(str, record)) or 'none'}); name it with --text_field"
+                f"no field {field!r} (it has: {', '.join(map(str, record)) or 'none'}); name it"
+                " with --text_field"
             )
-        return Document(field_text(record, field, "; name another with --text_field"), record, where)
+        return Document(
+            field_text(record, field, "; name another with --text_field"), record, where
+        )
 
     def _column(self) -> str | None:
         """The column that a Parquet file must have."""
@@ -165,9 +173,18 @@ class CorpusReader:
             try:
                 record = json.loads(record.decode("utf-8"))
             except UnicodeDecodeError as error:
-                raise Malformed(f"not UTF-8 (byte {error.start}); convert the file to UTF-8") from None
-            except (ValueError, RecursionError) as error:  # json's own error, or a number of thousands of digits
-                why = "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", error)
+                raise Malformed(
+                    f"not UTF-8 (byte {error.start}); convert the file to UTF-8"
+                ) from None
+            except (
+                ValueError,
+                RecursionError,
+            ) as error:  # json's own error, or a number of thousands of digits
+                why = (
+                    "nested too deeply"
+                    if isinstance(error, RecursionError)
+                    else getattr(error, "msg", error)
+                )
                 raise Malformed(f"not JSON ({why}); one object a line is expected") from None
         if not isinstance(record, str | Mapping):
             raise Malformed(f"a JSON object is expected, not {type(record).__name__}")
@@ -211,11 +228,16 @@ class CorpusReader:
                     yield where, raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
                     self.lines += 1
-                    self._count_malformed(f"{where}: not UTF-8 (byte {error.start}); convert the file to UTF-8")
+                    self._count_malformed(
+                        f"{where}: not UTF-8 (byte {error.start}); convert the file to UTF-8"
+                    )
 
 
 def field_text(record: Mapping, field: str, remedy: str = "") -> str:
-    """The text of a field that `record` has. Raises `Malformed` when it holds anything but Unicode text."""
+    """The text of a field that `record` has.
+
+    Raises `Malformed` when it holds anything but Unicode text.
+    """
     text = record[field]
     if isinstance(text, bytes):  # tfds hands out strings as bytes
         try:
@@ -227,12 +249,17 @@ def field_text(record: Mapping, field: str, remedy: str = "") -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise Malformed(f"field {field!r} holds half a surrogate pair, which is not Unicode text") from None
+        raise Malformed(
+            f"field {field!r} holds half a surrogate pair, which is not Unicode text"
+        ) from None
     return text
 
 
 def corpus_files(spec: str) -> list[str]:
-    """The files of a path, directory or glob, sorted. Raises `UserError` when there are none or a format is unknown."""
+    """The files of a path, directory or glob, sorted.
+
+    Raises `UserError` when there are none or a format is unknown.
+    """
     if not spec:
         raise UserError("an empty name among the corpora; name a file, directory or glob")
     if remote.is_remote(spec):
@@ -241,7 +268,10 @@ def corpus_files(spec: str) -> list[str]:
         found = sorted(
             str(p)
             for p in pathlib.Path(spec).rglob("*")
-            if p.is_file() and not p.name.startswith(".") and p.name not in _NO_DOCUMENTS and _kind(str(p))
+            if p.is_file()
+            and not p.name.startswith(".")
+            and p.name not in _NO_DOCUMENTS
+            and _kind(str(p))
         )
         if not found:
             raise UserError(f"{spec}: no .jsonl, .parquet or text files in this directory")
@@ -256,7 +286,10 @@ def corpus_files(spec: str) -> list[str]:
         raise UserError(f"{spec}: no such file or directory")
     for path in found:
         if not _kind(path):
-            raise UserError(f"{path}: unknown format; use .jsonl, .parquet or .txt (text formats also .gz or .zst)")
+            raise UserError(
+                f"{path}: unknown format; use .jsonl, .parquet or .txt (text formats also .gz or"
+                " .zst)"
+            )
     return found
 
 
@@ -265,7 +298,9 @@ def _remote_files(url: str) -> list[str]:
     if found is None:
         raise UserError(f"{url}: nothing there")
     if found != [url]:
-        found = [path for path in found if path.rpartition("/")[2] not in _NO_DOCUMENTS and _kind(path)]
+        found = [
+            path for path in found if path.rpartition("/")[2] not in _NO_DOCUMENTS and _kind(path)
+        ]
     if not found or not _kind(found[0]):
         raise UserError(f"{url}: no .jsonl, .parquet or text files there")
     return found
@@ -319,12 +354,17 @@ def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mappi
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise UserError(f"{path}: reading Parquet needs pyarrow: pip install 'divsyn-jax[corpora]'") from None
+        raise UserError(
+            f"{path}: reading Parquet needs pyarrow: pip install 'divsyn-jax[corpora]'"
+        ) from None
     try:
-        table = pyarrow.parquet.ParquetFile(remote.open_file(path) if remote.is_remote(path) else path)
+        table = pyarrow.parquet.ParquetFile(
+            remote.open_file(path) if remote.is_remote(path) else path
+        )
         if column is not None and column not in table.schema_arrow.names:
             raise UserError(
-                f"{path}: no column {column!r} (it has: {', '.join(table.schema_arrow.names)}); name it with --text_field"
+                f"{path}: no column {column!r} (it has: {', '.join(table.schema_arrow.names)});"
+                " name it with --text_field"
             )
         row = 0
         for batch in table.iter_batches(batch_size=1024):
@@ -332,7 +372,9 @@ def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mappi
                 row += 1
                 yield f"{path}:{row}", record
     except pyarrow.ArrowException as error:
-        raise UserError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+        raise UserError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})"
+        ) from None
 
 
 def _tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
@@ -340,15 +382,20 @@ def _tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
     try:
         import tensorflow_datasets as tfds
     except ImportError:
-        raise UserError(f"{spec}: needs tensorflow-datasets: pip install 'divsyn-jax[corpora]'") from None
+        raise UserError(
+            f"{spec}: needs tensorflow-datasets: pip install 'divsyn-jax[corpora]'"
+        ) from None
     try:
         if os.path.isdir(name):
             source = tfds.builder_from_directory(name).as_data_source(split=split)
         else:
             source = tfds.data_source(name, split=split, download=False)
-    except Exception as error:  # tfds raises many types for "not prepared", "no such split", "not random access"
+    except (
+        Exception
+    ) as error:  # tfds raises many types for "not prepared", "no such split", "not random access"
         raise UserError(
-            f"{spec}: cannot be opened ({str(error).strip().splitlines()[0]}); prepare it first, as array_record"
+            f"{spec}: cannot be opened ({str(error).strip().splitlines()[0]}); prepare it first, as"
+            " array_record"
         ) from None
     for index in range(len(source)):
         yield f"{spec}:{index + 1}", source[index]
@@ -359,7 +406,9 @@ def _hf_records(spec: str) -> Iterator[tuple[str, Mapping]]:
     try:
         import datasets
     except ImportError:
-        raise UserError(f"{spec}: needs the datasets package: pip install 'divsyn-jax[corpora]'") from None
+        raise UserError(
+            f"{spec}: needs the datasets package: pip install 'divsyn-jax[corpora]'"
+        ) from None
     try:
         stream = datasets.load_dataset(name, config, split=split, streaming=True)
         for index, record in enumerate(stream):

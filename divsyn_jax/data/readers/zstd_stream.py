@@ -6,7 +6,9 @@ import zstandard
 
 
 class ZstdStream(io.RawIOBase):
-    """Decompresses concatenated Zstandard frames and, unlike zstandard's own reader, reports a truncated last frame."""
+    """Decompresses concatenated Zstandard frames and, unlike zstandard's own reader, reports a
+    truncated last frame.
+    """
 
     def __init__(self, file: io.BufferedIOBase) -> None:
         self._file = file
@@ -21,7 +23,9 @@ class ZstdStream(io.RawIOBase):
             compressed = self._file.read(1 << 17)
             if not compressed:
                 if self._frame is not None:
-                    raise EOFError("compressed file ended before the end-of-frame marker was reached")
+                    raise EOFError(
+                        "compressed file ended before the end-of-frame marker was reached"
+                    )
                 return 0
             output = []
             while compressed:

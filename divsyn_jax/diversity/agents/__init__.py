@@ -1,1 +1,4 @@
-"""The agents that say which documents of a draw are of one kind: embedding, LLM judge, known labels."""
+"""The agents that say which documents of a draw are of one kind:
+
+embedding, LLM judge, known labels.
+"""

@@ -16,10 +16,9 @@ from divsyn_jax.diversity.sampling import Sample
 class Draws:
     """Draws of one corpus.
 
-    Attributes:
-      sample: the documents drawn from.
-      documents_DK: positions in the sample, in the order in which an agent first sees them.
-      first: number of the first draw among all draws of the corpus; it fixes criteria sets and random orders.
+    Attributes: sample: the documents drawn from. documents_DK: positions in the sample, in the
+      order in which an agent first sees them. first: number of the first draw among all draws of
+      the corpus; it fixes criteria sets and random orders.
     """
 
     sample: Sample
@@ -31,15 +30,15 @@ class Draws:
 class Partitions:
     """The clusters an agent finds in every draw.
 
-    Attributes:
-      labels_DK: the agent's partition of each draw before any verification: documents with one label share a cluster; a
-        label means nothing in another draw. Rows of unanswered draws hold -1.
-      cuts: partitions of the same draws at other granularities, by threshold; empty for an agent that has only one.
-      valid_DK: whether the cluster of each document passed verification; None for an agent that verifies nothing.
-      sets_D: the criteria set each draw was judged by; None for an agent without criteria.
-      answered_D: whether there is an answer; None when every draw has one.
-      order_DK: the order in which the documents were shown (positions in the draw); None for an agent that sees no order.
-      evidence: for each draw what the agent said of it (names and reasons of clusters, verdicts), or why it failed.
+    Attributes: labels_DK: the agent's partition of each draw before any verification: documents
+      with one label share a cluster; a label means nothing in another draw. Rows of unanswered
+      draws hold -1. cuts: partitions of the same draws at other granularities, by threshold; empty
+      for an agent that has only one. valid_DK: whether the cluster of each document passed
+      verification; None for an agent that verifies nothing. sets_D: the criteria set each draw was
+      judged by; None for an agent without criteria. answered_D: whether there is an answer; None
+      when every draw has one. order_DK: the order in which the documents were shown (positions in
+      the draw); None for an agent that sees no order. evidence: for each draw what the agent said
+      of it (names and reasons of clusters, verdicts), or why it failed.
     """
 
     labels_DK: np.ndarray
@@ -68,12 +67,13 @@ class Agent(Protocol):
     def partition(self, corpora: Sequence[Draws], repetition: int = 0) -> list[Partitions]:
         """Partition each draw of each corpus.
 
-        Another `repetition` asks the same question again, with the documents in another order; an agent that is a
-        function of the set of documents gives the same answer.
-        """
+        Another `repetition` asks the same question again, with the documents in another order; an
+        agent that is a function of the set of documents gives the same answer."""
 
     def near_duplicate_share(self, sample: Sample) -> float | None:
-        """Share of the sampled documents that nearly repeat an earlier sampled one; None when the agent cannot tell."""
+        """Share of the sampled documents that nearly repeat an earlier sampled one; None when the
+        agent cannot tell.
+        """
 
     def close(self) -> None:
         """Release what the agent holds."""

@@ -1,9 +1,10 @@
-"""The criteria an LLM clusters by: attributes ("metadata") and scales ("metrics"), found in the corpora themselves.
+"""The criteria an LLM clusters by: attributes ("metadata") and scales ("metrics"), found in the
+corpora themselves.
 
-Chen et al. 2024 (arXiv 2410.15226), section 2.1: show J random documents and ask for 3 to 5 of each; repeat M times; merge
-the proposals into a few entries; put each into one sentence, which stands at the top of the clustering prompt. A criteria
-set is made once for all corpora of a comparison. Several independent sets make visible how much the score owes to them.
-"""
+Chen et al. 2024 (arXiv 2410.15226), section 2.1: show J random documents and ask for 3 to 5 of
+each; repeat M times; merge the proposals into a few entries; put each into one sentence, which
+stands at the top of the clustering prompt. A criteria set is made once for all corpora of a
+comparison. Several independent sets make visible how much the score owes to them."""
 
 import asyncio
 import collections
@@ -31,7 +32,10 @@ _STREAM = 3  # of the random streams of one --seed; sampling has 0 to 2
 
 @dataclasses.dataclass(frozen=True)
 class Criterion:
-    """One entry: its name, how to read it off a document, and the sentence that stands in the clustering prompt."""
+    """One entry:
+
+    its name, how to read it off a document, and the sentence that stands in the clustering prompt.
+    """
 
     name: str
     definition: str
@@ -46,18 +50,31 @@ class CriteriaSet:
     metrics: tuple[Criterion, ...]
 
     def sentences(self, rng: np.random.Generator) -> list[str]:
-        """The sentences of both kinds in turn (as in the paper), each kind in a fresh order, so that no entry leads always."""
-        shuffled = [[entries[i] for i in rng.permutation(len(entries))] for entries in (self.metadata, self.metrics)]
+        """The sentences of both kinds in turn (as in the paper), each kind in a fresh order, so
+        that no entry leads always.
+        """
+        shuffled = [
+            [entries[i] for i in rng.permutation(len(entries))]
+            for entries in (self.metadata, self.metrics)
+        ]
         longest = max(map(len, shuffled))
-        return [f"{e[i].name}: {e[i].sentence}" for i in range(longest) for e in shuffled if i < len(e)]
+        return [
+            f"{e[i].name}: {e[i].sentence}" for i in range(longest) for e in shuffled if i < len(e)
+        ]
 
 
 def load(path: str | pathlib.Path) -> tuple[CriteriaSet, ...]:
-    """Read a criteria file (written by `save`, or by hand). Raises `UserError` naming file and place of what is wrong."""
+    """Read a criteria file (written by `save`, or by hand).
+
+    Raises `UserError` naming file and place of what is wrong.
+    """
     content = files.read_json(path)
     sets = content.get("sets") if isinstance(content, Mapping) else None
     if not isinstance(sets, list) or not sets:
-        raise UserError(f'{path}: expected {{"sets": [{{"metadata": [...], "metrics": [...]}}, ...]}}; see --help')
+        raise UserError(
+            f'{path}: expected {{"sets": [{{"metadata": [...], "metrics": [...]}}, ...]}}; see'
+            " --help"
+        )
     return tuple(_parse_set(entry, f"{path}: sets[{number}]") for number, entry in enumerate(sets))
 
 
@@ -71,14 +88,19 @@ def _parse_set(entry: Any, place: str) -> CriteriaSet:
         if not isinstance(rows, list):
             raise UserError(f"{place}.{kind} is not a list; give a list of {{name, sentence}}")
         for number, row in enumerate(rows):
-            texts = [row.get(key) if isinstance(row, Mapping) else None for key in ("name", "sentence")]
+            texts = [
+                row.get(key) if isinstance(row, Mapping) else None for key in ("name", "sentence")
+            ]
             if not all(isinstance(text, str) and text.strip() for text in texts):
                 raise UserError(f"{place}.{kind}[{number}] needs a name and a sentence, both text")
             _refuse_unknown(row, ("name", "definition", "sentence"), f"{place}.{kind}[{number}]")
             if not isinstance(row.get("definition", ""), str):
-                raise UserError(f"{place}.{kind}[{number}].definition is not text; give a text or leave it out")
+                raise UserError(
+                    f"{place}.{kind}[{number}].definition is not text; give a text or leave it out"
+                )
         parsed[kind] = tuple(
-            Criterion(row["name"], row.get("definition", row["sentence"]), row["sentence"]) for row in rows
+            Criterion(row["name"], row.get("definition", row["sentence"]), row["sentence"])
+            for row in rows
         )
     if not any(parsed.values()):
         raise UserError(f"{place} holds no criteria; give at least one in metadata or metrics")
@@ -107,7 +129,14 @@ def fingerprint(sets: Sequence[CriteriaSet]) -> str:
 
 
 async def make_sets(
-    client: Any, samples: Sequence[Sample], *, sets: int, documents: int, proposals: int, characters: int, seed: int
+    client: Any,
+    samples: Sequence[Sample],
+    *,
+    sets: int,
+    documents: int,
+    proposals: int,
+    characters: int,
+    seed: int,
 ) -> tuple[CriteriaSet, ...]:
     """Ask the endpoint for `sets` independent criteria sets for the corpora together.
 
@@ -125,7 +154,9 @@ async def make_sets(
     """
     from tqdm import tqdm
 
-    with tqdm(total=sets * proposals, desc="criteria", unit="proposal", mininterval=1, file=sys.stderr) as progress:
+    with tqdm(
+        total=sets * proposals, desc="criteria", unit="proposal", mininterval=1, file=sys.stderr
+    ) as progress:
         made = [
             _make_set(client, samples, number, documents, proposals, characters, seed, progress)
             for number in range(sets)
@@ -133,7 +164,9 @@ async def make_sets(
         return tuple(await asyncio.gather(*made))
 
 
-async def _make_set(client, samples, number, documents, proposals, characters, seed, progress) -> CriteriaSet:
+async def _make_set(
+    client, samples, number, documents, proposals, characters, seed, progress
+) -> CriteriaSet:
     from divsyn_jax.endpoint.client import ContentFailure
 
     async def propose(proposal: int) -> dict[str, Any] | None:
@@ -141,16 +174,23 @@ async def _make_set(client, samples, number, documents, proposals, characters, s
         rng = np.random.default_rng([seed, _STREAM, number, proposal])
         chosen = rng.choice(len(sample), size=min(documents, len(sample)), replace=False)
         identity = {"criteria_set": number, "proposal": proposal}
-        request = prompts.propose_criteria([sample.texts[i] for i in chosen], characters, identity, seed)
+        request = prompts.propose_criteria(
+            [sample.texts[i] for i in chosen], characters, identity, seed
+        )
         try:
             value = (await client.complete(request)).value
         except ContentFailure:
-            value = None  # one proposal of many: counted in the usage table, and the others carry the set
+            # One proposal of many: counted in the usage table, and the others carry the set
+            value = None
         progress.set_postfix_str(client.usage.spent(), refresh=False)
         progress.update()
         return value
 
-    found = [value for value in await asyncio.gather(*map(propose, range(proposals))) if value is not None]
+    found = [
+        value
+        for value in await asyncio.gather(*map(propose, range(proposals)))
+        if value is not None
+    ]
     if len(found) < max(1, proposals // 2):
         raise Failure(
             f"criteria set {number + 1}: only {len(found)} of {proposals} proposals were usable; "
@@ -160,7 +200,9 @@ async def _make_set(client, samples, number, documents, proposals, characters, s
     try:
         answer = await client.complete(prompts.summarise_criteria(merged, {"criteria_set": number}))
     except ContentFailure as failure:
-        raise Failure(f"criteria set {number + 1}: no usable summary ({'; '.join(failure.problems)})") from None
+        raise Failure(
+            f"criteria set {number + 1}: no usable summary ({'; '.join(failure.problems)})"
+        ) from None
     return CriteriaSet(
         **{
             kind: tuple(
@@ -172,14 +214,18 @@ async def _make_set(client, samples, number, documents, proposals, characters, s
     )
 
 
-async def _merge(client, kind: str, found: Sequence[Mapping[str, Any]], number: int) -> list[dict[str, str]]:
+async def _merge(
+    client, kind: str, found: Sequence[Mapping[str, Any]], number: int
+) -> list[dict[str, str]]:
     from divsyn_jax.endpoint.client import ContentFailure
 
     definitions: dict[str, list[str]] = collections.defaultdict(list)
     for proposal in found:
         for entry in proposal[kind]:
             definitions[" ".join(entry["name"].split()).casefold()].append(entry["definition"])
-    most_frequent = sorted(definitions.items(), key=lambda item: (-len(item[1]), item[0]))[:_NAMES_SHOWN]
+    most_frequent = sorted(definitions.items(), key=lambda item: (-len(item[1]), item[0]))[
+        :_NAMES_SHOWN
+    ]
     gathered = [(name, len(texts), texts[:_DEFINITIONS_SHOWN]) for name, texts in most_frequent]
     request = prompts.merge_criteria(kind, gathered, ENTRIES, {"criteria_set": number})
     try:

@@ -1,4 +1,5 @@
-"""The offline agent: average-linkage clustering of sentence embeddings, cut at a threshold. A proxy for judgement.
+"""The offline agent: average-linkage clustering of sentence embeddings, cut at a threshold. A proxy
+for judgement.
 
 Shapes: N documents in the sample, D draws, K documents a draw, E embedding dimensions.
 """
@@ -24,13 +25,16 @@ _ROWS_AT_ONCE = 1024
 class EmbeddingAgent:
     """Clusters the documents of a draw by cosine distance between their embeddings.
 
-    One dendrogram a draw, cut at every threshold of `THRESHOLDS` and at `threshold`, which gives the headline.
-    """
+    One dendrogram a draw, cut at every threshold of `THRESHOLDS` and at `threshold`, which gives
+    the headline."""
 
     kind = "embedding"
 
     def __init__(self, threshold: float = 0.5, cache: str | os.PathLike | None = None) -> None:
-        """`cache`: directory of the embedding store; None keeps no vectors. Raises `UserError` without the model."""
+        """`cache`: directory of the embedding store; None keeps no vectors.
+
+        Raises `UserError` without the model.
+        """
         self.model = embeddings.model_name()
         self.threshold = threshold
         self._cache = cache
@@ -46,8 +50,12 @@ class EmbeddingAgent:
         }
 
     def partition(self, corpora: Sequence[Draws], repetition: int = 0) -> list[Partitions]:
-        """Partition each draw at the headline threshold; `cuts` holds the whole grid, the headline included."""
-        return [self._partition(self.vectors(draws.sample), draws.documents_DK) for draws in corpora]
+        """Partition each draw at the headline threshold; `cuts` holds the whole grid, the headline
+        included.
+        """
+        return [
+            self._partition(self.vectors(draws.sample), draws.documents_DK) for draws in corpora
+        ]
 
     def _partition(self, vectors_NE: np.ndarray, draws_DK: np.ndarray) -> Partitions:
         thresholds = sorted({*THRESHOLDS, self.threshold})
@@ -60,7 +68,9 @@ class EmbeddingAgent:
         return Partitions(cuts[self.threshold], cuts)
 
     def near_duplicate_share(self, sample: Sample) -> float | None:
-        """Share of the sampled documents within `NEAR_DUPLICATE_DISTANCE` of an earlier sampled one."""
+        """Share of the sampled documents within `NEAR_DUPLICATE_DISTANCE` of an earlier sampled
+        one.
+        """
         vectors_NE = self.vectors(sample)
         repeats = 0
         for start in range(0, len(vectors_NE), _ROWS_AT_ONCE):
@@ -71,7 +81,8 @@ class EmbeddingAgent:
 
     def vectors(self, sample: Sample) -> np.ndarray:
         """[N, E] unit vectors of the sampled documents, embedded once."""
-        # One corpus at a time: partition and near_duplicate_share ask for the same vectors one after the other.
+        # One corpus at a time: partition and near_duplicate_share ask for the same vectors one
+        # after the other.
         if self._vectors_of is None or self._vectors_of[0] is not sample:
             self._vectors_of = (sample, embeddings.embed(sample.texts, self._cache))
         return self._vectors_of[1]

@@ -9,18 +9,33 @@ from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.endpoint import flags as endpoint_flags
 
 _AGENT = flags.DEFINE_enum(
-    "agent", "embedding", ["embedding", "openai", "oracle"], "Who clusters: embeddings, an LLM endpoint, known labels."
+    "agent",
+    "embedding",
+    ["embedding", "openai", "oracle"],
+    "Who clusters: embeddings, an LLM endpoint, known labels.",
 )
-_THRESHOLD = flags.DEFINE_float("threshold", 0.5, "Cosine distance at which --agent=embedding separates clusters.")
+_THRESHOLD = flags.DEFINE_float(
+    "threshold", 0.5, "Cosine distance at which --agent=embedding separates clusters."
+)
 _CRITERIA = flags.DEFINE_string(
-    "criteria", None, "Criteria file for --agent=openai: a criteria.json of an earlier run, or your own."
+    "criteria",
+    None,
+    "Criteria file for --agent=openai: a criteria.json of an earlier run, or your own.",
 )
 _CRITERIA_SETS = flags.DEFINE_integer("criteria_sets", 5, "Independent criteria sets to make (R).")
-_CRITERIA_DOCUMENTS = flags.DEFINE_integer("criteria_documents", 5, "Documents a criteria proposal sees (J).")
-_CRITERIA_PROPOSALS = flags.DEFINE_integer("criteria_proposals", 100, "Proposals a criteria set is merged from (M).")
-_VERIFICATION = flags.DEFINE_bool("verification", True, "Have the endpoint verify its own clusters.")
+_CRITERIA_DOCUMENTS = flags.DEFINE_integer(
+    "criteria_documents", 5, "Documents a criteria proposal sees (J)."
+)
+_CRITERIA_PROPOSALS = flags.DEFINE_integer(
+    "criteria_proposals", 100, "Proposals a criteria set is merged from (M)."
+)
+_VERIFICATION = flags.DEFINE_bool(
+    "verification", True, "Have the endpoint verify its own clusters."
+)
 _DOCUMENT_CHARACTERS = flags.DEFINE_integer(
-    "document_characters", 4000, "Characters of a document that the endpoint is shown, in all corpora alike."
+    "document_characters",
+    4000,
+    "Characters of a document that the endpoint is shown, in all corpora alike.",
 )
 flags.adopt_module_key_flags(endpoint_flags)
 
@@ -31,10 +46,16 @@ def asked() -> str:
 
 
 def agent_settings(seed: int) -> dict[str, Any]:
-    """The fields of `scoring.ScoreSettings` that say who judges. Raises `UserError` naming a bad flag."""
+    """The fields of `scoring.ScoreSettings` that say who judges.
+
+    Raises `UserError` naming a bad flag.
+    """
     for name in ("base_url", "model", "criteria"):
         if _AGENT.value != "openai" and flags.FLAGS[name].value is not None:
-            raise UserError(f"--{name} is for --agent=openai, not --agent={_AGENT.value}: add that, or leave it out")
+            raise UserError(
+                f"--{name} is for --agent=openai, not --agent={_AGENT.value}: add that, or leave"
+                " it out"
+            )
     return {
         "agent": _AGENT.value,
         "threshold": _THRESHOLD.value,

@@ -25,6 +25,11 @@ class JudgeSettings:
     document_characters: int = 4000
 
     def __post_init__(self) -> None:
-        for flag in ("criteria_sets", "criteria_documents", "criteria_proposals", "document_characters"):
+        for flag in (
+            "criteria_sets",
+            "criteria_documents",
+            "criteria_proposals",
+            "document_characters",
+        ):
             if getattr(self, flag) < 1:
                 raise UserError(f"--{flag}={getattr(self, flag)}: give a number of 1 or more")

@@ -1,9 +1,11 @@
-"""The LLM cluster agent: any OpenAI-compatible endpoint partitions every draw, then verifies its own clusters.
+"""The LLM cluster agent: any OpenAI-compatible endpoint partitions every draw, then verifies its
+own clusters.
 
-A draw takes one call to cluster its documents and, where a cluster holds two or more, one to verify (Chen et al. 2024, arXiv
-2410.15226, section 2.1; singletons are always valid). A draw whose answer stays unusable is asked once more with its
-documents in a fresh order; then it is a recorded failure. Draws of all corpora are asked in turn, so that a model that
-drifts during a run drifts for all of them.
+A draw takes one call to cluster its documents and, where a cluster holds two or more, one to verify
+(Chen et al. 2024, arXiv 2410.15226, section 2.1; singletons are always valid). A draw whose answer
+stays unusable is asked once more with its documents in a fresh order; then it is a recorded
+failure. Draws of all corpora are asked in turn, so that a model that drifts during a run drifts for
+all of them.
 
 Shapes: D draws, K documents a draw.
 """
@@ -38,14 +40,23 @@ _T = TypeVar("_T")
 
 
 class LLMAgent:
-    """Partitions draws by asking an endpoint; answers are cached, so a repeated or interrupted run pays for nothing twice."""
+    """Partitions draws by asking an endpoint; answers are cached, so a repeated or interrupted run
+    pays for nothing twice.
+    """
 
     kind = "openai"
 
     def __init__(
-        self, endpoint: EndpointSettings, judge: JudgeSettings, seed: int, cache: pathlib.Path | None = None
+        self,
+        endpoint: EndpointSettings,
+        judge: JudgeSettings,
+        seed: int,
+        cache: pathlib.Path | None = None,
     ) -> None:
-        """`cache`: the SQLite file of answers; None keeps none. Nothing is asked before `prepare`."""
+        """`cache`: the SQLite file of answers; None keeps none.
+
+        Nothing is asked before `prepare`.
+        """
         self.model = endpoint.model
         self.judge = judge
         self.criteria: tuple[CriteriaSet, ...] = ()
@@ -56,7 +67,9 @@ class LLMAgent:
 
     def settings(self) -> dict[str, Any]:
         made = dataclasses.asdict(self.judge)
-        if made.pop("criteria_file"):  # where the criteria come from does not matter, only what they say
+        if made.pop(
+            "criteria_file"
+        ):  # where the criteria come from does not matter, only what they say
             for name in ("criteria_sets", "criteria_documents", "criteria_proposals"):
                 made.pop(name)
         return {
@@ -67,18 +80,25 @@ class LLMAgent:
         }
 
     def prepare(self, samples: Sequence[Sample], sample_size: int) -> None:
-        """Connect, probe the endpoint with a draw's worth of text, and load or make the criteria for the corpora together.
+        """Connect, probe the endpoint with a draw's worth of text, and load or make the criteria
+        for the corpora together.
 
-        Raises `UserError` for an endpoint that cannot serve, `Unfinished` when it stopped serving or a budget is used up.
-        """
+        Raises `UserError` for an endpoint that cannot serve, `Unfinished` when it stopped serving
+        or a budget is used up."""
         if self.judge.criteria_file:
             self.criteria = criteria.load(self.judge.criteria_file)
         self._run(self._prepare(samples, sample_size))
 
     async def _prepare(self, samples: Sequence[Sample], sample_size: int) -> None:
         client = await self._open_client()
-        lengths = [min(len(text), self.judge.document_characters) for sample in samples for text in sample.texts]
-        self.probe = await canary.probe(client, sample_size, max(1, int(np.quantile(lengths, _LONG_DOCUMENT))))
+        lengths = [
+            min(len(text), self.judge.document_characters)
+            for sample in samples
+            for text in sample.texts
+        ]
+        self.probe = await canary.probe(
+            client, sample_size, max(1, int(np.quantile(lengths, _LONG_DOCUMENT)))
+        )
         for concession in self.probe.concessions:
             print(f"{self.model}: {concession}", file=sys.stderr)
         if not self.criteria:
@@ -100,10 +120,18 @@ class LLMAgent:
         return self._client
 
     def partition(self, corpora: Sequence[Draws], repetition: int = 0) -> list[Partitions]:
-        """Partition each draw of each corpus; see `Agent.partition`. Raises `Unfinished` where a rerun would go on."""
-        answers: list[list[_Answer | None]] = [[None] * len(draws.documents_DK) for draws in corpora]
+        """Partition each draw of each corpus; see `Agent.partition`.
+
+        Raises `Unfinished` where a rerun would go on.
+        """
+        answers: list[list[_Answer | None]] = [
+            [None] * len(draws.documents_DK) for draws in corpora
+        ]
         self._run(self._ask_all(corpora, repetition, answers))
-        return [_partitions(draws, answered, self.judge) for draws, answered in zip(corpora, answers, strict=True)]
+        return [
+            _partitions(draws, answered, self.judge)
+            for draws, answered in zip(corpora, answers, strict=True)
+        ]
 
     def near_duplicate_share(self, sample: Sample) -> float | None:
         return None
@@ -116,15 +144,20 @@ class LLMAgent:
             self._runner.close()
             self._runner = self._client = None
 
-    # ------------------------------------------------------------------------------------------------- asking
+    # -------------------------------------------------------------------------------------------------
+    # asking
 
-    async def _ask_all(self, corpora: Sequence[Draws], repetition: int, answers: list[list["_Answer | None"]]) -> None:
+    async def _ask_all(
+        self, corpora: Sequence[Draws], repetition: int, answers: list[list["_Answer | None"]]
+    ) -> None:
         from tqdm import tqdm
 
         client = await self._open_client()
         todo = _interleaved([len(draws.documents_DK) for draws in corpora])
         total = sum(len(draws.documents_DK) for draws in corpora)
-        with tqdm(total=total, desc="asking", unit="draw", mininterval=1, file=sys.stderr) as progress:
+        with tqdm(
+            total=total, desc="asking", unit="draw", mininterval=1, file=sys.stderr
+        ) as progress:
 
             async def work() -> None:
                 for corpus, row in todo:
@@ -146,24 +179,43 @@ class LLMAgent:
         order_K = np.arange(len(texts)) if repetition == 0 else rng.permutation(len(texts))
         sentences = self.criteria[criteria_set].sentences(rng)
         asked = _Question(
-            client, texts, {"corpus": draws.sample.fingerprint, "draw": number, "repetition": repetition}, rng, self
+            client,
+            texts,
+            {"corpus": draws.sample.fingerprint, "draw": number, "repetition": repetition},
+            rng,
+            self,
         )
         try:
             value, order_K, tags = await asked.answer(
-                "cluster", order_K, lambda shown, _, identity: prompts.cluster(shown, sentences, identity)
+                "cluster",
+                order_K,
+                lambda shown, _, identity: prompts.cluster(shown, sentences, identity),
             )
             label_K = np.empty(len(texts), np.int16)
             label_K[order_K] = [value["assignment"][tag] for tag in tags]
-            names = {entry["id"]: (_line(entry["name"]), _line(entry["reason"])) for entry in value["clusters"]}
-            verdicts = await self._verify(asked, label_K, names, rng) if self.judge.verification else {}
+            names = {
+                entry["id"]: (_line(entry["name"]), _line(entry["reason"]))
+                for entry in value["clusters"]
+            }
+            verdicts = (
+                await self._verify(asked, label_K, names, rng) if self.judge.verification else {}
+            )
         except ContentFailure as failure:
-            return _Answer(criteria_set, failure=(failure.outcome, *failure.problems[:_PROBLEMS_KEPT]))
+            return _Answer(
+                criteria_set, failure=(failure.outcome, *failure.problems[:_PROBLEMS_KEPT])
+            )
         return _Answer(criteria_set, label_K, order_K, names, verdicts)
 
     async def _verify(
-        self, asked: "_Question", label_K: np.ndarray, names: dict[int, tuple[str, str]], rng: np.random.Generator
+        self,
+        asked: "_Question",
+        label_K: np.ndarray,
+        names: dict[int, tuple[str, str]],
+        rng: np.random.Generator,
     ) -> dict[int, tuple[bool, str]]:
-        """Label -> (valid, reason) of the clusters of two and more; the documents are shown in another order."""
+        """Label -> (valid, reason) of the clusters of two and more; the documents are shown in
+        another order.
+        """
         labels, sizes = np.unique(label_K, return_counts=True)
         grouped = [int(label) for label in labels[sizes > 1]]
         if not grouped:
@@ -172,17 +224,22 @@ class LLMAgent:
         def request(shown: Fenced, order_K: np.ndarray, identity: dict[str, Any]) -> Request:
             tag_K = dict(zip(order_K, shown.tags, strict=True))
             groups = [
-                (*names[label], [tag_K[place] for place in np.flatnonzero(label_K == label)]) for label in grouped
+                (*names[label], [tag_K[place] for place in np.flatnonzero(label_K == label)])
+                for label in grouped
             ]
             return prompts.verify(shown, groups, identity)
 
         value, _, _ = await asked.answer("verify", rng.permutation(len(label_K)), request)
         return {
-            label: (bool(value[f"cluster_{position}"]["valid"]), _line(value[f"cluster_{position}"]["reason"]))
+            label: (
+                bool(value[f"cluster_{position}"]["valid"]),
+                _line(value[f"cluster_{position}"]["reason"]),
+            )
             for position, label in enumerate(grouped, 1)
         }
 
-    # ------------------------------------------------------------------------------------------- the event loop
+    # -------------------------------------------------------------------------------------------
+    # the event loop
 
     async def _open_client(self) -> Client:
         if self._client is None:
@@ -213,18 +270,26 @@ class _Question:
     """The documents of one draw, asked about in one order after another until an answer is usable."""
 
     def __init__(
-        self, client: Client, texts: list[str], identity: dict[str, Any], rng: np.random.Generator, agent: LLMAgent
+        self,
+        client: Client,
+        texts: list[str],
+        identity: dict[str, Any],
+        rng: np.random.Generator,
+        agent: LLMAgent,
     ) -> None:
         self._client, self._texts, self._identity, self._rng = client, texts, identity, rng
         self._seed, self._characters = agent._seed, agent.judge.document_characters
 
     async def answer(
-        self, purpose: str, order_K: np.ndarray, request: Callable[[Fenced, np.ndarray, dict[str, Any]], Request]
+        self,
+        purpose: str,
+        order_K: np.ndarray,
+        request: Callable[[Fenced, np.ndarray, dict[str, Any]], Request],
     ) -> tuple[dict[str, Any], np.ndarray, Sequence[str]]:
         """(value, order it was given for, tags in that order). Raises the last `ContentFailure`.
 
-        An answer that a fresh order gave in an earlier run counts before the first order is asked anew.
-        """
+        An answer that a fresh order gave in an earlier run counts before the first order is asked
+        anew."""
         orders = [order_K, *(self._rng.permutation(len(self._texts)) for _ in range(1, _ORDERS))]
         asked = []
         for attempt, order_K in enumerate(orders):
@@ -259,7 +324,12 @@ async def _gather(work: Sequence[Awaitable[None]]) -> None:
 
 def _interleaved(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
     """(corpus, row) for all rows of all corpora: row 0 of each, row 1 of each, ..."""
-    return ((corpus, row) for row in range(max(lengths)) for corpus, length in enumerate(lengths) if row < length)
+    return (
+        (corpus, row)
+        for row in range(max(lengths))
+        for corpus, length in enumerate(lengths)
+        if row < length
+    )
 
 
 def _line(text: str) -> str:

@@ -18,14 +18,19 @@ class OracleAgent:
 
     def __init__(self, label_field: str | None) -> None:
         if not label_field:
-            raise UserError("--agent=oracle needs the field that holds the labels, e.g. --label_field=topic")
+            raise UserError(
+                "--agent=oracle needs the field that holds the labels, e.g. --label_field=topic"
+            )
         self.label_field = label_field
 
     def settings(self) -> dict[str, Any]:
         return {"label_field": self.label_field}
 
     def partition(self, corpora: Sequence[Draws], repetition: int = 0) -> list[Partitions]:
-        """Partition each draw by label. Samples must have been read with this agent's `label_field`."""
+        """Partition each draw by label.
+
+        Samples must have been read with this agent's `label_field`.
+        """
         return [Partitions(label_numbers(draws.sample)[draws.documents_DK]) for draws in corpora]
 
     def near_duplicate_share(self, sample: Sample) -> float | None:

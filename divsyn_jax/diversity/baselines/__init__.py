@@ -1,11 +1,13 @@
-"""Baseline measures of diversity beside the cluster-agent metric, all on the sample that the draws come from.
+"""Baseline measures of diversity beside the cluster-agent metric, all on the sample that the draws
+come from.
 
     lexical         context length, compression ratio, n-gram diversity, self-repetition (current and legacy)
     homogenization  mean ROUGE-L over pairs
     embedding       K-means, Vendi score, DCScore, remote clique, chamfer
     perplexity      perplexity and perplexity gap under given causal models
 
-`METRICS` says of each what more of it means, who defined it and what else moves it. Corpora that are compared share one
+`METRICS` says of each what more of it means, who defined it and what else moves it. Corpora that
+are compared share one
 `Budget`: the same words, bytes and documents, and one document length where a metric depends on it.
 """
 
@@ -17,7 +19,13 @@ import numpy as np
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.baselines import embedding, homogenization, lexical, perplexity
-from divsyn_jax.diversity.baselines.budget import Budget, common_budget, cut_to_words, largest_budget, match_lengths
+from divsyn_jax.diversity.baselines.budget import (
+    Budget,
+    common_budget,
+    cut_to_words,
+    largest_budget,
+    match_lengths,
+)
 from divsyn_jax.diversity.baselines.table import PARITY, Baseline
 from divsyn_jax.diversity.sampling import Sample, random_order
 
@@ -46,12 +54,10 @@ OFFERED = tuple(METRICS)
 class Settings:
     """Which baselines to compute, and how.
 
-    Attributes:
-      names: those to compute, of `OFFERED`.
-      seed: of the order of documents and of K-means.
-      parity: `diversity-0.3` gives the values of that package, defects and rounding included, where it has the metric;
-        documents are then read whole.
-      perplexity_models: none, one, or two (for the gap) causal models, as directories or hub names.
+    Attributes: names: those to compute, of `OFFERED`. seed: of the order of documents and of
+      K-means. parity: `diversity-0.3` gives the values of that package, defects and rounding
+      included, where it has the metric; documents are then read whole. perplexity_models: none,
+      one, or two (for the gap) causal models, as directories or hub names.
       homogenization_documents: documents whose pairs homogenisation reads, at most.
       perplexity_documents: documents that the perplexity models read, at most.
 
@@ -68,7 +74,9 @@ class Settings:
     def __post_init__(self) -> None:
         for name in self.names:
             if name not in OFFERED:
-                raise UserError(f"--baselines={name}: unknown; choose all, none or some of {','.join(OFFERED)}")
+                raise UserError(
+                    f"--baselines={name}: unknown; choose all, none or some of {','.join(OFFERED)}"
+                )
         if self.parity not in (None, PARITY):
             raise UserError(f"--parity={self.parity}: unknown; leave it out or give {PARITY}")
         perplexity.check_models(self.perplexity_models)
@@ -77,14 +85,13 @@ class Settings:
 def compute(
     sample: Sample, budget: Budget, settings: Settings, vectors: Callable[[], np.ndarray] | None
 ) -> dict[str, dict[str, Any]]:
-    """Every baseline of `OFFERED` by name: {value, settings, interval or why there is none} or {value: None, reason}.
+    """Every baseline of `OFFERED` by name: {value, settings, interval or why there is none} or
+    {value: None, reason}.
 
-    Args:
-      sample: the sample that the draws come from.
-      budget: what every compared corpus contributes (`common_budget`).
-      settings: see there.
-      vectors: makes the sample's unit vectors [N, E], called only when a metric needs them; None where no embedding model
-        is installed, and then those metrics have that reason in place of a value.
+    Args: sample: the sample that the draws come from. budget: what every compared corpus
+      contributes (`common_budget`). settings: see there. vectors: makes the sample's unit vectors
+      [N, E], called only when a metric needs them; None where no embedding model is installed, and
+      then those metrics have that reason in place of a value.
     """
     order_N = random_order(sample, settings.seed)
     texts = [sample.texts[position] for position in order_N]
@@ -92,11 +99,17 @@ def compute(
         budget = dataclasses.replace(budget, document_words=None)
     words, matched = cut_to_words(texts, budget.words), match_lengths(texts, budget)
     chosen = set(settings.names)
-    found = {name: {"value": None, "reason": "not asked for (--baselines)"} for name in OFFERED if name not in chosen}
+    found = {
+        name: {"value": None, "reason": "not asked for (--baselines)"}
+        for name in OFFERED
+        if name not in chosen
+    }
     found |= _lexical(chosen, sample, texts, words, matched, budget, settings.parity)
     if "homogenization" in chosen:
         some = matched[: settings.homogenization_documents]
-        found["homogenization"] = homogenization.homogenization(some, settings.parity) | _length(budget)
+        found["homogenization"] = homogenization.homogenization(some, settings.parity) | _length(
+            budget
+        )
     if chosen & perplexity.METRICS.keys():
         some = matched[: settings.perplexity_documents]
         found |= _perplexity(chosen, some, budget, settings.perplexity_models)
@@ -108,7 +121,14 @@ def compute(
     return {name: found[name] for name in OFFERED}
 
 
-_WITH_PARITY = {"compression_ratio", "ngram_diversity", "self_repetition", "homogenization", "remote_clique", "chamfer"}
+_WITH_PARITY = {
+    "compression_ratio",
+    "ngram_diversity",
+    "self_repetition",
+    "homogenization",
+    "remote_clique",
+    "chamfer",
+}
 _ONE_TEXT = {"method": "no interval: one text of this length"}
 
 
@@ -126,7 +146,12 @@ def _lexical(
 
     def repetition(metric: Callable[[Sequence[str]], float]) -> dict[str, Any]:
         if budget.document_words is not None and budget.document_words < lexical.NGRAM_ORDERS:
-            return {"value": None, "reason": f"compared at {budget.document_words} words a document: no 4-gram in them"}
+            return {
+                "value": None,
+                "reason": (
+                    f"compared at {budget.document_words} words a document: no 4-gram in them"
+                ),
+            }
         return {"value": metric(matched), **by_document}
 
     metrics = {
@@ -152,13 +177,18 @@ def _perplexity(
 ) -> dict[str, dict[str, Any]]:
     if not models:
         reason = "no model named (--perplexity_models=A,B)"
-        return {name: {"value": None, "reason": reason} for name in perplexity.METRICS if name in chosen}
+        return {
+            name: {"value": None, "reason": reason} for name in perplexity.METRICS if name in chosen
+        }
     entries = perplexity.perplexity(texts, models)
     return {name: entry | _length(budget) for name, entry in entries.items() if name in chosen}
 
 
 def _embedding(
-    chosen: set[str], positions_N: np.ndarray, settings: Settings, vectors: Callable[[], np.ndarray] | None
+    chosen: set[str],
+    positions_N: np.ndarray,
+    settings: Settings,
+    vectors: Callable[[], np.ndarray] | None,
 ) -> dict[str, dict[str, Any]]:
     asked = chosen & embedding.METRICS.keys()
     if vectors is None:

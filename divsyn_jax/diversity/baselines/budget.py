@@ -1,4 +1,6 @@
-"""How much text compared corpora contribute to baselines, so that no metric compares sizes or lengths."""
+"""How much text compared corpora contribute to baselines, so that no metric compares sizes or
+lengths.
+"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,13 +14,11 @@ LENGTHS_APART = 1.1
 class Budget:
     """What every compared corpus contributes.
 
-    Attributes:
-      words: white-space words to the metrics that read words.
-      bytes: UTF-8 bytes to gzip.
-      documents: documents to the metrics that depend on their number.
-      mean_words: mean words of a document.
-      lower_quartile: words that three documents in four have or exceed.
-      document_words: words of every document in the metrics that depend on document length; None reads documents whole.
+    Attributes: words: white-space words to the metrics that read words. bytes: UTF-8 bytes to gzip.
+      documents: documents to the metrics that depend on their number. mean_words: mean words of a
+      document. lower_quartile: words that three documents in four have or exceed. document_words:
+      words of every document in the metrics that depend on document length; None reads documents
+      whole.
     """
 
     words: int
@@ -30,7 +30,9 @@ class Budget:
 
 
 def largest_budget(texts: Sequence[str], words: int) -> Budget:
-    """What the first documents that hold `words` words (all of them, when they hold fewer) can contribute."""
+    """What the first documents that hold `words` words (all of them, when they hold fewer) can
+    contribute.
+    """
     lengths = [len(text.split()) for text in texts]
     counted = size = 0
     for text, length in zip(texts, lengths, strict=True):
@@ -46,18 +48,18 @@ def largest_budget(texts: Sequence[str], words: int) -> Budget:
 def common_budget(budgets: Sequence[Budget], match_lengths: bool = True) -> Budget:
     """The budget that every corpus can meet.
 
-    Args:
-      budgets: one a corpus.
-      match_lengths: corpora whose mean document lengths lie more than `LENGTHS_APART` apart are read at one document
-        length, the smallest of their lower quartiles. Corpora of one length are read whole: cutting them would only
-        throw text away.
+    Args: budgets: one a corpus. match_lengths: corpora whose mean document lengths lie more than
+      `LENGTHS_APART` apart are read at one document length, the smallest of their lower quartiles.
+      Corpora of one length are read whole: cutting them would only throw text away.
     """
     least = {
         name: min(getattr(budget, name) for budget in budgets)
         for name in ("words", "bytes", "documents", "mean_words", "lower_quartile")
     }
     apart = max(budget.mean_words for budget in budgets) > LENGTHS_APART * least["mean_words"]
-    return Budget(**least, document_words=least["lower_quartile"] if match_lengths and apart else None)
+    return Budget(
+        **least, document_words=least["lower_quartile"] if match_lengths and apart else None
+    )
 
 
 def cut_to_words(texts: Sequence[str], words: int) -> list[str]:
@@ -73,11 +75,12 @@ def cut_to_words(texts: Sequence[str], words: int) -> list[str]:
 
 
 def match_lengths(texts: Sequence[str], budget: Budget) -> list[str]:
-    """Documents within the budget, of one length where it sets one: those of at least that length, cut to it.
+    """Documents within the budget, of one length where it sets one: those of at least that length,
+    cut to it.
 
-    Every compared corpus gives the same number of them: three quarters of the smallest sample, or fewer when the words
-    end first. Without a length: the documents whole.
-    """
+    Every compared corpus gives the same number of them: three quarters of the smallest sample, or
+    fewer when the words
+    end first. Without a length: the documents whole."""
     length = budget.document_words
     if length is None:
         return cut_to_words(texts, budget.words)

@@ -1,4 +1,5 @@
-"""95% intervals over documents, which are the unit: pairs of documents and tokens of a document are dependent.
+"""95% intervals over documents, which are the unit: pairs of documents and tokens of a document are
+dependent.
 
 Shapes: N documents.
 """
@@ -11,11 +12,15 @@ from scipy import special
 _QUANTILE = 0.975
 
 
-def jackknife(value: float, without_N: np.ndarray, low: float, high: float) -> dict[str, float | str]:
-    """Interval of a statistic from its values without each document in turn (Tukey 1958; Efron and Stein 1981).
+def jackknife(
+    value: float, without_N: np.ndarray, low: float, high: float
+) -> dict[str, float | str]:
+    """Interval of a statistic from its values without each document in turn (Tukey 1958; Efron and
+    Stein 1981).
 
-    For a U-statistic such as a mean over pairs it estimates the variance that the choice of documents causes, where the
-    spread of the pairs taken as independent is far too narrow (Arvesen 1969). Student's t, clipped to [low, high].
+    For a U-statistic such as a mean over pairs it estimates the variance that the choice of
+    documents causes, where the spread of the pairs taken as independent is far too narrow (Arvesen
+    1969). Student's t, clipped to [low, high].
 
     Returns:
       {ci_low, ci_high, method}, or {method} alone with fewer than three documents.
@@ -33,7 +38,8 @@ def jackknife(value: float, without_N: np.ndarray, low: float, high: float) -> d
 
 
 def ratio(numerator_N: np.ndarray, denominator_N: np.ndarray) -> tuple[float, float | None]:
-    """Ratio of two sums over documents and its standard error by the delta method (Cochran 1977, 6.4).
+    """Ratio of two sums over documents and its standard error by the delta method (Cochran 1977,
+    6.4).
 
     The standard error is None for a single document.
     """

@@ -1,7 +1,9 @@
-"""Baselines that read words, not meaning. Time and memory are those of one sort of the words an n-gram order.
+"""Baselines that read words, not meaning. Time and memory are those of one sort of the words an
+n-gram order.
 
-Definitions follow the package `diversity` 0.3.1 (Shaib et al. 2024, arXiv 2403.00553) with its defects left out;
-`parity="diversity-0.3"` brings them back, so that a published value can be compared.
+Definitions follow the package `diversity` 0.3.1 (Shaib et al. 2024, arXiv 2403.00553) with its
+defects left out; `parity="diversity-0.3"` brings them back, so that a published value can be
+compared.
 
 Shapes: W words, D documents, G n-grams, U distinct (document, n-gram) pairs.
 """
@@ -41,7 +43,8 @@ METRICS = {
         "document length, number of documents",
     ),
     "self_repetition_legacy": Baseline(
-        "self-repetition as published before 2025-03: confounded with length, ln(words - 3) without any repetition",
+        "self-repetition as published before 2025-03: confounded with length, ln(words - 3) without"
+        " any repetition",
         "Salkar et al. 2022; the form printed by Chen et al. 2024, Table 1",
         "document length (above all), number of documents",
     ),
@@ -49,11 +52,11 @@ METRICS = {
 
 
 def context_length(texts: Sequence[str], mean: float, sd: float, documents: int) -> dict[str, Any]:
-    """Mean white-space words of a document ("context length" of Chen et al. 2024, in words, not tokens).
+    """Mean white-space words of a document ("context length" of Chen et al. 2024, in words, not
+    tokens).
 
-    Args:
-      texts: a uniform sample of the documents, for the quantiles.
-      mean, sd, documents: of every document of the corpus, so the mean has a spread and no sampling error.
+    Args: texts: a uniform sample of the documents, for the quantiles. mean, sd, documents: of every
+      document of the corpus, so the mean has a spread and no sampling error.
     """
     lengths_D = np.array([len(text.split()) for text in texts])
     return {
@@ -66,16 +69,20 @@ def context_length(texts: Sequence[str], mean: float, sd: float, documents: int)
     }
 
 
-def compression_ratio(texts: Sequence[str], limit: int | None = None, parity: str | None = None) -> float:
-    """UTF-8 bytes over gzip bytes (level 9, one pass) of the documents joined by spaces, over at most `limit` bytes.
+def compression_ratio(
+    texts: Sequence[str], limit: int | None = None, parity: str | None = None
+) -> float:
+    """UTF-8 bytes over gzip bytes (level 9, one pass) of the documents joined by spaces, over at
+    most `limit` bytes.
 
-    Higher is more repetitive. gzip sees 32 KiB back: repetition far apart does not count, so the documents come in a
-    random order. It grows with the bytes read, little with the length of documents.
+    Higher is more repetitive. gzip sees 32 KiB back: repetition far apart does not count, so the
+    documents come in a random order. It grows with the bytes read, little with the length of
+    documents.
 
-    Parity: the compressed stream is compressed again into a second gzip file, which inflates the ratio of repetitive
-    text and counts headers twice, and the ratio is rounded to 3 decimals. Where the published file holds the time of
-    its making ours holds a fixed one, so tiny corpora can differ in the third decimal.
-    """
+    Parity: the compressed stream is compressed again into a second gzip file, which inflates the
+    ratio of repetitive text and counts headers twice, and the ratio is rounded to 3 decimals. Where
+    the published file holds the time of its making ours holds a fixed one, so tiny corpora can
+    differ in the third decimal."""
     if parity:
         data = " ".join(texts).encode("utf-8")[:limit]
         twice = io.BytesIO()
@@ -87,22 +94,26 @@ def compression_ratio(texts: Sequence[str], limit: int | None = None, parity: st
     for index, text in enumerate(texts):
         if limit is not None and read >= limit:
             break
-        piece = ((" " if index else "") + text).encode("utf-8")[: None if limit is None else limit - read]
+        piece = ((" " if index else "") + text).encode("utf-8")[
+            : None if limit is None else limit - read
+        ]
         read += len(piece)
         compressed += len(compressor.compress(piece))
     return read / (compressed + len(compressor.flush()))
 
 
 def ngram_diversity(texts: Sequence[str], parity: str | None = None) -> float | None:
-    """Sum over n = 1..4 of distinct n-grams / n-grams of the joined documents, in (0, 4]; None under four words.
+    """Sum over n = 1..4 of distinct n-grams / n-grams of the joined documents, in (0, 4]; None
+    under four words.
 
-    Higher is more diverse. n-grams cross from a document into the next, as in `diversity` 0.3.1, so the length of
-    documents does not enter; it falls with the number of words (Heaps' law).
+    Higher is more diverse. n-grams cross from a document into the next, as in `diversity` 0.3.1, so
+    the length of documents does not enter; it falls with the number of words (Heaps' law).
 
-    Parity: words end at single spaces only (a line break stays inside a word, two spaces make an empty one), and the
-    sum is rounded to 3 decimals.
-    """
-    words = " ".join(texts).split(" ") if parity else [word for text in texts for word in text.split()]
+    Parity: words end at single spaces only (a line break stays inside a word, two spaces make an
+    empty one), and the sum is rounded to 3 decimals."""
+    words = (
+        " ".join(texts).split(" ") if parity else [word for text in texts for word in text.split()]
+    )
     if len(words) < NGRAM_ORDERS:
         return None
     total, word_W = 0.0, _word_numbers(words)
@@ -114,27 +125,31 @@ def ngram_diversity(texts: Sequence[str], parity: str | None = None) -> float | 
 
 
 def self_repetition(texts: Sequence[str]) -> float:
-    """Mean over documents of ln(1 + sum over the document's distinct 4-grams g of (df(g) - 1)), df(g) documents
-    holding g.
+    """Mean over documents of ln(1 + sum over the document's distinct 4-grams g of (df(g) - 1)),
+    df(g) documents holding g.
 
-    Higher is more repetitive; documents of fewer than four words count 0. The formula of `diversity` since March 2025,
-    which it computes correctly, so there is no parity. Grows with the length of documents and with their number.
-    """
+    Higher is more repetitive; documents of fewer than four words count 0. The formula of
+    `diversity` since March 2025, which it computes correctly, so there is no parity. Grows with the
+    length of documents and with their number."""
     gram_G, document_G = _grams_inside(texts)
     _, document_U, frequency_U = _document_frequencies(gram_G, document_G)
-    return float(np.log1p(np.bincount(document_U, weights=frequency_U - 1, minlength=len(texts))).mean())
+    return float(
+        np.log1p(np.bincount(document_U, weights=frequency_U - 1, minlength=len(texts))).mean()
+    )
 
 
 def self_repetition_legacy(texts: Sequence[str]) -> float:
-    """Mean over documents of ln(sum over the document's 4-gram occurrences g of (n_g + 1)), n_g other documents with g.
+    """Mean over documents of ln(sum over the document's 4-gram occurrences g of (n_g + 1)), n_g
+    other documents with g.
 
-    Higher is more repetitive, and longer: without a shared 4-gram it is ln(words - 3). The formula of `diversity` until
-    March 2025 and, with its sum of (N_i + 1), the one Chen et al. print. As there, documents equal to this one do not
-    count as other. Documents of fewer than four words count 0, where the published code takes the logarithm of 0.
+    Higher is more repetitive, and longer: without a shared 4-gram it is ln(words - 3). The formula
+    of `diversity` until March 2025 and, with its sum of (N_i + 1), the one Chen et al. print. As
+    there, documents equal to this one do not count as other. Documents of fewer than four words
+    count 0, where the published code takes the logarithm of 0.
 
-    4-grams are compared as words; the published code searched for them as character strings, in time quadratic in the
-    documents, and so also found one whose first or last word is only the end or the start of a word there.
-    """
+    4-grams are compared as words; the published code searched for them as character strings, in
+    time quadratic in the documents, and so also found one whose first or last word is only the end
+    or the start of a word there."""
     gram_G, document_G = _grams_inside(texts)
     gram_U, _, frequency_U = _document_frequencies(gram_G, document_G)
     frequency_of_gram = np.zeros(int(gram_G.max(initial=0)) + 1)
@@ -152,8 +167,8 @@ def _word_numbers(words: Sequence[str]) -> np.ndarray:
 
 
 def _longer_grams(gram_G: np.ndarray, next_word_W: np.ndarray) -> np.ndarray:
-    """Numbers of the n-grams made of an (n-1)-gram and the word after it: exact, since the pair of numbers fits 64
-    bits."""
+    """Numbers of the n-grams made of an (n-1)-gram and the word after it: exact, since the pair of
+    numbers fits 64 bits."""
     pair_G = gram_G[: len(next_word_W)] * (int(next_word_W.max()) + 1) + next_word_W
     return np.unique(pair_G, return_inverse=True)[1]
 
@@ -173,7 +188,9 @@ def _grams_inside(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return gram_G[inside_G], document_G[inside_G]
 
 
-def _document_frequencies(gram_G: np.ndarray, document_G: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _document_frequencies(
+    gram_G: np.ndarray, document_G: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each 4-gram of a document once: its number, its document, and the documents that hold it."""
     grams = int(gram_G.max(initial=0)) + 1
     document_U, gram_U = np.divmod(np.unique(document_G * grams + gram_G), grams)

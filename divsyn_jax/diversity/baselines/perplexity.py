@@ -1,6 +1,8 @@
-"""Perplexity of a corpus under causal language models, and the gap between two of them. torch is imported only here.
+"""Perplexity of a corpus under causal language models, and the gap between two of them. torch is
+imported only here.
 
-Any two Hugging Face causal models, by directory or hub name; an exported run of ours is such a directory.
+Any two Hugging Face causal models, by directory or hub name; an exported run of ours is such a
+directory.
 
 Shapes: B windows of a batch, L tokens of a window, N documents.
 """
@@ -20,7 +22,8 @@ from divsyn_jax.diversity.baselines.table import Baseline
 
 METRICS = {
     "perplexity": Baseline(
-        "exp of the mean loss per token of the first of --perplexity_models: more is read as more diverse, noise as well",
+        "exp of the mean loss per token of the first of --perplexity_models: more is read as more"
+        " diverse, noise as well",
         "Chen et al. 2024, arXiv 2410.15226, Table 1 (there GPT-2-L)",
         "document length, the model",
     ),
@@ -35,9 +38,15 @@ _TOKENS_AT_ONCE = 2048  # the logits of a batch are this times the vocabulary
 
 
 def check_models(models: Sequence[str]) -> None:
-    """Raise `UserError` for names that are no models, before any work is done. Reads their configurations, no weights."""
+    """Raise `UserError` for names that are no models, before any work is done.
+
+    Reads their configurations, no weights.
+    """
     if len(models) > 2:
-        raise UserError(f"--perplexity_models={','.join(models)}: {len(models)} models; name one, or two for the gap")
+        raise UserError(
+            f"--perplexity_models={','.join(models)}: {len(models)} models; name one, or two for"
+            " the gap"
+        )
     for name in models:
         _check_model(name)
 
@@ -55,25 +64,34 @@ def _named_errors(name: str) -> Iterator[None]:
     try:
         yield
     except ImportError:
-        raise UserError("--perplexity_models needs torch and transformers: pip install 'divsyn-jax[score]'") from None
-    except (OSError, ValueError) as error:  # what transformers raises for a missing, foreign or damaged model
+        raise UserError(
+            "--perplexity_models needs torch and transformers: pip install 'divsyn-jax[score]'"
+        ) from None
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # what transformers raises for a missing, foreign or damaged model
         why = str(error).strip().splitlines()[0]
-        raise UserError(f"--perplexity_models={name}: cannot be loaded as a causal model ({why})") from None
+        raise UserError(
+            f"--perplexity_models={name}: cannot be loaded as a causal model ({why})"
+        ) from None
 
 
 def perplexity(texts: Sequence[str], models: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Perplexity under the first model, and the gap between both.
 
-    Every document is read alone: its tokens follow the model's BOS (EOS where it has none), in disjoint windows of the
-    context, each of which sees only the last token of the one before (as lm-evaluation-harness does). Sums run over
-    the corpus, so a token weighs the same wherever it stands. Documents start cold, so perplexity falls with their
+    Every document is read alone: its tokens follow the model's BOS (EOS where it has none), in
+    disjoint windows of the context, each of which sees only the last token of the one before (as
+    lm-evaluation-harness does). Sums run over the corpus, so a token weighs the same wherever it
+    stands. Documents start cold, so perplexity falls with their
     length: compared corpora are cut to one.
 
-    Perplexity per token, exp(sum of losses / tokens), is that of the paper and means nothing across tokenizers. Bits
-    per byte, sum of losses / (ln 2 x UTF-8 bytes), does, so the gap is the absolute difference of those; the paper's,
-    of perplexities per token, stands beside it where both models have one tokenizer. Both models read windows of one
-    length, the smaller context (at most `MAX_CONTEXT`). Standard errors and intervals are over documents, paired for the
-    gap, whose interval is that of the signed difference `second_minus_first`.
+    Perplexity per token, exp(sum of losses / tokens), is that of the paper and means nothing across
+    tokenizers. Bits per byte, sum of losses / (ln 2 x UTF-8 bytes), does, so the gap is the
+    absolute difference of those; the paper's, of perplexities per token, stands beside it where
+    both models have one tokenizer. Both models read windows of one length, the smaller context (at
+    most `MAX_CONTEXT`). Standard errors and intervals are over documents, paired for the gap, whose
+    interval is that of the signed difference `second_minus_first`.
 
     Args:
       texts: documents.
@@ -87,12 +105,15 @@ def perplexity(texts: Sequence[str], models: Sequence[str]) -> dict[str, dict[st
     """
     loaded = [_load(name) for name in models]
     # Without a limit of its own (a recurrent model) it reads windows of the maximum.
-    context = min(getattr(model.config, "max_position_embeddings", MAX_CONTEXT) for model, _ in loaded)
+    context = min(
+        getattr(model.config, "max_position_embeddings", MAX_CONTEXT) for model, _ in loaded
+    )
     context = min(context, MAX_CONTEXT)
     bytes_N = np.array([len(text.encode("utf-8")) for text in texts], np.float64)
     read = [_losses(name, *pair, texts, context) for name, pair in zip(models, loaded, strict=True)]
     described = [
-        _describe(name, losses_N, tokens_N, bytes_N) for name, (losses_N, tokens_N) in zip(models, read, strict=True)
+        _describe(name, losses_N, tokens_N, bytes_N)
+        for name, (losses_N, tokens_N) in zip(models, read, strict=True)
     ]
     first = described[0]
     settings = {"context_length": context, "documents": len(texts)}
@@ -107,15 +128,23 @@ def perplexity(texts: Sequence[str], models: Sequence[str]) -> dict[str, dict[st
         entries["perplexity_gap"] = {
             "value": abs(signed),
             "unit": "bits per byte",
-            "second_minus_first": {"value": signed, "standard_error": error, **normal(signed, error)},
-            "token_perplexity_gap": abs(described[1]["perplexity"] - first["perplexity"]) if shared else None,
+            "second_minus_first": {
+                "value": signed,
+                "standard_error": error,
+                **normal(signed, error),
+            },
+            "token_perplexity_gap": (
+                abs(described[1]["perplexity"] - first["perplexity"]) if shared else None
+            ),
             "models": described,
             **settings,
         }
     return entries
 
 
-def _describe(name: str, losses_N: np.ndarray, tokens_N: np.ndarray, bytes_N: np.ndarray) -> dict[str, Any]:
+def _describe(
+    name: str, losses_N: np.ndarray, tokens_N: np.ndarray, bytes_N: np.ndarray
+) -> dict[str, Any]:
     loss, loss_error = ratio(losses_N, tokens_N)
     bits, bits_error = ratio(losses_N / math.log(2), bytes_N)
     interval = normal(loss, loss_error)  # of the loss; the exponential is monotone
@@ -142,7 +171,8 @@ def _load(name: str) -> tuple[Any, Any]:
         model = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
     if _prefix(tokenizer) is None:
         raise UserError(
-            f"--perplexity_models={name}: its tokenizer has neither BOS nor EOS for a document to start with"
+            f"--perplexity_models={name}: its tokenizer has neither BOS nor EOS for a document to"
+            " start with"
         )
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
@@ -151,7 +181,9 @@ def _prefix(tokenizer: Any) -> int | None:
     return tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
 
 
-def _losses(name: str, model: Any, tokenizer: Any, texts: Sequence[str], context: int) -> tuple[np.ndarray, np.ndarray]:
+def _losses(
+    name: str, model: Any, tokenizer: Any, texts: Sequence[str], context: int
+) -> tuple[np.ndarray, np.ndarray]:
     """[N] losses in nats summed over the tokens of each document, and [N] tokens."""
     import torch
     from tqdm import tqdm
@@ -164,29 +196,48 @@ def _losses(name: str, model: Any, tokenizer: Any, texts: Sequence[str], context
     for document, tokens in enumerate(encoded):
         tokens_N[document] = len(tokens)
         tokens = [prefix, *tokens]
-        windows += [(document, tokens[start : start + context + 1]) for start in range(0, len(tokens) - 1, context)]
+        windows += [
+            (document, tokens[start : start + context + 1])
+            for start in range(0, len(tokens) - 1, context)
+        ]
     losses_N = np.zeros(len(texts))
     with tqdm(
-        total=len(windows), desc=f"perplexity of {name}", unit="window", mininterval=1, delay=2, file=sys.stderr
+        total=len(windows),
+        desc=f"perplexity of {name}",
+        unit="window",
+        mininterval=1,
+        delay=2,
+        file=sys.stderr,
     ) as progress:
         for batch in _batches(windows):
             rows = [torch.tensor(tokens, device=model.device) for _, tokens in batch]
-            tokens_BL = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=prefix)
-            read_BL = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-            # On the right, after all that is counted: causal attention keeps the padding out, mask or none.
+            tokens_BL = torch.nn.utils.rnn.pad_sequence(
+                rows, batch_first=True, padding_value=prefix
+            )
+            read_BL = torch.nn.utils.rnn.pad_sequence(
+                [torch.ones_like(row) for row in rows], batch_first=True
+            )
+            # On the right, after all that is counted: causal attention keeps the padding out, mask
+            # or none.
             with torch.inference_mode():
-                logits_BLV = model(tokens_BL[:, :-1], attention_mask=read_BL[:, :-1], use_cache=False).logits
+                logits_BLV = model(
+                    tokens_BL[:, :-1], attention_mask=read_BL[:, :-1], use_cache=False
+                ).logits
                 losses = torch.nn.functional.cross_entropy(
                     logits_BLV.flatten(0, 1).float(), tokens_BL[:, 1:].flatten(), reduction="none"
                 )
-            sums_B = (losses.double().view(len(batch), -1) * read_BL[:, 1:]).sum(dim=1).cpu().numpy()
+            sums_B = (
+                (losses.double().view(len(batch), -1) * read_BL[:, 1:]).sum(dim=1).cpu().numpy()
+            )
             np.add.at(losses_N, [document for document, _ in batch], sums_B)
             progress.update(len(batch))
     return losses_N, tokens_N
 
 
 def _batches(windows: list[tuple[int, list[int]]]) -> Iterator[list[tuple[int, list[int]]]]:
-    """Windows of like length together, at most `_TOKENS_AT_ONCE` tokens with padding (or one window)."""
+    """Windows of like length together, at most `_TOKENS_AT_ONCE` tokens with padding (or one
+    window).
+    """
     batch: list[tuple[int, list[int]]] = []
     for window in sorted(windows, key=lambda window: len(window[1]), reverse=True):
         if batch and (len(batch) + 1) * len(batch[0][1]) > _TOKENS_AT_ONCE:

@@ -1,18 +1,21 @@
-"""May a judge of diversity be trusted, and on what? Try it on corpora whose order or clusters are known.
+"""May a judge of diversity be trusted, and on what? Try it on corpora whose order or clusters are
+known.
 
 calibrate_agent CORPUS... --output=DIR
 calibrate_agent LADDERS.json --output=DIR
 
-The corpora are given in increasing diversity (any form that score_corpus reads), or as one JSON file that holds several
-such ladders: [{"ladder": NAME, "files_in_increasing_diversity": [FILE, ...]}, ...], files beside it. --label_field names
-the field that holds a document's true cluster, for all ladders or for one by its name.
-DIR/calibration.json gets, for each ladder, the rank correlation with the known order, the adjusted Rand index and the
-slope against labels, sensitivity to the order of documents, test-retest agreement and effective clusters beside the
-known number; DIR/report.html says in words what the judge may be trusted to do; an endpoint's criteria go to
-DIR/criteria.json. A stopped command, repeated, embeds nothing twice.
+The corpora are given in increasing diversity (any form that score_corpus reads), or as one JSON
+file that holds several
+such ladders: [{"ladder": NAME, "files_in_increasing_diversity": [FILE, ...]}, ...], files beside
+it. --label_field names the field that holds a document's true cluster, for all ladders or for one
+by its name. DIR/calibration.json gets, for each ladder, the rank correlation with the known order,
+the adjusted Rand index and the slope against labels, sensitivity to the order of documents,
+test-retest agreement and effective clusters beside the known number; DIR/report.html says in words
+what the judge may be trusted to do; an endpoint's criteria go to DIR/criteria.json. A stopped
+command, repeated, embeds nothing twice.
 
-Example:
-  calibrate_agent ladders.json --label_field=prompts=prompt,fields=category --output=/tmp/calibration
+Example: calibrate_agent ladders.json --label_field=prompts=prompt,fields=category
+  --output=/tmp/calibration
 """
 
 import contextlib
@@ -32,13 +35,21 @@ from divsyn_jax.diversity.agents import flags as agent_flags
 
 _OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
 _LABEL_FIELD = flags.DEFINE_string(
-    "label_field", None, "Field that holds a document's true cluster: FIELD, or LADDER=FIELD,..., or both."
+    "label_field",
+    None,
+    "Field that holds a document's true cluster: FIELD, or LADDER=FIELD,..., or both.",
 )
 _SAMPLE_SIZE = flags.DEFINE_integer("sample_size", 10, "Documents in a draw (K).")
-_DRAWS = flags.DEFINE_integer("draws", None, "Draws from each corpus [20,000 offline, 1,000 with --agent=openai].")
-_MAX_DOCUMENTS = flags.DEFINE_integer("max_documents", 5_000, "Documents sampled from each corpus, at most.")
+_DRAWS = flags.DEFINE_integer(
+    "draws", None, "Draws from each corpus [20,000 offline, 1,000 with --agent=openai]."
+)
+_MAX_DOCUMENTS = flags.DEFINE_integer(
+    "max_documents", 5_000, "Documents sampled from each corpus, at most."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and orders.")
-_EMBEDDING_CACHE = flags.DEFINE_string("embedding_cache", None, "Directory that keeps embeddings [OUTPUT/embeddings].")
+_EMBEDDING_CACHE = flags.DEFINE_string(
+    "embedding_cache", None, "Directory that keeps embeddings [OUTPUT/embeddings]."
+)
 flags.adopt_module_key_flags(corpus_flags)
 flags.adopt_module_key_flags(agent_flags)
 
@@ -55,7 +66,9 @@ def run() -> None:
 def main(arguments: list[str]) -> None:
     """Calibrate the agent on the ladders named by the positional arguments."""
     if not arguments:
-        raise UserError("name corpora in increasing diversity, or one JSON of ladders, and --output=DIR")
+        raise UserError(
+            "name corpora in increasing diversity, or one JSON of ladders, and --output=DIR"
+        )
     output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "calibration"))
     if output.exists() and not output.is_dir():
         raise UserError(f"--output={output}: exists and is not a folder; name another")
@@ -71,7 +84,9 @@ def main(arguments: list[str]) -> None:
     ladders = [calibration.Ladder(*parts) for parts in _ladders(arguments, _label_fields())]
     for ladder in ladders:
         if agent_flags.asked() == "oracle" and ladder.label_field is None:
-            raise UserError(f"--agent=oracle needs labels of {ladder.name!r}, e.g. --label_field=topic")
+            raise UserError(
+                f"--agent=oracle needs labels of {ladder.name!r}, e.g. --label_field=topic"
+            )
     settings = scoring.ScoreSettings(
         **agent_flags.agent_settings(_SEED.value),
         sample_size=_SAMPLE_SIZE.value,
@@ -84,11 +99,20 @@ def main(arguments: list[str]) -> None:
         read=corpus_flags.read_options(),
     )
     if settings.total_draws < MIN_DRAWS:
-        raise UserError(f"--draws={settings.total_draws}: some are asked again; give {MIN_DRAWS} or more")
+        raise UserError(
+            f"--draws={settings.total_draws}: some are asked again; give {MIN_DRAWS} or more"
+        )
     # Every corpus is read before anything is written.
     samples = {ladder.name: _read(ladder, settings) for ladder in ladders}
-    rungs = {f"{name} {place}": sample for name, read in samples.items() for place, sample in enumerate(read)}
-    with files.kept_directory(output), contextlib.closing(scoring.make_agent(settings, rungs)) as agent:
+    rungs = {
+        f"{name} {place}": sample
+        for name, read in samples.items()
+        for place, sample in enumerate(read)
+    }
+    with (
+        files.kept_directory(output),
+        contextlib.closing(scoring.make_agent(settings, rungs)) as agent,
+    ):
         if agent.kind == "openai":
             criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})
         found = []
@@ -145,7 +169,10 @@ def _label_fields() -> dict[str | None, str]:
         if field:
             fields[ladder if equals else None] = field
         elif _LABEL_FIELD.value:
-            raise UserError(f"--label_field={_LABEL_FIELD.value}: give FIELD or LADDER=FIELD, separated by commas")
+            raise UserError(
+                f"--label_field={_LABEL_FIELD.value}: give FIELD or LADDER=FIELD, separated by"
+                " commas"
+            )
     return fields
 
 
@@ -159,7 +186,8 @@ def _ladders(
     for ladder in label_fields:
         if ladder is not None:
             raise UserError(
-                f"--label_field={ladder}={label_fields[ladder]}: the corpora given are one ladder; name FIELD"
+                f"--label_field={ladder}={label_fields[ladder]}: the corpora given are one ladder;"
+                " name FIELD"
             )
     return [("corpora", _named(arguments), label_fields.get(None), None)]
 
@@ -185,7 +213,10 @@ def _ladders_of(
     for name in label_fields:
         if name is not None and name not in ladders:
             has = ", ".join(ladders)
-            raise UserError(f"--label_field={name}={label_fields[name]}: {path} has no ladder {name!r} (it has: {has})")
+            raise UserError(
+                f"--label_field={name}={label_fields[name]}: {path} has no ladder {name!r} (it has:"
+                f" {has})"
+            )
     return list(ladders.values())
 
 
@@ -194,7 +225,10 @@ def _named(arguments: Sequence[str]) -> dict[str, str]:
     for argument in arguments:
         name, spec = split_name(argument)
         if name in corpora:
-            raise UserError(f"{argument}: a second corpus named {name!r}; give each its own name, as NAME={spec}")
+            raise UserError(
+                f"{argument}: a second corpus named {name!r}; give each its own name, as"
+                f" NAME={spec}"
+            )
         corpora[name] = spec
     return corpora
 
@@ -211,7 +245,9 @@ def _tell(figures: dict[str, Any]) -> None:
 
 
 def _stop(signum: int, frame: Any) -> None:
-    raise Unfinished(f"stopped by signal {signum} in process {os.getpid()}; run the same command to continue")
+    raise Unfinished(
+        f"stopped by signal {signum} in process {os.getpid()}; run the same command to continue"
+    )
 
 
 if __name__ == "__main__":

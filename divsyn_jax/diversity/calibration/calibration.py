@@ -1,4 +1,5 @@
-"""Is an agent's judgement to be trusted? Its answers on corpora whose order, or whose clusters, are known.
+"""Is an agent's judgement to be trusted? Its answers on corpora whose order, or whose clusters, are
+known.
 
 Shapes: D draws, P times each was asked, K documents a draw, N documents in the sample.
 """
@@ -44,7 +45,13 @@ class Ladder:
 
 
 def calibrate(
-    agent: Agent, ladder: Ladder, samples: Sequence[Sample], *, sample_size: int, draws: int, seed: int
+    agent: Agent,
+    ladder: Ladder,
+    samples: Sequence[Sample],
+    *,
+    sample_size: int,
+    draws: int,
+    seed: int,
 ) -> dict[str, Any]:
     """What the agent makes of one ladder: an entry of calibration.json's `ladders`.
 
@@ -58,10 +65,15 @@ def calibrate(
     truths = [None if sample.labels is None else label_numbers(sample) for sample in samples]
     rungs = [
         _rung(name, sample, answer, label_N)
-        for name, sample, answer, label_N in zip(ladder.corpora, samples, answers, truths, strict=True)
+        for name, sample, answer, label_N in zip(
+            ladder.corpora, samples, answers, truths, strict=True
+        )
     ]
     if ladder.label_field is None:
-        labelled = {key: {"value": None, "reason": "no labels known (--label_field)"} for key in ("ari", "slope")}
+        labelled = {
+            key: {"value": None, "reason": "no labels known (--label_field)"}
+            for key in ("ari", "slope")
+        }
     else:
         labelled = {"ari": _agreement(answers, truths), "slope": _slope(answers, truths)}
     found = {
@@ -98,13 +110,16 @@ def _headline(answer: Partitions) -> np.ndarray:
     return np.where(labels_DK < 0, labels_DK, split_DK)
 
 
-def _ask(agent: Agent, samples: Sequence[Sample], *, sample_size: int, draws: int, seed: int) -> list[_Answers]:
+def _ask(
+    agent: Agent, samples: Sequence[Sample], *, sample_size: int, draws: int, seed: int
+) -> list[_Answers]:
     retested = min(draws // 2, max(2, math.ceil(RETESTED / len(samples))))
     reordered = min(draws - retested, max(2, math.ceil(REORDERED / len(samples))))
     rngs = [np.random.default_rng([seed, int(sample.fingerprint[:16], 16)]) for sample in samples]
     asked = [[Draws(sample, random_draws(sample, draws, sample_size, seed)) for sample in samples]]
     for repetition in range(1, ORDERS):
-        # The first repetition is of the retested draws too. A draw keeps its number, and with it its criteria set.
+        # The first repetition is of the retested draws too. A draw keeps its number, and with it
+        # its criteria set.
         begin = 0 if repetition == 1 else retested
         again = slice(begin, retested + reordered)
         asked.append(
@@ -120,10 +135,15 @@ def _ask(agent: Agent, samples: Sequence[Sample], *, sample_size: int, draws: in
     ]
 
 
-def _answers_of(asked: Sequence[Draws], parts: Sequence[Partitions], retested: int, reordered: int) -> _Answers:
+def _answers_of(
+    asked: Sequence[Draws], parts: Sequence[Partitions], retested: int, reordered: int
+) -> _Answers:
     """What was said of one corpus: its draws, and each repetition of some."""
     labels = [_headline(part) for part in parts]
-    same = [reliability.aligned(found, each.documents_DK) for found, each in zip(labels, asked, strict=True)]
+    same = [
+        reliability.aligned(found, each.documents_DK)
+        for found, each in zip(labels, asked, strict=True)
+    ]
     orders = [same[0][retested : retested + reordered], *[found[-reordered:] for found in same[1:]]]
     answered, failed = labels[0][:, 0] >= 0, sum(int((found[:, 0] < 0).sum()) for found in labels)
     found = _Answers(
@@ -136,8 +156,8 @@ def _answers_of(asked: Sequence[Draws], parts: Sequence[Partitions], retested: i
     )
     if fewest_draws(len(found.labels_DK), found.sets_D) < 2 or found.retested_PDK.shape[1] < 2:
         raise Failure(
-            f"{asked[0].sample.spec}: {failed} of {sum(map(len, labels))} draws failed; too few are left for an interval "
-            "(two a criteria set): try another --model or more --draws"
+            f"{asked[0].sample.spec}: {failed} of {sum(map(len, labels))} draws failed; too few are"
+            " left for an interval (two a criteria set): try another --model or more --draws"
         )
     return found
 
@@ -147,7 +167,9 @@ def _answered(labels_PDK: np.ndarray) -> np.ndarray:
     return labels_PDK[:, (labels_PDK[:, :, 0] >= 0).all(axis=0)]
 
 
-def _rung(name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | None) -> dict[str, Any]:
+def _rung(
+    name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | None
+) -> dict[str, Any]:
     draws = estimators.draw_statistics(answers.labels_DK, answers.sets_D)
     effective = estimators.effective_clusters(draws, len(sample))
     variance = estimators.document_variance(draws.pair_share_D, answers.draws_DK, len(sample))
@@ -160,7 +182,11 @@ def _rung(name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | No
         "documents": len(sample),
         "fingerprint": sample.fingerprint,
         "cluster_score": estimators.cluster_score(draws).as_json(),
-        "effective_clusters": {**effective.as_json(), "generator_ci_low": ends[0], "generator_ci_high": ends[1]},
+        "effective_clusters": {
+            **effective.as_json(),
+            "generator_ci_low": ends[0],
+            "generator_ci_high": ends[1],
+        },
         "mean_clusters": float(draws.clusters_D.mean()),
         "failed_draws": answers.failed,
         "position_bias": dataclasses.asdict(bias),
@@ -185,7 +211,8 @@ def _spearman(rungs: Sequence[dict[str, Any]], statistic: str) -> dict[str, Any]
 
 
 def _inversions(rungs: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Neighbours whose effective clusters fall where they should rise, beyond the chance of draws and documents.
+    """Neighbours whose effective clusters fall where they should rise, beyond the chance of draws
+    and documents.
 
     Where labels say that two neighbours differ by no more than `NUMBER_WITHIN`, they tie.
     """
@@ -198,7 +225,8 @@ def _inversions(rungs: Sequence[dict[str, Any]]) -> list[list[str]]:
         [lower["name"], upper["name"]]
         for lower, upper in itertools.pairwise(rungs)
         if not tie(lower, upper)
-        and upper["effective_clusters"]["generator_ci_high"] < lower["effective_clusters"]["generator_ci_low"]
+        and upper["effective_clusters"]["generator_ci_high"]
+        < lower["effective_clusters"]["generator_ci_low"]
     ]
 
 
@@ -214,9 +242,14 @@ def _agreement(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> dic
 
 
 def _slope(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Least squares of the agent's C on the true C over all draws, with White's (1980) heteroscedastic interval."""
+    """Least squares of the agent's C on the true C over all draws, with White's (1980)
+    heteroscedastic interval.
+    """
     pairs = [
-        (reliability.number_of_clusters(label_N[answer.draws_DK]), reliability.number_of_clusters(answer.labels_DK))
+        (
+            reliability.number_of_clusters(label_N[answer.draws_DK]),
+            reliability.number_of_clusters(answer.labels_DK),
+        )
         for answer, label_N in zip(answers, truths, strict=True)
     ]
     true_D, found_D = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))

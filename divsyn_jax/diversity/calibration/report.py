@@ -1,4 +1,7 @@
-"""report.html of a calibration: one self-contained, inert page that says whether a judge may be trusted, and on what."""
+"""report.html of a calibration:
+
+one self-contained, inert page that says whether a judge may be trusted, and on what.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,15 +17,19 @@ def render(result: Mapping[str, Any]) -> str:
     """The page for the content of calibration.json."""
     agent, settings = result["agent"], result["settings"]
     conditions = (
-        f"Judge: {text(agent['kind'])} agent, model {text(agent['model'] or 'none')}, {text(agent['settings'])}. "
-        f"Draws: {settings['draws']:,} of {settings['sample_size']} documents from each corpus, seed {settings['seed']}."
+        f"Judge: {text(agent['kind'])} agent, model {text(agent['model'] or 'none')},"
+        f" {text(agent['settings'])}. Draws: {settings['draws']:,} of {settings['sample_size']}"
+        f" documents from each corpus, seed {settings['seed']}."
     )
     parts = [
         "<h1>May this judge be trusted, and on what?</h1>",
         f"<p>{conditions}</p>",
         *[_summary(ladder) for ladder in result["ladders"]],
-        "<p class='soft'>Holds for texts like these, this judge and these settings: labels set the granularity that is "
-        "asked for, and a judge that fails on one granularity may serve at another.</p>",
+        (
+            "<p class='soft'>Holds for texts like these, this judge and these settings: labels set"
+            " the granularity that is asked for, and a judge that fails on one granularity may"
+            " serve at another.</p>"
+        ),
         _plot(result["ladders"]),
         *[_ladder(ladder) for ladder in result["ladders"]],
     ]
@@ -31,13 +38,17 @@ def render(result: Mapping[str, Any]) -> str:
 
 def _summary(ladder: Mapping[str, Any]) -> str:
     def claims(trusted: bool | None) -> str:
-        return "; ".join(verdict["claim"] for verdict in ladder["verdicts"] if verdict["trusted"] is trusted)
+        return "; ".join(
+            verdict["claim"] for verdict in ladder["verdicts"] if verdict["trusted"] is trusted
+        )
 
     sentences = []
     if claims(True):
         sentences.append(f"<span class='yes'>It may be trusted to: {text(claims(True))}.</span>")
     if claims(False):
-        sentences.append(f"<span class='no'>It may not be trusted to: {text(claims(False))}.</span>")
+        sentences.append(
+            f"<span class='no'>It may not be trusted to: {text(claims(False))}.</span>"
+        )
     if claims(None):
         sentences.append(f"Not tested: {text(claims(None))}.")
     return f"<p class='verdict'><b>On {_named(ladder)}</b><br>{'<br>'.join(sentences)}</p>"
@@ -55,7 +66,8 @@ def _named(ladder: Mapping[str, Any]) -> str:
 def _ladder(ladder: Mapping[str, Any]) -> str:
     answer = {True: "<b class='yes'>yes</b>", False: "<b class='no'>no</b>", None: "not tested"}
     verdicts = [
-        [text(verdict["claim"]), answer[verdict["trusted"]], text(verdict["because"])] for verdict in ladder["verdicts"]
+        [text(verdict["claim"]), answer[verdict["trusted"]], text(verdict["because"])]
+        for verdict in ladder["verdicts"]
     ]
     rungs = [
         [
@@ -71,7 +83,17 @@ def _ladder(ladder: Mapping[str, Any]) -> str:
         ]
         for rung in ladder["rungs"]
     ]
-    head = ["corpus", "documents", "known clusters", "effective clusters", "error", "known C/S", "C/S", "ARI", "bias z"]
+    head = [
+        "corpus",
+        "documents",
+        "known clusters",
+        "effective clusters",
+        "error",
+        "known C/S",
+        "C/S",
+        "ARI",
+        "bias z",
+    ]
     figures = [
         ["rank correlation of effective clusters", interval(_estimate(ladder["spearman"]))],
         ["rank correlation of C/S", interval(_estimate(ladder["spearman_cluster_score"]))],
@@ -101,7 +123,9 @@ def _estimate(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
-    """Estimated against known effective clusters, both axes logarithmic, with the band that trust allows."""
+    """Estimated against known effective clusters, both axes logarithmic, with the band that trust
+    allows.
+    """
     points = [
         (colour, rung["known"]["effective_clusters"], rung["effective_clusters"])
         for ladder, colour in zip(ladders, _COLOURS * len(ladders), strict=False)
@@ -110,7 +134,9 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
     ]
     if not points:
         return ""
-    ends = [value for _, known, found in points for value in (known, found["ci_low"], found["ci_high"])]
+    ends = [
+        value for _, known, found in points for value in (known, found["ci_low"], found["ci_high"])
+    ]
     low, high = math.log10(max(0.5, min(ends) / 1.3)), math.log10(max(ends) * 1.3)
     left, size, bottom = 70, 420, 440
 
@@ -120,20 +146,35 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
     def y(value: float) -> float:
         return bottom - size * (math.log10(value) - low) / (high - low)
 
-    lines = [f"<rect x='{left}' y='{bottom - size}' width='{size}' height='{size}' fill='none' stroke='#999'/>"]
+    lines = [
+        f"<rect x='{left}' y='{bottom - size}' width='{size}' height='{size}' fill='none'"
+        " stroke='#999'/>"
+    ]
     least, most = 10**low, 10**high
     for factor, dash in ((1.0, ""), (1 + NUMBER_WITHIN, "4 4"), (1 - NUMBER_WITHIN, "4 4")):
         start, stop = max(least, least / factor), min(most, most / factor)
-        place = f"x1='{x(start):.1f}' y1='{y(start * factor):.1f}' x2='{x(stop):.1f}' y2='{y(stop * factor):.1f}'"
+        place = (
+            f"x1='{x(start):.1f}' y1='{y(start * factor):.1f}' x2='{x(stop):.1f}'"
+            f" y2='{y(stop * factor):.1f}'"
+        )
         lines.append(f"<line {place} stroke='#aaa' stroke-dasharray='{dash}'/>")
     for tick in (base * 10**power for power in range(5) for base in (1, 2, 5)):
         if least <= tick <= most:
-            lines.append(f"<text x='{x(tick):.1f}' y='{bottom + 16}' text-anchor='middle'>{tick:,}</text>")
-            lines.append(f"<text x='{left - 6}' y='{y(tick) + 4:.1f}' text-anchor='end'>{tick:,}</text>")
+            lines.append(
+                f"<text x='{x(tick):.1f}' y='{bottom + 16}' text-anchor='middle'>{tick:,}</text>"
+            )
+            lines.append(
+                f"<text x='{left - 6}' y='{y(tick) + 4:.1f}' text-anchor='end'>{tick:,}</text>"
+            )
     for colour, known, found in points:
-        place = f"x1='{x(known):.1f}' x2='{x(known):.1f}' y1='{y(found['ci_low']):.1f}' y2='{y(found['ci_high']):.1f}'"
+        place = (
+            f"x1='{x(known):.1f}' x2='{x(known):.1f}' y1='{y(found['ci_low']):.1f}'"
+            f" y2='{y(found['ci_high']):.1f}'"
+        )
         lines.append(f"<line {place} stroke='{colour}' stroke-width='2'/>")
-        lines.append(f"<circle cx='{x(known):.1f}' cy='{y(found['value']):.1f}' r='4' fill='{colour}'/>")
+        lines.append(
+            f"<circle cx='{x(known):.1f}' cy='{y(found['value']):.1f}' r='4' fill='{colour}'/>"
+        )
     shown = [
         (ladder["name"], colour)
         for ladder, colour in zip(ladders, _COLOURS * len(ladders), strict=False)
@@ -143,14 +184,27 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
         height = bottom - size + 18 + 18 * place
         lines.append(f"<circle cx='{left + 14}' cy='{height - 4}' r='4' fill='{colour}'/>")
         lines.append(f"<text x='{left + 24}' y='{height}'>{text(name)}</text>")
-    lines.append(f"<text x='{left + size / 2}' y='{bottom + 38}' text-anchor='middle'>known effective clusters</text>")
+    lines.append(
+        f"<text x='{left + size / 2}' y='{bottom + 38}' text-anchor='middle'>known effective"
+        " clusters</text>"
+    )
     middle = bottom - size / 2
     lines.append(
-        f"<text x='18' y='{middle}' text-anchor='middle' transform='rotate(-90 18 {middle})'>as the judge sees them</text>"
+        f"<text x='18' y='{middle}' text-anchor='middle' transform='rotate(-90 18 {middle})'>as the"
+        " judge sees them</text>"
     )
-    box = f"viewBox='0 0 {left + size + 20} {bottom + 50}' width='{left + size + 20}' height='{bottom + 50}'"
-    note = f"<p class='soft'>Dashed: {NUMBER_WITHIN:.0%} either way. Bars are 95% intervals over draws.</p>"
-    return f"<h2>Effective clusters</h2><svg xmlns='http://www.w3.org/2000/svg' role='img' {box}>{''.join(lines)}</svg>{note}"
+    box = (
+        f"viewBox='0 0 {left + size + 20} {bottom + 50}' width='{left + size + 20}'"
+        f" height='{bottom + 50}'"
+    )
+    note = (
+        f"<p class='soft'>Dashed: {NUMBER_WITHIN:.0%} either way. Bars are 95% intervals over"
+        " draws.</p>"
+    )
+    return (
+        "<h2>Effective clusters</h2><svg xmlns='http://www.w3.org/2000/svg' role='img'"
+        f" {box}>{''.join(lines)}</svg>{note}"
+    )
 
 
 def _two_digits(value: float | None) -> str:

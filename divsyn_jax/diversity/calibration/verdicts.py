@@ -4,22 +4,30 @@ from typing import Any
 
 from divsyn_jax.diversity.estimation.reliability import POSITION_BIAS_Z
 
-ORDERED = 0.9  # Spearman's correlation with the known order, and no neighbours the wrong way round beyond chance
+# Spearman's correlation with the known order, and no neighbours the wrong way round beyond chance
+ORDERED = 0.9
 NUMBER_WITHIN = 0.15  # relative error of effective clusters on every rung
 AGREEMENT = 0.7  # mean adjusted Rand index against labels
 SLOPE = (0.8, 1.2)  # of the agent's number of clusters on the true one
-RETEST = 0.9  # intraclass correlation; "excellent" from there on (Koo and Li 2016, J Chiropr Med 15:155)
+RETEST = (
+    0.9  # intraclass correlation; "excellent" from there on (Koo and Li 2016, J Chiropr Med 15:155)
+)
 STEADY = 0.8  # mean adjusted Rand index between orders of one draw
 
 
 def verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """For each thing a judge may be trusted to do on a ladder: {claim, trusted: true | false | null, because}.
+    """For each thing a judge may be trusted to do on a ladder: {claim, trusted: true | false |
+    null, because}.
 
-    Args:
-      found: an entry of calibration.json's `ladders`, but for the verdicts; null where it says nothing of the claim.
+    Args: found: an entry of calibration.json's `ladders`, but for the verdicts; null where it says
+      nothing of the claim.
     """
     errors = [abs(rung["effective_clusters_error"]) for rung in found["rungs"] if rung["known"]]
-    biases = [rung["position_bias"]["z"] for rung in found["rungs"] if rung["position_bias"]["z"] is not None]
+    biases = [
+        rung["position_bias"]["z"]
+        for rung in found["rungs"]
+        if rung["position_bias"]["z"] is not None
+    ]
     spearman, inversions = found["spearman"]["estimate"], found["inversions"]
     ari, slope = found["ari"].get("value"), found["slope"].get("value")
     retest, order = found["test_retest"], found["order_sensitivity"]
@@ -29,20 +37,25 @@ def verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             "put corpora in order",
             None if spearman is None else spearman >= ORDERED and not inversions,
             found["spearman"].get("reason")
-            or f"rank correlation of effective clusters with the known order {spearman:.2f}, at least {ORDERED:g} asked; "
-            f"{len(inversions)} neighbours the wrong way round beyond chance, none allowed",
+            or f"rank correlation of effective clusters with the known order {spearman:.2f}, at least {ORDERED:g} asked; {len(inversions)} neighbours the wrong way round beyond chance, none allowed",
         ),
         _verdict(
             "count clusters",
             max(errors) <= NUMBER_WITHIN if errors else None,
-            f"effective clusters off by {max(errors):.0%} at worst, {NUMBER_WITHIN:.0%} allowed"
-            if errors
-            else "no labels known",
+            (
+                f"effective clusters off by {max(errors):.0%} at worst, {NUMBER_WITHIN:.0%} allowed"
+                if errors
+                else "no labels known"
+            ),
         ),
         _verdict(
             "tell which documents belong together",
             None if ari is None else ari >= AGREEMENT,
-            "no labels known" if ari is None else f"mean adjusted Rand index {ari:.2f}, at least {AGREEMENT:g} asked",
+            (
+                "no labels known"
+                if ari is None
+                else f"mean adjusted Rand index {ari:.2f}, at least {AGREEMENT:g} asked"
+            ),
         ),
         _verdict(
             "find more clusters where there are more, one for one",
@@ -53,15 +66,19 @@ def verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
         _verdict(
             "answer the same when asked again",
             steady and order["adjusted_rand"]["value"] >= STEADY,
-            f"test-retest correlation {_two(retest['correlation'])}, at least {RETEST:g} asked; agreement between "
-            f"{order['times']} orders {order['adjusted_rand']['value']:.2f}, at least {STEADY:g} asked",
+            f"test-retest correlation {_two(retest['correlation'])}, at least {RETEST:g} asked;"
+            f" agreement between {order['times']} orders {order['adjusted_rand']['value']:.2f}, at"
+            f" least {STEADY:g} asked",
         ),
         _verdict(
             "look at documents, not at their places",
             max(map(abs, biases)) <= POSITION_BIAS_Z if biases else None,
-            f"position bias |z| {max(map(abs, biases)):.1f} at worst, {POSITION_BIAS_Z:g} allowed"
-            if biases
-            else "no draw could show it",
+            (
+                f"position bias |z| {max(map(abs, biases)):.1f} at worst, {POSITION_BIAS_Z:g}"
+                " allowed"
+                if biases
+                else "no draw could show it"
+            ),
         ),
     ]
 

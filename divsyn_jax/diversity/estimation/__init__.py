@@ -1,1 +1,4 @@
-"""From partitions of draws to numbers: estimators, their intervals, tests of differences, stopping rules."""
+"""From partitions of draws to numbers:
+
+estimators, their intervals, tests of differences, stopping rules.
+"""

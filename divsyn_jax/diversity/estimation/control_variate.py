@@ -1,9 +1,10 @@
-"""Fewer draws for the same interval: a cheap agent's answers on the same draws as a control variate.
+"""Fewer draws for the same interval: a cheap agent's answers on the same draws as a control
+variate.
 
-The cheap agent (embeddings) has judged the D draws that the dear one (an LLM) judged and, apart from them, so many that
-its own mean is nearly known. What the cheap values of the shared draws miss of that mean is taken out of the dear mean
-in proportion to their covariance (regression estimator; Cochran 1977, Sampling Techniques, 7.1 and, for a cheap mean
-that is itself estimated, 12.6).
+The cheap agent (embeddings) has judged the D draws that the dear one (an LLM) judged and, apart
+from them, so many that its own mean is nearly known. What the cheap values of the shared draws miss
+of that mean is taken out of the dear mean in proportion to their covariance (regression estimator;
+Cochran 1977, Sampling Techniques, 7.1 and, for a cheap mean that is itself estimated, 12.6).
 
 Shapes: D draws that both agents judged.
 """
@@ -12,21 +13,31 @@ import dataclasses
 
 import numpy as np
 
-from divsyn_jax.diversity.estimation.estimators import DrawStatistics, clusters_of_pair_share, score_range
-from divsyn_jax.diversity.estimation.intervals import Estimate, Mean, add_variance, mean_interval, mean_of, near_an_end
+from divsyn_jax.diversity.estimation.estimators import (
+    DrawStatistics,
+    clusters_of_pair_share,
+    score_range,
+)
+from divsyn_jax.diversity.estimation.intervals import (
+    Estimate,
+    Mean,
+    add_variance,
+    mean_interval,
+    mean_of,
+    near_an_end,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Adjusted:
     """A mean adjusted by a control variate.
 
-    Attributes:
-      estimate: the adjusted estimate; the plain one where `reason` says why there is nothing to adjust.
-      plain: the same without the control variate.
-      correlation: rho of the two agents over the draws (within criteria sets); None when either does not vary.
-      variance_saved: share of the squared standard error (of the draws; criteria sets keep theirs) that the control
-        variate took away, the error of the cheap mean counted: the plain interval needs that share of draws less.
-      reason: why it was not adjusted, or None.
+    Attributes: estimate: the adjusted estimate; the plain one where `reason` says why there is
+      nothing to adjust. plain: the same without the control variate. correlation: rho of the two
+      agents over the draws (within criteria sets); None when either does not vary. variance_saved:
+      share of the squared standard error (of the draws; criteria sets keep theirs) that the control
+      variate took away, the error of the cheap mean counted: the plain interval needs that share of
+      draws less. reason: why it was not adjusted, or None.
     """
 
     estimate: Estimate
@@ -44,16 +55,23 @@ class _Control:
     variance_saved: float
 
 
-def adjusted_score(draws: DrawStatistics, cheap_D: np.ndarray, cheap_mean: float, cheap_error: float) -> Adjusted:
+def adjusted_score(
+    draws: DrawStatistics, cheap_D: np.ndarray, cheap_mean: float, cheap_error: float
+) -> Adjusted:
     """The published score, adjusted by the cheap agent's scores of the same draws.
 
-    Args:
-      draws: the dear agent's draws.
-      cheap_D: the cheap agent's score of each of them (of the kept ones, where dropped documents emptied a draw).
-      cheap_mean: its mean over many other draws of the same documents.
-      cheap_error: the standard error of that mean.
+    Args: draws: the dear agent's draws. cheap_D: the cheap agent's score of each of them (of the
+      kept ones, where dropped documents emptied a draw). cheap_mean: its mean over many other draws
+      of the same documents. cheap_error: the standard error of that mean.
     """
-    return adjusted_mean(draws.scores_D, cheap_D, cheap_mean, cheap_error, *score_range(draws.sample_size), draws.set_D)
+    return adjusted_mean(
+        draws.scores_D,
+        cheap_D,
+        cheap_mean,
+        cheap_error,
+        *score_range(draws.sample_size),
+        draws.set_D,
+    )
 
 
 def adjusted_mean(
@@ -65,13 +83,12 @@ def adjusted_mean(
     high: float,
     set_D: np.ndarray | None = None,
 ) -> Adjusted:
-    """Regression-adjusted mean of bounded values, with a t interval; near an end the plain estimate stands.
+    """Regression-adjusted mean of bounded values, with a t interval; near an end the plain estimate
+    stands.
 
-    Args:
-      values_D: the dear agent's value of each draw, in [low, high].
-      cheap_D: the cheap agent's value of the same draw, in any unit.
-      cheap_mean, cheap_error: the cheap agent's mean over draws independent of these, and its standard error.
-      low, high: the range of the dear value.
+    Args: values_D: the dear agent's value of each draw, in [low, high]. cheap_D: the cheap agent's
+      value of the same draw, in any unit. cheap_mean, cheap_error: the cheap agent's mean over
+      draws independent of these, and its standard error. low, high: the range of the dear value.
       set_D: criteria set of each draw; None without criteria.
     """
     plain = mean_interval(values_D, low, high, set_D)
@@ -89,7 +106,11 @@ def adjusted_mean(
 
 
 def adjusted_effective_clusters(
-    draws: DrawStatistics, cheap_D: np.ndarray, cheap_mean: float, cheap_error: float, documents: int
+    draws: DrawStatistics,
+    cheap_D: np.ndarray,
+    cheap_mean: float,
+    cheap_error: float,
+    documents: int,
 ) -> Adjusted:
     """Effective clusters from the adjusted pair share.
 
@@ -109,23 +130,33 @@ def adjusted_effective_clusters(
         reason = "the adjusted pair share left (0, 1)"
         return Adjusted(plain, plain, control.correlation, 0.0, reason)
     estimate = clusters_of_pair_share(mean, len(draws), pairs, documents)
-    estimate = dataclasses.replace(estimate, method=f"{estimate.method}, adjusted by a control variate")
+    estimate = dataclasses.replace(
+        estimate, method=f"{estimate.method}, adjusted by a control variate"
+    )
     return Adjusted(estimate, plain, control.correlation, control.variance_saved, None)
 
 
 def _control(
-    values_D: np.ndarray, cheap_D: np.ndarray, cheap_mean: float, cheap_error: float, set_D: np.ndarray | None
+    values_D: np.ndarray,
+    cheap_D: np.ndarray,
+    cheap_mean: float,
+    cheap_error: float,
+    set_D: np.ndarray | None,
 ) -> _Control | None:
     if len(cheap_D) != len(values_D):
         raise ValueError(f"{len(values_D)} draws and {len(cheap_D)} cheap values of them")
     # Within sets: the draws' noise is what the control variate can take away.
     dear_D, cheap_residual_D = _residuals(values_D, set_D), _residuals(cheap_D, set_D)
     count = len(values_D)
-    dear, cheap = float(dear_D @ dear_D) / (count - 1), float(cheap_residual_D @ cheap_residual_D) / (count - 1)
+    dear, cheap = (
+        float(dear_D @ dear_D) / (count - 1),
+        float(cheap_residual_D @ cheap_residual_D) / (count - 1),
+    )
     if dear == 0 or cheap == 0:
         return None
     covariance = float(dear_D @ cheap_residual_D) / (count - 1)
-    # The slope that minimises the variance when the cheap mean has an error too; so the result is never worse.
+    # The slope that minimises the variance when the cheap mean has an error too; so the result is
+    # never worse.
     slope = covariance / (cheap + count * cheap_error**2)
     left = dear - 2 * slope * covariance + slope**2 * (cheap + count * cheap_error**2)
     return _Control(

@@ -15,19 +15,19 @@ from divsyn_jax.diversity.estimation.intervals import Mean, add_variance
 from divsyn_jax.statistics import holm
 
 ALL_PAIRS_UP_TO = 8  # corpora; beyond, Holm over all pairs would bury every difference
-FAILURE_RATES_APART = 0.03  # failures go with content: beyond this, two scores are of different kinds of draws
+FAILURE_RATES_APART = (
+    0.03  # failures go with content: beyond this, two scores are of different kinds of draws
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
     """One metric of one corpus.
 
-    Attributes:
-      name: the corpus.
-      mean, sd, draws: over its draws.
-      set_means: mean of each criteria set, in the order both corpora share; None without criteria.
-      failure_rate: share of the draws asked for that gave no answer.
-      document_variance: what the choice of documents adds to the mean's variance (`estimators.document_variance`).
+    Attributes: name: the corpus. mean, sd, draws: over its draws. set_means: mean of each criteria
+      set, in the order both corpora share; None without criteria. failure_rate: share of the draws
+      asked for that gave no answer. document_variance: what the choice of documents adds to the
+      mean's variance (`estimators.document_variance`).
     """
 
     name: str
@@ -41,7 +41,9 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Second mean minus first, with the interval of its t test; `p_value` is None when neither side varies."""
+    """Second mean minus first, with the interval of its t test; `p_value` is None when neither side
+    varies.
+    """
 
     value: float
     ci_low: float
@@ -51,10 +53,11 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """One pair of corpora: `difference` with its Holm-corrected p-value, or None and the `reason` for refusing.
+    """One pair of corpora: `difference` with its Holm-corrected p-value, or None and the `reason`
+    for refusing.
 
-    `method` names the test: `paired t over R criteria sets`, `Welch's t over set means` or `Welch's t over draws`.
-    """
+    `method` names the test: `paired t over R criteria sets`, `Welch's t over set means` or `Welch's
+    t over draws`."""
 
     first: str
     second: str
@@ -65,17 +68,23 @@ class Comparison:
 
 
 def compare_corpora(corpora: Sequence[Measured]) -> list[Comparison]:
-    """Compare corpora by one metric: all pairs up to `ALL_PAIRS_UP_TO` corpora, else neighbours in the order given.
+    """Compare corpora by one metric: all pairs up to `ALL_PAIRS_UP_TO` corpora, else neighbours in
+    the order given.
 
-    Paired over criteria sets where both corpora were judged by the same ones, so that what a set does to both cancels;
-    Welch's test over draws otherwise (draws of two corpora are independent). The documents count as a sample of what their
-    process writes: endless draws from two samples of one process would tell them apart for nothing. A pair is refused
-    when the failure rates differ by more than `FAILURE_RATES_APART`. Holm's correction is over the pairs tested.
-    """
+    Paired over criteria sets where both corpora were judged by the same ones, so that what a set
+    does to both cancels; Welch's test over draws otherwise (draws of two corpora are independent).
+    The documents count as a sample of what their
+    process writes: endless draws from two samples of one process would tell them apart for nothing.
+    A pair is refused when the failure rates differ by more than `FAILURE_RATES_APART`. Holm's
+    correction is over the pairs tested."""
     few = len(corpora) <= ALL_PAIRS_UP_TO
     pairs = list(itertools.combinations(corpora, 2) if few else itertools.pairwise(corpora))
     found = [_compare(*pair) for pair in pairs]
-    tested = [index for index, row in enumerate(found) if row.difference and row.difference.p_value is not None]
+    tested = [
+        index
+        for index, row in enumerate(found)
+        if row.difference and row.difference.p_value is not None
+    ]
     adjusted = holm([found[index].difference.p_value for index in tested])
     for index, p_value in zip(tested, adjusted, strict=True):
         found[index] = dataclasses.replace(found[index], p_value_holm=p_value)
@@ -97,16 +106,24 @@ def _compare(first: Measured, second: Measured) -> Comparison:
         method = f"paired t over {sets[0]} criteria sets"
     elif min(sets) > 1:
         means = [np.asarray(side.set_means) for side in (first, second)]
-        difference = welch(*[(float(m.mean()), float(m.std(ddof=1)), len(m)) for m in means], documents)
+        difference = welch(
+            *[(float(m.mean()), float(m.std(ddof=1)), len(m)) for m in means], documents
+        )
         method = "Welch's t over set means"
     else:
-        difference = welch(*[(side.mean, side.sd, side.draws) for side in (first, second)], documents)
+        difference = welch(
+            *[(side.mean, side.sd, side.draws) for side in (first, second)], documents
+        )
         method = "Welch's t over draws"
     return Comparison(first.name, second.name, difference, None, method, None)
 
 
-def paired(first_R: Sequence[float], second_R: Sequence[float], document_variance: float = 0.0) -> Difference:
-    """Paired t test of set means, on R - 1 degrees of freedom (more where `document_variance` is added)."""
+def paired(
+    first_R: Sequence[float], second_R: Sequence[float], document_variance: float = 0.0
+) -> Difference:
+    """Paired t test of set means, on R - 1 degrees of freedom (more where `document_variance` is
+    added).
+    """
     difference_R = np.asarray(second_R, float) - np.asarray(first_R, float)
     count = len(difference_R)
     variance = float(difference_R.var(ddof=1)) / count
@@ -114,20 +131,32 @@ def paired(first_R: Sequence[float], second_R: Sequence[float], document_varianc
 
 
 def welch(
-    first: tuple[float, float, int], second: tuple[float, float, int], document_variance: float = 0.0
+    first: tuple[float, float, int],
+    second: tuple[float, float, int],
+    document_variance: float = 0.0,
 ) -> Difference:
     """Welch's t test of two independent means, each given as (mean, standard deviation, values)."""
     (mean_1, sd_1, count_1), (mean_2, sd_2, count_2) = first, second
     part_1, part_2 = sd_1**2 / count_1, sd_2**2 / count_2
     variance = part_1 + part_2
     spread = part_1**2 / (count_1 - 1) + part_2**2 / (count_2 - 1)
-    return _t_test(mean_2 - mean_1, variance, variance**2 / spread if spread else 1.0, document_variance)
+    return _t_test(
+        mean_2 - mean_1, variance, variance**2 / spread if spread else 1.0, document_variance
+    )
 
 
-def _t_test(difference: float, variance: float, freedom: float, document_variance: float) -> Difference:
+def _t_test(
+    difference: float, variance: float, freedom: float, document_variance: float
+) -> Difference:
     found = add_variance(Mean(difference, math.sqrt(variance), freedom, None), document_variance)
     if found.error == 0:
         return Difference(difference, difference, difference, None)
     standardised = -abs(difference) / found.error
-    tail = special.ndtr(standardised) if math.isinf(found.freedom) else special.stdtr(found.freedom, standardised)
-    return Difference(difference, difference - found.half_width, difference + found.half_width, 2 * float(tail))
+    tail = (
+        special.ndtr(standardised)
+        if math.isinf(found.freedom)
+        else special.stdtr(found.freedom, standardised)
+    )
+    return Difference(
+        difference, difference - found.half_width, difference + found.half_width, 2 * float(tail)
+    )

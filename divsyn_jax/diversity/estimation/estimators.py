@@ -8,7 +8,14 @@ import math
 
 import numpy as np
 
-from divsyn_jax.diversity.estimation.intervals import Estimate, Mean, add_variance, mean_interval, mean_of, ratio_values
+from divsyn_jax.diversity.estimation.intervals import (
+    Estimate,
+    Mean,
+    add_variance,
+    mean_interval,
+    mean_of,
+    ratio_values,
+)
 
 DROPPED = -1  # the label of a document that its draw no longer counts
 
@@ -45,29 +52,34 @@ class DrawStatistics:
 
     @property
     def scores_D(self) -> np.ndarray:
-        """C / S of each draw, S its mean cluster size: C^2 / K when no document is dropped (arXiv 2410.15226)."""
+        """C / S of each draw, S its mean cluster size:
+
+        C^2 / K when no document is dropped (arXiv 2410.15226).
+        """
         mean_cluster_size_D = self.documents_D / self.clusters_D
         scores_D = self.clusters_D / mean_cluster_size_D
         low, high = score_range(self.sample_size)
-        assert np.all((scores_D >= low * (1 - 1e-12)) & (scores_D <= high * (1 + 1e-12))), "a score left [1/K, K]"
+        assert np.all((scores_D >= low * (1 - 1e-12)) & (scores_D <= high * (1 + 1e-12))), (
+            "a score left [1/K, K]"
+        )
         return scores_D
 
     @property
     def pair_share_D(self) -> np.ndarray:
         """Share of the pairs of a draw that fall in one cluster.
 
-        Where dropped documents leave draws with different numbers of pairs, the values whose mean is the share of all
-        pairs (see `ratio_values`). Raises `ValueError` when no draw has two documents left.
-        """
+        Where dropped documents leave draws with different numbers of pairs, the values whose mean
+        is the share of all pairs (see `ratio_values`). Raises `ValueError` when no draw has two
+        documents left."""
         return ratio_values(self.same_pairs_D, self.documents_D * (self.documents_D - 1) / 2)
 
 
 def draw_statistics(labels_DK: np.ndarray, set_D: np.ndarray | None = None) -> DrawStatistics:
     """Count clusters, entropy and same-cluster pairs of each draw.
 
-    Args:
-      labels_DK: [D, K] documents with one label share a cluster; `DROPPED` is no label but a document left out.
-      set_D: [D] criteria set of each draw, numbered from 0; None for an agent without criteria.
+    Args: labels_DK: [D, K] documents with one label share a cluster; `DROPPED` is no label but a
+      document left out. set_D: [D] criteria set of each draw, numbered from 0; None for an agent
+      without criteria.
     """
     kept = (labels_DK != DROPPED).any(axis=1)
     labels_DK = labels_DK[kept]
@@ -94,36 +106,45 @@ def score_range(sample_size: int) -> tuple[float, float]:
 
 
 def cluster_score(draws: DrawStatistics) -> Estimate:
-    """The published score: the mean of C / S over draws (over the means of criteria sets, where there are some)."""
+    """The published score:
+
+    the mean of C / S over draws (over the means of criteria sets, where there are some).
+    """
     return mean_interval(draws.scores_D, *score_range(draws.sample_size), draws.set_D)
 
 
 def clusters_per_document(draws: DrawStatistics) -> Estimate:
     """Mean of C over the documents of a draw (C / K), in [1/K, 1]."""
-    return mean_interval(draws.clusters_D / draws.documents_D, 1 / draws.sample_size, 1.0, draws.set_D)
+    return mean_interval(
+        draws.clusters_D / draws.documents_D, 1 / draws.sample_size, 1.0, draws.set_D
+    )
 
 
 def exp_entropy(draws: DrawStatistics) -> Estimate:
-    """Mean of the exponential of the entropy of a draw's cluster shares (Hill number of order 1), in [1, K]."""
+    """Mean of the exponential of the entropy of a draw's cluster shares (Hill number of order 1),
+    in [1, K].
+    """
     return mean_interval(np.exp(draws.entropy_D), 1.0, float(draws.sample_size), draws.set_D)
 
 
 def effective_clusters(draws: DrawStatistics, documents: int) -> Estimate:
-    """Hill number of order 2 of a population of `documents`, from the pairs within draws without replacement.
+    """Hill number of order 2 of a population of `documents`, from the pairs within draws without
+    replacement.
 
-    With q the share of pairs in one cluster, N / (1 + (N-1) q) is exactly 1 / sum(p^2) over the cluster shares p of
-    the N documents, whatever K is; at q = 0 it is N. The interval is symmetric on log q, by the delta method from the
-    per-draw shares, or the means of criteria sets. With no pair in one cluster, q is bounded by the rule of three,
-    3 / pairs seen; with none apart, 1 - q by 3 / draws, since one document apart takes many pairs of a draw with it.
-    `criteria` of the result speaks of q.
-    """
+    With q the share of pairs in one cluster, N / (1 + (N-1) q) is exactly 1 / sum(p^2) over the
+    cluster shares p of the N documents, whatever K is; at q = 0 it is N. The interval is symmetric
+    on log q, by the delta method from the per-draw shares, or the means of criteria sets. With no
+    pair in one cluster, q is bounded by the rule of three, 3 / pairs seen; with none apart, 1 - q
+    by 3 / draws, since one document apart takes many pairs of a draw with it. `criteria` of the
+    result speaks of q."""
     mean = mean_of(draws.pair_share_D, draws.set_D)
     pairs = float((draws.documents_D * (draws.documents_D - 1) / 2).sum())
     return clusters_of_pair_share(mean, len(draws), pairs, documents)
 
 
 def clusters_of_pair_share(mean: Mean, draws: int, pairs: float, documents: int) -> Estimate:
-    """Effective clusters from the mean share of same-cluster pairs and its error (see `effective_clusters`).
+    """Effective clusters from the mean share of same-cluster pairs and its error (see
+    `effective_clusters`).
 
     Args:
       mean: of the pair share, in [0, 1].
@@ -143,12 +164,14 @@ def clusters_of_pair_share(mean: Mean, draws: int, pairs: float, documents: int)
 
 
 def document_variance(values_D: np.ndarray, draws_DK: np.ndarray, documents: int) -> float:
-    """Variance that the choice of documents adds to the mean of `values_D`, beyond the choice of draws.
+    """Variance that the choice of documents adds to the mean of `values_D`, beyond the choice of
+    draws.
 
-    The mean over draws is an incomplete U-statistic of order K of the documents, whose variance over samples of N
-    documents is about K^2 zeta / N, zeta being the variance over documents of the expected value of a draw that holds
-    that document (Hoeffding 1948). zeta is estimated from the mean over the draws that hold each document, less the noise
-    of those means; it is 0 when that is negative.
+    The mean over draws is an incomplete U-statistic of order K of the documents, whose variance
+    over samples of N documents is about K^2 zeta / N, zeta being the variance over documents of the
+    expected value of a draw that holds that document (Hoeffding 1948). zeta is estimated from the
+    mean over the draws that hold each document, less the noise of those means; it is 0 when that is
+    negative.
 
     Args:
       values_D: one value a draw.
@@ -157,14 +180,17 @@ def document_variance(values_D: np.ndarray, draws_DK: np.ndarray, documents: int
     """
     sample_size = draws_DK.shape[1]
     held = np.bincount(draws_DK.ravel(), minlength=documents)
-    total = np.bincount(draws_DK.ravel(), weights=np.repeat(values_D, sample_size), minlength=documents)
+    total = np.bincount(
+        draws_DK.ravel(), weights=np.repeat(values_D, sample_size), minlength=documents
+    )
     means, held = total[held > 0] / held[held > 0], held[held > 0]
     noise = float(values_D.var(ddof=1)) * float(np.mean(1 / held))
     return sample_size**2 * max(0.0, float(means.var(ddof=1)) - noise) / documents
 
 
 def generator_interval_of_score(draws: DrawStatistics, variance: float) -> tuple[float, float]:
-    """95% interval of the published score for the process that wrote the documents: documents vary too.
+    """95% interval of the published score for the process that wrote the documents: documents vary
+    too.
 
     Args:
       draws: their statistics.
@@ -178,7 +204,8 @@ def generator_interval_of_score(draws: DrawStatistics, variance: float) -> tuple
 def generator_interval_of_clusters(
     draws: DrawStatistics, variance: float, documents: int
 ) -> tuple[float, float] | None:
-    """The same for effective clusters of N `documents` of that process, `variance` being that of the pair shares.
+    """The same for effective clusters of N `documents` of that process, `variance` being that of
+    the pair shares.
 
     By the delta method on log q; None at q = 0 or 1, where it gives no width.
     """

@@ -1,4 +1,5 @@
-"""Exact values of the metric for a corpus whose clusters are known: what draws by a faultless agent estimate.
+"""Exact values of the metric for a corpus whose clusters are known: what draws by a faultless agent
+estimate.
 
 Shapes: T clusters of a corpus.
 """
@@ -9,32 +10,41 @@ import numpy as np
 
 
 def expected_clusters(counts_T: Sequence[int], sample_size: int) -> tuple[float, float]:
-    """Exact (E[C], E[C^2]) of the clusters seen in `sample_size` documents drawn without replacement.
+    """Exact (E[C], E[C^2]) of the clusters seen in `sample_size` documents drawn without
+    replacement.
 
     Args:
       counts_T: documents in each cluster.
       sample_size: K, at most their sum.
 
-    With a(n) the probability that none of n given documents is drawn (hypergeometric), cluster t is seen with
-    probability 1 - a(n_t), and clusters s and t both with 1 - a(n_s) - a(n_t) + a(n_s + n_t); the moments are sums of
-    these.
-    """
+    With a(n) the probability that none of n given documents is drawn (hypergeometric), cluster t is
+    seen with probability 1 - a(n_t), and clusters s and t both with 1 - a(n_s) - a(n_t) + a(n_s +
+    n_t); the moments are sums of these."""
     # Clusters of one size are alike: work on the distinct sizes.
     sizes, number = np.unique(np.asarray(counts_T), return_counts=True)
     number = number.astype(np.float64)
     documents = int(np.sum(counts_T))
     absent = _absence(sizes, documents, sample_size)
     seen = 1 - absent
-    both = 1 - absent[:, None] - absent[None, :] + _absence(sizes[:, None] + sizes[None, :], documents, sample_size)
+    both = (
+        1
+        - absent[:, None]
+        - absent[None, :]
+        + _absence(sizes[:, None] + sizes[None, :], documents, sample_size)
+    )
     pairs = np.outer(number, number) - np.diag(number)  # ordered pairs of different clusters
     mean = float(number @ seen)
     return mean, mean + float((pairs * both).sum())
 
 
 def _absence(sizes: np.ndarray, documents: int, sample_size: int) -> np.ndarray:
-    """Probability that none of `sizes` given documents is among `sample_size` drawn from `documents`."""
+    """Probability that none of `sizes` given documents is among `sample_size` drawn from
+    `documents`.
+    """
     drawn = np.arange(sample_size)
-    return np.prod(np.clip(documents - sizes[..., None] - drawn, 0, None) / (documents - drawn), axis=-1)
+    return np.prod(
+        np.clip(documents - sizes[..., None] - drawn, 0, None) / (documents - drawn), axis=-1
+    )
 
 
 def expected_cluster_score(counts_T: Sequence[int], sample_size: int) -> float:

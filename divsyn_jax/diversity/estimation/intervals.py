@@ -1,7 +1,8 @@
-"""95% intervals of means over draws, on one level (draws) or two (criteria sets, and draws within them).
+"""95% intervals of means over draws, on one level (draws) or two (criteria sets, and draws within
+them).
 
-What varies between criteria sets is an error that more draws never remove, so a mean over R sets stands on R numbers,
-the set means, and its interval is Student's t on R - 1 degrees of freedom.
+What varies between criteria sets is an error that more draws never remove, so a mean over R sets
+stands on R numbers, the set means, and its interval is Student's t on R - 1 degrees of freedom.
 
 Shapes: D draws, R criteria sets.
 """
@@ -21,12 +22,11 @@ ALPHA = 1 - CONFIDENCE
 class SetSpread:
     """How criteria sets and draws share in the uncertainty of a mean.
 
-    Attributes:
-      set_means: mean of each set, in order of their numbers.
-      sets_sd: tau, the standard deviation between sets, draws apart (one-way analysis of variance; 0 when negative).
-      draws_sd: standard deviation of the draws within a set, pooled.
-      sets_half_width: what endless draws with these sets would leave of the half-width; None with one set.
-      draws_half_width: what the draws add to it (in squares), which more draws remove; near an end their bound.
+    Attributes: set_means: mean of each set, in order of their numbers. sets_sd: tau, the standard
+      deviation between sets, draws apart (one-way analysis of variance; 0 when negative). draws_sd:
+      standard deviation of the draws within a set, pooled. sets_half_width: what endless draws with
+      these sets would leave of the half-width; None with one set. draws_half_width: what the draws
+      add to it (in squares), which more draws remove; near an end their bound.
     """
 
     set_means: tuple[float, ...]
@@ -62,7 +62,9 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Mean:
-    """A mean with its standard error, the degrees of freedom of that error, and the spread of criteria sets."""
+    """A mean with its standard error, the degrees of freedom of that error, and the spread of
+    criteria sets.
+    """
 
     value: float
     error: float
@@ -80,7 +82,11 @@ class Mean:
         if self.criteria is None:
             return "t"
         sets = len(self.criteria.set_means)
-        return f"t over {sets} criteria sets" if sets > 1 else "t over draws; one criteria set, its choice left out"
+        return (
+            f"t over {sets} criteria sets"
+            if sets > 1
+            else "t over draws; one criteria set, its choice left out"
+        )
 
 
 def t_quantile(freedom: float) -> float:
@@ -93,12 +99,12 @@ def t_quantile(freedom: float) -> float:
 def mean_of(values_D: np.ndarray, set_D: np.ndarray | None = None) -> Mean:
     """Mean and standard error of one value a draw.
 
-    Without sets: mean and sd / sqrt(D) over draws. With R > 1 sets: the mean of the set means, and their standard
-    deviation over sqrt(R). With one set its choice cannot be judged: the error is that of the draws alone.
+    Without sets: mean and sd / sqrt(D) over draws. With R > 1 sets: the mean of the set means, and
+    their standard deviation over sqrt(R). With one set its choice cannot be judged: the error is
+    that of the draws alone.
 
-    Args:
-      values_D: one value a draw.
-      set_D: criteria set of each draw, numbered from 0 without gaps; None for an agent without criteria.
+    Args: values_D: one value a draw. set_D: criteria set of each draw, numbered from 0 without
+      gaps; None for an agent without criteria.
 
     Raises:
       ValueError: fewer than two draws, or fewer than two of a set.
@@ -111,7 +117,10 @@ def mean_of(values_D: np.ndarray, set_D: np.ndarray | None = None) -> Mean:
         return Mean(float(values_D.mean()), error, len(values_D) - 1, None)
     draws_R = np.bincount(set_D)
     if draws_R.min() < 2:
-        raise ValueError(f"criteria set {draws_R.argmin()} has {draws_R.min()} draws; an interval needs two or more")
+        raise ValueError(
+            f"criteria set {draws_R.argmin()} has {draws_R.min()} draws; an interval needs two or"
+            " more"
+        )
     means_R = np.bincount(set_D, weights=values_D) / draws_R
     sets, draws = len(draws_R), len(values_D)
     # Residuals, not E[x^2] - E[x]^2: values near an end hardly vary.
@@ -119,7 +128,9 @@ def mean_of(values_D: np.ndarray, set_D: np.ndarray | None = None) -> Mean:
     draws_sd = math.sqrt(squares_R.sum() / (draws - sets))
     draws_error = draws_sd * math.sqrt(np.mean(1 / draws_R) / sets)
     if sets == 1:
-        criteria = SetSpread((float(means_R[0]),), None, draws_sd, None, t_quantile(draws - 1) * draws_error)
+        criteria = SetSpread(
+            (float(means_R[0]),), None, draws_sd, None, t_quantile(draws - 1) * draws_error
+        )
         return Mean(float(means_R[0]), draws_error, draws - 1, criteria)
     error = float(means_R.std(ddof=1)) / math.sqrt(sets)
     sets_error = math.sqrt(max(0.0, error**2 - draws_error**2))
@@ -149,24 +160,31 @@ def near_an_end(values_D: np.ndarray, low: float, high: float) -> bool:
     The standard deviation is under 0.5% of the range, or one value fills over 95% of the draws.
     """
     _, repeats = np.unique(values_D, return_counts=True)
-    return float(np.std(values_D, ddof=1)) < 0.005 * (high - low) or repeats.max() > 0.95 * len(values_D)
+    return float(np.std(values_D, ddof=1)) < 0.005 * (high - low) or repeats.max() > 0.95 * len(
+        values_D
+    )
 
 
 def bernstein_half_width(values_D: np.ndarray, low: float, high: float) -> float:
-    """The empirical Bernstein bound of Maurer and Pontil 2009 (arXiv 0907.3740), ln(4/alpha) for two sides.
+    """The empirical Bernstein bound of Maurer and Pontil 2009 (arXiv 0907.3740), ln(4/alpha) for
+    two sides.
 
-    sqrt(2 V l / D) + 7 (high - low) l / (3 (D - 1)), V the sample variance of D independent values in [low, high].
-    """
+    sqrt(2 V l / D) + 7 (high - low) l / (3 (D - 1)), V the sample variance of D independent values
+    in [low, high]."""
     count, log_term = len(values_D), math.log(4 / ALPHA)
     sd = float(np.std(values_D, ddof=1))
     return sd * math.sqrt(2 * log_term / count) + 7 * (high - low) * log_term / (3 * (count - 1))
 
 
-def mean_interval(values_D: np.ndarray, low: float, high: float, set_D: np.ndarray | None = None) -> Estimate:
-    """Mean of values of independent draws bounded in [low, high], with an interval clipped to that range.
+def mean_interval(
+    values_D: np.ndarray, low: float, high: float, set_D: np.ndarray | None = None
+) -> Estimate:
+    """Mean of values of independent draws bounded in [low, high], with an interval clipped to that
+    range.
 
-    Student's t (see `mean_of`) by default; near an end (see `near_an_end`) the empirical Bernstein bound over draws.
-    With several criteria sets that bound knows nothing of what varies between them: the wider of it and t holds.
+    Student's t (see `mean_of`) by default; near an end (see `near_an_end`) the empirical Bernstein
+    bound over draws. With several criteria sets that bound knows nothing of what varies between
+    them: the wider of it and t holds.
 
     Args:
       values_D: one value a draw.
@@ -181,20 +199,26 @@ def mean_interval(values_D: np.ndarray, low: float, high: float, set_D: np.ndarr
     if near_an_end(values_D, low, high):
         bound = bernstein_half_width(values_D, low, high)
         if criteria is not None:
-            criteria = dataclasses.replace(criteria, draws_half_width=max(bound, criteria.draws_half_width))
+            criteria = dataclasses.replace(
+                criteria, draws_half_width=max(bound, criteria.draws_half_width)
+            )
         if criteria is None or len(criteria.set_means) == 1:
             half_width, method = bound, method.replace("t", "empirical Bernstein", 1)
         elif bound > half_width:
-            half_width, method = bound, "empirical Bernstein over draws, wider than t over criteria sets"
+            half_width, method = (
+                bound,
+                "empirical Bernstein over draws, wider than t over criteria sets",
+            )
     ends = max(low, mean.value - half_width), min(high, mean.value + half_width)
     return Estimate(mean.value, *ends, method, half_width, criteria)
 
 
 def ratio_values(part_D: np.ndarray, whole_D: np.ndarray) -> np.ndarray:
-    """[D] values whose mean is sum(part) / sum(whole) and whose variance gives that ratio's, to first order.
+    """[D] values whose mean is sum(part) / sum(whole) and whose variance gives that ratio's, to
+    first order.
 
-    r + (part - r whole) / mean(whole), with r the ratio (linearisation; Cochran 1977, Sampling Techniques, 6.4); where
-    all wholes are equal these are the shares part / whole themselves.
+    r + (part - r whole) / mean(whole), with r the ratio (linearisation; Cochran 1977, Sampling
+    Techniques, 6.4); where all wholes are equal these are the shares part / whole themselves.
 
     Raises:
       ValueError: the wholes are all zero.

@@ -17,9 +17,9 @@ POLICIES = ("split", "drop", "keep")
 class VerificationChange:
     """What verification changed.
 
-    Attributes:
-      clusters_changed: share of all clusters, singletons included, that were found invalid.
-      change_of_clusters: mean over draws of C after splitting invalid clusters, less C before: in [0, K - 1].
+    Attributes: clusters_changed: share of all clusters, singletons included, that were found
+      invalid. change_of_clusters: mean over draws of C after splitting invalid clusters, less C
+      before: in [0, K - 1].
     """
 
     clusters_changed: Estimate
@@ -29,9 +29,9 @@ class VerificationChange:
 def labels_by_policy(labels_DK: np.ndarray, valid_DK: np.ndarray) -> dict[str, np.ndarray]:
     """The partitions that every policy for invalid clusters makes of an agent's answers.
 
-    `split` (the default of the metric) makes every document of an invalid cluster a cluster of its own, `drop` takes
-    those documents out of the draw (label `DROPPED`), `keep` leaves the partition as it was. A cluster of one document
-    is valid whatever was said of it.
+    `split` (the default of the metric) makes every document of an invalid cluster a cluster of its
+    own, `drop` takes those documents out of the draw (label `DROPPED`), `keep` leaves the partition
+    as it was. A cluster of one document is valid whatever was said of it.
 
     Args:
       labels_DK: [D, K] the agent's partition, labels from 0.
@@ -60,7 +60,9 @@ def labels_by_policy(labels_DK: np.ndarray, valid_DK: np.ndarray) -> dict[str, n
 def verification_change(
     labels_DK: np.ndarray, valid_DK: np.ndarray, set_D: np.ndarray | None = None
 ) -> VerificationChange:
-    """How much verification changed; arguments and errors as `labels_by_policy`, `set_D` as `draw_statistics`."""
+    """How much verification changed; arguments and errors as `labels_by_policy`, `set_D` as
+    `draw_statistics`.
+    """
     labels = labels_by_policy(labels_DK, valid_DK)
     before = draw_statistics(labels["keep"], set_D)
     clusters_D, size = before.clusters_D, before.sample_size

@@ -1,4 +1,5 @@
-"""Does the agent answer the same draw the same way, and does it look at the documents rather than at their places?
+"""Does the agent answer the same draw the same way, and does it look at the documents rather than
+at their places?
 
 Shapes: D draws, P times each was asked, K documents a draw.
 """
@@ -16,12 +17,12 @@ POSITION_BIAS_Z = 3.0  # beyond it, a warning: chance alone gets there once in 3
 
 @dataclasses.dataclass(frozen=True)
 class PositionBias:
-    """Whether documents shown next to each other are put together more (z > 0) or less often than chance allows.
+    """Whether documents shown next to each other are put together more (z > 0) or less often than
+    chance allows.
 
-    Attributes:
-      z: standardised excess of neighbouring pairs in one cluster; None when no arrangement could differ.
-      observed, expected: share of neighbouring pairs in one cluster, and its expectation under random order.
-      warning: whether |z| > `POSITION_BIAS_Z`.
+    Attributes: z: standardised excess of neighbouring pairs in one cluster; None when no
+      arrangement could differ. observed, expected: share of neighbouring pairs in one cluster, and
+      its expectation under random order. warning: whether |z| > `POSITION_BIAS_Z`.
     """
 
     z: float | None
@@ -33,19 +34,19 @@ class PositionBias:
 def position_bias(labels_DK: np.ndarray) -> PositionBias:
     """Test the neighbours of each draw against all orders of its documents.
 
-    With the cluster sizes n of a draw given and all K! orders equally likely, the number A of neighbouring pairs in one
-    cluster has E[A] = (K-1) p and, summing the covariances of its K-1 indicators (those of two pairs that share a
-    document, and of those that do not),
+    With the cluster sizes n of a draw given and all K! orders equally likely, the number A of
+    neighbouring pairs in one cluster has E[A] = (K-1) p and, summing the covariances of its K-1
+    indicators (those of two pairs that share a document, and of those that do not),
 
       Var[A] = (K-1) p (1-p) + 2 (K-2) (p3 - p^2) + (K-2)(K-3) (p22 - p^2),
 
-    where p, p3 and p22 are the chances that two given documents share a cluster, that three do, and that two disjoint
-    pairs do: sum n(n-1) / K(K-1), sum n(n-1)(n-2) / K(K-1)(K-2), and
-    ((sum n(n-1))^2 - sum n(n-1)(4n-6)) / K(K-1)(K-2)(K-3). z sums A - E[A] and Var[A] over draws.
+    where p, p3 and p22 are the chances that two given documents share a cluster, that three do, and
+    that two disjoint
+    pairs do: sum n(n-1) / K(K-1), sum n(n-1)(n-2) / K(K-1)(K-2), and ((sum n(n-1))^2 - sum
+    n(n-1)(4n-6)) / K(K-1)(K-2)(K-3). z sums A - E[A] and Var[A] over draws.
 
-    Args:
-      labels_DK: [D, K] the agent's partition in the order in which the documents were shown, before any policy for
-        invalid clusters.
+    Args: labels_DK: [D, K] the agent's partition in the order in which the documents were shown,
+      before any policy for invalid clusters.
     """
     size = labels_DK.shape[1]
     n_DK = (labels_DK[:, :, None] == labels_DK[:, None, :]).sum(axis=2).astype(np.float64)
@@ -62,23 +63,25 @@ def position_bias(labels_DK: np.ndarray) -> PositionBias:
         variance_D += (size - 2) * (size - 3) * (chance_D - p_D**2)
     observed = float((labels_DK[:, 1:] == labels_DK[:, :-1]).sum())
     expected, variance = float((size - 1) * p_D.sum()), float(variance_D.sum())
-    # A draw of singletons, or of one cluster, has one arrangement; rounding may leave it a trace of variance.
+    # A draw of singletons, or of one cluster, has one arrangement; rounding may leave it a trace of
+    # variance.
     z = (observed - expected) / math.sqrt(variance) if variance > 1e-9 * len(labels_DK) else None
     pairs = len(labels_DK) * (size - 1)
-    return PositionBias(z, observed / pairs, expected / pairs, z is not None and abs(z) > POSITION_BIAS_Z)
+    return PositionBias(
+        z, observed / pairs, expected / pairs, z is not None and abs(z) > POSITION_BIAS_Z
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Repeatability:
     """How far answers about one draw, asked several times in fresh orders, agree.
 
-    Attributes:
-      draws, times: draws asked again, and times each was asked.
-      correlation: ICC(1,1) of the number of clusters: the share of its variance that lies between draws (Shrout and
-        Fleiss 1979, one-way random effects); None when it never varies.
-      clusters_sd: standard deviation of the number of clusters over orders of one draw.
-      adjusted_rand: mean over draws of the adjusted Rand index, over all pairs of answers.
-      change_of_answer: share of the pairs of answers whose partitions differ.
+    Attributes: draws, times: draws asked again, and times each was asked. correlation: ICC(1,1) of
+      the number of clusters: the share of its variance that lies between draws (Shrout and Fleiss
+      1979, one-way random effects); None when it never varies. clusters_sd: standard deviation of
+      the number of clusters over orders of one draw. adjusted_rand: mean over draws of the adjusted
+      Rand index, over all pairs of answers. change_of_answer: share of the pairs of answers whose
+      partitions differ.
     """
 
     draws: int
@@ -92,8 +95,8 @@ class Repeatability:
 def repeatability(labels_PDK: np.ndarray) -> Repeatability:
     """Agreement of answers: test-retest with P = 2, order sensitivity with P = 5.
 
-    Args:
-      labels_PDK: [P, D, K] partitions of the same D draws, their documents in one order for all P (see `aligned`).
+    Args: labels_PDK: [P, D, K] partitions of the same D draws, their documents in one order for all
+      P (see `aligned`).
 
     Raises:
       ValueError: fewer than two answers, or two draws.
@@ -105,7 +108,9 @@ def repeatability(labels_PDK: np.ndarray) -> Repeatability:
     within = float(clusters_PD.var(axis=0, ddof=1).mean())
     between = times * float(clusters_PD.mean(axis=0).var(ddof=1))
     total = between + (times - 1) * within
-    indices_D = np.mean([adjusted_rand(*pair) for pair in itertools.combinations(labels_PDK, 2)], axis=0)
+    indices_D = np.mean(
+        [adjusted_rand(*pair) for pair in itertools.combinations(labels_PDK, 2)], axis=0
+    )
     differs = [_differ(*pair) for pair in itertools.combinations(labels_PDK, 2)]
     return Repeatability(
         draws=draws,
@@ -129,7 +134,8 @@ def shuffled(rng: np.random.Generator, draws_DK: np.ndarray) -> np.ndarray:
 
 
 def aligned(labels_DK: np.ndarray, draws_DK: np.ndarray) -> np.ndarray:
-    """Labels put in increasing order of their documents, so that answers about one draw can be compared.
+    """Labels put in increasing order of their documents, so that answers about one draw can be
+    compared.
 
     Args:
       labels_DK: [D, K] partition in the order shown.
@@ -141,9 +147,8 @@ def aligned(labels_DK: np.ndarray, draws_DK: np.ndarray) -> np.ndarray:
 def adjusted_rand(first_DK: np.ndarray, second_DK: np.ndarray) -> np.ndarray:
     """[D] adjusted Rand index of two partitions of each draw (Hubert and Arabie 1985).
 
-    1 for equal partitions, 0 on average for unrelated ones; two partitions that are both all singletons, or both one
-    cluster, agree fully (1), as in scikit-learn.
-    """
+    1 for equal partitions, 0 on average for unrelated ones; two partitions that are both all
+    singletons, or both one cluster, agree fully (1), as in scikit-learn."""
     upper = np.triu_indices(first_DK.shape[1], k=1)
     first_DP = first_DK[:, upper[0]] == first_DK[:, upper[1]]
     second_DP = second_DK[:, upper[0]] == second_DK[:, upper[1]]

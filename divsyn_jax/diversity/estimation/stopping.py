@@ -1,8 +1,8 @@
 """When enough draws have been made: sequential stopping at a target half-width.
 
-Looks double, and the interval at the stopping time is the nominal one: fixed-width intervals keep their coverage as the
-target falls (Chow and Robbins 1965), and tools/benchmarks/simulate_intervals.py shows how well they do here.
-"""
+Looks double, and the interval at the stopping time is the nominal one: fixed-width intervals keep
+their coverage as the target falls (Chow and Robbins 1965), and
+tools/benchmarks/simulate_intervals.py shows how well they do here."""
 
 import dataclasses
 from typing import Any
@@ -15,7 +15,10 @@ FIRST_LOOK_OFFLINE = 1000  # where draws cost nothing
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """Whether to stop, and why: `target reached`, `draws spent`, `criteria sets dominate` or `continue`."""
+    """Whether to stop, and why:
+
+    `target reached`, `draws spent`, `criteria sets dominate` or `continue`.
+    """
 
     stop: bool
     reason: str
@@ -25,10 +28,12 @@ class Decision:
 class StoppingRule:
     """Stop at the first look at which the half-width that draws can remove is at most the target.
 
-    Without criteria sets that is the half-width of the interval. With several it is the draws' part of it
-    (`SetSpread.draws_half_width`): more draws remove no other, and a decision by the few set means themselves would
-    pick the moments at which these happen to agree. Sets dominate when what they alone leave exceeds both the target
-    and three times the draws' part, so that endless draws would narrow the interval by less than a twentieth.
+    Without criteria sets that is the half-width of the interval. With several it is the draws' part
+    of it
+    (`SetSpread.draws_half_width`): more draws remove no other, and a decision by the few set means
+    themselves would pick the moments at which these happen to agree. Sets dominate when what they
+    alone leave exceeds both the target and three times the draws' part, so that endless draws would
+    narrow the interval by less than a twentieth.
 
     Attributes:
       target_half_width: in the units of the estimate.
@@ -71,7 +76,9 @@ class StoppingRule:
             return Decision(True, "target reached")
         if draws >= self.draws:
             return Decision(True, "draws spent")
-        if sets_half_width is not None and sets_half_width > max(self.target_half_width, 3 * half_width):
+        if sets_half_width is not None and sets_half_width > max(
+            self.target_half_width, 3 * half_width
+        ):
             return Decision(True, "criteria sets dominate")
         return Decision(False, "continue")
 
@@ -80,6 +87,8 @@ class StoppingRule:
         return {
             "target_half_width": self.target_half_width,
             "looks": list(self.looks()),
-            "rule": "stop at the first look whose half-width (with criteria sets: the draws' part of it) is at most "
-            "the target; the interval is the nominal one at that look",
+            "rule": (
+                "stop at the first look whose half-width (with criteria sets: the draws' part of"
+                " it) is at most the target; the interval is the nominal one at that look"
+            ),
         }

@@ -1,4 +1,5 @@
-"""Repairs of an answer that cannot change its meaning: types, letter case, stray keys, a wrapping object.
+"""Repairs of an answer that cannot change its meaning: types, letter case, stray keys, a wrapping
+object.
 
 Strict validation before such repair rejects what small models answer correctly but untidily.
 """
@@ -10,7 +11,9 @@ _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
 def coerce(value: Any, schema: Mapping[str, Any]) -> Any:
-    """`value` brought nearer to `schema` where there is only one way; what cannot be repaired is returned as it is."""
+    """`value` brought nearer to `schema` where there is only one way; what cannot be repaired is
+    returned as it is.
+    """
     if "enum" in schema or "const" in schema:
         return _coerce_choice(value, schema.get("enum") or [schema["const"]])
     match schema.get("type"):
@@ -26,7 +29,9 @@ def coerce(value: Any, schema: Mapping[str, Any]) -> Any:
             return _coerce_boolean(value)
         case "string" if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
-        case "string" if isinstance(value, str):  # half a surrogate pair is no text and cannot be written
+        case "string" if isinstance(
+            value, str
+        ):  # half a surrogate pair is no text and cannot be written
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value
 
@@ -42,12 +47,16 @@ def _coerce_object(value: Any, schema: Mapping[str, Any]) -> Any:
             return _coerce_object(inner, schema)
     kept = {key: coerce(named[key], properties[key]) for key in properties if key in named}
     if schema.get("additionalProperties", True) is not False:
-        kept.update({key: item for key, item in value.items() if _plain(key) not in map(_plain, properties)})
+        kept.update(
+            {key: item for key, item in value.items() if _plain(key) not in map(_plain, properties)}
+        )
     return kept
 
 
 def _by_property(value: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The values under the properties' own spelling; an exact key beats one that differs in case or separators."""
+    """The values under the properties' own spelling; an exact key beats one that differs in case or
+    separators.
+    """
     found = {}
     for name in properties:
         similar = [key for key in value if _plain(key) == _plain(name)]

@@ -1,9 +1,9 @@
 """Answers of a fixed shape from servers that promise it, half keep it, or know nothing of it.
 
-The ladder: `json_schema` (the server constrains the answer), `json_object` (the server returns some JSON; the schema
-stands in the prompt), `text` (the schema stands in the prompt, the JSON is looked for in the answer). Whatever the
-rung, every answer is repaired where the repair cannot change its meaning and then validated here.
-"""
+The ladder: `json_schema` (the server constrains the answer), `json_object` (the server returns some
+JSON; the schema stands in the prompt), `text` (the schema stands in the prompt, the JSON is looked
+for in the answer). Whatever the rung, every answer is repaired where the repair cannot change its
+meaning and then validated here."""
 
 import json
 import math
@@ -31,10 +31,9 @@ _MOST_STARTS = 200  # braces tried; each of a hundred thousand nested ones costs
 class Parsed:
     """What an answer's text amounts to.
 
-    Attributes:
-      value: the object, None where there is none.
-      problems: why it is unusable, in fixed wording that repeats nothing of the answer; empty when usable.
-      coerced: whether the text was anything but the value itself.
+    Attributes: value: the object, None where there is none. problems: why it is unusable, in fixed
+      wording that repeats nothing of the answer; empty when usable. coerced: whether the text was
+      anything but the value itself.
     """
 
     value: dict[str, Any] | None
@@ -47,13 +46,19 @@ def response_format(request: Request, mode: str) -> dict[str, Any] | None:
     if mode == "json_schema":
         return {
             "type": "json_schema",
-            "json_schema": {"name": request.purpose, "strict": True, "schema": dict(request.schema)},
+            "json_schema": {
+                "name": request.purpose,
+                "strict": True,
+                "schema": dict(request.schema),
+            },
         }
     return {"type": "json_object"} if mode == "json_object" else None
 
 
 def messages(request: Request, mode: str, problems: list[str]) -> list[dict[str, str]]:
-    """The messages of a first question, or of a re-ask when there are problems of an earlier answer."""
+    """The messages of a first question, or of a re-ask when there are problems of an earlier
+    answer.
+    """
     system, user = request.system, request.user
     if mode != "json_schema":
         schema = json.dumps(request.schema, ensure_ascii=False)
@@ -101,7 +106,9 @@ def _finite(number: str) -> float:
 
 
 # strict=False: small models put bare newlines into strings.
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_finite, parse_constant=_finite, strict=False)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_float=_finite, parse_constant=_finite, strict=False
+)
 
 
 def _loads(text: str) -> Any:
@@ -130,8 +137,13 @@ def _violations(value: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str
 
     problems = []
     for error in jsonschema.Draft202012Validator(schema).iter_errors(value):
-        where = "".join(f"[{part}]" if isinstance(part, int) else f" {part!r}" for part in error.absolute_path)
-        problems += [f"the value of{where} {said}" if where else f"the object {said}" for said in _wording(error)]
+        where = "".join(
+            f"[{part}]" if isinstance(part, int) else f" {part!r}" for part in error.absolute_path
+        )
+        problems += [
+            f"the value of{where} {said}" if where else f"the object {said}"
+            for said in _wording(error)
+        ]
     return sorted(set(problems))
 
 
@@ -149,7 +161,9 @@ def _wording(error: Any) -> list[str]:
             return [f"must be one of {json.dumps(expected, ensure_ascii=False)}"]
         case "const":
             return [f"must be {json.dumps(expected, ensure_ascii=False)}"]
-        case "minimum" | "maximum" | "minItems" | "maxItems" | "minLength" | "maxLength" | "pattern":
+        case (
+            "minimum" | "maximum" | "minItems" | "maxItems" | "minLength" | "maxLength" | "pattern"
+        ):
             return [f"must obey {error.validator} {expected}"]
         case _:
             return [f"breaks the schema's {error.validator}"]

@@ -1,4 +1,7 @@
-"""JSON Schemas in the strict form that endpoints enforce: every property required, no others allowed."""
+"""JSON Schemas in the strict form that endpoints enforce:
+
+every property required, no others allowed.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,9 +1,10 @@
-"""A question with known answers, put before the paid ones: does the endpoint read whole prompts and keep the schema?
+"""A question with known answers, put before the paid ones: does the endpoint read whole prompts and
+keep the schema?
 
-Servers fail here in silence: Ollama cuts prompts to its context and answers HTTP 200, others accept `response_format`
-and ignore it. The canary shows as many documents of the same length as the real prompts, with a code word in the first
-and in the last, and a schema that holds a value which stands nowhere else.
-"""
+Servers fail here in silence: Ollama cuts prompts to its context and answers HTTP 200, others accept
+`response_format` and ignore it. The canary shows as many documents of the same length as the real
+prompts, with a code word in the first and in the last, and a schema that holds a value which stands
+nowhere else."""
 
 import random
 from dataclasses import asdict, dataclass
@@ -20,12 +21,31 @@ from divsyn_jax.endpoint.request import ContentFailure, Request
 LEAST_REPORTED = 0.85
 _OUTPUT_TOKENS = 1000
 _TRIES = 3  # a single bad answer is no defect
-_SYSTEM = "Two of the documents state a code word. Give each of these two code words under the tag of its document."
+_SYSTEM = (
+    "Two of the documents state a code word. Give each of these two code words under the tag of its"
+    " document."
+)
 _STATEMENT = "The code word of this document is"
 _WORDS = """river stone market winter garden letter window bridge copper harvest island engine marble north orchard paper
 quiet road silver timber under valley water yellow across before carry during every follow gather hollow inside joined
 kept later moved near often passed quickly raised slowly taken until village walked years"""
-_SYLLABLES = ("ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu")
+_SYLLABLES = (
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ka",
+    "le",
+    "mi",
+    "no",
+    "pu",
+    "ra",
+    "se",
+    "ti",
+    "vo",
+    "zu",
+)
 
 
 @dataclass(frozen=True)
@@ -47,11 +67,11 @@ class Probe:
 
 
 async def probe(client: Client, documents: int, characters: int) -> Probe:
-    """Try the endpoint with `documents` documents of `characters` characters; a result in the cache is taken from there.
+    """Try the endpoint with `documents` documents of `characters` characters; a result in the cache
+    is taken from there.
 
-    Raises `UserError`, one line with a remedy, when prompts are cut, no rung of the ladder yields the schema, or all answers
-    are cut.
-    """
+    Raises `UserError`, one line with a remedy, when prompts are cut, no rung of the ladder yields
+    the schema, or all answers are cut."""
     about = {"canary": client.settings.identity(), "documents": documents, "characters": characters}
     if (recorded := client.cache.fact(about)) is not None:
         return Probe(**{**recorded, "concessions": tuple(recorded["concessions"])})
@@ -63,14 +83,16 @@ async def probe(client: Client, documents: int, characters: int) -> Probe:
         concessions.append(f"{client.mode} is accepted but not kept ({result})")
         if not client.step_down():
             raise UserError(
-                f"{client.settings.base_url}: --model={client.settings.model} does not answer in the shape asked for, in "
-                f"no mode ({result}); use another model or a server that constrains answers to a JSON schema"
+                f"{client.settings.base_url}: --model={client.settings.model} does not answer in"
+                f" the shape asked for, in no mode ({result}); use another model or a server that"
+                " constrains answers to a JSON schema"
             )
     if client.mode != structured.MODES[0] and not concessions:
         concessions.append(f"{structured.MODES[0]} is rejected")
     if result.prompt_tokens is None:
         concessions.append(
-            "prompt tokens are not reported: cut prompts show only in the canary, and usage is estimated"
+            "prompt tokens are not reported: cut prompts show only in the canary, and usage is"
+            " estimated"
         )
     result = Probe(**{**asdict(result), "concessions": (*concessions, *result.concessions)})
     client.cache.keep_fact(about, asdict(result))
@@ -86,16 +108,20 @@ async def _try_rung(client: Client, documents: int, characters: int) -> Probe | 
             exchange = await client.exchange(request)
         except ContentFailure as failure:
             if failure.outcome in ("rejected", "unanswered"):
-                raise UserError(f"{client.settings.base_url}: the start-up probe got no answer ({failure})") from None
+                raise UserError(
+                    f"{client.settings.base_url}: the start-up probe got no answer ({failure})"
+                ) from None
             problem = str(failure)
             continue
         parsed, mode = exchange.parsed, exchange.mode
-        estimate = tokens.estimate(*(message["content"] for message in structured.messages(request, mode, [])))
+        estimate = tokens.estimate(
+            *(message["content"] for message in structured.messages(request, mode, []))
+        )
         reported = exchange.reply.prompt_tokens if exchange.reply.metered else None
         if reported is not None and reported < LEAST_REPORTED * estimate.low:
             raise UserError(
-                f"{client.settings.base_url} read {reported} tokens of a prompt of at least {estimate.low}: it cuts "
-                f"prompts silently; {TRUNCATION_REMEDY}"
+                f"{client.settings.base_url} read {reported} tokens of a prompt of at least"
+                f" {estimate.low}: it cuts prompts silently; {TRUNCATION_REMEDY}"
             )
         if parsed.value is None or parsed.problems:
             was_cut = exchange.reply.finish_reason == "length"
@@ -104,30 +130,38 @@ async def _try_rung(client: Client, documents: int, characters: int) -> Probe | 
             continue
         unread = [
             place
-            for place, (tag, word) in zip(("first", "last"), code_words.items(), strict=False)  # one document is both
+            for place, (tag, word) in zip(
+                ("first", "last"), code_words.items(), strict=False
+            )  # one document is both
             if word not in str(parsed.value[tag]).casefold()
         ]
         if unread:
             problem = f"word of the {unread[0]} document"
             continue
-        repaired = ("answers need local repair before they fit the schema",) if parsed.coerced else ()
+        repaired = (
+            ("answers need local repair before they fit the schema",) if parsed.coerced else ()
+        )
         return Probe(mode, reported, estimate.low, estimate.high, repaired)
     if cut == _TRIES:
         limit = _OUTPUT_TOKENS + client.settings.reasoning_tokens
         raise UserError(
-            f"{client.settings.base_url}: --model={client.settings.model} used {limit} output tokens on the start-up probe "
-            "and had not answered; a model that reasons first needs room for it: raise --reasoning_tokens, e.g. to "
-            f"{max(4000, 4 * client.settings.reasoning_tokens)}"
+            f"{client.settings.base_url}: --model={client.settings.model} used {limit} output"
+            " tokens on the start-up probe and had not answered; a model that reasons first needs"
+            " room for it: raise --reasoning_tokens, e.g. to"
+            f" {max(4000, 4 * client.settings.reasoning_tokens)}"
         )
     if problem.startswith("word of"):
         raise UserError(
-            f"{client.settings.base_url}: --model={client.settings.model} did not find the code {problem} of {documents}: "
-            f"the server cuts prompts or the model is too weak for them; {TRUNCATION_REMEDY}"
+            f"{client.settings.base_url}: --model={client.settings.model} did not find the code"
+            f" {problem} of {documents}: the server cuts prompts or the model is too weak for them;"
+            f" {TRUNCATION_REMEDY}"
         )
     return problem
 
 
-def _question(seed: int, attempt: int, documents: int, characters: int) -> tuple[Request, dict[str, str]]:
+def _question(
+    seed: int, attempt: int, documents: int, characters: int
+) -> tuple[Request, dict[str, str]]:
     """The request and the code words by tag, first document first."""
     generator = random.Random(f"canary {seed} {attempt} {documents} {characters}")
     words = ["".join(generator.choices(_SYLLABLES, k=5)) for _ in range(2)]
@@ -149,7 +183,12 @@ def _question(seed: int, attempt: int, documents: int, characters: int) -> tuple
         "seal": {"type": "string", "enum": [seal]},
         **{tag: {"type": "string"} for tag in code_words},
     }
-    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
     request = Request(
         purpose="canary",
         system=f"{_SYSTEM}\n\n{SYSTEM_NOTE}",

@@ -1,4 +1,7 @@
-"""What an endpoint was found to accept. Every concession is remembered in the cache and named in results."""
+"""What an endpoint was found to accept.
+
+Every concession is remembered in the cache and named in results.
+"""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,21 +10,23 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.answers.parsing import MODES
 
-# A prompt that is too long is rejected with the field's name too; only a field that is refused has a successor.
+# A prompt that is too long is rejected with the field's name too; only a field that is refused has
+# a successor.
 _REFUSED_FIELD = re.compile(r"unsupported|not supported|instead", re.IGNORECASE)
-_ABOUT_FORMAT = re.compile(r"response_format|json_schema|json_object|schema|grammar|structured", re.IGNORECASE)
+_ABOUT_FORMAT = re.compile(
+    r"response_format|json_schema|json_object|schema|grammar|structured", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
 class Dialect:
     """How to put a request so that the endpoint takes it.
 
-    Attributes:
-      mode: rung of the ladder in `structured`.
-      length_field: max_tokens, or max_completion_tokens for models that want that.
-      sends_seed: whether the sampling seed is sent.
-      proven: whether the endpoint has taken a call put this way, or in the way this one was adapted from; what it
-        rejects then is taken to be about the request, unless the message is about the form.
+    Attributes: mode: rung of the ladder in `structured`. length_field: max_tokens, or
+      max_completion_tokens for models that want that. sends_seed: whether the sampling seed is
+      sent. proven: whether the endpoint has taken a call put this way, or in the way this one was
+      adapted from; what it rejects then is taken to be about the request, unless the message is
+      about the form.
     """
 
     mode: str = MODES[0]
@@ -43,7 +48,8 @@ class Dialect:
         return replace(self, mode=below[0]) if below else None
 
     def after(self, message: str) -> "Dialect | None":
-        """What to try after a call was rejected with `message` (HTTP 400, 422); None if it is about the request itself.
+        """What to try after a call was rejected with `message` (HTTP 400, 422); None if it is about
+        the request itself.
 
         Raises `UserError` when the endpoint rejects what the user chose.
         """
@@ -54,7 +60,8 @@ class Dialect:
             return replace(self, sends_seed=False)
         if not self.proven and re.search(r"\btemperature\b", message):
             raise UserError(
-                f"--temperature: the endpoint rejects it ({message}); models that fix it want --temperature=1"
+                f"--temperature: the endpoint rejects it ({message}); models that fix it want"
+                " --temperature=1"
             )
         if not self.proven or _ABOUT_FORMAT.search(message):
             return self.lower()

@@ -1,10 +1,12 @@
-"""How many calls are in flight: additive increase, multiplicative decrease, pauses and a circuit breaker.
+"""How many calls are in flight: additive increase, multiplicative decrease, pauses and a circuit
+breaker.
 
-A refusal (HTTP 429, 503, 529) multiplies the limit by 0.75, once for all calls that were in flight together, and pauses
-every new call: for the server's Retry-After, else for a jittered, growing moment. 25 successes raise the limit by one.
-A level that was refused is tried again only after 250 successes below it, so that a server with a fixed limit is kept
-busy instead of being run into: the sawtooth costs 2% of its throughput instead of 15%.
-"""
+A refusal (HTTP 429, 503, 529) multiplies the limit by 0.75, once for all calls that were in flight
+together, and pauses
+every new call: for the server's Retry-After, else for a jittered, growing moment. 25 successes
+raise the limit by one. A level that was refused is tried again only after 250 successes below it,
+so that a server with a fixed limit is kept
+busy instead of being run into: the sawtooth costs 2% of its throughput instead of 15%."""
 
 import asyncio
 import contextlib
@@ -75,7 +77,8 @@ class Limiter:
 
     @contextlib.asynccontextmanager
     async def slot(self, retry: bool) -> AsyncIterator[Slot]:
-        """Wait for a place among the calls in flight; retries come first, since their deadline is running.
+        """Wait for a place among the calls in flight; retries come first, since their deadline is
+        running.
 
         Raises what `stop` was given.
         """
@@ -90,8 +93,13 @@ class Limiter:
             self._admit()
 
     def backoff(self, attempt: int) -> float:
-        """Seconds to wait before repeating for the `attempt`-th time (from 0): full jitter, at most a minute."""
-        return self._random.uniform(0, min(LONGEST_BACKOFF_S, self._backoff_s * 2 ** min(attempt, 16)))
+        """Seconds to wait before repeating for the `attempt`-th time (from 0):
+
+        full jitter, at most a minute.
+        """
+        return self._random.uniform(
+            0, min(LONGEST_BACKOFF_S, self._backoff_s * 2 ** min(attempt, 16))
+        )
 
     async def pause(self, seconds: float) -> None:
         """Wait before repeating a call; `stop` ends the wait."""
@@ -104,7 +112,9 @@ class Limiter:
         self._refusals_in_a_row = self._failures_in_a_row = 0
         self._successes += 1
         at_refused_level = self._refused_level is not None and self.limit + 1 == self._refused_level
-        if self._successes < (SUCCESSES_BEFORE_REFUSED_LEVEL if at_refused_level else SUCCESSES_PER_INCREASE):
+        if self._successes < (
+            SUCCESSES_BEFORE_REFUSED_LEVEL if at_refused_level else SUCCESSES_PER_INCREASE
+        ):
             return
         if self._refused_level is not None and self.limit >= self._refused_level:
             self._refused_level = None  # it holds now: the server has recovered
@@ -131,16 +141,21 @@ class Limiter:
         """A call was not answered; trips the breaker when nothing is."""
         self._failures_in_a_row += 1
         quiet = asyncio.get_running_loop().time() - (self._quiet_since or 0.0)
-        if quiet >= self._longest_quiet_s or (self._failures_in_a_row >= FAILURES_TO_BREAK and quiet >= OUTAGE_S):
+        if quiet >= self._longest_quiet_s or (
+            self._failures_in_a_row >= FAILURES_TO_BREAK and quiet >= OUTAGE_S
+        ):
             self.stop(
                 EndpointStopped(
-                    f"the endpoint answered none of the last {self._failures_in_a_row} calls in {quiet:.0f} s; "
-                    "what was answered is saved, run the same command to continue"
+                    f"the endpoint answered none of the last {self._failures_in_a_row} calls in"
+                    f" {quiet:.0f} s; what was answered is saved, run the same command to continue"
                 )
             )
 
     def stop(self, error: Exception) -> None:
-        """Admit no more calls: whoever waits or comes gets `error`. Calls in flight end by themselves."""
+        """Admit no more calls: whoever waits or comes gets `error`.
+
+        Calls in flight end by themselves.
+        """
         if self._stopped is None:
             self._stopped = error
             self._ended.set()
@@ -163,7 +178,9 @@ class Limiter:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:  # admitted, then cancelled
+            if (
+                waiter.done() and not waiter.cancelled() and waiter.exception() is None
+            ):  # admitted, then cancelled
                 self._in_flight -= 1
                 self._admit()
             raise

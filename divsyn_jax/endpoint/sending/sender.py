@@ -1,4 +1,7 @@
-"""Puts one question to the endpoint until it is answered: limiter, budget, retries and what the endpoint accepts."""
+"""Puts one question to the endpoint until it is answered:
+
+limiter, budget, retries and what the endpoint accepts.
+"""
 
 import asyncio
 import hashlib
@@ -13,7 +16,13 @@ from divsyn_jax.endpoint.cache import canonical
 from divsyn_jax.endpoint.request import ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.sending.dialect import Dialect
 from divsyn_jax.endpoint.sending.limiter import Limiter
-from divsyn_jax.endpoint.sending.transport import AttemptFailed, Filtered, Rejected, Reply, Transport
+from divsyn_jax.endpoint.sending.transport import (
+    AttemptFailed,
+    Filtered,
+    Rejected,
+    Reply,
+    Transport,
+)
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.usage import Usage
 
@@ -28,7 +37,9 @@ class Sender:
         self.dialect = dialect
         self._settings = settings
         self._usage = usage
-        self._limiter = Limiter(settings.concurrency, settings.backoff_s, settings.timeout_s, settings.seed)
+        self._limiter = Limiter(
+            settings.concurrency, settings.backoff_s, settings.timeout_s, settings.seed
+        )
         self._budget = Budget(settings, usage)
         self._transport: Transport | None = None
 
@@ -42,16 +53,19 @@ class Sender:
             await self._transport.close()
 
     async def send(self, request: Request, problems: list[str]) -> tuple[Reply, Dialect]:
-        """The server's reply to a question, or to a re-ask that names `problems`, and how it was put.
+        """The server's reply to a question, or to a re-ask that names `problems`, and how it was
+        put.
 
-        Raises `ContentFailure` (rejected, content_filter, unanswered), `EndpointStopped` or `UserError`.
-        """
+        Raises `ContentFailure` (rejected, content_filter, unanswered), `EndpointStopped` or
+        `UserError`."""
         loop = asyncio.get_running_loop()
         began = deadline = trial = None
         attempt = 0
         while True:
             async with self._limiter.slot(retry=began is not None) as slot:
-                if began is None or deadline is None:  # waiting for the first slot is nobody's fault
+                if (
+                    began is None or deadline is None
+                ):  # waiting for the first slot is nobody's fault
                     began, deadline = slot.began, slot.began + self._settings.deadline_s
                 dialect = trial or self.dialect
                 try:
@@ -82,14 +96,23 @@ class Sender:
             # The wait is outside the slot: others may use it.
             wait = max(self._limiter.backoff(attempt), failure.retry_after or 0.0)
             attempt += 1
-            if failure.unreachable and attempt >= _ATTEMPTS_TO_REACH and not self._limiter.has_succeeded:
-                raise UserError(f"--base_url={self._settings.base_url}: no server answers there ({failure}); start it")
+            if (
+                failure.unreachable
+                and attempt >= _ATTEMPTS_TO_REACH
+                and not self._limiter.has_succeeded
+            ):
+                raise UserError(
+                    f"--base_url={self._settings.base_url}: no server answers there ({failure});"
+                    " start it"
+                )
             if loop.time() + wait > deadline:
                 raise self._late(began, failure)
             self._usage.of(request.purpose).retries += 1
             await self._limiter.pause(wait)
 
-    async def _attempt(self, request: Request, problems: list[str], dialect: Dialect, seconds_left: float) -> Reply:
+    async def _attempt(
+        self, request: Request, problems: list[str], dialect: Dialect, seconds_left: float
+    ) -> Reply:
         settings, counts = self._settings, self._usage.of(request.purpose)
         messages = structured.messages(request, dialect.mode, problems)
         most = tokens.estimate(*(message["content"] for message in messages)).high
@@ -100,14 +123,18 @@ class Sender:
             counts.calls += 1
             name = f"{request.purpose}-{_digest(request.identity, len(problems))[:16]}"
             reply = await self._transport.send(
-                self._body(request, messages, dialect, problems), name, min(settings.timeout_s, max(seconds_left, 1.0))
+                self._body(request, messages, dialect, problems),
+                name,
+                min(settings.timeout_s, max(seconds_left, 1.0)),
             )
             counts.prompt_tokens += reply.prompt_tokens
             counts.completion_tokens += reply.completion_tokens
             counts.unmetered += not reply.metered
         return reply
 
-    def _body(self, request: Request, messages: list[Any], dialect: Dialect, problems: list[str]) -> dict[str, Any]:
+    def _body(
+        self, request: Request, messages: list[Any], dialect: Dialect, problems: list[str]
+    ) -> dict[str, Any]:
         settings = self._settings
         body = {
             "model": settings.model,
@@ -125,8 +152,8 @@ class Sender:
     def _adapt(self, dialect: Dialect, trial: Dialect | None, message: str) -> Dialect | None:
         """Find another way to put requests after a rejection; raises when there is none.
 
-        Of an endpoint that takes requests as they are, it is returned: to be tried with the rejected one alone.
-        """
+        Of an endpoint that takes requests as they are, it is returned: to be tried with the
+        rejected one alone."""
         if trial is None and not dialect.same_form(self.dialect):
             return None  # another request found the way meanwhile
         present = trial or self.dialect
@@ -142,9 +169,15 @@ class Sender:
 
     def _late(self, began: float, failure: AttemptFailed) -> Exception:
         limit = f"{self._settings.deadline_s:g} s"
-        if (failure.retry_after or 0.0) < self._settings.deadline_s and self._limiter.last_success > began:
-            return ContentFailure("unanswered", [f"no attempt was answered within {limit} (last: {failure})"])
-        asked = f", asks to wait {failure.retry_after:.0f} s" if failure.retry_after is not None else ""
+        if (
+            failure.retry_after or 0.0
+        ) < self._settings.deadline_s and self._limiter.last_success > began:
+            return ContentFailure(
+                "unanswered", [f"no attempt was answered within {limit} (last: {failure})"]
+            )
+        asked = (
+            f", asks to wait {failure.retry_after:.0f} s" if failure.retry_after is not None else ""
+        )
         return EndpointStopped(
             f"{self._settings.base_url} did not answer within {limit} ({failure}{asked}); "
             "what was answered is saved, run the same command to continue"

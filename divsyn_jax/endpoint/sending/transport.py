@@ -21,7 +21,9 @@ _LONGEST_MESSAGE = 300
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answered with HTTP 200; tokens are the upper end of our estimate where they are not `metered`."""
+    """What a server answered with HTTP 200; tokens are the upper end of our estimate where they are
+    not `metered`.
+    """
 
     text: str
     finish_reason: str
@@ -41,7 +43,13 @@ class AttemptFailed(Exception):
       unreachable: no server was reached at all.
     """
 
-    def __init__(self, message: str, congested: bool = False, retry_after: float | None = None, unreachable=False):
+    def __init__(
+        self,
+        message: str,
+        congested: bool = False,
+        retry_after: float | None = None,
+        unreachable=False,
+    ):
         super().__init__(message)
         self.congested = congested
         self.retry_after = retry_after
@@ -49,7 +57,9 @@ class AttemptFailed(Exception):
 
 
 class Rejected(Exception):
-    """The server understood the call and will not do it (HTTP 400, 422 and kin); the message is its own, one line."""
+    """The server understood the call and will not do it (HTTP 400, 422 and kin); the message is its
+    own, one line.
+    """
 
 
 class Filtered(Exception):
@@ -59,29 +69,37 @@ class Filtered(Exception):
 class Transport:
     """Sends chat completions; belongs to one event loop.
 
-    Raises `UserError` without a key for a remote endpoint, and for a key that cannot stand in a header.
-    """
+    Raises `UserError` without a key for a remote endpoint, and for a key that cannot stand in a
+    header."""
 
     def __init__(self, settings: EndpointSettings):
         try:
             import openai
         except ImportError:
-            raise UserError("asking an endpoint needs the openai package: pip install 'divsyn-jax[llm]'") from None
+            raise UserError(
+                "asking an endpoint needs the openai package: pip install 'divsyn-jax[llm]'"
+            ) from None
         self._settings = settings
         self._key = os.environ.get(settings.api_key_env, "").strip()
         if not self._key and not settings.is_local:
             raise UserError(
-                f"{settings.base_url} needs an API key: set the environment variable {settings.api_key_env}"
+                f"{settings.base_url} needs an API key: set the environment variable"
+                f" {settings.api_key_env}"
             )
-        if not all("!" <= character <= "~" for character in self._key):  # a line break, a curly quote
+        if not all(
+            "!" <= character <= "~" for character in self._key
+        ):  # a line break, a curly quote
             raise UserError(
-                f"the API key in the environment variable {settings.api_key_env} holds white space or characters that are "
-                "not ASCII: set it to the key alone"
+                f"the API key in the environment variable {settings.api_key_env} holds white space"
+                " or characters that are not ASCII: set it to the key alone"
             )
         self._openai = openai
         # The limiter repeats attempts; two layers of retries would multiply.
         self._client = openai.AsyncOpenAI(
-            api_key=self._key or "none", base_url=settings.base_url, max_retries=0, timeout=settings.timeout_s
+            api_key=self._key or "none",
+            base_url=settings.base_url,
+            max_retries=0,
+            timeout=settings.timeout_s,
         )
 
     async def close(self) -> None:
@@ -91,15 +109,16 @@ class Transport:
     async def send(self, body: dict[str, Any], request_name: str, timeout_s: float) -> Reply:
         """One attempt.
 
-        Raises `AttemptFailed`, `Rejected`, `Filtered`, `EndpointStopped` (quota spent) or `UserError` (key, model, address).
-        """
+        Raises `AttemptFailed`, `Rejected`, `Filtered`, `EndpointStopped` (quota spent) or
+        `UserError` (key, model, address)."""
         openai = self._openai
         try:
             async with asyncio.timeout(timeout_s):  # the SDK's own bounds each read, not the whole
                 response = await self._client.chat.completions.with_raw_response.create(
                     **body, extra_headers={"X-Client-Request-Id": request_name}, timeout=timeout_s
                 )
-            # Parsed here: with a body that is no JSON the SDK's own parser returns a string or raises anything.
+            # Parsed here: with a body that is no JSON the SDK's own parser returns a string or
+            # raises anything.
             completion = json.loads(self._clean(response.http_response.text))
             return _reply(completion, response.http_response.headers, body)
         except (TimeoutError, openai.APITimeoutError):
@@ -109,7 +128,9 @@ class Transport:
             cause = " ".join(self._clean(str(error.__cause__ or error)).split())
             raise AttemptFailed(f"no connection ({cause})", unreachable=unreachable) from None
         except openai.APIStatusError as error:
-            raise self._failure(error.status_code, error.response.text, error.response.headers) from None
+            raise self._failure(
+                error.status_code, error.response.text, error.response.headers
+            ) from None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):
             raise AttemptFailed("the body of the response is not a chat completion") from None
 
@@ -120,28 +141,33 @@ class Transport:
             return Filtered()
         if "insufficient_quota" in message or status == 402:
             return EndpointStopped(
-                f"{settings.base_url}: the account's quota is spent (HTTP {status}); what was answered is saved, "
-                "add credit and run the same command to continue"
+                f"{settings.base_url}: the account's quota is spent (HTTP {status}); what was"
+                " answered is saved, add credit and run the same command to continue"
             )
         if status == 401 and not self._key:
             return UserError(
-                f"{settings.base_url} wants an API key: set the environment variable {settings.api_key_env}"
+                f"{settings.base_url} wants an API key: set the environment variable"
+                f" {settings.api_key_env}"
             )
         if status == 401:
             return UserError(
-                f"{settings.base_url} does not accept the API key in the environment variable {settings.api_key_env}"
+                f"{settings.base_url} does not accept the API key in the environment variable"
+                f" {settings.api_key_env}"
             )
         if status == 403:
             return UserError(
-                f"{settings.base_url} forbids --model={settings.model} to the API key in {settings.api_key_env} (HTTP 403)"
+                f"{settings.base_url} forbids --model={settings.model} to the API key in"
+                f" {settings.api_key_env} (HTTP 403)"
             )
         if status == 404:
             return UserError(
-                f"{settings.base_url}/chat/completions or --model={settings.model} is unknown there (HTTP 404); "
-                "most addresses end in /v1"
+                f"{settings.base_url}/chat/completions or --model={settings.model} is unknown there"
+                " (HTTP 404); most addresses end in /v1"
             )
         if status in _REFUSED or status in _TRANSIENT or status >= 500:
-            return AttemptFailed(f"HTTP {status}", congested=status in _REFUSED, retry_after=_retry_after(headers))
+            return AttemptFailed(
+                f"HTTP {status}", congested=status in _REFUSED, retry_after=_retry_after(headers)
+            )
         return Rejected(f"HTTP {status}: {message}")
 
     def _clean(self, text: str) -> str:
@@ -162,7 +188,9 @@ def _reply(completion: dict[str, Any], headers: Any, body: dict[str, Any]) -> Re
         text=str(content),
         finish_reason=choice.get("finish_reason") or "stop",
         refused=bool(message.get("refusal")),
-        prompt_tokens=int(prompt or tokens.estimate(*(message["content"] for message in body["messages"])).high),
+        prompt_tokens=int(
+            prompt or tokens.estimate(*(message["content"] for message in body["messages"])).high
+        ),
         completion_tokens=int(tokens.estimate(str(content)).high if output is None else output),
         metered=metered,
         request_id=headers.get("x-request-id") or completion.get("id"),

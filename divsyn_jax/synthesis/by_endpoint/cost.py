@@ -19,27 +19,43 @@ _TOPICS = TokenRange(30, 250)  # one to three paths and their keywords
 
 def dry_run(grid: Grid, endpoints: Sequence[EndpointSettings], candidates: int) -> str:
     """A table of calls, tokens and cost for each model, for people."""
-    prompts = [templates.document(cell, 0, grid.seed).request for cell in itertools.islice(grid.cells(), _MEASURED)]
+    prompts = [
+        templates.document(cell, 0, grid.seed).request
+        for cell in itertools.islice(grid.cells(), _MEASURED)
+    ]
     documents = len(grid) * grid.generations
     title = f"{grid.template}: {len(grid):,} cells x {grid.generations} documents = {documents:,}"
     note = f"Counted without rejects: at most {candidates} candidates are asked for a document."
     return _bill(title, Planned("document", documents, _each(prompts), _DOCUMENT), endpoints, note)
 
 
-def topics_dry_run(spec: str, options: ReadOptions, most_documents: int, endpoints: Sequence[EndpointSettings]) -> str:
+def topics_dry_run(
+    spec: str, options: ReadOptions, most_documents: int, endpoints: Sequence[EndpointSettings]
+) -> str:
     """The same of finding topics. Raises `UserError` for a corpus that cannot be read."""
     prompts, documents = [], 0
-    for number, document in enumerate(itertools.islice(CorpusReader(spec, options), most_documents)):
+    for number, document in enumerate(
+        itertools.islice(CorpusReader(spec, options), most_documents)
+    ):
         documents += 1
         if number < _MEASURED:
             prompts.append(templates.topics(document.text, number, 0))
-    return _bill(f"topics of {documents:,} documents", Planned("topics", documents, _each(prompts), _TOPICS), endpoints)
+    return _bill(
+        f"topics of {documents:,} documents",
+        Planned("topics", documents, _each(prompts), _TOPICS),
+        endpoints,
+    )
 
 
 def _each(prompts: Sequence[Request]) -> TokenRange:
     """Tokens of a prompt, on average."""
     ranges = [estimate(prompt.system, prompt.user) for prompt in prompts]
-    return TokenRange(*(sum(sizes) // len(ranges) for sizes in zip(*((r.low, r.high) for r in ranges), strict=True)))
+    return TokenRange(
+        *(
+            sum(sizes) // len(ranges)
+            for sizes in zip(*((r.low, r.high) for r in ranges), strict=True)
+        )
+    )
 
 
 def _bill(title: str, plan: Planned, endpoints: Sequence[EndpointSettings], *notes: str) -> str:
@@ -47,10 +63,17 @@ def _bill(title: str, plan: Planned, endpoints: Sequence[EndpointSettings], *not
     for number, endpoint in enumerate(endpoints):
         calls = len(range(number, plan.calls, len(endpoints)))  # the endpoints take turns
         shared = dataclasses.replace(plan, calls=calls)
-        lines += ["", f"{endpoint.model} at {endpoint.base_url}", forecast([shared], endpoint).table(endpoint)]
+        lines += [
+            "",
+            f"{endpoint.model} at {endpoint.base_url}",
+            forecast([shared], endpoint).table(endpoint),
+        ]
     lines += [
         "",
         *notes,
-        "Tokens are estimated without the model's tokenizer, and nothing is repeated: allow for faults.",
+        (
+            "Tokens are estimated without the model's tokenizer, and nothing is repeated: allow for"
+            " faults."
+        ),
     ]
     return "\n".join([*lines, "Nothing was asked."])

@@ -1,7 +1,8 @@
-"""An answer's parts as one plain text, whose lead-ins, option markers and answer labels vary from document to document.
+"""An answer's parts as one plain text, whose lead-ins, option markers and answer labels vary from
+document to document.
 
-The published example documents vary in the same way; a fixed frame would be the one thing that all documents share.
-"""
+The published example documents vary in the same way; a fixed frame would be the one thing that all
+documents share."""
 
 import random
 from collections.abc import Mapping
@@ -29,12 +30,21 @@ _ANSWER_LABELS = (
     "The right choice is {marker} {option}",
     "Key: {marker}",
 )
-_EXPLANATION_LABELS = ("", "Explanation: ", "Why: ", "Reasoning: ", "Here is why. ", "Step by step: ")
+_EXPLANATION_LABELS = (
+    "",
+    "Explanation: ",
+    "Why: ",
+    "Reasoning: ",
+    "Here is why. ",
+    "Step by step: ",
+)
 _ALPHABETS = {"A": "ABCD", "a": "abcd", "1": "1234"}
 
 
 def flatten(document: Mapping[str, Any], rng: random.Random) -> str:
-    """Passages, question, options in a random order, answer and explanation (the answer now and then comes last)."""
+    """Passages, question, options in a random order, answer and explanation (the answer now and
+    then comes last).
+    """
     question = document["question"]
     options = [" ".join(option.split()) for option in question["options"]]
     right = options[question["answer"] - 1]
@@ -42,7 +52,9 @@ def flatten(document: Mapping[str, Any], rng: random.Random) -> str:
     form = rng.choice(_MARKERS)
     symbol = next(symbol for symbol in _ALPHABETS if symbol in form)
     markers = [form.replace(symbol, name) for name in _ALPHABETS[symbol]]
-    answer = rng.choice(_ANSWER_LABELS).format(marker=_bare(markers[options.index(right)]), option=right)
+    answer = rng.choice(_ANSWER_LABELS).format(
+        marker=_bare(markers[options.index(right)]), option=right
+    )
     explanation = rng.choice(_EXPLANATION_LABELS) + question["explanation"].strip()
     closing = [answer, explanation] if rng.random() < 0.7 else [explanation, answer]
     listed = (f"{marker} {option}" for marker, option in zip(markers, options, strict=True))

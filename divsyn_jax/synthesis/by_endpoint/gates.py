@@ -1,8 +1,8 @@
-"""What keeps a document out of a corpus, each reason counted: length, refusal, language, duplicates.
+"""What keeps a document out of a corpus, each reason counted: length, refusal, language,
+duplicates.
 
-Duplicates are judged in grid order against what was accepted before, so that the outcome does not depend on which answer
-arrived first.
-"""
+Duplicates are judged in grid order against what was accepted before, so that the outcome does not
+depend on which answer arrived first."""
 
 import collections
 import dataclasses
@@ -13,15 +13,20 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.synthesis.grammar.sentences import words
 
-# Near-duplicates as in FineWeb (Penedo et al. 2024, arXiv 2406.17557): 5-grams of words, 14 bands of 8 of 112 hashes, which
-# finds pairs of Jaccard similarity 0.75 with probability 0.77.
+# Near-duplicates as in FineWeb (Penedo et al. 2024, arXiv 2406.17557): 5-grams of words, 14 bands
+# of 8 of 112 hashes, which finds pairs of Jaccard similarity 0.75 with probability 0.77.
 _SHINGLE, _BANDS, _ROWS = 5, 14, 8
 # Accepted documents that a new one is compared with, the latest ones; each takes 2 kB of memory.
 _REMEMBERED = 200_000
-_NEEDS = "the gates of an endpoint's documents need rensa and py3langid: pip install 'divsyn-jax[generate]'"
+_NEEDS = (
+    "the gates of an endpoint's documents need rensa and py3langid: pip install"
+    " 'divsyn-jax[generate]'"
+)
 _WORD = re.compile(r"\w+")
 # What an assistant says of itself; characters of a dialogue may be sorry, or unable to come.
-_UNABLE = r"I(?: can(?:no|['\u2019])t| can not|(?: am|['\u2019]m) (?:unable|not able) to| won['\u2019]t)"
+_UNABLE = (
+    r"I(?: can(?:no|['\u2019])t| can not|(?: am|['\u2019]m) (?:unable|not able) to| won['\u2019]t)"
+)
 _SERVE = r"(?:help|assist|write|create|provide|generate|comply|fulfil|continue|discuss)\b"
 _REFUSAL = re.compile(
     r"\bas an? (?:AI|artificial intelligence|(?:large )?language model)\b"
@@ -35,10 +40,9 @@ _REFUSAL = re.compile(
 class Gates:
     """What a document must be like.
 
-    Attributes:
-      min_words, max_words: of its flattened text.
-      language: ISO 639-1 code of what it must be written in; '' for any.
-      near_duplicate: Jaccard similarity of word 5-grams from which it is another's near-duplicate; above 1: none is.
+    Attributes: min_words, max_words: of its flattened text. language: ISO 639-1 code of what it
+      must be written in; '' for any. near_duplicate: Jaccard similarity of word 5-grams from which
+      it is another's near-duplicate; above 1: none is.
 
     Raises `UserError` naming a bad value.
     """
@@ -50,11 +54,19 @@ class Gates:
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_words <= self.max_words:
-            raise UserError(f"--config.endpoint.min_words={self.min_words} must lie in [0, max_words={self.max_words}]")
+            raise UserError(
+                f"--config.endpoint.min_words={self.min_words} must lie in [0,"
+                f" max_words={self.max_words}]"
+            )
         if self.near_duplicate <= 0:
-            raise UserError(f"--config.endpoint.near_duplicate={self.near_duplicate} must be positive")
+            raise UserError(
+                f"--config.endpoint.near_duplicate={self.near_duplicate} must be positive"
+            )
         if self.language and not re.fullmatch(r"[a-z]{2}", self.language):
-            raise UserError(f"--config.endpoint.language={self.language!r} must be a two-letter code such as en, or ''")
+            raise UserError(
+                f"--config.endpoint.language={self.language!r} must be a two-letter code such as"
+                " en, or ''"
+            )
 
     def fault(self, text: str) -> str | None:
         """Why `text`, taken alone, is rejected."""
@@ -81,7 +93,9 @@ class NearDuplicates:
 
         self._threshold = threshold
         self._signature = functools.partial(rensa.RMinHash, num_perm=_BANDS * _ROWS, seed=0)
-        self._index = rensa.RMinHashLSH(threshold=threshold, num_perm=_BANDS * _ROWS, num_bands=_BANDS)
+        self._index = rensa.RMinHashLSH(
+            threshold=threshold, num_perm=_BANDS * _ROWS, num_bands=_BANDS
+        )
         self._signatures: collections.OrderedDict[int, Any] = collections.OrderedDict()
         self._number = 0
 
@@ -103,7 +117,10 @@ class NearDuplicates:
 
 def _shingles(text: str) -> list[str]:
     found = _WORD.findall(text.casefold())
-    return [" ".join(found[start : start + _SHINGLE]) for start in range(max(1, len(found) - _SHINGLE + 1))]
+    return [
+        " ".join(found[start : start + _SHINGLE])
+        for start in range(max(1, len(found) - _SHINGLE + 1))
+    ]
 
 
 def _language(text: str) -> str:

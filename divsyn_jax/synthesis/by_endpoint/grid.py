@@ -1,4 +1,7 @@
-"""The grid of a corpus that an endpoint writes: topics x styles x personas x models, a fixed number of documents a cell."""
+"""The grid of a corpus that an endpoint writes:
+
+topics x styles x personas x models, a fixed number of documents a cell.
+"""
 
 import dataclasses
 import hashlib
@@ -31,12 +34,12 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Cells are visited in an order shuffled by the seed, so that any front part of the corpus is spread over all axes.
+    """Cells are visited in an order shuffled by the seed, so that any front part of the corpus is
+    spread over all axes.
 
-    Attributes:
-      topics, styles, personas, models: the axes. Personas are dealt into panels of `personas_shown`.
-      topics_per_document: topics that a prompt shows.
-      generations: documents of a cell.
+    Attributes: topics, styles, personas, models: the axes. Personas are dealt into panels of
+      `personas_shown`. topics_per_document: topics that a prompt shows. generations: documents of a
+      cell.
     """
 
     topics: Sequence[TopicSeed]
@@ -59,7 +62,9 @@ class Grid:
 
     @property
     def panels(self) -> list[tuple[str, ...]]:
-        """The personas in a shuffled order, so many at a time; one empty panel where there are none."""
+        """The personas in a shuffled order, so many at a time; one empty panel where there are
+        none.
+        """
         dealt = list(self.personas)
         if self.personas_shown > 1:
             seeded("panels", self.seed, 0).shuffle(dealt)
@@ -81,7 +86,9 @@ class Grid:
 
     def _cell(self, place: int, style: str, panel: tuple[str, ...], model: int) -> Cell:
         topic = self.topics[place]
-        name = " / ".join((topic.name, style, " | ".join(panel) or "no persona", self.models[model]))
+        name = " / ".join(
+            (topic.name, style, " | ".join(panel) or "no persona", self.models[model])
+        )
         others = seeded(f"further topics/{name}", self.seed, 0).sample(
             range(len(self.topics)), self.topics_per_document
         )
@@ -92,7 +99,9 @@ class Grid:
         """For the manifest: the axes' sizes and names, long lists by fingerprint."""
         return {
             "topics": len(self.topics),
-            "topics_fingerprint": _fingerprint([dataclasses.astuple(topic) for topic in self.topics]),
+            "topics_fingerprint": _fingerprint(
+                [dataclasses.astuple(topic) for topic in self.topics]
+            ),
             "styles": list(self.styles),
             "personas": len(self.personas),
             "personas_fingerprint": _fingerprint(self.personas),

@@ -9,7 +9,8 @@ from divsyn_jax.endpoint.client import Client
 
 Item = TypeVar("Item")
 
-# Calls prepared for each that may be in flight: an answer that takes long does not leave the others without work.
+# Calls prepared for each that may be in flight: an answer that takes long does not leave the others
+# without work.
 _AHEAD = 16
 
 
@@ -18,13 +19,21 @@ def ahead(clients: Iterable[Client]) -> int:
     return _AHEAD * sum(client.settings.concurrency for client in clients)
 
 
-async def in_order(items: Iterable[Item], start: Callable[[Item], "Pending"], most: int) -> AsyncIterator["Pending"]:
-    """Start the work of `items` in order, up to `most` tasks ahead of the one that is yielded. Ends what is left, at the end."""
+async def in_order(
+    items: Iterable[Item], start: Callable[[Item], "Pending"], most: int
+) -> AsyncIterator["Pending"]:
+    """Start the work of `items` in order, up to `most` tasks ahead of the one that is yielded.
+
+    Ends what is left, at the end.
+    """
     waiting: collections.deque[Pending] = collections.deque()
     left = iter(items)
     try:
         while True:
-            while sum(len(pending.tasks) for pending in waiting) < most and (item := next(left, None)) is not None:
+            while (
+                sum(len(pending.tasks) for pending in waiting) < most
+                and (item := next(left, None)) is not None
+            ):
                 waiting.append(start(item))
             if not waiting:
                 return

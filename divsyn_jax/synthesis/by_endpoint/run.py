@@ -1,4 +1,7 @@
-"""What every run that pays an endpoint for a folder of records shares: its file, its clients, its end."""
+"""What every run that pays an endpoint for a folder of records shares:
+
+its file, its clients, its end.
+"""
 
 import contextlib
 import fcntl
@@ -15,7 +18,9 @@ from divsyn_jax.endpoint.client import Client, EndpointStopped
 from divsyn_jax.endpoint.sending import canary
 from divsyn_jax.endpoint.settings import EndpointSettings
 
-CACHE = "cache.sqlite"  # in the folder written; it outlives a change of settings, and so do the answers paid for
+CACHE = (  # in the folder written; it outlives a change of settings, and so do the answers paid for
+    "cache.sqlite"
+)
 _T = TypeVar("_T")
 
 
@@ -29,7 +34,8 @@ def finished(output: pathlib.Path, settings: Mapping[str, Any]) -> dict[str, Any
 
 @contextlib.contextmanager
 def new_records(output: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
-    """Yield an empty file that becomes `output`/`name` when the block ends, and vanishes when it fails.
+    """Yield an empty file that becomes `output`/`name` when the block ends, and vanishes when it
+    fails.
 
     Raises `UserError` while another process is in the block.
     """
@@ -39,18 +45,24 @@ def new_records(output: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{output}: another process is writing it; wait for it or name another folder") from None
+            raise UserError(
+                f"{output}: another process is writing it; wait for it or name another folder"
+            ) from None
         lock.truncate(0)  # what a killed process left; the cache holds the answers
         try:
             yield partial
-            (output / "manifest.json").unlink(missing_ok=True)  # first: a folder with a manifest is finished
+            (output / "manifest.json").unlink(
+                missing_ok=True
+            )  # first: a folder with a manifest is finished
             os.replace(partial, output / name)
         finally:
             partial.unlink(missing_ok=True)
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine that pays for answers; raises `Unfinished` where the same command would go on."""
+    """Run a coroutine that pays for answers; raises `Unfinished` where the same command would go
+    on.
+    """
     try:
         return running.run(work)
     except EndpointStopped as stop:
@@ -74,5 +86,8 @@ async def open_clients(
 
 def spent(clients: Sequence[Client]) -> str:
     """Calls and cost so far, for the progress bar."""
-    calls, costs = sum(client.usage.total.calls for client in clients), [client.usage.cost for client in clients]
+    calls, costs = (
+        sum(client.usage.total.calls for client in clients),
+        [client.usage.cost for client in clients],
+    )
     return f"{calls} calls" if None in costs else f"{calls} calls, cost {sum(costs):.2f}"

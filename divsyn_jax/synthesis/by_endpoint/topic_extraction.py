@@ -1,4 +1,7 @@
-"""Topics of any corpus, found by an endpoint document by document and deduplicated: seeds for `generate_corpus`."""
+"""Topics of any corpus, found by an endpoint document by document and deduplicated:
+
+seeds for `generate_corpus`.
+"""
 
 import asyncio
 import collections
@@ -53,12 +56,13 @@ def extract_topics(
     seed: int,
     output: str | os.PathLike,
 ) -> dict[str, Any]:
-    """Write `output`/topics.jsonl.zst (topic, subtopic, keywords, path, source) from a corpus; return the manifest.
+    """Write `output`/topics.jsonl.zst (topic, subtopic, keywords, path, source) from a corpus;
+    return the manifest.
 
-    Of the paths whose last two levels (topic and subtopic) are alike, but for case and punctuation, the first is kept. The endpoints take documents in
-    turn. Raises `UserError` for a corpus that cannot be read, `Unfinished` where a rerun goes on, and `Failure` when most documents
-    gave no topics.
-    """
+    Of the paths whose last two levels (topic and subtopic) are alike, but for case and punctuation,
+    the first is kept. The endpoints take documents in turn. Raises `UserError` for a corpus that
+    cannot be read, `Unfinished` where a rerun goes on, and `Failure` when most documents gave no
+    topics."""
     output = pathlib.Path(output)
     settings = {
         "source": "endpoint",
@@ -92,7 +96,9 @@ async def _extract(
     asked = 0
     async with contextlib.AsyncExitStack() as stack:
         clients = await open_clients(stack, endpoints, cache, 1, templates.TOPICS_CHARACTERS)
-        bar = stack.enter_context(tqdm(desc="topics", unit="document", mininterval=1, file=sys.stderr))
+        bar = stack.enter_context(
+            tqdm(desc="topics", unit="document", mininterval=1, file=sys.stderr)
+        )
         writer = stack.enter_context(RecordWriter(path))
 
         def start(numbered: tuple[int, Document]) -> _PendingDocument:
@@ -118,7 +124,9 @@ async def _extract(
                         {
                             "topic": steps[-2],
                             "subtopic": steps[-1],
-                            "keywords": list(dict.fromkeys(" ".join(word.split()) for word in topic["keywords"])),
+                            "keywords": list(
+                                dict.fromkeys(" ".join(word.split()) for word in topic["keywords"])
+                            ),
                             "path": steps,
                             "source": pending.where,
                         }
@@ -127,7 +135,10 @@ async def _extract(
                 bar.update()
         failed = sum(rejects.values()) - rejects["duplicate"]
         if failed > _MOST_FAILED * asked:
-            raise Failure(f"{failed} of {asked} documents gave no topics ({dict(rejects)}); take another --model")
+            raise Failure(
+                f"{failed} of {asked} documents gave no topics ({dict(rejects)}); take another"
+                " --model"
+            )
         usage = {client.settings.model: client.usage.to_json() for client in clients}
         costs = [client.usage.cost_with_cached for client in clients]
     return {

@@ -1,10 +1,12 @@
-"""Writing what an endpoint generates: a fixed number of accepted documents for every cell of a grid, and a manifest.
+"""Writing what an endpoint generates: a fixed number of accepted documents for every cell of a
+grid, and a manifest.
 
-Candidates of many cells are asked for at once, and judged in grid order. A cell asks for another candidate only when it is
-certain to need it: after one that fails by itself, as soon as its answer is in; after a duplicate, when its turn has come. So
-which candidates are asked, which are accepted and every byte written depend on seeds and answers alone, not on when answers
-arrive; and a run that was stopped goes through the same candidates again, those paid for out of the cache.
-"""
+Candidates of many cells are asked for at once, and judged in grid order. A cell asks for another
+candidate only when it is
+certain to need it: after one that fails by itself, as soon as its answer is in; after a duplicate,
+when its turn has come. So which candidates are asked, which are accepted and every byte written
+depend on seeds and answers alone, not on when answers arrive; and a run that was stopped goes
+through the same candidates again, those paid for out of the cache."""
 
 import asyncio
 import collections
@@ -27,7 +29,14 @@ from divsyn_jax.synthesis.by_endpoint.flatten import flatten
 from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
-from divsyn_jax.synthesis.by_endpoint.run import CACHE, finished, new_records, open_clients, run, spent
+from divsyn_jax.synthesis.by_endpoint.run import (
+    CACHE,
+    finished,
+    new_records,
+    open_clients,
+    run,
+    spent,
+)
 from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS, seeded
 from divsyn_jax.synthesis.record_file import RecordWriter
 from divsyn_jax.synthesis.record_totals import RecordTotals
@@ -36,7 +45,8 @@ _REASONS = {
     "invalid": "schema",
     "length": "cut_at_length_limit",
 }  # of the client's outcomes; the others keep their names
-# So many cells that cannot be filled stop a run: the model will not do, and every further call is wasted.
+# So many cells that cannot be filled stop a run: the model will not do, and every further call is
+# wasted.
 _MOST_UNFILLED = 10
 _PROBE_CHARACTERS = 300
 
@@ -77,9 +87,15 @@ class _PendingCell(Pending):
             self.ask()
         return candidate
 
-    def _record(self, prompt: templates.Prompt, number: int, value: dict[str, Any], request_id: str | None) -> dict:
+    def _record(
+        self, prompt: templates.Prompt, number: int, value: dict[str, Any], request_id: str | None
+    ) -> dict:
         cell, seed = self.cell, self._grid.seed
-        used = [prompt.topic_of_tag[tag] for tag in dict.fromkeys(value["topics"])] if "topics" in value else []
+        used = (
+            [prompt.topic_of_tag[tag] for tag in dict.fromkeys(value["topics"])]
+            if "topics" in value
+            else []
+        )
         return {
             "text": flatten(value, seeded(f"flatten/{cell.name}", seed, number)),
             "template": self._grid.template,
@@ -87,7 +103,9 @@ class _PendingCell(Pending):
             "style": cell.style,
             "persona": prompt.persona_of_tag[value["persona"]] if "persona" in value else "neutral",
             "generator": self._grid.models[cell.model],
-            "keywords": sorted({keyword for passage in value["passages"] for keyword in passage["keywords"]}),
+            "keywords": sorted(
+                {keyword for passage in value["passages"] for keyword in passage["keywords"]}
+            ),
             "cell": cell.name,
             "candidate": number,
             "seed": seed,
@@ -97,7 +115,11 @@ class _PendingCell(Pending):
 
 
 def generate_documents(
-    grid: Grid, endpoints: Sequence[EndpointSettings], gates: Gates, candidates: int, output: str | os.PathLike
+    grid: Grid,
+    endpoints: Sequence[EndpointSettings],
+    gates: Gates,
+    candidates: int,
+    output: str | os.PathLike,
 ) -> dict[str, Any]:
     """Write the documents of `grid` to the folder `output` and return the manifest.
 
@@ -105,9 +127,9 @@ def generate_documents(
       endpoints: who writes, one for each of the grid's models.
       candidates: documents that a cell may ask for in place of one accepted, at most.
 
-    A corpus that is there with these settings is left as it is. Raises `Unfinished` where a rerun goes on, and `Failure`
-    naming cells that could not be filled; nothing but the cache of answers is written then.
-    """
+    A corpus that is there with these settings is left as it is. Raises `Unfinished` where a rerun
+    goes on, and `Failure` naming cells that could not be filled; nothing but the cache of answers
+    is written then."""
     settings = {
         "source": "endpoint",
         "kind": "documents",
@@ -144,12 +166,20 @@ async def _generate(
         shown = grid.topics_per_document + min(grid.personas_shown, len(grid.personas))
         clients = await open_clients(stack, endpoints, cache, shown, _PROBE_CHARACTERS)
         bar = stack.enter_context(
-            tqdm(total=len(grid) * grid.generations, desc="documents", unit="document", mininterval=1, file=sys.stderr)
+            tqdm(
+                total=len(grid) * grid.generations,
+                desc="documents",
+                unit="document",
+                mininterval=1,
+                file=sys.stderr,
+            )
         )
         writer = stack.enter_context(RecordWriter(path))
 
         def start(cell: Cell) -> _PendingCell:
-            return _PendingCell(cell, clients[cell.model], grid, gates, candidates * grid.generations)
+            return _PendingCell(
+                cell, clients[cell.model], grid, gates, candidates * grid.generations
+            )
 
         cells = in_order(grid.cells(), start, ahead(clients))
         async with contextlib.aclosing(cells):
@@ -169,8 +199,13 @@ async def _generate(
                     bar.update()
                 bar.set_postfix_str(spent(clients), refresh=False)
                 if totals.records < before + grid.generations:
-                    why = ", ".join(f"{count} {reason}" for reason, count in (rejects - lost).items())
-                    unfilled.append(f"{pending.cell.name} ({totals.records - before} of {grid.generations}: {why})")
+                    why = ", ".join(
+                        f"{count} {reason}" for reason, count in (rejects - lost).items()
+                    )
+                    unfilled.append(
+                        f"{pending.cell.name} ({totals.records - before} of {grid.generations}:"
+                        f" {why})"
+                    )
                 if len(unfilled) == _MOST_UNFILLED:
                     break
         usage = {client.settings.model: client.usage.to_json() for client in clients}
@@ -178,9 +213,10 @@ async def _generate(
     if unfilled:
         more = "" if len(unfilled) < _MOST_UNFILLED else " and perhaps more"
         raise Failure(
-            f"{len(unfilled)} cells{more} were not filled by {candidates * grid.generations} candidates each: "
-            f"{'; '.join(unfilled[:3])}{'; ...' if len(unfilled) > 3 else ''}. Nothing was written but the answers in {cache}; "
-            "raise --config.endpoint.candidates, relax a gate or take another model, and repeat the command"
+            f"{len(unfilled)} cells{more} were not filled by {candidates * grid.generations}"
+            f" candidates each: {'; '.join(unfilled[:3])}{'; ...' if len(unfilled) > 3 else ''}."
+            f" Nothing was written but the answers in {cache}; raise --config.endpoint.candidates,"
+            " relax a gate or take another model, and repeat the command"
         )
     return {
         "documents": totals.records,

@@ -1,4 +1,7 @@
-"""The knowledge behind the built-in grammar: one TOML file a topic (format: knowledge/README.md), loaded and checked once."""
+"""The knowledge behind the built-in grammar:
+
+one TOML file a topic (format: knowledge/README.md), loaded and checked once.
+"""
 
 import dataclasses
 import functools
@@ -24,7 +27,8 @@ KINDS = frozenset(
     )
 )
 MIN_KINDS = 3
-# Names that may open a clause in capitals; any other capital there is a slip. A new topic adds its own.
+# Names that may open a clause in capitals; any other capital there is a slip. A new topic adds its
+# own.
 PROPER_NAMES = frozenset(("Roman", "Shor's"))
 _PREPOSITIONS = frozenset(
     (
@@ -48,7 +52,10 @@ _PREPOSITIONS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Fact:
-    """One checkable fact of a topic: a question, its short answer, and the sentence that states it."""
+    """One checkable fact of a topic:
+
+    a question, its short answer, and the sentence that states it.
+    """
 
     kind: str
     question: str
@@ -58,7 +65,8 @@ class Fact:
 
 @dataclasses.dataclass(frozen=True)
 class Topic:
-    """What the grammar knows about one topic; the fields are those of knowledge/README.md, in the order of the file.
+    """What the grammar knows about one topic; the fields are those of knowledge/README.md, in the
+    order of the file.
 
     Attributes:
       file: name of the file the topic was read from.
@@ -82,7 +90,10 @@ class Topic:
 
 @dataclasses.dataclass(frozen=True)
 class _Shape:
-    """How many entries a list has, and what each part of an entry is: a noun phrase, a lower-case clause, or free text."""
+    """How many entries a list has, and what each part of an entry is:
+
+    a noun phrase, a lower-case clause, or free text.
+    """
 
     count: int
     parts: tuple[str, ...]
@@ -100,14 +111,17 @@ _LISTS = {
     "steps": _Shape(6, ("clause",)),
 }
 _FACTS = 8
-# The last entries of these lists are told in documents and never asked there: so many are left to the instructions that
-# fine-tuning learns from, and so many to the items that evaluation asks (questions.py).
+# The last entries of these lists are told in documents and never asked there: so many are left to
+# the instructions that fine-tuning learns from, and so many to the items that evaluation asks
+# (questions.py).
 HELD_OUT = {"terms": (2, 2), "tools": (1, 1), "facts": (2, 2)}
 
 
 def without_held_out(topic: "Topic") -> "Topic":
     """What documents may put as questions: the topic without its held-out entries."""
-    return dataclasses.replace(topic, **{name: getattr(topic, name)[: -sum(HELD_OUT[name])] for name in HELD_OUT})
+    return dataclasses.replace(
+        topic, **{name: getattr(topic, name)[: -sum(HELD_OUT[name])] for name in HELD_OUT}
+    )
 
 
 def of_instructions(topic: "Topic", entries: str) -> tuple:
@@ -123,18 +137,28 @@ def of_items(topic: "Topic", entries: str) -> tuple:
 
 @functools.cache
 def topics() -> tuple[Topic, ...]:
-    """All topics in file-name order. Raises `ValueError` naming the file and field of anything malformed."""
+    """All topics in file-name order.
+
+    Raises `ValueError` naming the file and field of anything malformed.
+    """
     return load(importlib.resources.files("divsyn_jax.synthesis.grammar") / "knowledge")
 
 
 def load(folder: Traversable) -> tuple[Topic, ...]:
-    """The topics of the TOML files in `folder`, in file-name order; raises `ValueError` as `topics` does."""
-    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name)
+    """The topics of the TOML files in `folder`, in file-name order; raises `ValueError` as `topics`
+    does.
+    """
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".toml")),
+        key=lambda entry: entry.name,
+    )
     loaded = tuple(_topic(entry.name, entry.read_text(encoding="utf-8")) for entry in files)
     owners: dict[str, str] = {}
     for topic in loaded:
         if topic.name in owners:
-            raise ValueError(f"{topic.file}: name: {topic.name!r} is already the topic of {owners[topic.name]}")
+            raise ValueError(
+                f"{topic.file}: name: {topic.name!r} is already the topic of {owners[topic.name]}"
+            )
         owners[topic.name] = topic.file
     return loaded
 
@@ -147,7 +171,10 @@ def _topic(file: str, source: str) -> Topic:
     expected = {field.name for field in dataclasses.fields(Topic)} - {"file"}
     if set(values) != expected:
         missing, unknown = sorted(expected - set(values)), sorted(set(values) - expected)
-        raise ValueError(f"{file}: {', '.join(missing + unknown)}: missing fields {missing}, unknown fields {unknown}")
+        raise ValueError(
+            f"{file}: {', '.join(missing + unknown)}: missing fields {missing}, unknown fields"
+            f" {unknown}"
+        )
     for name, part in (("name", "clause"), ("field", "clause"), ("definition", "noun")):
         _check(f"{file}: {name}", values[name], part)
     lists = {name: _entries(file, name, values[name], shape) for name, shape in _LISTS.items()}
@@ -158,7 +185,9 @@ def _topic(file: str, source: str) -> Topic:
 def _entries(file: str, name: str, entries: Any, shape: _Shape) -> tuple:
     if not isinstance(entries, list) or len(entries) != shape.count:
         found = len(entries) if isinstance(entries, list) else type(entries).__name__
-        raise ValueError(f"{file}: {name}: a list of {shape.count} entries is expected, not {found}")
+        raise ValueError(
+            f"{file}: {name}: a list of {shape.count} entries is expected, not {found}"
+        )
     checked = []
     for index, entry in enumerate(entries):
         where = f"{file}: {name}[{index}]"
@@ -186,11 +215,15 @@ def _facts(file: str, entries: Any) -> tuple[Fact, ...]:
             _check(f"{where}.{name}", value, "text")
         fact = Fact(**entry)
         if fact.kind not in KINDS:
-            raise ValueError(f"{where}.kind: {fact.kind!r} is not one of {', '.join(sorted(KINDS))}")
+            raise ValueError(
+                f"{where}.kind: {fact.kind!r} is not one of {', '.join(sorted(KINDS))}"
+            )
         if not fact.question.endswith("?"):
             raise ValueError(f"{where}.question: must end with a question mark: {fact.question!r}")
         if not (fact.statement[0].isupper() or fact.statement[0].isdigit()):
-            raise ValueError(f"{where}.statement: must start with a capital letter: {fact.statement!r}")
+            raise ValueError(
+                f"{where}.statement: must start with a capital letter: {fact.statement!r}"
+            )
         facts.append(fact)
     if len({fact.kind for fact in facts}) < MIN_KINDS:
         raise ValueError(f"{file}: facts: at least {MIN_KINDS} different kinds are expected")
@@ -198,7 +231,9 @@ def _facts(file: str, entries: Any) -> tuple[Fact, ...]:
 
 
 def _check(where: str, text: Any, part: str) -> None:
-    """Raise `ValueError` starting with `where` unless `text` can stand where the grammar puts a `part`."""
+    """Raise `ValueError` starting with `where` unless `text` can stand where the grammar puts a
+    `part`.
+    """
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{where}: a text that is not empty is expected, not {text!r}")
     if text != " ".join(text.split()):
@@ -206,8 +241,14 @@ def _check(where: str, text: Any, part: str) -> None:
     if text.endswith("."):
         raise ValueError(f"{where}: no full stop at the end: {text!r}")
     first = text.split()[0]
-    # An acronym or a name such as "X-rays" may open a clause in capitals; an ordinary capitalised word may not.
-    if part == "clause" and first[0].isupper() and first[1:2].islower() and first not in PROPER_NAMES:
+    # An acronym or a name such as "X-rays" may open a clause in capitals; an ordinary capitalised
+    # word may not.
+    if (
+        part == "clause"
+        and first[0].isupper()
+        and first[1:2].islower()
+        and first not in PROPER_NAMES
+    ):
         raise ValueError(f"{where}: must start in lower case: {text!r}")
     if part in ("noun", "person", "place") and first in ("A", "An", "The"):
         raise ValueError(f"{where}: its article must be in lower case: {text!r}")

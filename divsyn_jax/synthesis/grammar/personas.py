@@ -1,4 +1,7 @@
-"""The personas of the grammar: one TOML file a voice in voices/, and the voice that colours one passage with it."""
+"""The personas of the grammar:
+
+one TOML file a voice in voices/, and the voice that colours one passage with it.
+"""
 
 import dataclasses
 import functools
@@ -42,14 +45,22 @@ class Persona:
 
 @functools.cache
 def personas() -> tuple[Persona, ...]:
-    """All personas in file-name order, the neutral one first; raises `ValueError` naming a file with a list left empty."""
+    """All personas in file-name order, the neutral one first; raises `ValueError` naming a file
+    with a list left empty.
+    """
     folder = importlib.resources.files("divsyn_jax.synthesis.grammar") / "voices"
-    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name)
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".toml")),
+        key=lambda entry: entry.name,
+    )
     loaded = []
     for entry in files:
         values = tomllib.loads(entry.read_text(encoding="utf-8"))
         persona = Persona(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in values.items()
+            }
         )
         if not persona.neutral and not all(dataclasses.astuple(persona)):
             raise ValueError(f"{entry.name}: a persona that has a world needs every other list too")
@@ -58,7 +69,9 @@ def personas() -> tuple[Persona, ...]:
 
 
 class Voice:
-    """A persona's lists shuffled for one passage, so that it says nothing twice; and the generator that words it."""
+    """A persona's lists shuffled for one passage, so that it says nothing twice; and the generator
+    that words it.
+    """
 
     def __init__(self, persona: Persona, rng: random.Random, generator: str = "grammar") -> None:
         self.persona = persona
@@ -74,14 +87,18 @@ class Voice:
         self._connects = not self.neutral and rng.random() < 0.5
 
     def connective(self) -> str | None:
-        """The phrase that opens the passage's one connected clause; None after the first call, and where none is due."""
+        """The phrase that opens the passage's one connected clause; None after the first call, and
+        where none is due.
+        """
         if not self._connects:
             return None
         self._connects = False
         return self._piles["connectives"][0]
 
     def values(self, topic_name: str) -> Mapping[str, str]:
-        """Fresh values for one coloured place: {role}, {persona}, {world}, {thing}, {saying}, {opening}, {aside}, {closing}."""
+        """Fresh values for one coloured place: {role}, {persona}, {world}, {thing}, {saying},
+        {opening}, {aside}, {closing}.
+        """
         # A second mention in the same passage is of a person already known.
         role = f"the {self.persona.name}" if self._introduced else with_article(self.persona.name)
         self._introduced = True

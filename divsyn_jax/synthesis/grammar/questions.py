@@ -1,16 +1,19 @@
-"""Instructions and multiple-choice items of the built-in grammar, from knowledge that documents tell but never ask.
+"""Instructions and multiple-choice items of the built-in grammar, from knowledge that documents
+tell but never ask.
 
-What is held out is a form, not a fact. The last entries of each topic's facts, terms and tools (`knowledge.HELD_OUT`: 160
-entries for instructions, 160 for items, over all topics) stand in documents only as statements ("Each cell of natural
-honeycomb has six sides"); no document asks for them. All other entries are told and asked, so the step from statement to
-answer can be learned; instructions teach it once more with entries of their own; and items ask what has been asked nowhere.
-So an item cannot be copied from any training text, and a model that has read enough documents can still answer it.
+What is held out is a form, not a fact. The last entries of each topic's facts, terms and tools
+(`knowledge.HELD_OUT`: 160 entries for instructions, 160 for items, over all topics) stand in
+documents only as statements ("Each cell of natural honeycomb has six sides"); no document asks for
+them. All other entries are told and asked, so the step from statement to answer can be learned;
+instructions teach it once more with entries of their own; and items ask what has been asked
+nowhere. So an item cannot be copied from any training text, and a model that has read enough
+documents can still answer it.
 
-Wrong choices are right answers of other items: meanings, terms and tools of any topic, answers to facts of the same kind
-(where items have too few of a kind, to facts that documents ask). Every choice is thus about as frequent in training text
-as the right one, and none is the answer of an instruction: a model that knows nothing is at chance, before and after
-fine-tuning, and one that knows which words belong to which topic is above it.
-"""
+Wrong choices are right answers of other items: meanings, terms and tools of any topic, answers to
+facts of the same kind (where items have too few of a kind, to facts that documents ask). Every
+choice is thus about as frequent in training text
+as the right one, and none is the answer of an instruction: a model that knows nothing is at chance,
+before and after fine-tuning, and one that knows which words belong to which topic is above it."""
 
 import dataclasses
 import functools
@@ -98,19 +101,26 @@ _FORMS = (
 def instructions(seed: int, first_topics: int) -> list[dict[str, Any]]:
     """All instructions about the first so many topics: prompt, response and provenance.
 
-    They come in rounds, each of which asks every entry in every form once, so that any front part is spread evenly.
-    """
-    asked = [_variants(topic, form, entry, seed) for topic, form, entry in _asked(first_topics, of_instructions)]
+    They come in rounds, each of which asks every entry in every form once, so that any front part
+    is spread evenly."""
+    asked = [
+        _variants(topic, form, entry, seed)
+        for topic, form, entry in _asked(first_topics, of_instructions)
+    ]
     rounds = []
     for number, variants in enumerate(zip(*asked, strict=True)):
         dealt = list(variants)
         seeded("instructions", seed, number).shuffle(dealt)
         rounds += dealt
-    return [{"id": f"grammar-instruction-{seed}-{index}", **record} for index, record in enumerate(rounds)]
+    return [
+        {"id": f"grammar-instruction-{seed}-{index}", **record}
+        for index, record in enumerate(rounds)
+    ]
 
 
 def items(seed: int, first_topics: int) -> list[dict[str, Any]]:
-    """All items about the first so many topics: text (the question), four choices, label (index of the right one), provenance.
+    """All items about the first so many topics: text (the question), four choices, label (index of
+    the right one), provenance.
 
     The form that `evaluate --tasks=items` reads.
     """
@@ -122,7 +132,9 @@ def items(seed: int, first_topics: int) -> list[dict[str, Any]]:
     ]
 
 
-def _asked(first_topics: int, part: Callable[[Topic, str], Sequence]) -> Iterator[tuple[Topic, _Form, Any]]:
+def _asked(
+    first_topics: int, part: Callable[[Topic, str], Sequence]
+) -> Iterator[tuple[Topic, _Form, Any]]:
     for topic, form in itertools.product(topics()[:first_topics], _FORMS):
         for entry in part(topic, form.entries):
             yield topic, form, entry
@@ -162,12 +174,16 @@ def _item(topic: Topic, form: _Form, entry: Any, seed: int) -> dict[str, Any]:
 @functools.cache
 def _taught() -> frozenset[str]:
     """Answers that instructions give."""
-    return frozenset(form.answer(entry) for _, form, entry in _asked(len(topics()), of_instructions))
+    return frozenset(
+        form.answer(entry) for _, form, entry in _asked(len(topics()), of_instructions)
+    )
 
 
 def _pools(form: _Form, entry: Any) -> Iterator[list[Any]]:
     """Entries whose answers may stand beside that of `entry`, the best first."""
-    asked = [other for subject in topics() for other in of_items(subject, form.entries) if other != entry]
+    asked = [
+        other for subject in topics() for other in of_items(subject, form.entries) if other != entry
+    ]
     if not isinstance(entry, Fact):
         yield asked
         return
@@ -179,8 +195,17 @@ def _pools(form: _Form, entry: Any) -> Iterator[list[Any]]:
 
 def _alike(name: str, others: Sequence[str]) -> bool:
     """Whether a choice says the same as another, or a part of it."""
-    return any(bare(name).lower() in other.lower() or bare(other).lower() in name.lower() for other in others)
+    return any(
+        bare(name).lower() in other.lower() or bare(other).lower() in name.lower()
+        for other in others
+    )
 
 
 def _provenance(topic: Topic, form: _Form, seed: int) -> dict[str, Any]:
-    return {"topic": topic.name, "field": topic.field, "form": form.name, "seed": seed, "version": VERSION}
+    return {
+        "topic": topic.name,
+        "field": topic.field,
+        "form": form.name,
+        "seed": seed,
+        "version": VERSION,
+    }

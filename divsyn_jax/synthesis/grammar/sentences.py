@@ -1,4 +1,6 @@
-"""The sentence finisher, and the deck that deals a topic's knowledge without repeating itself within a passage."""
+"""The sentence finisher, and the deck that deals a topic's knowledge without repeating itself
+within a passage.
+"""
 
 import functools
 import random
@@ -9,7 +11,9 @@ from divsyn_jax.synthesis.grammar.knowledge import Topic, without_held_out
 
 _ARTICLE = re.compile(r"^(an?|the) ", re.IGNORECASE)
 # Sound decides between a and an, not the letter.
-_VOWEL_LETTERS_CONSONANT_SOUND = re.compile(r"(uni(?!n|m)|us[aeu]|ut[ei]|eu|ewe|one\b|once\b|ubiq)", re.IGNORECASE)
+_VOWEL_LETTERS_CONSONANT_SOUND = re.compile(
+    r"(uni(?!n|m)|us[aeu]|ut[ei]|eu|ewe|one\b|once\b|ubiq)", re.IGNORECASE
+)
 _SILENT_H = re.compile(r"(hour|honest|honour|heir)", re.IGNORECASE)
 # Read letter by letter, these begin with a vowel sound: "an X-ray", "an MRI scan".
 _LETTER_VOWEL_SOUND = re.compile(r"[AEFHILMNORSX](?=[A-Z]|-|\b)")
@@ -33,9 +37,13 @@ def bare(noun_phrase: str) -> str:
     return _ARTICLE.sub("", noun_phrase)
 
 
-@functools.lru_cache(maxsize=1 << 14)  # every value of every sentence comes here, mostly the same ones
+@functools.lru_cache(
+    maxsize=1 << 14
+)  # every value of every sentence comes here, mostly the same ones
 def capitalise(text: str) -> str:
-    """`text` with its first letter in upper case; an opening quotation mark or bracket before it is passed over."""
+    """`text` with its first letter in upper case; an opening quotation mark or bracket before it is
+    passed over.
+    """
     for index, character in enumerate(text):
         if character.isalnum():
             return text[:index] + character.upper() + text[index + 1 :]
@@ -43,12 +51,19 @@ def capitalise(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """`text` as a finished sentence: single spaces, a capital letter first and a closing mark last."""
+    """`text` as a finished sentence:
+
+    single spaces, a capital letter first and a closing mark last.
+    """
     text = capitalise(" ".join(text.split()))
     if text.rstrip('")').endswith((".", "!", "?", ":")):
         return text
     # The stop of a quotation stands inside it.
-    return text[:-1] + '."' if text.endswith('"') and text.count('"') > 1 and _is_speech(text) else text + "."
+    return (
+        text[:-1] + '."'
+        if text.endswith('"') and text.count('"') > 1 and _is_speech(text)
+        else text + "."
+    )
 
 
 def _is_speech(text: str) -> bool:
@@ -57,7 +72,9 @@ def _is_speech(text: str) -> bool:
 
 
 def join(clauses: Sequence[str]) -> str:
-    """`clauses` as one list in prose: "a", "a and b", "a, b and c"; clauses with commas inside are parted by semicolons."""
+    """`clauses` as one list in prose: "a", "a and b", "a, b and c"; clauses with commas inside are
+    parted by semicolons.
+    """
     clauses = list(clauses)
     if len(clauses) < 2:
         return "".join(clauses)
@@ -77,10 +94,11 @@ def asks(template: str) -> bool:
 
 
 class Deck:
-    """One topic's knowledge shuffled for one passage: every entry and every template is used at most once.
+    """One topic's knowledge shuffled for one passage: every entry and every template is used at
+    most once.
 
-    Held-out entries are told and never asked: they enter no template that `asks`, and no deck of a style that is all
-    questions and answers.
+    Held-out entries are told and never asked: they enter no template that `asks`, and no deck of a
+    style that is all questions and answers.
 
     Attributes:
       topic: the topic dealt from.
@@ -110,7 +128,9 @@ class Deck:
         }
 
     def left(self, kind: str) -> int:
-        """How many entries of `kind` are left; kinds without entries (openings, scenes) never run out."""
+        """How many entries of `kind` are left; kinds without entries (openings, scenes) never run
+        out.
+        """
         return len(self._piles[kind]) if kind in self._piles else 1
 
     def draw(self, kind: str) -> Mapping[str, str]:
@@ -118,18 +138,25 @@ class Deck:
         return self._piles[kind].pop() if kind in self._piles else {}
 
     def say(self, kind: str, templates: Sequence[str], **values: str) -> str:
-        """One finished sentence or more: the next entry of `kind` in a template that this passage has not used yet."""
+        """One finished sentence or more:
+
+        the next entry of `kind` in a template that this passage has not used yet.
+        """
         entry = self.draw(kind)
         if entry and entry not in self._askable[kind]:
             templates = [template for template in templates if not asks(template)]
-        fresh = [template for template in templates if template not in self._spent] or list(templates)
+        fresh = [template for template in templates if template not in self._spent] or list(
+            templates
+        )
         template = self._rng.choice(fresh)
         self._spent.add(template)
         return fill(template, {**self.common, **entry, **values})
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
-    """`template` with its slots filled; {value} takes a value as it stands, {Value} with a capital letter."""
+    """`template` with its slots filled; {value} takes a value as it stands, {Value} with a capital
+    letter.
+    """
     capitals = {capitalise(name): capitalise(text) for name, text in values.items()}
     return template.format_map({**capitals, **values})
 
@@ -149,17 +176,23 @@ def _entries(topic: Topic) -> dict[str, list[dict[str, str]]]:
     steps = topic.steps
     return {
         "define": [{"definition": topic.definition}],
-        "term": [{"term": term, "meaning": meaning, "bare_term": bare(term)} for term, meaning in topic.terms],
+        "term": [
+            {"term": term, "meaning": meaning, "bare_term": bare(term)}
+            for term, meaning in topic.terms
+        ],
         "process": [{"process": process} for process in topic.processes],
         "cause": [{"cause": cause, "effect": effect} for cause, effect in topic.causes],
         "tool": [{"tool": tool, "does": does} for tool, does in topic.tools],
         "quantity": [
-            {"subject": subject, "verb": verb, "amount": amount} for subject, verb, amount in topic.quantities
+            {"subject": subject, "verb": verb, "amount": amount}
+            for subject, verb, amount in topic.quantities
         ],
         "mistake": [{"mistake": mistake, "remedy": remedy} for mistake, remedy in topic.mistakes],
-        # Two steps that follow each other, so that an order quoted out of its list still is the right one.
+        # Two steps that follow each other, so that an order quoted out of its list still is the
+        # right one.
         "step": [{"step": steps[i], "next": steps[i + 1]} for i in range(0, len(steps) - 1, 2)],
         "fact": [
-            {"question": fact.question, "answer": fact.answer, "statement": fact.statement} for fact in topic.facts
+            {"question": fact.question, "answer": fact.answer, "statement": fact.statement}
+            for fact in topic.facts
         ],
     }

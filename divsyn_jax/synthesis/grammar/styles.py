@@ -1,8 +1,9 @@
-"""The styles of the grammar: each turns a topic and a voice into one passage with its own discourse structure.
+"""The styles of the grammar: each turns a topic and a voice into one passage with its own discourse
+structure.
 
-The sentence templates of a style are in frames/; this module holds what a template cannot express: the order of
-paragraphs, numbered steps, turns of a conversation, pairs of question and answer, a letter's head and foot.
-"""
+The sentence templates of a style are in frames/; this module holds what a template cannot express:
+the order of paragraphs, numbered steps, turns of a conversation, pairs of question and answer, a
+letter's head and foot."""
 
 import dataclasses
 import functools
@@ -13,12 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from divsyn_jax.synthesis.grammar.knowledge import Topic
 from divsyn_jax.synthesis.grammar.personas import Voice
-from divsyn_jax.synthesis.grammar.sentences import Deck, asks, capitalise, render, with_article, words
+from divsyn_jax.synthesis.grammar.sentences import (
+    Deck,
+    asks,
+    capitalise,
+    render,
+    with_article,
+    words,
+)
 
 MIN_WORDS, MAX_WORDS = 90, 150
 _NAMES = (
-    "Ada Amir Beatrix Bruno Chloe Daniel Edith Farah Felix Greta Hugo Ines Ivan Jonas Kavita Leon Lucia Magnus Maya Nadia "
-    "Nils Oona Oscar Priya Quentin Rosa Samuel Selma Tariq Teresa Ursula Viktor Wanda Yusuf Zoe"
+    "Ada Amir Beatrix Bruno Chloe Daniel Edith Farah Felix Greta Hugo Ines Ivan Jonas Kavita Leon"
+    " Lucia Magnus Maya Nadia Nils Oona Oscar Priya Quentin Rosa Samuel Selma Tariq Teresa Ursula"
+    " Viktor Wanda Yusuf Zoe"
 )
 _FIRST_NAMES = _NAMES.split()
 _TOWNS = (
@@ -54,7 +63,11 @@ class Frames:
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """A style: its name, and the function that writes one passage of `MIN_WORDS` to `MAX_WORDS` words, give or take."""
+    """A style:
+
+    its name, and the function that writes one passage of `MIN_WORDS` to `MAX_WORDS` words, give or
+    take.
+    """
 
     name: str
     write: Callable[[Topic, Voice, random.Random], str]
@@ -66,19 +79,27 @@ GENERATORS = ("grammar", "dialect-a", "dialect-b", "dialect-c", "dialect-d")
 
 @functools.cache
 def frames(file: str, generator: str) -> Frames:
-    """The templates of frames/`file`.toml that `generator` uses: all of them, or about half when it is a dialect."""
+    """The templates of frames/`file`.toml that `generator` uses:
+
+    all of them, or about half when it is a dialect.
+    """
     path = importlib.resources.files("divsyn_jax.synthesis.grammar") / "frames" / f"{file}.toml"
     everything = Frames(**tomllib.loads(path.read_text(encoding="utf-8")))
     dialect = GENERATORS.index(generator) - 1
     if dialect < 0:
         return everything
     return dataclasses.replace(
-        everything, templates={slot: _of_dialect(list_, dialect) for slot, list_ in everything.templates.items()}
+        everything,
+        templates={
+            slot: _of_dialect(list_, dialect) for slot, list_ in everything.templates.items()
+        },
     )
 
 
 def _of_dialect(templates: Sequence[str], dialect: int) -> list[str]:
-    """Two neighbours of every four templates; some that ask and some that tell wherever there are both."""
+    """Two neighbours of every four templates; some that ask and some that tell wherever there are
+    both.
+    """
     kept = []
     for group in ([t for t in templates if asks(t)], [t for t in templates if not asks(t)]):
         own = [t for number, t in enumerate(group) if (number - dialect) % 4 < 2]
@@ -87,10 +108,19 @@ def _of_dialect(templates: Sequence[str], dialect: int) -> list[str]:
 
 
 class _Writer:
-    """What writing one passage takes: the topic's deck, the voice, the style's templates, and the cast of names."""
+    """What writing one passage takes:
+
+    the topic's deck, the voice, the style's templates, and the cast of names.
+    """
 
     def __init__(
-        self, file: str, topic: Topic, voice: Voice, rng: random.Random, personal: bool, all_asked: bool = False
+        self,
+        file: str,
+        topic: Topic,
+        voice: Voice,
+        rng: random.Random,
+        personal: bool,
+        all_asked: bool = False,
     ) -> None:
         self.frames = frames(file, voice.generator)
         self.rng = rng
@@ -100,15 +130,26 @@ class _Writer:
         self.target = rng.randint(MIN_WORDS + 4, MAX_WORDS - 25)
         pupil, friend, sender = rng.sample(_FIRST_NAMES, 3)
         day = rng.choice(_DAYS)
-        self.deck.common |= {"pupil": pupil, "friend": friend, "sender": sender, "day": day, "day_phrase": f"on {day}"}
+        self.deck.common |= {
+            "pupil": pupil,
+            "friend": friend,
+            "sender": sender,
+            "day": day,
+            "day_phrase": f"on {day}",
+        }
         self.deck.common |= {"town": rng.choice(_TOWNS), "a_field": with_article(topic.field)}
 
     def say(self, slot: str) -> str:
-        """The sentence for `slot`, or "" for a voice slot of the neutral persona. A slot is a kind, perhaps prefixed: quote_term."""
+        """The sentence for `slot`, or "" for a voice slot of the neutral persona.
+
+        A slot is a kind, perhaps prefixed: quote_term.
+        """
         if slot.startswith("voice_"):
             if self.voice.neutral:
                 return ""
-            return self.deck.say("voice", self.frames.templates[slot], **self.voice.values(self.deck.topic.name))
+            return self.deck.say(
+                "voice", self.frames.templates[slot], **self.voice.values(self.deck.topic.name)
+            )
         kind = slot.rpartition("_")[2]
         connective = self.voice.connective() if kind == "process" and self._personal else None
         if connective:
@@ -128,7 +169,9 @@ class _Writer:
 
     def title(self, slot: str, **values: str) -> str:
         """A line without full stop, such as a heading or a salutation."""
-        return capitalise(render(self.rng.choice(self.frames.templates[slot]), {**self.deck.common, **values}))
+        return capitalise(
+            render(self.rng.choice(self.frames.templates[slot]), {**self.deck.common, **values})
+        )
 
     def fillers(self) -> list[str]:
         """The fillers in random order, kinds that still have entries only."""
@@ -138,7 +181,10 @@ class _Writer:
 
 
 def _paragraphs(writer: _Writer, reserved: int = 0) -> list[str]:
-    """The paragraphs of a passage in prose: a skeleton, filled up with sentences until `reserved` words are left to the target."""
+    """The paragraphs of a passage in prose:
+
+    a skeleton, filled up with sentences until `reserved` words are left to the target.
+    """
     *body, end = writer.rng.choice(writer.frames.skeletons)
     endings = [slot for slot in end if slot.endswith("close")]
     plan = [*body, [slot for slot in end if slot not in endings]]
@@ -177,7 +223,9 @@ def blog_post(topic: Topic, voice: Voice, rng: random.Random) -> str:
 
 
 def how_to(topic: Topic, voice: Voice, rng: random.Random) -> str:
-    """A title, a remark, three to five numbered steps in their order, some with a note, and closing advice."""
+    """A title, a remark, three to five numbered steps in their order, some with a note, and closing
+    advice.
+    """
     writer = _Writer("04_how-to", topic, voice, rng, personal=True)
     count = rng.choice(sorted(_COUNTS))
     start = rng.randint(0, len(topic.steps) - count)
@@ -188,9 +236,15 @@ def how_to(topic: Topic, voice: Voice, rng: random.Random) -> str:
     head = [text for text in head if text] or [writer.say("open")]
     slots = ["first_order", *["middle_order"] * (count - 2), "last_order"]
     orders = zip(slots, topic.steps[start : start + count], strict=True)
-    steps = [writer.deck.say("order", writer.frames.templates[slot], order=order) for slot, order in orders]
+    steps = [
+        writer.deck.say("order", writer.frames.templates[slot], order=order)
+        for slot, order in orders
+    ]
     # A guide that opens plainly has its two coloured places at the end.
-    plan = ("voice_aside", "voice_close" if opening == "open" else rng.choice(("close", "voice_close")))
+    plan = (
+        "voice_aside",
+        "voice_close" if opening == "open" else rng.choice(("close", "voice_close")),
+    )
     tail = [text for slot in plan if (text := writer.say(slot))]
     tail = tail or [writer.say("close")]
     while words(" ".join([title, *head, *steps, *tail])) + count < writer.target:
@@ -229,14 +283,19 @@ def _turn_words(turns: Sequence[tuple[str, str]]) -> int:
 
 def question_and_answer_page(topic: Topic, voice: Voice, rng: random.Random) -> str:
     """A help page: a title and four or more questions, each with its answer."""
-    writer = _Writer("06_question_and_answer_page", topic, voice, rng, personal=True, all_asked=True)
+    writer = _Writer(
+        "06_question_and_answer_page", topic, voice, rng, personal=True, all_asked=True
+    )
     title = writer.title("title")
-    intro, aside, close = rng.choice((("voice_open", "voice_aside", "close"), (None, "voice_aside", "voice_close")))
+    intro, aside, close = rng.choice(
+        (("voice_open", "voice_aside", "close"), (None, "voice_aside", "voice_close"))
+    )
     head = writer.say(intro) if intro else ""
     foot = writer.say(close) or writer.say("close")
     pairs = [writer.pair("define")] if rng.random() < 0.6 else []
     while (
-        words(" ".join([title, head, foot])) + sum(words(f"Q: {q} A: {a}") for q, a in pairs) < writer.target
+        words(" ".join([title, head, foot])) + sum(words(f"Q: {q} A: {a}") for q, a in pairs)
+        < writer.target
         or len(pairs) < 4
     ):
         ask, tell = writer.pair(writer.fillers()[0])

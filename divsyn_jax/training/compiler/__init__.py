@@ -1,1 +1,3 @@
-"""Compiling a training step for accelerators that are not there, and reading what the compiler made of it."""
+"""Compiling a training step for accelerators that are not there, and reading what the compiler made
+of it.
+"""

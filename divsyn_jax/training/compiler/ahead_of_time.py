@@ -1,8 +1,9 @@
-"""A recipe's real train step compiled for a TPU slice that is described, not attached: what it holds, moves and costs.
+"""A recipe's real train step compiled for a TPU slice that is described, not attached: what it
+holds, moves and costs.
 
-libtpu compiles on this machine's CPU; it comes with the extra `tpu` (make env-tpu), as the installed jax release pins it. The
-command, which also sets what jax and libtpu read once from the environment, is divsyn_jax.compile.
-"""
+libtpu compiles on this machine's CPU; it comes with the extra `tpu` (make env-tpu), as the
+installed jax release pins it. The command, which also sets what jax and libtpu read once from the
+environment, is divsyn_jax.compile."""
 
 import dataclasses
 import itertools
@@ -28,10 +29,11 @@ GIB = 1 << 30
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """A TPU generation: HBM bytes, dense bf16 FLOP/s, HBM bytes/s, bytes/s of one mesh axis both ways (scaling-book, tpus).
+    """A TPU generation: HBM bytes, dense bf16 FLOP/s, HBM bytes/s, bytes/s of one mesh axis both
+    ways (scaling-book, tpus).
 
-    `configuration`: libtpu's name for the way the chip's cores are driven; a device is one whole chip in all of them.
-    """
+    `configuration`: libtpu's name for the way the chip's cores are driven; a device is one whole
+    chip in all of them."""
 
     hbm: float
     flops: float
@@ -41,7 +43,8 @@ class Chip:
 
 
 CHIPS = {
-    # By default libtpu describes a v4 chip as two devices of one core; machines run it as one, "megacore", as v5p always is.
+    # By default libtpu describes a v4 chip as two devices of one core; machines run it as one,
+    # "megacore", as v5p always is.
     "v4": Chip(32 * GIB, 275e12, 1.2e12, 9e10, configuration="megacore"),
     "v5e": Chip(16 * GIB, 197e12, 8.1e11, 9e10),
     "v5p": Chip(95 * GIB, 459e12, 2.8e12, 1.8e11),
@@ -53,11 +56,9 @@ CHIPS = {
 class Compiled:
     """What the compiler says of one recipe on one slice.
 
-    Attributes:
-      mesh: sizes of the mesh axes, none of them -1.
-      arguments, temporaries: bytes on a device: state and batch; the most that a step holds beside them.
-      collectives: by kind, for a step.
-      seconds: compile time.
+    Attributes: mesh: sizes of the mesh axes, none of them -1. arguments, temporaries: bytes on a
+      device: state and batch; the most that a step holds beside them. collectives: by kind, for a
+      step. seconds: compile time.
     """
 
     mesh: dict[str, int]
@@ -72,12 +73,17 @@ class Compiled:
 
 
 def topology_devices(name: str) -> tuple[Chip, list[Any]]:
-    """The chip and the devices of a slice. Raises `UserError` for an unknown slice or a missing libtpu."""
+    """The chip and the devices of a slice.
+
+    Raises `UserError` for an unknown slice or a missing libtpu.
+    """
     from jax.experimental import topologies
 
     generation = name.split(":")[0]
     if generation not in CHIPS:
-        raise UserError(f"--topology={name}: known generations are {', '.join(CHIPS)}, e.g. v5e:4x4")
+        raise UserError(
+            f"--topology={name}: known generations are {', '.join(CHIPS)}, e.g. v5e:4x4"
+        )
     try:
         import libtpu  # noqa: F401
     except ImportError:
@@ -97,10 +103,12 @@ def topology_devices(name: str) -> tuple[Chip, list[Any]]:
 def compile_step(recipe: Recipe, devices: list[Any]) -> Compiled:
     """Compile the recipe's real train step for `devices`.
 
-    Raises `UserError` when recipe and mesh do not go together, `JaxRuntimeError` when the compiler itself runs out of HBM.
-    """
+    Raises `UserError` when recipe and mesh do not go together, `JaxRuntimeError` when the compiler
+    itself runs out of HBM."""
     mesh = sharding.make_mesh(recipe.mesh, devices)
-    sharding.check_rows(mesh, recipe.global_batch // recipe.accumulation_steps, "global_batch / accumulation_steps")
+    sharding.check_rows(
+        mesh, recipe.global_batch // recipe.accumulation_steps, "global_batch / accumulation_steps"
+    )
     started = time.monotonic()
     with jax.set_mesh(mesh), model.exact_products(recipe.model.dtype):
         adamw = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
@@ -119,36 +127,52 @@ def compile_step(recipe: Recipe, devices: list[Any]) -> Compiled:
 
 
 def abstract_batch(recipe: Recipe, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes and shardings of the batch a train step takes: packed conversations where the recipe counts epochs, else text."""
+    """Shapes and shardings of the batch a train step takes:
+
+    packed conversations where the recipe counts epochs, else text.
+    """
     rows = sharding.batch_sharding(mesh)
     B = recipe.global_batch
     text = {"tokens": (B, recipe.seq_len + 1), "length": (B,)}
     packed = dict.fromkeys(PACKED_ROWS, (B, recipe.seq_len))
     shapes = {**(packed if recipe.epochs else text), "source": (B,), "stop": (B,)}
-    return {name: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=rows) for name, shape in shapes.items()}
+    return {
+        name: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=rows)
+        for name, shape in shapes.items()
+    }
 
 
 def full_square_flops_per_token(recipe: Recipe) -> float:
-    """Analytic forward and backward FLOPs for a token with the whole attention square, as XLA's plain attention computes."""
+    """Analytic forward and backward FLOPs for a token with the whole attention square, as XLA's
+    plain attention computes.
+    """
     c = recipe.model
     half_square = 6.0 * c.layers * recipe.seq_len * c.heads * c.head_dim
     return metrics.flops_per_token(c, recipe.seq_len) + half_square
 
 
 def xla_flops_per_token(recipe: Recipe) -> float:
-    """The same by XLA's own count: one unrolled layer (two layers minus one) times N, plus embedding and head.
+    """The same by XLA's own count: one unrolled layer (two layers minus one) times N, plus
+    embedding and head.
 
-    A scan's body is counted once by XLA, so layers are unrolled; plain attention, no remat, no chunks, one row, one device.
-    """
+    A scan's body is counted once by XLA, so layers are unrolled; plain attention, no remat, no
+    chunks, one row, one device."""
 
     def count(layers: int) -> float:
-        config = dataclasses.replace(recipe.model, layers=layers, scan=False, remat="none", attention="reference")
+        config = dataclasses.replace(
+            recipe.model, layers=layers, scan=False, remat="none", attention="reference"
+        )
         plain = dataclasses.replace(
-            recipe, model=config, loss=dataclasses.replace(recipe.loss, chunk=0), accumulation_steps=1
+            recipe,
+            model=config,
+            loss=dataclasses.replace(recipe.loss, chunk=0),
+            accumulation_steps=1,
         )
         plain = dataclasses.replace(plain, global_batch=1)
         mesh = Mesh(
-            np.array(jax.devices("cpu")[:1]).reshape(1, 1, 1), sharding.MESH_AXES, axis_types=(AxisType.Auto,) * 3
+            np.array(jax.devices("cpu")[:1]).reshape(1, 1, 1),
+            sharding.MESH_AXES,
+            axis_types=(AxisType.Auto,) * 3,
         )
         with jax.set_mesh(mesh):
             loss = step.make_loss(plain)
@@ -157,25 +181,33 @@ def xla_flops_per_token(recipe: Recipe) -> float:
             length = jax.ShapeDtypeStruct((1,), jnp.int32)
             valid = jax.ShapeDtypeStruct((), jnp.float32)
             gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))
-            return gradient.lower(params, {"tokens": tokens, "length": length}, valid).cost_analysis()["flops"]
+            return gradient.lower(
+                params, {"tokens": tokens, "length": length}, valid
+            ).cost_analysis()["flops"]
 
     one, two = count(1), count(2)
     return (one + (recipe.model.layers - 1) * (two - one)) / recipe.seq_len
 
 
 def roofline(recipe: Recipe, compiled: Compiled, chip: Chip, devices: int) -> dict[str, float]:
-    """A step's seconds by what could hold it up, analytic: matrix units, HBM (state read and written once), interconnect.
+    """A step's seconds by what could hold it up, analytic: matrix units, HBM (state read and
+    written once), interconnect.
 
-    The last over one axis of the slice's torus, though a mesh axis may lie along two; an all-reduce moves its bytes twice.
-    """
+    The last over one axis of the slice's torus, though a mesh axis may lie along two; an all-reduce
+    moves its bytes twice."""
     tokens = recipe.global_batch * recipe.seq_len
     return {
-        "compute": metrics.flops_per_token(recipe.model, recipe.seq_len) * tokens / devices / chip.flops,
+        "compute": (
+            metrics.flops_per_token(recipe.model, recipe.seq_len) * tokens / devices / chip.flops
+        ),
         "hbm": 2 * compiled.arguments / chip.hbm_bandwidth,
-        "interconnect": sum(
-            traffic.bytes * (1 + (kind == "all-reduce")) for kind, traffic in compiled.collectives.items()
-        )
-        / chip.axis_bandwidth,
+        "interconnect": (
+            sum(
+                traffic.bytes * (1 + (kind == "all-reduce"))
+                for kind, traffic in compiled.collectives.items()
+            )
+            / chip.axis_bandwidth
+        ),
     }
 
 
@@ -188,16 +220,32 @@ def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -
     times = roofline(recipe, compiled, chip, len(devices))
     lines = [
         f"parameters           {model.count_params(recipe.model):,}",
-        f"devices              {len(devices)} x {devices[0].device_kind}, each a whole chip ({cores}), as {compiled.mesh}",
-        f"step                 {recipe.global_batch} sequences of {recipe.seq_len} in "
-        f"{recipe.accumulation_steps} micro-batches; remat {recipe.model.remat}, attention {recipe.model.attention}",
-        f"bytes per device     arguments {compiled.arguments / GIB:.2f} + temporaries {compiled.temporaries / GIB:.2f} GiB of "
-        f"{chip.hbm / GIB:.0f}; headroom {(chip.hbm - held) / GIB:.2f} GiB: {'fits' if compiled.fits(chip) else 'DOES NOT FIT'}",
-        f"FLOPs per step       analytic, full square {analytic * tokens:.3e}; XLA's count {counted * tokens:.3e} "
-        f"({counted / analytic - 1:+.1%}); causal half, for MFU {metrics.flops_per_token(recipe.model, recipe.seq_len) * tokens:.3e}",
+        (
+            f"devices              {len(devices)} x {devices[0].device_kind}, each a whole chip"
+            f" ({cores}), as {compiled.mesh}"
+        ),
+        (
+            f"step                 {recipe.global_batch} sequences of {recipe.seq_len} in"
+            f" {recipe.accumulation_steps} micro-batches; remat {recipe.model.remat}, attention"
+            f" {recipe.model.attention}"
+        ),
+        (
+            f"bytes per device     arguments {compiled.arguments / GIB:.2f} + temporaries"
+            f" {compiled.temporaries / GIB:.2f} GiB of {chip.hbm / GIB:.0f}; headroom"
+            f" {(chip.hbm - held) / GIB:.2f} GiB:"
+            f" {'fits' if compiled.fits(chip) else 'DOES NOT FIT'}"
+        ),
+        (
+            f"FLOPs per step       analytic, full square {analytic * tokens:.3e}; XLA's count"
+            f" {counted * tokens:.3e} ({counted / analytic - 1:+.1%}); causal half, for MFU"
+            f" {metrics.flops_per_token(recipe.model, recipe.seq_len) * tokens:.3e}"
+        ),
     ]
     for kind, traffic in compiled.collectives.items():
-        lines.append(f"collectives          {kind}: {traffic.count} a step, {traffic.bytes / GIB:.2f} GiB on a device")
+        lines.append(
+            f"collectives          {kind}: {traffic.count} a step, {traffic.bytes / GIB:.2f} GiB on"
+            " a device"
+        )
     bound = max(times, key=times.get)
     lines.append(
         "roofline (analytic)  "
@@ -219,7 +267,10 @@ def outcome(recipe: Recipe, chip: Chip, devices: list[Any]) -> str:
 
 
 def candidates(recipe: Recipe, devices: int, rows: list[int]) -> list[Recipe]:
-    """Variants of the recipe that keep its mathematics: rows a chip, remat policy, fsdp x tensor split."""
+    """Variants of the recipe that keep its mathematics:
+
+    rows a chip, remat policy, fsdp x tensor split.
+    """
     found = []
     for tensor, per_chip, remat in itertools.product((1, 2, 4), rows, model.REMAT_POLICIES):
         if devices % tensor or recipe.model.heads % tensor or recipe.model.kv_heads % tensor:
@@ -235,20 +286,30 @@ def candidates(recipe: Recipe, devices: int, rows: list[int]) -> list[Recipe]:
         mesh = sharding.MeshConfig(replica=1, fsdp=devices // tensor, tensor=tensor)
         config = dataclasses.replace(recipe.model, remat=remat)
         found.append(
-            dataclasses.replace(recipe, model=config, mesh=mesh, accumulation_steps=recipe.global_batch // micro)
+            dataclasses.replace(
+                recipe, model=config, mesh=mesh, accumulation_steps=recipe.global_batch // micro
+            )
         )
     return found
 
 
 def predicted_seconds(recipe: Recipe, compiled: Compiled, chip: Chip, devices: int) -> float:
-    """A step's roofline with the recompute of its remat policy, for ranking: full recomputes the forward pass (x 4/3)."""
+    """A step's roofline with the recompute of its remat policy, for ranking:
+
+    full recomputes the forward pass (x 4/3).
+    """
     times = roofline(recipe, compiled, chip, devices)
     recompute = {"none": 1.0, "dots": 1.0, "minimal": 1.05, "full": 4 / 3}[recipe.model.remat]
     return max(times["compute"] * recompute, times["hbm"], times["interconnect"])
 
 
-def search(recipe: Recipe, chip: Chip, devices: list[Any], rows: list[int]) -> tuple[Recipe, Compiled]:
-    """Compile every candidate, print a line each and return the fastest that fits. Raises `UserError` when none does."""
+def search(
+    recipe: Recipe, chip: Chip, devices: list[Any], rows: list[int]
+) -> tuple[Recipe, Compiled]:
+    """Compile every candidate, print a line each and return the fastest that fits.
+
+    Raises `UserError` when none does.
+    """
     best, best_seconds = None, math.inf
     for candidate in candidates(recipe, len(devices), rows):
         label = (
@@ -257,14 +318,18 @@ def search(recipe: Recipe, chip: Chip, devices: list[Any], rows: list[int]) -> t
         )
         try:
             compiled = compile_step(candidate, devices)
-        except (jax.errors.JaxRuntimeError, UserError) as error:  # the compiler ran out of HBM; no such layout
+        except (
+            jax.errors.JaxRuntimeError,
+            UserError,
+        ) as error:  # the compiler ran out of HBM; no such layout
             print(f"  {label}: not possible: {str(error).splitlines()[0]}", flush=True)
             continue
         seconds = predicted_seconds(candidate, compiled, chip, len(devices))
         fits = compiled.fits(chip)
         held = (compiled.arguments + compiled.temporaries) / GIB
         print(
-            f"  {label}: {held:.2f} GiB, {'fits' if fits else 'does not fit'}, about {seconds * 1e3:.0f} ms or more",
+            f"  {label}: {held:.2f} GiB, {'fits' if fits else 'does not fit'}, about"
+            f" {seconds * 1e3:.0f} ms or more",
             flush=True,
         )
         if fits and seconds < best_seconds:

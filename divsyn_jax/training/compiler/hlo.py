@@ -6,21 +6,41 @@ import math
 import re
 
 COLLECTIVES = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
-_BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8}  # fmt: skip
-# On TPUs a collective that runs beside matrix products stands in every fusion that moves a part of it; only the first begins it.
+# Fmt: skip
+_BYTES = {
+    "pred": 1,
+    "s8": 1,
+    "u8": 1,
+    "bf16": 2,
+    "f16": 2,
+    "s16": 2,
+    "u16": 2,
+    "f32": 4,
+    "s32": 4,
+    "u32": 4,
+    "f64": 8,
+    "s64": 8,
+    "u64": 8,
+}
+# On TPUs a collective that runs beside matrix products stands in every fusion that moves a part of
+# it; only the first begins it.
 _CONTINUES = re.compile(r'async_collective_fusion_config":\{"flag_start":"\d')
 
 
 @dataclasses.dataclass(frozen=True)
 class Traffic:
-    """Collectives of one kind in one execution of a program: how many run, and bytes of their results on a device."""
+    """Collectives of one kind in one execution of a program:
+
+    how many run, and bytes of their results on a device.
+    """
 
     count: int
     bytes: int
 
 
 def collective_traffic(text: str) -> dict[str, Traffic]:
-    """Collectives by kind in the text of an optimised HLO module; those in a loop are counted once a trip.
+    """Collectives by kind in the text of an optimised HLO module; those in a loop are counted once
+    a trip.
 
     A loop whose trip count cannot be read (see `_trips`) counts as one trip.
     """
@@ -65,7 +85,9 @@ def _executions(bodies: dict[str, list[str]]) -> dict[str, int]:
         for line in bodies.get(name, ()):
             loop = re.search(r"\bwhile\(.*condition=%?([\w.\-]+).*body=%?([\w.\-]+)", line)
             if loop:
-                visit(loop[2], times * _trips(line, bodies.get(loop[1], []), bodies.get(loop[2], [])))
+                visit(
+                    loop[2], times * _trips(line, bodies.get(loop[1], []), bodies.get(loop[2], []))
+                )
             for called in re.findall(r"(?:calls|to_apply|async_computation)=%?([\w.\-]+)", line):
                 if called in bodies:
                     visit(called, times)
@@ -76,26 +98,41 @@ def _executions(bodies: dict[str, list[str]]) -> dict[str, int]:
 
 
 def _trips(line: str, condition: list[str], body: list[str]) -> int:
-    """Trips of a loop: stated beside it (CPU, GPU), or from what its counter, from zero on, is compared with (TPU); else 1."""
+    """Trips of a loop:
+
+    stated beside it (CPU, GPU), or from what its counter, from zero on, is compared with (TPU);
+    else 1.
+    """
     stated = re.search(r'known_trip_count"?:\s*\{"?n"?:\s*"?(\d+)', line)
     if stated:
         return int(stated[1])
-    limits = [int(n) for text in condition for n in re.findall(r"[su]32\[\]\S* constant\((\d+)\)", text)]
+    limits = [
+        int(n) for text in condition for n in re.findall(r"[su]32\[\]\S* constant\((\d+)\)", text)
+    ]
     compares = any("direction=LT" in text for text in condition)
     return -(-limits[0] // _counter_step(condition, body)) if compares and len(limits) == 1 else 1
 
 
 def _counter_step(condition: list[str], body: list[str]) -> int:
-    """What a trip adds to the counter: more than 1 where the compiler has unrolled the loop; 1 when it cannot be read."""
+    """What a trip adds to the counter:
+
+    more than 1 where the compiler has unrolled the loop; 1 when it cannot be read.
+    """
     counters = [re.search(r"get-tuple-element\(.*index=(\d+)", text) for text in condition]
     roots = [re.search(r"^\s*ROOT .* tuple\((.*?)\)", text) for text in body]
     index, root = next(filter(None, counters), None), next(filter(None, roots), None)
     if not index or not root:
         return 1
     new = re.findall(r"%([\w.\-]+)", root[1])[int(index[1])]
-    lines = {text.split(" = ")[0].replace("ROOT", "").strip(" %"): text for text in body if " = " in text}
+    lines = {
+        text.split(" = ")[0].replace("ROOT", "").strip(" %"): text for text in body if " = " in text
+    }
     added = re.search(r" add\(%([\w.\-]+), %([\w.\-]+)\)", lines.get(new, ""))
-    steps = [re.search(r" constant\((\d+)\)", lines.get(name, "")) for name in added.groups()] if added else []
+    steps = (
+        [re.search(r" constant\((\d+)\)", lines.get(name, "")) for name in added.groups()]
+        if added
+        else []
+    )
     return next((int(step[1]) for step in steps if step and int(step[1]) > 0), 1)
 
 

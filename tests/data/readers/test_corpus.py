@@ -1,4 +1,7 @@
-"""Readers: every form of corpus gives the same documents, and bad input is named by file and line."""
+"""Readers:
+
+every form of corpus gives the same documents, and bad input is named by file and line.
+"""
 
 import gzip
 import json
@@ -10,7 +13,13 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
 from tests.conftest import write_jsonl
 
-TEXTS = ["First text.", "Zweiter Text: äöü €.", "third\nwith a line", " spaced ", "emoji 🐝 and \t tab"]
+TEXTS = [
+    "First text.",
+    "Zweiter Text: äöü €.",
+    "third\nwith a line",
+    " spaced ",
+    "emoji 🐝 and \t tab",
+]
 
 
 def read(spec, **options) -> list[str]:
@@ -36,7 +45,11 @@ def test_forms_give_the_same_documents(tmp_path, jsonl):
 
 def test_parquet(tmp_path, jsonl):
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    parquet.write_table(pyarrow.table({"text": TEXTS, "n": list(range(5))}), tmp_path / "a.parquet", row_group_size=2)
+    parquet.write_table(
+        pyarrow.table({"text": TEXTS, "n": list(range(5))}),
+        tmp_path / "a.parquet",
+        row_group_size=2,
+    )
     assert read(tmp_path / "a.parquet") == TEXTS
     with pytest.raises(UserError, match=r"no column 'body' \(it has: text, n\)"):
         read(tmp_path / "a.parquet", text_field="body")
@@ -66,7 +79,9 @@ def test_tfds_dataset(tmp_path):
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
-            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict({"text": tfds.features.Text()}))
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict({"text": tfds.features.Text()})
+            )
 
         def _split_generators(self, dl_manager):
             return {"train": ((index, {"text": text}) for index, text in enumerate(TEXTS))}

@@ -16,7 +16,9 @@ def _same_cluster(labels_K):
 def test_average_linkage_equals_scipy(size):
     rng = np.random.default_rng(size)
     # A few centres with noise: distances of all sizes.
-    vectors_BKE = rng.normal(size=(200, 4, 8))[:, rng.integers(0, 4, size)] + 0.4 * rng.normal(size=(200, size, 8))
+    vectors_BKE = rng.normal(size=(200, 4, 8))[:, rng.integers(0, 4, size)] + 0.4 * rng.normal(
+        size=(200, size, 8)
+    )
     vectors_BKE /= np.linalg.norm(vectors_BKE, axis=2, keepdims=True)
     distances_BKK = cosine_distances(vectors_BKE)
     cuts = average_linkage(distances_BKK, THRESHOLDS)
@@ -28,9 +30,16 @@ def test_average_linkage_equals_scipy(size):
 
 
 def test_labels_are_the_position_of_the_first_member():
-    distances = np.array([[[0, 0.9, 0.1, 0.9], [0.9, 0, 0.9, 0.2], [0.1, 0.9, 0, 0.9], [0.9, 0.2, 0.9, 0]]])
+    distances = np.array(
+        [[[0, 0.9, 0.1, 0.9], [0.9, 0, 0.9, 0.2], [0.1, 0.9, 0, 0.9], [0.9, 0.2, 0.9, 0]]]
+    )
     cuts = average_linkage(distances, [0.05, 0.15, 0.5, 1.0])
-    assert [cuts[t][0].tolist() for t in cuts] == [[0, 1, 2, 3], [0, 1, 0, 3], [0, 1, 0, 1], [0, 0, 0, 0]]
+    assert [cuts[t][0].tolist() for t in cuts] == [
+        [0, 1, 2, 3],
+        [0, 1, 0, 3],
+        [0, 1, 0, 1],
+        [0, 0, 0, 0],
+    ]
 
 
 def test_distances_given_are_left_alone():

@@ -30,9 +30,18 @@ def _written(folder, content):
             {"sets": [{"metadata": [ENTRY]}, {"metrics": [{"name": 1, "sentence": "x"}]}]},
             "sets[1].metrics[0] needs a name",
         ),
-        ({"sets": [{"metadata": [{**ENTRY, "definition": 7}]}]}, "sets[0].metadata[0].definition is not text"),
-        ({"sets": [{"metadata": [ENTRY], "metricz": [ENTRY]}]}, "sets[0] has an unknown key 'metricz'"),
-        ({"sets": [{"metadata": [{**ENTRY, "weight": 2}]}]}, "sets[0].metadata[0] has an unknown key 'weight'"),
+        (
+            {"sets": [{"metadata": [{**ENTRY, "definition": 7}]}]},
+            "sets[0].metadata[0].definition is not text",
+        ),
+        (
+            {"sets": [{"metadata": [ENTRY], "metricz": [ENTRY]}]},
+            "sets[0] has an unknown key 'metricz'",
+        ),
+        (
+            {"sets": [{"metadata": [{**ENTRY, "weight": 2}]}]},
+            "sets[0].metadata[0] has an unknown key 'weight'",
+        ),
     ],
 )
 def test_a_bad_file_is_named_with_the_place(tmp_path, content, message):

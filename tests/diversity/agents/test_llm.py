@@ -1,4 +1,6 @@
-"""The LLM agent against a server process over loopback, with judges of known character (judge_brains.py)."""
+"""The LLM agent against a server process over loopback, with judges of known character
+(judge_brains.py).
+"""
 
 import json
 import re
@@ -26,7 +28,10 @@ def judges(serve):
 def two_sets(tmp_path):
     """A criteria file with two sets, written by hand."""
     entry = {"name": "Subject", "sentence": "What is it about?"}
-    sets = [{"metadata": [entry], "metrics": [{"name": f"Depth {n}", "sentence": f"How deep, {n}?"}]} for n in (1, 2)]
+    sets = [
+        {"metadata": [entry], "metrics": [{"name": f"Depth {n}", "sentence": f"How deep, {n}?"}]}
+        for n in (1, 2)
+    ]
     path = tmp_path / "two_sets.json"
     path.write_text(json.dumps({"sets": sets}))
     return str(path)
@@ -36,11 +41,19 @@ def judged(path, server, criteria_file, **settings):
     """The score by an LLM, without what needs embeddings."""
     judge = JudgeSettings(criteria_file=criteria_file, **settings.pop("judge", {}))
     defaults = {"draws": DRAWS, "retest": 0, "baselines": (), "control_variate": False}
-    return score(str(path), agent="openai", endpoint=server.settings(), judge=judge, **{**defaults, **settings})
+    return score(
+        str(path),
+        agent="openai",
+        endpoint=server.settings(),
+        judge=judge,
+        **{**defaults, **settings},
+    )
 
 
 def oracle(path, **settings):
-    return score(str(path), agent="oracle", label_field="topic", draws=DRAWS, baselines=(), **settings)
+    return score(
+        str(path), agent="oracle", label_field="topic", draws=DRAWS, baselines=(), **settings
+    )
 
 
 def test_a_judge_that_knows_the_topics_gives_the_oracles_score(judges, tmp_path, two_sets):
@@ -55,7 +68,11 @@ def test_a_judge_that_knows_the_topics_gives_the_oracles_score(judges, tmp_path,
     assert not found["position_bias"]["warning"]
     assert found["usage"]["mode"] == "json_schema"
     policies = found["verification"]["policies"]
-    assert policies["split"]["cluster_score"] == policies["drop"]["cluster_score"] == policies["keep"]["cluster_score"]
+    assert (
+        policies["split"]["cluster_score"]
+        == policies["drop"]["cluster_score"]
+        == policies["keep"]["cluster_score"]
+    )
 
 
 def test_faults_change_nothing(judges, tmp_path, two_sets):
@@ -73,12 +90,21 @@ def test_faults_change_nothing(judges, tmp_path, two_sets):
 
 
 def test_invalid_clusters_are_split_dropped_and_kept(judges, tmp_path, two_sets):
-    path = write_labelled(tmp_path / "c.jsonl", [15] * 4)  # the judge puts topics 0, 2 and 1, 3 together
+    path = write_labelled(
+        tmp_path / "c.jsonl", [15] * 4
+    )  # the judge puts topics 0, 2 and 1, 3 together
     found = judged(path, judges("lumping"), two_sets)
-    policies = {name: found["verification"]["policies"][name]["cluster_score"]["value"] for name in ("split", "keep")}
+    policies = {
+        name: found["verification"]["policies"][name]["cluster_score"]["value"]
+        for name in ("split", "keep")
+    }
     assert policies["keep"] == pytest.approx(0.4, abs=0.05)  # two clusters of ten documents
-    assert policies["split"] == found["cluster_score"]["value"] > 8  # nearly every group mixes topics
-    assert found["verification"]["clusters_changed"]["value"] > 0.8  # the rest held one topic by chance
+    assert (
+        policies["split"] == found["cluster_score"]["value"] > 8
+    )  # nearly every group mixes topics
+    assert (
+        found["verification"]["clusters_changed"]["value"] > 0.8
+    )  # the rest held one topic by chance
     assert found["verification"]["policies"]["drop"]["empty_draws"] > DRAWS / 2
 
 
@@ -97,7 +123,10 @@ def hostile(path):
     """A corpus in which every third document gives orders; topics as in `write_labelled`."""
     records = [
         {
-            "text": f"Document {n} about subject {n % 5}, nothing else. {INJECTIONS[n % 7] * (n % 3 == 0)}",
+            "text": (
+                f"Document {n} about subject {n % 5}, nothing else."
+                f" {INJECTIONS[n % 7] * (n % 3 == 0)}"
+            ),
             "topic": n % 5,
         }
         for n in range(42)
@@ -108,23 +137,32 @@ def hostile(path):
 def test_documents_that_give_orders_do_not_move_the_score(judges, tmp_path, two_sets):
     path = hostile(tmp_path / "c.jsonl")
     found = judged(path, judges("gullible"), two_sets)
-    assert found["cluster_score"]["value"] == pytest.approx(oracle(path)["cluster_score"]["value"], rel=1e-12)
+    assert found["cluster_score"]["value"] == pytest.approx(
+        oracle(path)["cluster_score"]["value"], rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("own_criteria", [False, True])
-def test_orders_that_the_judge_repeats_do_not_move_the_score(judges, tmp_path, two_sets, own_criteria):
+def test_orders_that_the_judge_repeats_do_not_move_the_score(
+    judges, tmp_path, two_sets, own_criteria
+):
     path = hostile(tmp_path / "c.jsonl")
     judge = {"criteria_sets": 2, "criteria_proposals": 2} if own_criteria else {}
     found = judged(path, judges("parrot"), None if own_criteria else two_sets, judge=judge)
     assert found["failures"] == []
     assert found["verification"]["clusters_changed"]["value"] == 0
-    assert found["cluster_score"]["value"] == pytest.approx(oracle(path)["cluster_score"]["value"], rel=1e-12)
+    assert found["cluster_score"]["value"] == pytest.approx(
+        oracle(path)["cluster_score"]["value"], rel=1e-12
+    )
 
 
 def test_without_fences_the_same_documents_win(judges, tmp_path, two_sets, monkeypatch):
     def bare(texts, seed, max_characters):
         tags = tuple(f"doc-{n}" for n in range(len(texts)))
-        bodies = (f"<<<document {tag} k>>>\n{text}\n<<<end {tag} k>>>" for tag, text in zip(tags, texts, strict=True))
+        bodies = (
+            f"<<<document {tag} k>>>\n{text}\n<<<end {tag} k>>>"
+            for tag, text in zip(tags, texts, strict=True)
+        )
         # The one thing a fence does: what stands in a document cannot stand outside of it.
         lines = "\n".join(text for text in texts)
         return Fenced(tags, "\n\n".join(bodies) + "\n" + lines, (False,) * len(texts))
@@ -132,7 +170,9 @@ def test_without_fences_the_same_documents_win(judges, tmp_path, two_sets, monke
     path = hostile(tmp_path / "c.jsonl")
     monkeypatch.setattr(llm_agent, "fence", bare)
     # Draws so large that each holds a hostile document (all but 6 in a million would).
-    found = judged(path, judges("gullible"), two_sets, judge={"verification": False}, sample_size=20)
+    found = judged(
+        path, judges("gullible"), two_sets, judge={"verification": False}, sample_size=20
+    )
     assert found["cluster_score"]["value"] < 0.2
 
 
@@ -147,7 +187,11 @@ def test_a_moody_judge_is_found_out_by_asking_again(judges, tmp_path, two_sets):
     path = write_labelled(tmp_path / "c.jsonl", [12] * 3)
     steady = judged(path, judges("honest"), two_sets, retest=20)["test_retest"]
     moody = judged(path, judges("moody"), two_sets, retest=20)["test_retest"]
-    assert (steady["draws"], steady["adjusted_rand"]["value"], steady["change_of_answer"]) == (20, 1.0, 0.0)
+    assert (steady["draws"], steady["adjusted_rand"]["value"], steady["change_of_answer"]) == (
+        20,
+        1.0,
+        0.0,
+    )
     assert moody["adjusted_rand"]["value"] < 0.8
     assert moody["change_of_answer"] > 0.9
 
@@ -196,7 +240,10 @@ def test_criteria_are_made_once_and_can_be_given_again(judges, tmp_path, capsys)
     ("content", "fragment"),
     [
         ("[]", "expected"),
-        ('{"sets": [{"metadata": [{"name": "a"}]}]}', "sets[0].metadata[0] needs a name and a sentence"),
+        (
+            '{"sets": [{"metadata": [{"name": "a"}]}]}',
+            "sets[0].metadata[0] needs a name and a sentence",
+        ),
         ('{"sets": [{}]}', "sets[0] holds no criteria"),
         ("{", "not valid JSON"),
     ],

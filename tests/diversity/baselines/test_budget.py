@@ -1,4 +1,10 @@
-from divsyn_jax.diversity.baselines.budget import Budget, common_budget, cut_to_words, largest_budget, match_lengths
+from divsyn_jax.diversity.baselines.budget import (
+    Budget,
+    common_budget,
+    cut_to_words,
+    largest_budget,
+    match_lengths,
+)
 
 
 def test_cut_to_words_keeps_white_space():
@@ -9,7 +15,9 @@ def test_cut_to_words_keeps_white_space():
 
 def test_largest_budget():
     texts = ["a b c", "d e f", "g"]
-    assert largest_budget(texts, 4) == Budget(4, len("a b c d e f"), 3, mean_words=7 / 3, lower_quartile=1)
+    assert largest_budget(texts, 4) == Budget(
+        4, len("a b c d e f"), 3, mean_words=7 / 3, lower_quartile=1
+    )
     assert largest_budget(["a b c"], 100) == Budget(3, 5, 1, mean_words=3, lower_quartile=3)
 
 

@@ -9,7 +9,14 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity import baselines
-from divsyn_jax.diversity.baselines import METRICS, OFFERED, PARITY, Settings, compute, largest_budget
+from divsyn_jax.diversity.baselines import (
+    METRICS,
+    OFFERED,
+    PARITY,
+    Settings,
+    compute,
+    largest_budget,
+)
 from divsyn_jax.diversity.comparison import measurement
 
 from ..corpora import score_corpus, write_records
@@ -33,14 +40,21 @@ def _vectors(sample):
 
 
 def test_every_baseline_has_a_value_or_a_reason(sample):
-    found = compute(sample, largest_budget(sample.texts, 1000), Settings(), lambda: _vectors(sample))
+    found = compute(
+        sample, largest_budget(sample.texts, 1000), Settings(), lambda: _vectors(sample)
+    )
     assert tuple(found) == OFFERED
     json.dumps(found, allow_nan=False)
     for name, entry in found.items():
         assert entry["value"] is not None or entry["reason"], name
-        assert entry["value"] is None or "method" in entry, name  # an interval, or why there is none
+        assert entry["value"] is None or "method" in entry, (
+            name
+        )  # an interval, or why there is none
         assert measurement({"baselines": found}, f"baselines.{name}")["value"] == entry["value"]
-    assert {name for name, entry in found.items() if entry["value"] is None} == {"perplexity", "perplexity_gap"}
+    assert {name for name, entry in found.items() if entry["value"] is None} == {
+        "perplexity",
+        "perplexity_gap",
+    }
 
 
 def test_vectors_are_made_only_when_needed_and_their_absence_is_a_reason(sample):
@@ -62,12 +76,19 @@ def test_the_fixed_number_of_documents_is_that_of_the_smaller_corpus(make_sample
         make_sample([{"text": t} for t in _texts(20, 9)]),
         make_sample([{"text": t} for t in _texts(50, 30, 1)]),
     )
-    budget = baselines.common_budget([largest_budget(sample.texts, 10_000) for sample in (small, large)])
-    found = [compute(sample, budget, Settings(), lambda sample=sample: _vectors(sample)) for sample in (small, large)]
+    budget = baselines.common_budget(
+        [largest_budget(sample.texts, 10_000) for sample in (small, large)]
+    )
+    found = [
+        compute(sample, budget, Settings(), lambda sample=sample: _vectors(sample))
+        for sample in (small, large)
+    ]
     for name in VECTOR_METRICS:
         assert [entry[name]["documents"] for entry in found] == [20, 20]
     for name in ("self_repetition", "self_repetition_legacy", "homogenization"):
-        assert [(entry[name]["documents"], entry[name]["document_words"]) for entry in found] == [(15, 9)] * 2
+        assert [(entry[name]["documents"], entry[name]["document_words"]) for entry in found] == [
+            (15, 9)
+        ] * 2
     # Without repetition the legacy form is ln(words - 3): equal once lengths are.
     assert found[0]["self_repetition_legacy"]["value"] == pytest.approx(np.log(6), abs=0.2)
     assert found[1]["self_repetition_legacy"]["value"] == pytest.approx(np.log(6), abs=0.2)
@@ -79,7 +100,10 @@ def test_parity_reaches_the_published_values(make_sample):
     published = compute(sample, budget, Settings(parity=PARITY), lambda: np.eye(3))
     true = compute(sample, budget, Settings(), lambda: np.eye(3))
     assert (published["homogenization"]["value"], true["homogenization"]["value"]) == (1.0, 0.0)
-    assert (published["compression_ratio"]["value"], published["ngram_diversity"]["value"]) == (0.372, 4.0)
+    assert (published["compression_ratio"]["value"], published["ngram_diversity"]["value"]) == (
+        0.372,
+        4.0,
+    )
     assert published["remote_clique"]["value"] == 0.667
     assert true["remote_clique"]["value"] == pytest.approx(2 / 3)
     marked = {name for name, entry in published.items() if entry.get("parity") == PARITY}
@@ -115,7 +139,9 @@ def test_names_and_sources_are_in_the_report(tmp_path):
     assert done.returncode == 0, done.stderr
     score = json.loads((output / "c" / "score.json").read_text())
     assert score["settings"]["parity"] == PARITY
-    assert score["baselines"]["homogenization"]["value"] == round(score["baselines"]["homogenization"]["value"], 3)
+    assert score["baselines"]["homogenization"]["value"] == round(
+        score["baselines"]["homogenization"]["value"], 3
+    )
     page = (output / "report.html").read_text()
     for baseline in METRICS.values():
         assert baseline.source in page

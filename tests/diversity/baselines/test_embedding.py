@@ -41,7 +41,9 @@ def test_dcscore_identities():
     assert embedding.dcscore(np.eye(4), 1.0) == pytest.approx(1.9014675456746868)
     assert embedding.dcscore(np.ones((7, 1))) == pytest.approx(1)
     e, documents = math.exp(10), 50
-    assert embedding.dcscore(np.eye(documents)) == pytest.approx(documents * e / (e + documents - 1))
+    assert embedding.dcscore(np.eye(documents)) == pytest.approx(
+        documents * e / (e + documents - 1)
+    )
 
 
 def test_dcscore_in_blocks_equals_the_matrix(monkeypatch):
@@ -57,7 +59,9 @@ def test_remote_clique_equals_the_matrix():
     distances_NN = 1 - vectors_NE.astype(float) @ vectors_NE.T
     found = embedding.remote_clique(vectors_NE)
     assert found["value"] == pytest.approx(distances_NN.mean(), abs=1e-6)
-    without = [embedding.remote_clique(np.delete(vectors_NE, i, axis=0))["value"] for i in range(40)]
+    without = [
+        embedding.remote_clique(np.delete(vectors_NE, i, axis=0))["value"] for i in range(40)
+    ]
     half_width = 2.022691 * math.sqrt(39 * np.var(without))  # t, 39 degrees of freedom
     assert found["ci_high"] - found["value"] == pytest.approx(half_width, rel=1e-4)
     assert embedding.remote_clique(vectors_NE, PARITY)["value"] == round(distances_NN.mean(), 3)

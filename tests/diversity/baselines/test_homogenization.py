@@ -14,16 +14,23 @@ def _lcs(first, second):
     """The textbook dynamic programme."""
     table = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]
     for i, j in itertools.product(range(len(first)), range(len(second))):
-        table[i + 1][j + 1] = table[i][j] + 1 if first[i] == second[j] else max(table[i][j + 1], table[i + 1][j])
+        table[i + 1][j + 1] = (
+            table[i][j] + 1 if first[i] == second[j] else max(table[i][j + 1], table[i + 1][j])
+        )
     return table[-1][-1]
 
 
 def _texts(vocabulary, count=12):
     rng = random.Random(vocabulary)
-    return [" ".join(f"w{rng.randrange(vocabulary)}" for _ in range(rng.randrange(1, 90))) for _ in range(count)]
+    return [
+        " ".join(f"w{rng.randrange(vocabulary)}" for _ in range(rng.randrange(1, 90)))
+        for _ in range(count)
+    ]
 
 
-@pytest.mark.parametrize("vocabulary", [5, 400])  # words under and beyond the 256 characters of the quick table
+@pytest.mark.parametrize(
+    "vocabulary", [5, 400]
+)  # words under and beyond the 256 characters of the quick table
 def test_rouge_l_equals_the_slow_reference(vocabulary):
     texts = _texts(vocabulary)
     f1_NN = rouge_l(texts)
@@ -47,7 +54,9 @@ def test_case_punctuation_and_other_alphabets():
     f1_NN = rouge_l(texts)
     assert f1_NN[0, 1] == pytest.approx(2 * 2 / 5)
     assert f1_NN[2, 3] == pytest.approx(2 * 2 / 6)
-    assert homogenization(texts[2:], PARITY)["value"] == 1.0  # the published tokenizer sees no word: its "identical"
+    assert (
+        homogenization(texts[2:], PARITY)["value"] == 1.0
+    )  # the published tokenizer sees no word: its "identical"
 
 
 def test_the_interval_is_the_jackknife_over_documents():
@@ -69,7 +78,11 @@ def test_the_interval_covers_the_mean_of_the_generator():
 
     truth = homogenization(corpus(1500))["value"]
     intervals = [homogenization(corpus(40)) for _ in range(300)]
-    assert 0.91 <= np.mean([found["ci_low"] <= truth <= found["ci_high"] for found in intervals]) <= 0.99
+    assert (
+        0.91
+        <= np.mean([found["ci_low"] <= truth <= found["ci_high"] for found in intervals])
+        <= 0.99
+    )
 
 
 def test_too_few_documents():

@@ -16,13 +16,15 @@ REPEATED = ["a b c d e f"] * 4
 DISJOINT = ["a b c d e", "f g h i j", "k l m n o"]
 rng = random.Random(0)
 NATURAL = [
-    " ".join(rng.choice(["to", "be", "or", "not", "that", "is", "the", "question"]) for _ in range(60))
+    " ".join(
+        rng.choice(["to", "be", "or", "not", "that", "is", "the", "question"]) for _ in range(60)
+    )
     for _ in range(40)
 ]
 
 
-# The values of PyPI diversity 0.3.1. The time in its gzip header costs a byte more or less: 47 / 67 on the day it was
-# measured, 47 / 66 on another.
+# The values of PyPI diversity 0.3.1. The time in its gzip header costs a byte more or less: 47 / 67
+# on the day it was measured, 47 / 66 on another.
 @pytest.mark.parametrize(
     ("texts", "ratio", "diversity", "repetition"),
     [
@@ -32,7 +34,9 @@ NATURAL = [
     ],
 )
 def test_golden_values_under_parity(texts, ratio, diversity, repetition):
-    assert lexical.compression_ratio(texts, parity=PARITY) == pytest.approx(ratio, abs=0.0115 if ratio == 0.701 else 0)
+    assert lexical.compression_ratio(texts, parity=PARITY) == pytest.approx(
+        ratio, abs=0.0115 if ratio == 0.701 else 0
+    )
     assert lexical.ngram_diversity(texts, parity=PARITY) == diversity
     assert lexical.self_repetition(texts) == pytest.approx(repetition, abs=1e-12)
 
@@ -68,7 +72,10 @@ def _grams(text):
 def test_self_repetition_equals_its_definition():
     texts = [*NATURAL, "to be or", "to be or not"]
     sets = [set(_grams(text)) for text in texts]
-    expected = [math.log(1 + sum(sum(gram in other for other in sets) - 1 for gram in grams)) for grams in sets]
+    expected = [
+        math.log(1 + sum(sum(gram in other for other in sets) - 1 for gram in grams))
+        for grams in sets
+    ]
     assert lexical.self_repetition(texts) == pytest.approx(np.mean(expected), abs=1e-12)
 
 
@@ -77,7 +84,9 @@ def test_legacy_self_repetition_equals_its_definition():
     total = 0.0
     for text in texts:
         others = [set(_grams(other)) for other in texts if other != text]
-        total += math.log(sum(1 + sum(gram in other for other in others) for gram in _grams(text)) or 1)
+        total += math.log(
+            sum(1 + sum(gram in other for other in others) for gram in _grams(text)) or 1
+        )
     assert lexical.self_repetition_legacy(texts) == pytest.approx(total / len(texts), abs=1e-12)
 
 
@@ -112,12 +121,23 @@ def test_context_length_has_quantiles_of_the_sample():
     texts = [" ".join(["w"] * words) for words in range(1, 102)]
     found = lexical.context_length(texts, 51.0, 29.3, 1000)
     assert (found["value"], found["sd"], found["documents"]) == (51.0, 29.3, 1000)
-    assert found["quantiles"] == {"0.05": 6.0, "0.25": 26.0, "0.5": 51.0, "0.75": 76.0, "0.95": 96.0}
+    assert found["quantiles"] == {
+        "0.05": 6.0,
+        "0.25": 26.0,
+        "0.5": 51.0,
+        "0.75": 76.0,
+        "0.95": 96.0,
+    }
 
 
-@pytest.mark.parametrize("metric", [lexical.ngram_diversity, lexical.self_repetition, lexical.self_repetition_legacy])
+@pytest.mark.parametrize(
+    "metric", [lexical.ngram_diversity, lexical.self_repetition, lexical.self_repetition_legacy]
+)
 def test_what_is_sorted_grows_as_the_words(metric, monkeypatch):
-    """Words of a fixed vocabulary: ten times the words are ten times the elements that numpy sorts, not a hundred."""
+    """Words of a fixed vocabulary:
+
+    ten times the words are ten times the elements that numpy sorts, not a hundred.
+    """
     sorted_elements = 0
     unique = np.unique
 

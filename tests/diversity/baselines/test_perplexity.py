@@ -12,7 +12,12 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 CONTEXT = 16
-TEXTS = ["to be or not to be", "the question", "be " * 40 + "or", "not that is the question of the day and more of it"]
+TEXTS = [
+    "to be or not to be",
+    "the question",
+    "be " * 40 + "or",
+    "not that is the question of the day and more of it",
+]
 
 
 def _tokenizer(words):
@@ -21,7 +26,9 @@ def _tokenizer(words):
     vocabulary = {word: number for number, word in enumerate(["<s>", "<unk>", *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", unk_token="<unk>")
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", unk_token="<unk>"
+    )
 
 
 WORDS = ["to", "be", "or", "not", "that", "is", "the", "question", "day", "of"]
@@ -32,7 +39,9 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     size = {"vocab_size": 12, "bos_token_id": 0, "eos_token_id": 0}
     torch.manual_seed(0)
-    gpt2 = transformers.GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=CONTEXT, initializer_range=0.5, **size)
+    gpt2 = transformers.GPT2Config(
+        n_embd=32, n_layer=2, n_head=2, n_positions=CONTEXT, initializer_range=0.5, **size
+    )
     llama = transformers.LlamaConfig(
         hidden_size=32,
         intermediate_size=48,
@@ -113,7 +122,9 @@ def test_one_model_has_no_gap(models):
 
 def test_what_is_no_model_is_told_before_any_work(tmp_path):
     for name in (str(tmp_path), "./nowhere", "no-one/nothing", ""):
-        with pytest.raises(UserError, match=f"--perplexity_models={name}: cannot be loaded as a causal model"):
+        with pytest.raises(
+            UserError, match=f"--perplexity_models={name}: cannot be loaded as a causal model"
+        ):
             check_models([name])
     with pytest.raises(UserError, match="3 models"):
         check_models(["a", "b", "c"])

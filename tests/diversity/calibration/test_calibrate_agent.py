@@ -104,14 +104,26 @@ BAD = {
         ORACLE,
         "gone.jsonl: no such file",
     ),
-    "an unknown ladder": (lambda d: [_ladder_file(d)], (*ORACLE, "--label_field=three=topic"), "no ladder 'three'"),
-    "an unknown field": (lambda d: [_ladder_file(d)], (*ORACLE, "--label_field=colour"), "no label in field 'colour'"),
+    "an unknown ladder": (
+        lambda d: [_ladder_file(d)],
+        (*ORACLE, "--label_field=three=topic"),
+        "no ladder 'three'",
+    ),
+    "an unknown field": (
+        lambda d: [_ladder_file(d)],
+        (*ORACLE, "--label_field=colour"),
+        "no label in field 'colour'",
+    ),
     "an oracle without labels": (
         lambda d: [_ladder_file(d)],
         (*ORACLE, "--label_field=two=topic"),
         "needs labels of '<b>one</b>'",
     ),
-    "too few documents": (lambda d: [write_labelled(d / "c.jsonl", [9])], ORACLE, "fewer than --sample_size=10"),
+    "too few documents": (
+        lambda d: [write_labelled(d / "c.jsonl", [9])],
+        ORACLE,
+        "fewer than --sample_size=10",
+    ),
     "an endpoint without its agent": (
         lambda d: [_ladder_file(d)],
         (*ORACLE, "--model=m"),
@@ -119,7 +131,10 @@ BAD = {
     ),
     "too few draws": (lambda d: [_ladder_file(d)], (*ORACLE, "--draws=5"), "--draws=5"),
     "one name twice": (
-        lambda d: [write_records(d / "c.jsonl", [{"text": "a"}]), write_records(d / "c.jsonl.gz", [{"text": "a"}])],
+        lambda d: [
+            write_records(d / "c.jsonl", [{"text": "a"}]),
+            write_records(d / "c.jsonl.gz", [{"text": "a"}]),
+        ],
         ORACLE,
         "a second corpus named 'c'",
     ),

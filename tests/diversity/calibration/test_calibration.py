@@ -34,7 +34,10 @@ class _Judge(OracleAgent):
 def samples(make_sample):
     def read(counts):
         topics = np.repeat(np.arange(len(counts)), counts)
-        records = [{"text": f"{len(counts)} {n}", "topic": f"{topic:03d}"} for n, topic in enumerate(topics)]
+        records = [
+            {"text": f"{len(counts)} {n}", "topic": f"{topic:03d}"}
+            for n, topic in enumerate(topics)
+        ]
         return make_sample(records, label_field="topic")
 
     return [read(counts) for counts in COUNTS]
@@ -83,7 +86,9 @@ def test_a_judge_of_places_is_unsteady_and_biased(samples):
 
 def test_a_guess_is_trusted_in_nothing_but_its_lack_of_place(samples):
     trusted = _trusted(_calibrate(_Judge("guesses"), samples))
-    assert [claim for claim, answer in trusted.items() if answer] == ["look at documents, not at their places"]
+    assert [claim for claim, answer in trusted.items() if answer] == [
+        "look at documents, not at their places"
+    ]
 
 
 def test_a_ladder_upside_down_is_seen(samples):
@@ -93,7 +98,9 @@ def test_a_ladder_upside_down_is_seen(samples):
 
 
 def test_what_cannot_be_tested_says_why(make_sample):
-    alike = make_sample([{"text": f"t {n}", "topic": "one"} for n in range(30)], label_field="topic")
+    alike = make_sample(
+        [{"text": f"t {n}", "topic": "one"} for n in range(30)], label_field="topic"
+    )
     found = _calibrate(OracleAgent("topic"), [alike])
     assert found["spearman"]["estimate"] is None
     assert "at least 3" in found["spearman"]["reason"]
@@ -114,30 +121,52 @@ def test_without_labels_only_order_and_steadiness(samples):
         kind, model = "test", None
 
         def partition(self, corpora, repetition=0):
-            return [Partitions(draws.documents_DK % (3 + len(draws.sample) % 7)) for draws in corpora]
+            return [
+                Partitions(draws.documents_DK % (3 + len(draws.sample) % 7)) for draws in corpora
+            ]
 
     bare = [dataclasses.replace(sample, labels=None) for sample in samples]
     found = _calibrate(Judge(), bare, label_field=None)
-    assert found["ari"] == found["slope"] == {"value": None, "reason": "no labels known (--label_field)"}
+    assert (
+        found["ari"]
+        == found["slope"]
+        == {
+            "value": None,
+            "reason": "no labels known (--label_field)",
+        }
+    )
     assert [rung["known"] for rung in found["rungs"]] == [None] * 3
     assert _trusted(found)["count clusters"] is None
 
 
 def test_rungs_of_one_kind_tie(make_sample):
-    # The second and third rung hold the same ten topics; documents, not the judge, put them out of order.
+    # The second and third rung hold the same ten topics; documents, not the judge, put them out of
+    # order.
     def read(counts, salt):
         topics = np.repeat(np.arange(len(counts)), counts)
-        records = [{"text": f"{salt} {n}", "topic": f"{topic:03d}"} for n, topic in enumerate(topics)]
+        records = [
+            {"text": f"{salt} {n}", "topic": f"{topic:03d}"} for n, topic in enumerate(topics)
+        ]
         return make_sample(records, label_field="topic")
 
-    rungs = [read([80] * 3, "a"), read([24] * 10, "b"), read([30] * 5 + [18] * 5, "c"), read([6] * 40, "d")]
+    rungs = [
+        read([80] * 3, "a"),
+        read([24] * 10, "b"),
+        read([30] * 5 + [18] * 5, "c"),
+        read([6] * 40, "d"),
+    ]
     found = _calibrate(OracleAgent("topic"), rungs)
-    assert found["rungs"][2]["known"]["effective_clusters"] < found["rungs"][1]["known"]["effective_clusters"]
+    assert (
+        found["rungs"][2]["known"]["effective_clusters"]
+        < found["rungs"][1]["known"]["effective_clusters"]
+    )
     assert found["inversions"] == []
 
 
 class _JudgeOfSets(OracleAgent):
-    """Knows the labels, and joins topics by the criteria set that a draw's number gives it; blind to order."""
+    """Knows the labels, and joins topics by the criteria set that a draw's number gives it; blind
+    to order.
+    """
 
     def __init__(self, sets):
         super().__init__("topic")

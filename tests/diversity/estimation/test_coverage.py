@@ -1,4 +1,6 @@
-"""The intervals hold the truth as often as they say; the full table is tools/benchmarks/simulate_intervals.md."""
+"""The intervals hold the truth as often as they say; the full table is
+tools/benchmarks/simulate_intervals.md.
+"""
 
 import math
 
@@ -14,7 +16,9 @@ QUICK = ["5 even", "300 even", "51, one of 90%"]
 slow = pytest.mark.slow
 
 
-@pytest.mark.parametrize("corpus", [name if name in QUICK else pytest.param(name, marks=slow) for name in CORPORA])
+@pytest.mark.parametrize(
+    "corpus", [name if name in QUICK else pytest.param(name, marks=slow) for name in CORPORA]
+)
 def test_t_intervals_at_a_thousand_draws(corpus):
     for quantity, found in simulation.one_level(CORPORA[corpus], 10, 1000, REPLICATIONS).items():
         assert 0.93 <= found.share <= 0.97, (quantity, found)
@@ -22,7 +26,8 @@ def test_t_intervals_at_a_thousand_draws(corpus):
 
 
 @pytest.mark.parametrize(
-    "corpus", ["50 even", *[pytest.param(name, marks=slow) for name in CORPORA if name != "50 even"]]
+    "corpus",
+    ["50 even", *[pytest.param(name, marks=slow) for name in CORPORA if name != "50 even"]],
 )
 def test_intervals_at_the_stopping_time(corpus):
     sd = float(simulation.pool(CORPORA[corpus], 10).scores_D.std())
@@ -34,7 +39,8 @@ def test_intervals_at_the_stopping_time(corpus):
 
 
 @pytest.mark.parametrize(
-    "corpus", ["1500 even", pytest.param("2 even", marks=slow), pytest.param("4, one of 99.9%", marks=slow)]
+    "corpus",
+    ["1500 even", pytest.param("2 even", marks=slow), pytest.param("4, one of 99.9%", marks=slow)],
 )
 def test_empirical_bernstein_near_the_ends(corpus):
     found = simulation.one_level(NEAR_ENDS[corpus], 10, 1000, REPLICATIONS)
@@ -49,21 +55,28 @@ def test_a_hundred_draws_without_a_pair_apart_prove_little():
 
 
 @pytest.mark.parametrize(
-    ("sets", "shift"), [(5, 0.3), pytest.param(5, 0.0, marks=slow), pytest.param(10, 0.3, marks=slow)]
+    ("sets", "shift"),
+    [(5, 0.3), pytest.param(5, 0.0, marks=slow), pytest.param(10, 0.3, marks=slow)],
 )
 def test_two_level_intervals_with_a_known_set_effect(sets, shift):
-    found = simulation.shifted_sets(CORPORA["20 even"], sets, shift, StoppingRule(1e-9, 1000, 1000), REPLICATIONS)
+    found = simulation.shifted_sets(
+        CORPORA["20 even"], sets, shift, StoppingRule(1e-9, 1000, 1000), REPLICATIONS
+    )
     assert 0.93 <= found.share <= 0.97, found
 
 
 @slow
 @pytest.mark.parametrize("sets", [3, 5, 10])
 def test_two_level_intervals_at_the_stopping_time(sets):
-    found = simulation.shifted_sets(CORPORA["20 even"], sets, 0.1, StoppingRule(0.1, 1000, 16_000), REPLICATIONS)
+    found = simulation.shifted_sets(
+        CORPORA["20 even"], sets, 0.1, StoppingRule(0.1, 1000, 16_000), REPLICATIONS
+    )
     assert 0.93 <= found.share <= 0.97, found
 
 
-@pytest.mark.parametrize("corpus", ["5 even", "51, one of 90%", pytest.param("300 Zipf", marks=slow)])
+@pytest.mark.parametrize(
+    "corpus", ["5 even", "51, one of 90%", pytest.param("300 Zipf", marks=slow)]
+)
 def test_the_pool_is_the_corpus(corpus):
     counts = CORPORA[corpus]
     pool = simulation.pool(counts, 10)

@@ -30,7 +30,8 @@ def test_pairs_share_criteria_sets_and_are_paired():
     sets_R = rng.normal(0, 2, 6)  # what a set does to every corpus
     first_R, second_R = 5 + sets_R + rng.normal(0, 0.1, 6), 5.5 + sets_R + rng.normal(0, 0.1, 6)
     corpora = [
-        Measured(name, means_R.mean(), 1.0, 600, tuple(means_R)) for name, means_R in (("a", first_R), ("b", second_R))
+        Measured(name, means_R.mean(), 1.0, 600, tuple(means_R))
+        for name, means_R in (("a", first_R), ("b", second_R))
     ]
     (row,) = compare_corpora(corpora)
     theirs = stats.ttest_rel(second_R, first_R)
@@ -56,7 +57,9 @@ def test_all_pairs_of_few_corpora_neighbours_of_many_and_holm_over_those_tested(
 
     few = compare_corpora(corpora(8))
     assert len(few) == 28
-    assert [row.p_value_holm for row in few] == differences.holm([row.difference.p_value for row in few])
+    assert [row.p_value_holm for row in few] == differences.holm(
+        [row.difference.p_value for row in few]
+    )
     assert [(row.first, row.second) for row in compare_corpora(corpora(9))] == [
         (f"c{n}", f"c{n + 1}") for n in range(8)
     ]
@@ -74,7 +77,9 @@ def test_differing_failure_rates_refuse_the_pair_alone():
     assert (refused.difference, refused.p_value_holm) == (None, None)
     assert "0.0% and 4.0% of the draws failed" in refused.reason
     tested = [rows["a", "b"], rows["b", "c"]]
-    assert [row.p_value_holm for row in tested] == differences.holm([row.difference.p_value for row in tested])
+    assert [row.p_value_holm for row in tested] == differences.holm(
+        [row.difference.p_value for row in tested]
+    )
 
 
 def test_equal_constants_have_no_p_value():
@@ -83,7 +88,9 @@ def test_equal_constants_have_no_p_value():
 
 
 def _sample_of_one_process(rng, documents=400, draws=4000, size=8):
-    """Draws of documents whose labels a process with a few common topics wrote, as `Measured` by pair share."""
+    """Draws of documents whose labels a process with a few common topics wrote, as `Measured` by
+    pair share.
+    """
     labels_N = rng.choice(8, documents, p=[0.4, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05])
     draws_DK = np.argsort(rng.random((draws, documents)), axis=1)[:, :size]
     found = estimators.draw_statistics(labels_N[draws_DK])
@@ -102,15 +109,21 @@ def test_two_samples_of_one_process_are_told_apart_no_more_often_than_promised()
     pairs = [(_sample_of_one_process(rng), _sample_of_one_process(rng)) for _ in range(100)]
     p_values = [compare_corpora(pair)[0].difference.p_value for pair in pairs]
     assert sum(p < 0.05 for p in p_values) <= 10  # a binomial of 5 expected
-    draws_only = [[dataclasses.replace(side, document_variance=0.0) for side in pair] for pair in pairs]
+    draws_only = [
+        [dataclasses.replace(side, document_variance=0.0) for side in pair] for pair in pairs
+    ]
     assert sum(compare_corpora(pair)[0].difference.p_value < 0.05 for pair in draws_only) > 40
 
 
 def test_the_choice_of_documents_widens_a_paired_test_and_adds_to_its_freedom():
     sets = (4.0, 5.0, 6.0)
-    first, second = (Measured(n, 5, 1, 300, tuple(v + shift for v in sets)) for n, shift in (("a", 0), ("b", 1)))
+    first, second = (
+        Measured(n, 5, 1, 300, tuple(v + shift for v in sets)) for n, shift in (("a", 0), ("b", 1))
+    )
     assert compare_corpora([first, second])[0].difference.p_value is None
     noisy = [dataclasses.replace(side, document_variance=0.125) for side in (first, second)]
     difference = compare_corpora(noisy)[0].difference
     assert difference.p_value == pytest.approx(2 * stats.norm.sf(1 / 0.5))
-    assert (difference.ci_low, difference.ci_high) == pytest.approx((1 - 1.96 * 0.5, 1 + 1.96 * 0.5), abs=1e-3)
+    assert (difference.ci_low, difference.ci_high) == pytest.approx(
+        (1 - 1.96 * 0.5, 1 + 1.96 * 0.5), abs=1e-3
+    )

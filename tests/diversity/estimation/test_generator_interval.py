@@ -1,4 +1,6 @@
-"""The interval for the process that wrote the documents covers it, where the interval over draws alone does not."""
+"""The interval for the process that wrote the documents covers it, where the interval over draws
+alone does not.
+"""
 
 import numpy as np
 
@@ -32,7 +34,8 @@ def test_coverage_over_corpora_of_one_process():
         variance = estimators.document_variance(draws.pair_share_D, draws_DK, documents)
         low, high = estimators.generator_interval_of_clusters(draws, variance, documents)
         cluster_hits += low <= exact_clusters <= high
-    # The order-1 term leaves out the higher ones, so equal topic chances (where it nearly vanishes) are its hardest case.
+    # The order-1 term leaves out the higher ones, so equal topic chances (where it nearly vanishes)
+    # are its hardest case.
     assert narrow_hits < 0.8 * corpora
     assert score_hits > narrow_hits
     assert cluster_hits > narrow_hits

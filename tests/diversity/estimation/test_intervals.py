@@ -10,7 +10,11 @@ from divsyn_jax.diversity.estimation.intervals import mean_interval, mean_of
 
 def test_interval_methods_are_named_and_clipped():
     constant = intervals.mean_interval(np.full(1000, 10.0), 0.1, 10)
-    assert (constant.method, constant.value, constant.ci_high) == ("empirical Bernstein", 10.0, 10.0)
+    assert (constant.method, constant.value, constant.ci_high) == (
+        "empirical Bernstein",
+        10.0,
+        10.0,
+    )
     assert constant.ci_low == pytest.approx(10 - 7 * 9.9 * math.log(80) / (3 * 999))
     rare = np.full(1000, 10.0)
     rare[:40] = 1.0  # 4% of the draws differ
@@ -39,7 +43,9 @@ def test_two_levels_are_t_over_set_means():
     criteria = estimate.criteria
     assert criteria.set_means == pytest.approx(means)
     # The parts of the half-width add in squares.
-    assert math.hypot(criteria.sets_half_width, criteria.draws_half_width) == pytest.approx(estimate.half_width)
+    assert math.hypot(criteria.sets_half_width, criteria.draws_half_width) == pytest.approx(
+        estimate.half_width
+    )
     within = sum(((values_D[set_D == number] - means[number]) ** 2).sum() for number in range(4))
     assert criteria.draws_sd == pytest.approx(math.sqrt(within / 256))
 
@@ -58,7 +64,9 @@ def test_one_set_is_judged_by_its_draws_and_says_so():
     values_D = np.random.default_rng(2).normal(5, 1, 200)
     one = mean_interval(values_D, 0, 10, np.zeros(200, int))
     none = mean_interval(values_D, 0, 10)
-    assert (one.value, one.ci_low, one.ci_high) == pytest.approx((none.value, none.ci_low, none.ci_high))
+    assert (one.value, one.ci_low, one.ci_high) == pytest.approx(
+        (none.value, none.ci_low, none.ci_high)
+    )
     assert "one criteria set, its choice left out" in one.method
     assert (one.criteria.sets_sd, one.criteria.sets_half_width) == (None, None)
     assert none.criteria is None
@@ -89,7 +97,9 @@ def test_ratio_values_have_the_mean_and_spread_of_the_ratio():
     assert np.mean(values, axis=1) == pytest.approx(ratios)
     errors = np.std(values, axis=1, ddof=1) / math.sqrt(200)
     assert errors.mean() == pytest.approx(ratios.std(), rel=0.05)
-    assert intervals.ratio_values(np.array([1.0, 3.0]), np.array([4.0, 4.0])) == pytest.approx([0.25, 0.75])
+    assert intervals.ratio_values(np.array([1.0, 3.0]), np.array([4.0, 4.0])) == pytest.approx(
+        [0.25, 0.75]
+    )
     with pytest.raises(ValueError, match="nothing"):
         intervals.ratio_values(np.zeros(3), np.zeros(3))
 

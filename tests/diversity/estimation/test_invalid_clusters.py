@@ -1,11 +1,17 @@
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity.estimation.estimators import cluster_score, draw_statistics, effective_clusters, exp_entropy
+from divsyn_jax.diversity.estimation.estimators import (
+    cluster_score,
+    draw_statistics,
+    effective_clusters,
+    exp_entropy,
+)
 from divsyn_jax.diversity.estimation.invalid_clusters import labels_by_policy, verification_change
 
 LABELS = np.array([[0, 0, 0, 1, 1, 2], [3, 3, 3, 3, 3, 3], [0, 1, 2, 3, 4, 5]])
-# The three of the first draw and the one of the second are invalid; so is a singleton, which is valid all the same.
+# The three of the first draw and the one of the second are invalid; so is a singleton, which is
+# valid all the same.
 VALID = np.array([[0, 0, 0, 1, 1, 1], [0] * 6, [0, 1, 1, 1, 1, 1]], bool)
 
 
@@ -32,7 +38,9 @@ def test_dropped_documents_and_draws():
     assert draws.scores_D == pytest.approx([2 / 1.5, 6])  # C / S with S = 3/2 and 1
     assert draws.same_pairs_D.tolist() == [1, 0]
     assert draws.pair_share_D.mean() == pytest.approx(1 / (3 + 15))  # of all pairs left
-    assert np.exp(draws.entropy_D) == pytest.approx([np.exp(2 / 3 * np.log(1.5) + 1 / 3 * np.log(3)), 6])
+    assert np.exp(draws.entropy_D) == pytest.approx(
+        [np.exp(2 / 3 * np.log(1.5) + 1 / 3 * np.log(3)), 6]
+    )
     assert exp_entropy(draws).value <= 6
 
 
@@ -45,7 +53,9 @@ def test_the_score_stays_in_its_bounds_whatever_is_dropped():
     assert (draws.scores_D >= 0.1).all()
     assert (draws.scores_D <= 10).all()
     assert cluster_score(draws).ci_low > 0.1
-    counts = [np.unique(draw[draw >= 0], return_counts=True)[1] for draw in labels_DK if (draw >= 0).any()]
+    counts = [
+        np.unique(draw[draw >= 0], return_counts=True)[1] for draw in labels_DK if (draw >= 0).any()
+    ]
     assert draws.scores_D == pytest.approx([len(n) / n.mean() for n in counts])
     # Dropping at random leaves the pairs of the rest as they were.
     assert effective_clusters(draws, 10**6).value == pytest.approx(4, rel=0.05)

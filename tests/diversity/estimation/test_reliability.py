@@ -12,7 +12,8 @@ def _neighbours(labels):
 
 
 @pytest.mark.parametrize(
-    "labels", [[0, 0], [0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1, 2], [0, 0, 0, 1, 1, 2], [0] * 4 + [1] * 3]
+    "labels",
+    [[0, 0], [0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1, 2], [0, 0, 0, 1, 1, 2], [0] * 4 + [1] * 3],
 )
 def test_position_bias_equals_all_orders(labels):
     counts = [_neighbours(order) for order in itertools.permutations(labels)]
@@ -47,7 +48,11 @@ def test_an_agent_that_groups_neighbours_is_caught():
 def test_adjusted_rand_equals_scikit_learn():
     rng = np.random.default_rng(2)
     first, second = rng.integers(0, 4, (300, 8)), rng.integers(0, 5, (300, 8))
-    first[:3], second[:2], second[2] = 0, 0, np.arange(8)  # both one cluster; one cluster against singletons
+    first[:3], second[:2], second[2] = (
+        0,
+        0,
+        np.arange(8),
+    )  # both one cluster; one cluster against singletons
     first[3] = second[3] = np.arange(8)
     expected = [adjusted_rand_score(*pair) for pair in zip(first, second, strict=True)]
     assert reliability.adjusted_rand(first, second) == pytest.approx(expected)
@@ -71,8 +76,12 @@ def test_repeatability_of_a_steady_and_of_a_guessing_agent():
 
 def test_correlation_is_the_intraclass_one():
     # Shrout and Fleiss 1979, table 2: ICC(1,1) = 0.17 of four judges on six targets.
-    table = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]])
-    labels_PDK = np.minimum(np.arange(10), table.T[:, :, None] - 1)  # as many clusters as the table says
+    table = np.array(
+        [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+    )
+    labels_PDK = np.minimum(
+        np.arange(10), table.T[:, :, None] - 1
+    )  # as many clusters as the table says
     assert reliability.repeatability(labels_PDK).correlation == pytest.approx(0.17, abs=0.005)
 
 

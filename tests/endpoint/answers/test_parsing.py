@@ -22,7 +22,10 @@ REQUEST = question(0, schema=SCHEMA)
         'Sure!\n```json\n{"doc-a": 1, "doc-b": "Yes", "ok": true}\n```\nHope {this} helps.',
         '{"DOC_A": "1", "Doc-B": " yes ", "OK": "true", "reason": "because"}',
         '{"answer": {"doc-a": 1.0, "doc-b": "YES", "ok": 1}}',
-        '<think>perhaps {"doc-a": 2, "doc-b": "No", "ok": false, "and": "so on"}</think>{"doc-a":1,"doc-b":"Yes","ok":true}',
+        (
+            '<think>perhaps {"doc-a": 2, "doc-b": "No", "ok": false, "and": "so'
+            ' on"}</think>{"doc-a":1,"doc-b":"Yes","ok":true}'
+        ),
         'For example {"doc-a": 3} but here: {"doc-a": 1, "doc-b": "Yes", "ok": true}',
     ],
 )
@@ -50,7 +53,10 @@ def test_an_exact_answer_is_not_repaired():
         ('{"doc-a": 1, "doc-c": "Yes", "ok": true}', "lacks the key 'doc-b'"),
         ('{"doc-a": 7, "doc-b": "Yes", "ok": true}', "'doc-a' must obey maximum 3"),
         ('{"doc-a": 1.5, "doc-b": "Yes", "ok": true}', "'doc-a' must be of type integer"),
-        ('{"doc-a": 1, "doc-b": "Perhaps", "ok": true}', """'doc-b' must be one of ["Yes", "No"]"""),
+        (
+            '{"doc-a": 1, "doc-b": "Perhaps", "ok": true}',
+            """'doc-b' must be one of ["Yes", "No"]""",
+        ),
         ('{"doc-a": 1, "doc-b": "Yes", "ok": "maybe"}', "'ok' must be of type boolean"),
     ],
 )
@@ -60,9 +66,11 @@ def test_unusable_answers_are_named(text, problem):
 
 
 def test_nothing_of_the_answer_gets_into_the_re_ask():
-    parsed = parse('{"doc-a": "evil one", "evil two": 1, "doc-b": {"evil": 3}, "ok": ["evil"]}', REQUEST)
+    parsed = parse(
+        '{"doc-a": "evil one", "evil two": 1, "doc-b": {"evil": 3}, "ok": ["evil"]}', REQUEST
+    )
     assert len(parsed.problems) == 3
-    (_, user) = messages(REQUEST, "json_schema", parsed.problems)
+    _, user = messages(REQUEST, "json_schema", parsed.problems)
     assert "evil" not in user["content"]
     assert user["content"].startswith(REQUEST.user)
 

@@ -53,7 +53,10 @@ async def keep_busy(server, limiter, seconds, workers=64):
 @pytest.mark.parametrize("capacity", [4, 8, 12, 16, 40])
 def test_throughput_is_at_least_90_percent_of_what_the_server_admits(capacity, retry_after):
     async def scenario():
-        server, limiter = Capacity(capacity, retry_after=retry_after), Limiter(16, 0.5, 60.0, seed=0)
+        server, limiter = (
+            Capacity(capacity, retry_after=retry_after),
+            Limiter(16, 0.5, 60.0, seed=0),
+        )
         await keep_busy(server, limiter, 600)
         return server
 
@@ -140,7 +143,11 @@ def failing(share, seconds):
     """Keep failing at random through a limiter; the loop's time at which it gave up, or None."""
 
     async def scenario():
-        loop, limiter, rng = asyncio.get_running_loop(), Limiter(16, 0.5, 10.0, seed=0), random.Random(1)
+        loop, limiter, rng = (
+            asyncio.get_running_loop(),
+            Limiter(16, 0.5, 10.0, seed=0),
+            random.Random(1),
+        )
 
         async def work():
             attempt = 0

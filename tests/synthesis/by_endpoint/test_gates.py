@@ -23,9 +23,21 @@ ENGLISH = document(Breadth(1, 1, 1), 0, 0)["text"]
         (f"{ENGLISH} As an AI language model, I have no bees. {ENGLISH}", "refusal"),
         (f"{ENGLISH}\n\nI cannot help with this request. {ENGLISH}", "refusal"),
         (f"{ENGLISH}\n\nI’m sorry, but I am not able to provide that. {ENGLISH}", "refusal"),
-        (f'{ENGLISH} "I am sorry," said Oona. "Sorry, I can\'t come tomorrow." I cannot swim. {ENGLISH}', None),
+        (
+            (
+                f'{ENGLISH} "I am sorry," said Oona. "Sorry, I can\'t come tomorrow." I cannot'
+                f" swim. {ENGLISH}"
+            ),
+            None,
+        ),
         # A text about refusing, or about machines, is none.
-        (f"{ENGLISH} The clerk said that she was sorry she could not help; an AI would have. {ENGLISH}", None),
+        (
+            (
+                f"{ENGLISH} The clerk said that she was sorry she could not help; an AI would have."
+                f" {ENGLISH}"
+            ),
+            None,
+        ),
     ],
 )
 def test_faults_of_one_text(text, fault):
@@ -41,7 +53,9 @@ def test_any_language_may_be_asked_for():
 
 def similarity(first, second):
     """Jaccard similarity of sets of word 5-grams, exactly."""
-    one, two = ({tuple(t[i : i + 5]) for i in range(len(t) - 4)} for t in (first.split(), second.split()))
+    one, two = (
+        {tuple(t[i : i + 5]) for i in range(len(t) - 4)} for t in (first.split(), second.split())
+    )
     return len(one & two) / len(one | two)
 
 
@@ -59,7 +73,9 @@ def test_near_duplicates_are_those_of_exact_jaccard_similarity():
             assert near.enter(" ".join(base))
             found.append(not near.enter(" ".join(other)))
         outcome[round(similarity(" ".join(base), " ".join(other)), 1)] = sum(found)
-    assert {similar: found for similar, found in outcome.items() if similar >= 0.9} == dict.fromkeys((1.0, 0.9), 20)
+    assert {
+        similar: found for similar, found in outcome.items() if similar >= 0.9
+    } == dict.fromkeys((1.0, 0.9), 20)
     assert all(found == 0 for similar, found in outcome.items() if similar <= 0.5), outcome
 
 

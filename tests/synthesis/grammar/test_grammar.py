@@ -11,7 +11,12 @@ import pytest
 from divsyn_jax.data.readers.corpus import TextFingerprint
 from divsyn_jax.synthesis.grammar import grammar
 from divsyn_jax.synthesis.grammar.grammar import Breadth
-from divsyn_jax.synthesis.grammar.knowledge import of_instructions, of_items, topics, without_held_out
+from divsyn_jax.synthesis.grammar.knowledge import (
+    of_instructions,
+    of_items,
+    topics,
+    without_held_out,
+)
 from divsyn_jax.synthesis.grammar.personas import Voice, personas
 from divsyn_jax.synthesis.grammar.styles import GENERATORS, STYLES, frames
 
@@ -39,7 +44,9 @@ def grid():
         (
             style,
             persona,
-            grammar.write_passage(topic, style, persona, random.Random(f"{topic.name}/{style.name}/{persona.name}")),
+            grammar.write_passage(
+                topic, style, persona, random.Random(f"{topic.name}/{style.name}/{persona.name}")
+            ),
         )
         for topic, style, persona in itertools.product(topics(), STYLES, personas())
     ]
@@ -51,8 +58,9 @@ def test_golden():
 
 def test_processes_with_other_hash_seeds_write_the_same():
     program = (
-        "from divsyn_jax.synthesis.grammar import *; import hashlib; "
-        "print(hashlib.sha256(repr(list(itertools.islice(generate(Breadth(5, 8, 5), 3), 50))).encode()).hexdigest())"
+        "from divsyn_jax.synthesis.grammar.grammar import *; import hashlib;"
+        " print(hashlib.sha256(repr(list(itertools.islice(generate(Breadth(5, 8, 5), 3),"
+        " 50))).encode()).hexdigest())"
     )
     outputs = {
         subprocess.run(
@@ -72,7 +80,10 @@ def test_a_document_does_not_depend_on_those_before():
 
 
 def test_seed_and_breadth_change_the_texts():
-    texts = [tuple(d["text"] for d in generate(Breadth(2, 2, k), 5, seed)) for k, seed in ((1, 0), (2, 0), (1, 1))]
+    texts = [
+        tuple(d["text"] for d in generate(Breadth(2, 2, k), 5, seed))
+        for k, seed in ((1, 0), (2, 0), (1, 1))
+    ]
     assert len(set(texts)) == 3
 
 
@@ -118,7 +129,9 @@ def test_a_broader_corpus_contains_the_entries_of_a_narrower_one():
         return {document[axis] for document in generate(breadth, 300, 0)}
 
     for axis in ("topic", "style", "persona"):
-        narrow, broad, full = (entries(breadth, axis) for breadth in (Breadth(2, 2, 2), Breadth(8, 4, 4), FULL))
+        narrow, broad, full = (
+            entries(breadth, axis) for breadth in (Breadth(2, 2, 2), Breadth(8, 4, 4), FULL)
+        )
         assert narrow < broad < full
 
 
@@ -131,7 +144,12 @@ def test_bad_breadth_names_axis_and_limit(axis, value):
 
 
 def test_lists_are_as_long_as_promised():
-    assert [style.name for style in STYLES[:4]] == ["narrative textbook", "academic textbook", "blog post", "how-to"]
+    assert [style.name for style in STYLES[:4]] == [
+        "narrative textbook",
+        "academic textbook",
+        "blog post",
+        "how-to",
+    ]
     assert grammar.limits()["topics"] >= 32
     assert len(STYLES) >= 8
     assert len(personas()) >= 16
@@ -173,7 +191,13 @@ def test_personas_colour_passages_and_neutral_does_not(grid):
     coloured = [
         any(
             phrase in text
-            for phrase in (persona.name, *persona.asides, *persona.things, *persona.sayings, *persona.closings)
+            for phrase in (
+                persona.name,
+                *persona.asides,
+                *persona.things,
+                *persona.sayings,
+                *persona.closings,
+            )
         )
         for _, persona, text in grid
         if not persona.neutral
@@ -187,15 +211,23 @@ def test_personas_colour_passages_and_neutral_does_not(grid):
 def test_styles_have_their_own_form():
     def write(name):
         style = next(style for style in STYLES if style.name == name)
-        return [grammar.write_passage(topic, style, personas()[1], random.Random(0)) for topic in topics()]
+        return [
+            grammar.write_passage(topic, style, personas()[1], random.Random(0))
+            for topic in topics()
+        ]
 
     assert all(
-        re.findall(r"(?m)^(\d)\. ", text) in (list("123"), list("1234"), list("12345")) for text in write("how-to")
+        re.findall(r"(?m)^(\d)\. ", text) in (list("123"), list("1234"), list("12345"))
+        for text in write("how-to")
     )
     assert all(len(re.findall(r"(?m)^[A-Z][a-z]+: ", text)) >= 6 for text in write("dialogue"))
-    assert all(text.count("\nQ: ") == text.count("\nA: ") >= 4 for text in write("question-and-answer page"))
     assert all(
-        re.match(r"[^\n]*[Dd]ear[^\n]*,\n\n", text) and re.search(r",\n[A-Z]\w+$", text) for text in write("letter")
+        text.count("\nQ: ") == text.count("\nA: ") >= 4
+        for text in write("question-and-answer page")
+    )
+    assert all(
+        re.match(r"[^\n]*[Dd]ear[^\n]*,\n\n", text) and re.search(r",\n[A-Z]\w+$", text)
+        for text in write("letter")
     )
     assert all(re.match(r"[A-Z]\w+, [A-Z]\w+day - [A-Z]", text) for text in write("news report"))
     assert all(
@@ -206,7 +238,9 @@ def test_styles_have_their_own_form():
 
 
 def _near_copies(texts):
-    """The share of pairs in which more than half of the shorter text's word 5-grams occur in the other."""
+    """The share of pairs in which more than half of the shorter text's word 5-grams occur in the
+    other.
+    """
     grams = []
     for text in texts:
         tokens = text.split()
@@ -223,20 +257,27 @@ def test_one_cell_still_varies():
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 def test_every_style_varies_within_one_topic(style):
-    texts = [grammar.write_passage(topics()[1], style, personas()[0], random.Random(i)) for i in range(120)]
+    texts = [
+        grammar.write_passage(topics()[1], style, personas()[0], random.Random(i))
+        for i in range(120)
+    ]
     assert len(set(texts)) == len(texts)
     assert _near_copies(texts) < 0.05
 
 
 def test_near_copies_are_found():
     text = " ".join(map(str, range(100)))
-    assert _near_copies([text, text + " end", "quite another text of six words"]) == pytest.approx(1 / 3)
+    assert _near_copies([text, text + " end", "quite another text of six words"]) == pytest.approx(
+        1 / 3
+    )
 
 
 def test_a_persona_colours_two_or_three_places(monkeypatch):
     places = []
     values = Voice.values
-    monkeypatch.setattr(Voice, "values", lambda self, name: places.append(name) or values(self, name))
+    monkeypatch.setattr(
+        Voice, "values", lambda self, name: places.append(name) or values(self, name)
+    )
     for style, seed in itertools.product(STYLES, range(60)):
         places.clear()
         style.write(topics()[0], Voice(personas()[1], random.Random(seed)), random.Random(seed))
@@ -271,12 +312,17 @@ def test_a_document_of_two_topics_continues_that_of_one():
 
 def test_dialects_word_the_same_passages_with_half_of_the_templates():
     def texts(*generators):
-        return [document["text"] for document in generate(Breadth(3, 9, 3, generators=generators), 60, 0)]
+        return [
+            document["text"]
+            for document in generate(Breadth(3, 9, 3, generators=generators), 60, 0)
+        ]
 
     written = {name: texts(name) for name in GENERATORS}
     assert all(a != b for a, b in itertools.combinations(written.values(), 2))
     mixed = list(generate(Breadth(3, 9, 3, generators=GENERATORS), 60, 0))
-    assert all(document["text"] == written[document["generator"]][i] for i, document in enumerate(mixed))
+    assert all(
+        document["text"] == written[document["generator"]][i] for i, document in enumerate(mixed)
+    )
     assert set(collections.Counter(document["generator"] for document in mixed).values()) == {12}
     everything = frames("02_academic_textbook", "grammar").templates
     for dialect in GENERATORS[1:]:
@@ -285,7 +331,9 @@ def test_dialects_word_the_same_passages_with_half_of_the_templates():
         assert all(own[slot] and set(own[slot]) <= set(everything[slot]) for slot in own)
     assert sum(map(len, own.values())) < 0.7 * sum(map(len, everything.values()))
     for generators in ((), ("grammar", "grammar"), ("gpt-4o",)):
-        with pytest.raises(ValueError, match="generators must be one or more of grammar, dialect-a"):
+        with pytest.raises(
+            ValueError, match="generators must be one or more of grammar, dialect-a"
+        ):
             Breadth(1, 1, 1, generators=generators)
 
 

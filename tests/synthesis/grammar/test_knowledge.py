@@ -11,7 +11,9 @@ from divsyn_jax.synthesis.grammar import knowledge
 @pytest.fixture
 def folder(tmp_path):
     """A copy of two topic files that a test may break."""
-    source = pathlib.Path(str(importlib.resources.files("divsyn_jax.synthesis.grammar") / "knowledge"))
+    source = pathlib.Path(
+        str(importlib.resources.files("divsyn_jax.synthesis.grammar") / "knowledge")
+    )
     for path in sorted(source.glob("*.toml"))[:2]:
         shutil.copy(path, tmp_path)
     return tmp_path
@@ -69,7 +71,9 @@ def test_validation_names_file_and_field(folder, text, replacement, field):
 def test_a_name_used_twice_is_refused(folder):
     first, second = sorted(folder.iterdir())
     shutil.copy(first, second)
-    with pytest.raises(ValueError, match=rf"{second.name}: name: 'beekeeping' is already the topic of {first.name}"):
+    with pytest.raises(
+        ValueError, match=rf"{second.name}: name: 'beekeeping' is already the topic of {first.name}"
+    ):
         knowledge.load(folder)
 
 

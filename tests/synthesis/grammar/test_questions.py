@@ -36,7 +36,11 @@ def test_choices_of_facts_are_of_one_kind():
         for fact in topic.facts:
             kinds[fact.answer].add(fact.kind)
     facts = [item for item in ITEMS if item["form"] == "fact"]
-    mixed = [item for item in facts if not set.intersection(*(kinds[choice] for choice in item["choices"]))]
+    mixed = [
+        item
+        for item in facts
+        if not set.intersection(*(kinds[choice] for choice in item["choices"]))
+    ]
     assert len(mixed) <= 3  # of kinds that have fewer than four answers
 
 
@@ -53,13 +57,23 @@ def test_no_wrong_choice_is_the_answer_of_an_instruction():
 
 def test_instructions_ask_nothing_that_items_ask():
     asked = {item["text"] for item in ITEMS}
-    assert not [record for record in INSTRUCTIONS if any(question in record["prompt"] for question in asked)]
-    told = {item["choices"][item["label"]] for item in ITEMS if item["form"] in ("meaning of term", "use of tool")}
-    assert not [record for record in INSTRUCTIONS if any(answer in record["response"] for answer in told)]
+    assert not [
+        record for record in INSTRUCTIONS if any(question in record["prompt"] for question in asked)
+    ]
+    told = {
+        item["choices"][item["label"]]
+        for item in ITEMS
+        if item["form"] in ("meaning of term", "use of tool")
+    }
+    assert not [
+        record for record in INSTRUCTIONS if any(answer in record["response"] for answer in told)
+    ]
 
 
 def test_instructions_differ_and_are_spread_over_topics():
-    assert len({(record["prompt"], record["response"]) for record in INSTRUCTIONS}) == len(INSTRUCTIONS)
+    assert len({(record["prompt"], record["response"]) for record in INSTRUCTIONS}) == len(
+        INSTRUCTIONS
+    )
     front = collections.Counter(record["topic"] for record in INSTRUCTIONS[: 8 * len(topics())])
     assert set(front.values()) == {8}
     assert all(record["response"].endswith((".", '."')) for record in INSTRUCTIONS)
@@ -68,7 +82,11 @@ def test_instructions_differ_and_are_spread_over_topics():
 def test_seed_and_number_of_topics():
     assert questions.items(0, 3) == questions.items(0, 3)
     assert questions.items(0, 3) != questions.items(1, 3)
-    assert {item["topic"] for item in questions.items(5, 3)} == {topic.name for topic in topics()[:3]}
+    assert {item["topic"] for item in questions.items(5, 3)} == {
+        topic.name for topic in topics()[:3]
+    }
     # An item is the same however many topics are asked about.
-    few, all_ = ({i["text"]: i["choices"] for i in questions.items(0, n)} for n in (3, len(topics())))
+    few, all_ = (
+        {i["text"]: i["choices"] for i in questions.items(0, n)} for n in (3, len(topics()))
+    )
     assert few.items() <= all_.items()

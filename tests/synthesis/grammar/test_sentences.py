@@ -80,7 +80,9 @@ def test_deck_deals_every_entry_once_and_no_template_twice():
     deck = sentences.Deck(topics()[0], random.Random(0))
     templates = [f"{number}: {{process}}" for number in range(6)]
     said = [deck.say("process", templates) for _ in topics()[0].processes]
-    assert {text.split(": ")[1] for text in said} == {f"{process}." for process in topics()[0].processes}
+    assert {text.split(": ")[1] for text in said} == {
+        f"{process}." for process in topics()[0].processes
+    }
     assert {text.split(": ")[0] for text in said} == set("012345")
     assert deck.left("process") == 0
     with pytest.raises(IndexError):

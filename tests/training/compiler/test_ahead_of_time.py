@@ -1,4 +1,7 @@
-"""Ahead-of-time compilation without libtpu: what is said of candidates that cannot be, of what does not fit, of wrong flags."""
+"""Ahead-of-time compilation without libtpu:
+
+what is said of candidates that cannot be, of what does not fit, of wrong flags.
+"""
 
 import types
 
@@ -18,13 +21,17 @@ FULL = "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 45.24G o
 @pytest.fixture
 def recipe() -> Recipe:
     config = tiny.get_config()
-    config.model.update(vocab_size=64, hidden=16, intermediate=16, heads=4, kv_heads=4, attention="blocked")
+    config.model.update(
+        vocab_size=64, hidden=16, intermediate=16, heads=4, kv_heads=4, attention="blocked"
+    )
     config.update(global_batch=2, seq_len=32)
     return Recipe.from_config(config.to_dict())
 
 
 def test_the_report_names_the_resolved_mesh(recipe, monkeypatch):
-    monkeypatch.setattr(ahead_of_time, "xla_flops_per_token", ahead_of_time.full_square_flops_per_token)
+    monkeypatch.setattr(
+        ahead_of_time, "xla_flops_per_token", ahead_of_time.full_square_flops_per_token
+    )
     assert recipe.mesh.fsdp == -1
     compiled = ahead_of_time.compile_step(recipe, jax.devices()[:1])
     device = types.SimpleNamespace(num_cores=1, device_kind="TPU v5 lite")
@@ -64,7 +71,8 @@ def test_a_search_goes_on_past_candidates_that_cannot_be(recipe, monkeypatch, ca
     assert (best.model.remat, best.mesh.tensor, compiled.arguments) == ("minimal", 1, 1 << 30)
     assert lines[0] == f"  fsdp 2 x tensor 1, 1 micro-batches, remat none: not possible: {FULL}"
     assert lines[-1].endswith(
-        "tensor 2, 2 micro-batches, remat full: not possible: each must take whole axes of the slice"
+        "tensor 2, 2 micro-batches, remat full: not possible: each must take whole axes of the"
+        " slice"
     )
     assert len(lines) == 8
 
@@ -72,4 +80,6 @@ def test_a_search_goes_on_past_candidates_that_cannot_be(recipe, monkeypatch, ca
 @pytest.mark.parametrize("rows", ["x", "0", "1,-2", "", "1,,2"])
 def test_rows_to_search_are_positive_numbers(command, rows):
     flags = ("--config=configs/tiny.py", "--topology=v5e:4x4", "--search", f"--search_rows={rows}")
-    fails_with_one_line(command("divsyn_jax.compile", *flags), f"--search_rows={rows}: positive integers")
+    fails_with_one_line(
+        command("divsyn_jax.compile", *flags), f"--search_rows={rows}: positive integers"
+    )

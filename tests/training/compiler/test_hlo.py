@@ -43,7 +43,8 @@ ENTRY %main.9 (p.3: f32[8,4]) -> f32[8,4] {
 """
 
 
-# A windowed product unrolled by two, beside a gather in pieces, behind a kernel whose configuration spans lines.
+# A windowed product unrolled by two, beside a gather in pieces, behind a kernel whose configuration
+# spans lines.
 WINDOWED = """
 %cond.1 (p.1: (bf16[60,4], u32[])) -> pred[] {
   %p.1 = (bf16[60,4], u32[]) parameter(0)
@@ -86,7 +87,11 @@ ENTRY %main.9 (p.3: bf16[60,4]) -> bf16[60,4] {
 
 def test_loops_multiply():
     result = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=virtual_devices(8), timeout=120
+        [sys.executable, "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        env=virtual_devices(8),
+        timeout=120,
     )
     assert result.returncode == 0, result.stderr[-2000:]
     found = json.loads(result.stdout.splitlines()[-1])
