@@ -78,7 +78,7 @@ FORWARD = """
 import resource, runpy
 import jax, jax.numpy as jnp
 from divsyn_jax import model
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.training.recipe import Recipe
 config = runpy.run_path("configs/1_4b.py")["get_config"]()
 config.model.update(attention="blocked", dtype="float32")
 shape = Recipe.from_config(config.to_dict()).model

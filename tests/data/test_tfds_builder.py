@@ -16,7 +16,7 @@ from tests.conftest import ROOT, fails_with_one_line, write_jsonl
 pytest.importorskip("tensorflow_datasets")
 READ = """
 import sys, json
-from divsyn_jax.data.corpus import CorpusReader
+from divsyn_jax.data.readers.corpus import CorpusReader
 documents = list(CorpusReader("tfds:divsyn_corpus/narrow:train"))
 fields = {name: value if isinstance(value, bytes) else int(value) for name, value in documents[0].fields.items()}
 print(json.dumps([[d.text for d in documents], {n: v.decode() if isinstance(v, bytes) else v for n, v in fields.items()},

@@ -19,7 +19,7 @@ import json
 import jax
 from configs import tiny
 from divsyn_jax import ahead_of_time, hlo, model
-from divsyn_jax.recipe import Recipe
+from divsyn_jax.training.recipe import Recipe
 
 def traffic(layout, rows=16, chunk=16):
     config = tiny.get_config()
