@@ -86,7 +86,7 @@ def _compare(workdirs: Sequence[str], names: Sequence[str]) -> None:
 
     for other in workdirs[1:]:
         for name in names:
-            gap = harness.compare(pathlib.Path(workdirs[0]), pathlib.Path(other), name)
+            gap = harness.compare_runs(pathlib.Path(workdirs[0]), pathlib.Path(other), name)
             interval = f"[{gap['ci_low']:+.4f}, {gap['ci_high']:+.4f}]"
             print(
                 f"{other} - {workdirs[0]}: {name}: {gap['difference']:+.4f} {interval}, p"

@@ -73,7 +73,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         raise UserError(
             "fine-tuning starts from a trained run; name its directory with --config.init_from=RUN"
         )
-    trained_on = training_data.describe(recipe.level, mixture)
+    trained_on = training_data.describe_level(recipe.level, mixture)
     tokenizer = tokenizers.load_copy(mixture.windows[0].folder)
     if tokenizer.vocab_size > recipe.model.vocab_size:
         ids = (
@@ -126,7 +126,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
             "started": time.time(),
         }
     if distributed.is_first():
-        run_directory.write(workdir, recipe, tokenizer, mixture.chat_template)
+        run_directory.write_run_directory(workdir, recipe, tokenizer, mixture.chat_template)
         files.write_json(workdir / "level.json", trained_on)
         files.write_json(
             workdir / "sharding.json", {"mesh": dict(mesh.shape), "state": sharding.describe(state)}

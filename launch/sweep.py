@@ -87,7 +87,7 @@ def plan(planned: Study) -> str:
     ]
     for run in planned.runs:
         if run.size not in costs:
-            costs[run.size] = study_cost.estimate(planned, run)
+            costs[run.size] = study_cost.estimate_run(planned, run)
         cost = costs[run.size]
         state = (
             "done"

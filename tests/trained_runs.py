@@ -22,7 +22,7 @@ def make_run(
     workdir: pathlib.Path, tokenizer_dir: pathlib.Path, seq_len: int = 64, step: int = 3, **shape
 ) -> pathlib.Path:
     """Write a run of a small model (`shape` overrides keys of `model.*`) and return its folder."""
-    tokenizer = tokenizers.load(str(tokenizer_dir))
+    tokenizer = tokenizers.load_tokenizer(str(tokenizer_dir))
     config = tiny.get_config()
     config.model.update(
         vocab_size=tokenizer.vocab_size + 8,

@@ -17,7 +17,7 @@ from divsyn_jax.base.commandline import UserError
 RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner")
 
 
-def in_order(
+def run_in_order(
     tasks: Iterable[Any],
     function: Callable[[Any], Any],
     folder: pathlib.Path,

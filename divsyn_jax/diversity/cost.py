@@ -15,7 +15,7 @@ _SENTENCE = (
 )
 
 
-def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettings) -> str:
+def scoring_dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettings) -> str:
     """A table of calls, tokens and cost with a range, for people; an offline agent asks nothing."""
     draws = settings.total_draws
     read = "\n".join(
@@ -48,12 +48,12 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
     from divsyn_jax.endpoint.fence import fence
     from divsyn_jax.endpoint.forecast import Planned
     from divsyn_jax.endpoint.request import Request
-    from divsyn_jax.endpoint.tokens import TokenRange, estimate
+    from divsyn_jax.endpoint.tokens import TokenRange, estimate_tokens
 
     judge, K = settings.judge, settings.sample_size
 
     def prompt_tokens(requests: list[Request]) -> TokenRange:
-        ranges = [estimate(request.system, request.user) for request in requests]
+        ranges = [estimate_tokens(request.system, request.user) for request in requests]
         return TokenRange(
             int(np.mean([each.low for each in ranges])),
             int(np.mean([each.high for each in ranges])),

@@ -168,7 +168,7 @@ def main(arguments: list[str]) -> None:
         settings.match_lengths,
     )
     if _DRY_RUN.value:
-        print(cost.dry_run(samples, budget, settings))
+        print(cost.scoring_dry_run(samples, budget, settings))
         return
     with (
         files.kept_directory(output),

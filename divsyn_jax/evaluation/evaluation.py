@@ -94,7 +94,9 @@ def _evaluate_tasks(
     """`tasks`, `mean` and `mean_without_copa` of eval.json."""
     from divsyn_jax.evaluation import chat_prompts, harness, language_model
 
-    has_template = chat_prompts.load(run.workdir / "tokenizer", run.tokenizer) is not None
+    has_template = (
+        chat_prompts.load_chat_template(run.workdir / "tokenizer", run.tokenizer) is not None
+    )
     if chat and not has_template:
         raise UserError(
             f"{run.workdir}: --chat, but the run has no chat template; fine-tune it on"
@@ -106,7 +108,7 @@ def _evaluate_tasks(
         earlier = files.read_json(run.workdir / "eval.json")
         entries = earlier["tasks"] if earlier.get("checkpoint") == identity else {}
     with language_model.opened(run, params, mesh, batch_tokens, identity) as lm:
-        for name, (entry, items) in harness.run(lm, tasks, chat, limit).items():
+        for name, (entry, items) in harness.run_tasks(lm, tasks, chat, limit).items():
             harness.write_items(run.workdir, name, items)
             entries[name] = {**entry, "chat_template": chat}
         if lm.truncated:

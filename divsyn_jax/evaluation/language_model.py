@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.evaluation import chat_prompts
-from divsyn_jax.evaluation.request_cache import RequestCache, key_of
+from divsyn_jax.evaluation.request_cache import RequestCache, request_key
 from divsyn_jax.model import continuation_scores as scoring
 from divsyn_jax.model import decode
 from divsyn_jax.model.decode import Sampling
@@ -40,7 +40,7 @@ class RunLanguageModel(TemplateLM):
         super().__init__()
         self._run, self._params, self._mesh = run, params, mesh
         self._batch_tokens, self._cache = batch_tokens, cache
-        self._chat = chat_prompts.load(run.workdir / "tokenizer", run.tokenizer)
+        self._chat = chat_prompts.load_chat_template(run.workdir / "tokenizer", run.tokenizer)
         self.max_length = run.recipe.seq_len
         self.truncated = 0
 
@@ -86,7 +86,7 @@ class RunLanguageModel(TemplateLM):
             assert 0 < len(continuation) <= self.max_length, "a continuation fits the context"
             tokens = (context + continuation)[-(self.max_length + 1) :]
             self.truncated += len(tokens) < len(context) + len(continuation)
-            key = key_of("loglikelihood", tokens, [len(continuation)])
+            key = request_key("loglikelihood", tokens, [len(continuation)])
             keys.append(key)
             if self._cache.get(key) is None:
                 wanted[key] = scoring.Request(tokens, len(tokens) - len(continuation))
@@ -154,7 +154,7 @@ class RunLanguageModel(TemplateLM):
             )
         ids = self.tok_encode(context)
         self.truncated += len(ids) > room
-        return key_of("generate_until", ids[-room:], settings), ids[-room:], settings
+        return request_key("generate_until", ids[-room:], settings), ids[-room:], settings
 
     def _generation_batches(self, wanted: dict[str, Any]) -> Iterator[list[str]]:
         def order(key: str) -> tuple[str, int]:

@@ -33,7 +33,7 @@ Item = dict[str, Any]
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 
 
-def find(folder: pathlib.Path, task: str) -> pathlib.Path:
+def find_items(folder: pathlib.Path, task: str) -> pathlib.Path:
     """The file of a task. Raises `UserError` when there is none."""
     for suffix in SUFFIXES:
         if (folder / f"{task}{suffix}").is_file():

@@ -29,7 +29,7 @@ def generate_texts(
     run = trained_run.open_run(workdir)
     tokenizer = run.tokenizer
     if chat:
-        template = chat_prompts.load(workdir / "tokenizer", tokenizer)
+        template = chat_prompts.load_chat_template(workdir / "tokenizer", tokenizer)
         if template is None:
             raise UserError(
                 f"{workdir}: --chat, but the run has no chat template; fine-tune it on"

@@ -72,7 +72,7 @@ def export_run(
                     yield piece.name, piece.to_theirs(parameter)
                 del parameter  # before the next is read
 
-        tensor_files.write(
+        tensor_files.write_tensors(
             folder, {piece.name: piece.shape for piece in slices}, tensors(), max_file_bytes
         )
         config = llama.to_config(recipe.model, recipe.seq_len, tokenizer.bos_id, tokenizer.eos_id)
@@ -84,7 +84,9 @@ def export_run(
         )
         tokenizer_files.export(workdir / "tokenizer", tokenizer, recipe.seq_len, folder)
         chat = (folder / TEMPLATE_FILE).exists()
-        card = model_card.write(recipe, progress, _evaluation_of(workdir, progress), chat)
+        card = model_card.write_model_card(
+            recipe, progress, _evaluation_of(workdir, progress), chat
+        )
         files.write_text(folder / "README.md", card)
 
 

@@ -8,7 +8,7 @@ from divsyn_jax.model import decoder as model
 from divsyn_jax.training.recipe import Recipe
 
 
-def write(
+def write_model_card(
     recipe: Recipe, progress: Mapping[str, Any], evaluation: Mapping[str, Any], chat: bool
 ) -> str:
     """Markdown with the recipe, the diversity level and its scores, the data's fingerprints and the

@@ -25,7 +25,7 @@ _FLOATS = {
 }
 
 
-def write(
+def write_tensors(
     folder: pathlib.Path,
     shapes: Mapping[str, tuple[int, ...]],
     tensors: Iterable[tuple[str, np.ndarray]],

@@ -31,7 +31,7 @@ class Cost:
         return self.flops / (peak_flops * mfu) / 3600
 
 
-def estimate(study: Study, run: Run) -> Cost:
+def estimate_run(study: Study, run: Run) -> Cost:
     """The cost of pre-training a run. Raises `UserError` for a recipe that does not stand."""
     keys = study.train_keys(run)
     recipe = Recipe.from_config(recipe_file.evaluate(keys))

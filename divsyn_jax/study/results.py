@@ -14,7 +14,7 @@ from divsyn_jax import statistics
 from divsyn_jax.base import files
 from divsyn_jax.statistics import ItemScores
 from divsyn_jax.study import hypotheses
-from divsyn_jax.study.identity import fingerprint
+from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.study.recipe import Run, Study
 from divsyn_jax.training import recipe_file
 
@@ -91,7 +91,7 @@ def collect(study: Study) -> dict[str, Any]:
     return {
         "name": recipe["name"],
         "kind": recipe["kind"],
-        "fingerprint": fingerprint(recipe),
+        "fingerprint": study_fingerprint(recipe),
         "recipe": recipe,
         "agent": comparison["agent"],
         "score_settings": comparison["settings"],

@@ -19,7 +19,7 @@ from divsyn_jax.study import local_runner, results
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import report as page
 from divsyn_jax.study import texts as study_data
-from divsyn_jax.study.identity import difference, fingerprint
+from divsyn_jax.study.identity import difference, study_fingerprint
 from divsyn_jax.study.local_runner import Job, Slot
 from divsyn_jax.study.recipe import Study
 
@@ -32,7 +32,7 @@ def claim_workdir(study: Study) -> None:
     Raises `UserError` when the folder holds another study.
     """
     study.workdir.mkdir(parents=True, exist_ok=True)
-    mine, record = fingerprint(study.recipe), study.workdir / "recipe.json"
+    mine, record = study_fingerprint(study.recipe), study.workdir / "recipe.json"
     if record.exists():
         theirs = files.read_json(record)
         if theirs["fingerprint"] != mine:
@@ -48,7 +48,7 @@ def prepare(study: Study) -> None:
     """Corpora and held-out text, scores, tokenizer and shards."""
     for name, function in (("corpora", _corpora), ("score", _score), ("tokenise", _tokenise)):
         with_time(study, name, lambda function=function: function(study))
-    files.write_text(study.workdir / "PREPARED", fingerprint(study.recipe) + "\n")
+    files.write_text(study.workdir / "PREPARED", study_fingerprint(study.recipe) + "\n")
 
 
 def train(study: Study, slots: Sequence[Slot]) -> None:

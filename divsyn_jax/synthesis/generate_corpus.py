@@ -32,7 +32,7 @@ from divsyn_jax.base import commandline, files
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.endpoint import flags as endpoint_flags
-from divsyn_jax.synthesis.corpus_writer import KINDS, generate_corpus
+from divsyn_jax.synthesis.corpus_writer import RECORD_KINDS, generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
 
 _TOPICS = "topics"
@@ -41,7 +41,7 @@ _CONFIG = config_flags.DEFINE_config_file(
     None,
     "Settings, configs/synthesis.py:<template or level>; any is overridden by --config.key=value.",
 )
-_KIND = flags.DEFINE_enum("kind", KINDS[0], [*KINDS, _TOPICS], "What to write.")
+_KIND = flags.DEFINE_enum("kind", RECORD_KINDS[0], [*RECORD_KINDS, _TOPICS], "What to write.")
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Folder to write; an earlier corpus there is replaced."
 )
@@ -90,7 +90,7 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, output: str) -> None:
         if flag.value:
             raise UserError(f"--{flag.name} is for an endpoint: give --base_url and --model too")
     files.check_replaceable(
-        output, [*(f"{kind}.jsonl.zst" for kind in KINDS), "manifest.json", "score.json"]
+        output, [*(f"{kind}.jsonl.zst" for kind in RECORD_KINDS), "manifest.json", "score.json"]
     )
     count = config.documents if _KIND.value == "documents" else config.questions
     manifest = generate_corpus(breadth, count, config.seed, output, _KIND.value)
@@ -150,7 +150,7 @@ def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
         raise UserError(f"--config.endpoint.candidates={candidates} must be at least 1")
     gates = Gates(**knobs)
     if _DRY_RUN.value:
-        print(generation_cost.dry_run(grid, endpoints, candidates))
+        print(generation_cost.generation_dry_run(grid, endpoints, candidates))
         return
     manifest = generate_documents(grid, endpoints, gates, candidates, output)
     print(

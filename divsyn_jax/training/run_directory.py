@@ -53,7 +53,7 @@ def check_same_recipe(workdir: pathlib.Path, recipe: Recipe) -> None:
             )
 
 
-def write(
+def write_run_directory(
     workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer, chat_template: str
 ) -> None:
     """Write the resolved recipe, the environment, the tokenizer and with it the chat template, ''

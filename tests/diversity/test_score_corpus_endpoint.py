@@ -133,7 +133,9 @@ def test_a_dry_run_counts_documents_at_the_length_at_which_they_are_compared(tmp
 
     def foreseen(samples):
         found = re.search(
-            r"^cluster +\d+ +([\d,]+)", cost.dry_run(samples, budget, settings), re.MULTILINE
+            r"^cluster +\d+ +([\d,]+)",
+            cost.scoring_dry_run(samples, budget, settings),
+            re.MULTILINE,
         )
         return int(found[1].replace(",", "")) / len(samples)
 

@@ -56,9 +56,11 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Requests in a batch of the
 
 def make_run(folder: pathlib.Path) -> pathlib.Path:
     """A run of random weights: 10M parameters, vocabulary 8192, context 512."""
-    sources = [str(task_data.find(pathlib.Path(_TASK_DATA.value), task)) for task in _TASKS.value]
+    sources = [
+        str(task_data.find_items(pathlib.Path(_TASK_DATA.value), task)) for task in _TASKS.value
+    ]
     train_tokenizer(sources, str(folder / "tokenizer"), 8192)
-    tokenizer = tokenizers.load(str(folder / "tokenizer"))
+    tokenizer = tokenizers.load_tokenizer(str(folder / "tokenizer"))
     config = tiny.get_config()
     config.model.update(
         vocab_size=8192,
@@ -113,7 +115,7 @@ def main(_) -> None:
                         run, params, mesh, _BATCH_TOKENS.value, cache
                     )
                 started = time.perf_counter()
-                found = harness.run(lm, tasks, chat=False, limit=_ITEMS.value)
+                found = harness.run_tasks(lm, tasks, chat=False, limit=_ITEMS.value)
                 times[name].append(time.perf_counter() - started)
                 cache.close()
                 records = [record for _, kept in found.values() for record in kept]

@@ -249,7 +249,7 @@ class LLMAgent:
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         self._runner = self._runner or asyncio.Runner()
         try:
-            return running.run(work, self._runner)
+            return running.run_stoppable(work, self._runner)
         except EndpointStopped as stop:
             raise Unfinished(str(stop)) from None
 

@@ -211,7 +211,7 @@ def roofline(recipe: Recipe, compiled: Compiled, chip: Chip, devices: int) -> di
     }
 
 
-def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -> str:
+def compile_report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -> str:
     """The findings as text."""
     cores = f"{devices[0].num_cores} core" + "s driven as one" * (devices[0].num_cores > 1)
     tokens = recipe.global_batch * recipe.seq_len
@@ -259,7 +259,7 @@ def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -
 def outcome(recipe: Recipe, chip: Chip, devices: list[Any]) -> str:
     """The recipe's report; where the compiler itself runs out of HBM, what it says of that."""
     try:
-        return report(recipe, compile_step(recipe, devices), chip, devices)
+        return compile_report(recipe, compile_step(recipe, devices), chip, devices)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
