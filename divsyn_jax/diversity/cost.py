@@ -24,12 +24,13 @@ def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettin
         f" {settings.sample_size}"
         for name, sample in samples.items()
     )
-    if settings.agent != "openai":
+    endpoint = settings.endpoint
+    if endpoint is None or not settings.kind.asks_endpoint:
         return f"{read}\nagent {settings.agent}: no calls, no cost"
     from divsyn_jax.endpoint.forecast import forecast
 
     shown = {name: as_read(sample, budget) for name, sample in samples.items()}
-    table = forecast(_planned(shown, settings), settings.endpoint).table(settings.endpoint)
+    table = forecast(_planned(shown, settings), endpoint).table(endpoint)
     notes = [
         "verify: at most; draws without a cluster of two documents need none.",
         (

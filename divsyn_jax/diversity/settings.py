@@ -8,17 +8,11 @@ import pathlib
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
+from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind
 from divsyn_jax.diversity.baselines import OFFERED
 from divsyn_jax.diversity.baselines import Settings as BaselineSettings
 from divsyn_jax.diversity.estimation import stopping
 from divsyn_jax.endpoint.settings import EndpointSettings
-
-AGENTS = ("embedding", "openai", "oracle")
-DRAWS = {
-    "embedding": 20_000,
-    "oracle": 20_000,
-    "openai": 1_000,
-}  # where --draws says nothing; the paper's full run: 5,000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +21,7 @@ class ScoreSettings:
 
     Attributes: agent: who partitions the draws: `embedding` (offline), `openai` (an endpoint) or
       `oracle` (labels known). sample_size: K, documents in a draw. draws: number of draws, at most;
-      None means `DRAWS` of the agent. target_half_width: stop drawing when the score's interval is
+      None means `default_draws` of the agent. target_half_width: stop drawing when the score's interval is
       this narrow (`stopping.StoppingRule`); None makes all. retest: draws that an LLM is asked
       again, for its repeatability. control_variate: an LLM's scores are adjusted by the embedding
       agent's on the same draws, where it is installed. threshold: cosine distance at which the
@@ -89,9 +83,9 @@ class ScoreSettings:
             "max_documents",
             f"give --sample_size={self.sample_size} or more",
         )
-        if self.agent == "openai":
+        if self.kind.asks_endpoint:
             if self.endpoint is None:
-                raise UserError("--agent=openai needs an endpoint: --base_url and --model")
+                raise UserError(f"--agent={self.agent} needs an endpoint: --base_url and --model")
             if not self.judge.criteria_file and self.total_draws < 2 * self.judge.criteria_sets:
                 raise UserError(
                     f"--draws={self.total_draws}: give two or more for each of"
@@ -100,16 +94,20 @@ class ScoreSettings:
         self.baseline_settings()
 
     @property
+    def kind(self) -> AgentKind:
+        """What is known of the agent asked for."""
+        return AGENTS[self.agent]
+
+    @property
     def total_draws(self) -> int:
         """Draws of each corpus, at most."""
-        return DRAWS[self.agent] if self.draws is None else self.draws
+        return self.kind.default_draws if self.draws is None else self.draws
 
     def stopping_rule(self) -> stopping.StoppingRule | None:
         """When to stop before all draws are made; None for never."""
         if self.target_half_width is None:
             return None
-        first = stopping.FIRST_LOOK if self.agent == "openai" else stopping.FIRST_LOOK_OFFLINE
-        return stopping.StoppingRule(self.target_half_width, first, self.total_draws)
+        return stopping.StoppingRule(self.target_half_width, self.kind.first_look, self.total_draws)
 
     def baseline_settings(self) -> BaselineSettings:
         """The part that says which baselines to compute, and how."""

@@ -23,7 +23,7 @@ from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.diversity.agents import prompts
 from divsyn_jax.diversity.sampling import Sample
 
-VERSION = 1
+CRITERIA_VERSION = 1
 KINDS = ("metadata", "metrics")
 ENTRIES = 4  # of each kind in a set, as in the paper's appendix D.2
 _NAMES_SHOWN, _DEFINITIONS_SHOWN = 60, 3  # of all proposals in a merging prompt: the most frequent
@@ -113,19 +113,19 @@ def _refuse_unknown(entry: Mapping[str, Any], known: Sequence[str], place: str) 
             raise UserError(f"{place} has an unknown key {key!r}; it may hold {', '.join(known)}")
 
 
-def as_json(sets: Sequence[CriteriaSet]) -> dict[str, Any]:
+def to_json(sets: Sequence[CriteriaSet]) -> dict[str, Any]:
     """The content of a criteria file."""
-    return {"version": VERSION, "sets": [dataclasses.asdict(entry) for entry in sets]}
+    return {"version": CRITERIA_VERSION, "sets": [dataclasses.asdict(entry) for entry in sets]}
 
 
 def save(path: pathlib.Path, sets: Sequence[CriteriaSet], made_by: Mapping[str, Any]) -> None:
     """Write a criteria file with a record of how the sets were made."""
-    files.write_json(path, {**as_json(sets), "made_by": dict(made_by)})
+    files.write_json(path, {**to_json(sets), "made_by": dict(made_by)})
 
 
 def fingerprint(sets: Sequence[CriteriaSet]) -> str:
     """Identifies the sets in scores and caches."""
-    return hashlib.sha256(json.dumps(as_json(sets), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(to_json(sets), sort_keys=True).encode()).hexdigest()
 
 
 async def make_sets(

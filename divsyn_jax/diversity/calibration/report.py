@@ -180,8 +180,8 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
         for ladder, colour in zip(ladders, _COLOURS * len(ladders), strict=False)
         if any(rung["known"] for rung in ladder["rungs"])
     ]
-    for place, (name, colour) in enumerate(shown):
-        height = bottom - size + 18 + 18 * place
+    for row, (name, colour) in enumerate(shown):
+        height = bottom - size + 18 + 18 * row
         lines.append(f"<circle cx='{left + 14}' cy='{height - 4}' r='4' fill='{colour}'/>")
         lines.append(f"<text x='{left + 24}' y='{height}'>{text(name)}</text>")
     lines.append(
