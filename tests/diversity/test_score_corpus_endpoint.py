@@ -39,7 +39,7 @@ def command(serve, tmp_path):
     def run(*arguments, start=False, python_path="", **options):
         key = json.dumps(options, sort_keys=True)
         if key not in servers:
-            servers[key] = serve(**{"brain": "tests.diversity.judge_brains:honest", **options})
+            servers[key] = serve(**{"brain": "tests.diversity.agents.judge_brains:honest", **options})
         server = servers[key]
         line = [
             *(sys.executable, str(REPOSITORY / "tools" / "score_corpus.py"), *map(str, corpora)),
@@ -197,7 +197,7 @@ def test_the_key_is_nowhere(command):
 
 
 def test_failures_that_go_with_content_refuse_the_comparison(command):
-    done, _, output = command(brain="tests.diversity.judge_brains:refusing")
+    done, _, output = command(brain="tests.diversity.agents.judge_brains:refusing")
     assert done.returncode == 0, done.stderr
     comparison = json.loads((output / "comparison.json").read_text())
     assert all(

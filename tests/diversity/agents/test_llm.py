@@ -21,7 +21,7 @@ DRAWS = 40
 @pytest.fixture
 def judges(serve):
     """`judges("honest", ...)` starts a server with that brain."""
-    return lambda name, **options: serve(brain=f"tests.diversity.judge_brains:{name}", **options)
+    return lambda name, **options: serve(brain=f"tests.diversity.agents.judge_brains:{name}", **options)
 
 
 @pytest.fixture
