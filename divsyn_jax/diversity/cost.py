@@ -75,7 +75,7 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
     if judge.criteria_file:
         sentences = [
             f"{each.name}: {each.sentence}"
-            for each in _all_criteria(criteria.load(judge.criteria_file)[0])
+            for each in _all_criteria(criteria.load_criteria(judge.criteria_file)[0])
         ]
     else:
         sentences = [f"Criterion {number}: {_SENTENCE}." for number in range(2 * criteria.ENTRIES)]

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from divsyn_jax.diversity.agents.base import Agent, Draws, Embedder, Evidence, Partitions, record_of
+from divsyn_jax.diversity.agents.base import (
+    Agent,
+    DrawEvidence,
+    Draws,
+    Embedder,
+    Partitions,
+    record_of,
+)
 from divsyn_jax.diversity.estimation import control_variate, estimators, reliability
 from divsyn_jax.diversity.estimation.estimators import DrawStatistics
 from divsyn_jax.diversity.estimation.intervals import mean_of
@@ -162,7 +169,7 @@ def _under_policy(draws: DrawStatistics, documents: int) -> PolicyRecord:
         }
 
 
-def position_bias(judged: Judged) -> PositionBiasRecord:
+def position_bias_record(judged: Judged) -> PositionBiasRecord:
     """Whether documents shown side by side are put together more often than chance allows."""
     partitions = judged.partitions
     if partitions.order_DK is None:
@@ -301,7 +308,7 @@ def records(judged: Judged) -> list[DrawRecord]:
     return found
 
 
-def _named(labels_K: np.ndarray, said: Evidence) -> list[NamedCluster]:
+def _named(labels_K: np.ndarray, said: DrawEvidence) -> list[NamedCluster]:
     number_of = dict(zip(labels_K.tolist(), _numbered(labels_K).tolist(), strict=True))
     named: list[NamedCluster] = []
     for entry in said["clusters"]:

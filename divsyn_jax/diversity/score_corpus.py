@@ -35,7 +35,7 @@ from divsyn_jax.base.html_page import number
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
-from divsyn_jax.diversity.agents.kinds import names
+from divsyn_jax.diversity.agents.kinds import agents_with
 
 if TYPE_CHECKING:
     from divsyn_jax.diversity.agents.base import Agent
@@ -135,7 +135,7 @@ def main(arguments: list[str]) -> None:
     output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "scores"))
     if agent_flags.asked().reads_labels != bool(_LABEL_FIELD.value):
         raise UserError(
-            f"--label_field and {names('reads_labels')} go together: give both, e.g."
+            f"--label_field and {agents_with('reads_labels')} go together: give both, e.g."
             " --label_field=topic, or neither"
         )
     corpora = _named(arguments, output)
@@ -198,7 +198,9 @@ def _score(
     from divsyn_jax.diversity.agents import criteria
 
     if agent.criteria:
-        criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})
+        criteria.save_criteria(
+            output / "criteria.json", agent.criteria, {"agent": agent.settings()}
+        )
     scores: dict[str, Score] = {}
     for name, sample in samples.items():
         identity = scoring.identity(name, sample, agent, budget, settings)
@@ -262,7 +264,7 @@ def _write_comparison(
     compared = comparison.compare(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
     comparison.write_comparison(output / "comparison.json", compared)
-    files.write_text(output / "report.html", report.render(scores, compared, samples, draws))
+    files.write_text(output / "report.html", report.render_scores(scores, compared, samples, draws))
     names = compared["corpora"]
     width = max(map(len, [*names, "corpus"]))
     columns = {metric: max(len(metric), 27) for metric in _TABLE}

@@ -37,7 +37,8 @@ def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
 
     Raises `UserError` when it lacks what it needs.
     """
-    made: Agent = importlib.import_module(settings.kind.module).make(settings, samples)
+    module, _, function = settings.kind.maker.partition(":")
+    made: Agent = getattr(importlib.import_module(module), function)(settings, samples)
     return made
 
 
@@ -159,7 +160,7 @@ def _content(
         **numbers,
         "by_sample_size": result.by_sample_size(judged, agent, settings.seed),
         "verification": result.verification(judged),
-        "position_bias": result.position_bias(judged),
+        "position_bias": result.position_bias_record(judged),
         "test_retest": retest,
         "control_variate": _control_variate(judged, agent, embedding, settings),
         **result.duplicates(judged.sample, embedding, numbers["curve"]),
@@ -183,10 +184,10 @@ def _embedder(agent: Agent, settings: ScoreSettings) -> Embedder | None:
     needed = settings.control_variate or settings.baselines
     if not (agent.kind.embeddings_beside and needed):
         return None
-    from divsyn_jax.diversity.agents import embedding
+    from divsyn_jax.diversity.agents.embedding import make_embedding_agent
 
     try:
-        return embedding.make(settings, {})
+        return make_embedding_agent(settings, {})
     except UserError:  # scoring by an endpoint needs no model on this machine
         return None
 

@@ -29,7 +29,7 @@ class Draws:
     first: int = 0
 
 
-class EvidenceOfCluster(TypedDict):
+class ClusterEvidence(TypedDict):
     """What an agent said of one cluster; `valid` and `verdict` where it was verified."""
 
     label: int
@@ -39,11 +39,11 @@ class EvidenceOfCluster(TypedDict):
     verdict: NotRequired[str]
 
 
-class Evidence(TypedDict):
+class DrawEvidence(TypedDict):
     """What an agent said of one draw: of its clusters, or why it failed."""
 
     criteria_set: int
-    clusters: NotRequired[list[EvidenceOfCluster]]
+    clusters: NotRequired[list[ClusterEvidence]]
     failure: NotRequired[list[str]]
 
 
@@ -68,14 +68,13 @@ class Partitions:
     sets_D: np.ndarray | None = None
     answered_D: np.ndarray | None = None
     order_DK: np.ndarray | None = None
-    evidence: Sequence[Evidence] | None = None
+    evidence: Sequence[DrawEvidence] | None = None
 
 
 class Agent(Protocol):
     """Partitions draws.
 
-    A module that has an agent has a function `make(settings, samples)` too, which returns one ready
-    to judge draws of these corpora, and a row in `kinds.AGENTS`."""
+    `kinds.AGENTS` holds all of them, with the function that makes one."""
 
     @property
     def kind(self) -> AgentKind:

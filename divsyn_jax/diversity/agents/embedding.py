@@ -25,7 +25,7 @@ _DRAWS_AT_ONCE = 1024
 _ROWS_AT_ONCE = 1024
 
 
-def make(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Embedder:
+def make_embedding_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Embedder:
     """See `base.Agent`. Raises `UserError` where no embedding model is installed."""
     return EmbeddingAgent(settings.threshold, settings.embedding_cache)
 

@@ -6,7 +6,7 @@ from absl import flags
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
-from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind, names
+from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind, agents_with
 from divsyn_jax.endpoint import flags as endpoint_flags
 
 _AGENT = flags.DEFINE_enum(
@@ -54,7 +54,7 @@ def agent_settings(seed: int) -> dict[str, Any]:
     for name in ("base_url", "model", "criteria"):
         if not asked().asks_endpoint and flags.FLAGS[name].value is not None:
             raise UserError(
-                f"--{name} is for {names('asks_endpoint')}, not --agent={_AGENT.value}: add that, or"
+                f"--{name} is for {agents_with('asks_endpoint')}, not --agent={_AGENT.value}: add that, or"
                 " leave it out"
             )
     return {

@@ -1,7 +1,6 @@
 """The agents there are: what is known of each before one is made.
 
-A new judge is one file in this folder, whose function `make(settings, samples)` makes one, and one
-row of `AGENTS`. Nothing heavy is imported here: a command lists the agents in its --help."""
+A new judge is one file in this folder, with a function that makes one, and one row of `AGENTS`. Nothing heavy is imported here: a command lists the agents in its --help."""
 
 import dataclasses
 
@@ -12,7 +11,8 @@ class AgentKind:
 
     Attributes:
       name: what --agent and score.json call it.
-      module: the module that makes one.
+      maker: `module:function`; the function makes one of (settings, samples), ready to judge draws
+        of these corpora.
       explanation: who grouped the documents, a sentence for readers of a report.
       default_draws: draws of a corpus where --draws says nothing.
       first_look: draws before a stopping rule may stop.
@@ -26,7 +26,7 @@ class AgentKind:
     """
 
     name: str
-    module: str
+    maker: str
     explanation: str
     default_draws: int
     first_look: int
@@ -39,7 +39,7 @@ class AgentKind:
 _HERE = __package__
 EMBEDDING = AgentKind(
     name="embedding",
-    module=f"{_HERE}.embedding",
+    maker=f"{_HERE}.embedding:make_embedding_agent",
     explanation="Sentence embeddings grouped the documents: a proxy for judgement by a reader.",
     default_draws=20_000,
     first_look=1000,
@@ -47,7 +47,7 @@ EMBEDDING = AgentKind(
 )
 LLM = AgentKind(
     name="openai",
-    module=f"{_HERE}.llm",
+    maker=f"{_HERE}.llm:make_llm_agent",
     explanation="A language model grouped the documents.",
     default_draws=1_000,  # the paper's full run: 5,000
     first_look=100,
@@ -57,7 +57,7 @@ LLM = AgentKind(
 )
 ORACLE = AgentKind(
     name="oracle",
-    module=f"{_HERE}.oracle",
+    maker=f"{_HERE}.oracle:make_oracle_agent",
     explanation="Known labels grouped the documents: no judgement was made.",
     default_draws=20_000,
     first_look=1000,
@@ -67,6 +67,6 @@ ORACLE = AgentKind(
 AGENTS = {kind.name: kind for kind in (EMBEDDING, LLM, ORACLE)}
 
 
-def names(having: str) -> str:
-    """The agents of which the fact `having` holds, as a flag names them: `--agent=A or B`."""
-    return "--agent=" + " or ".join(name for name, kind in AGENTS.items() if getattr(kind, having))
+def agents_with(fact: str) -> str:
+    """The agents of which `fact` holds, as a flag names them: `--agent=A or B`."""
+    return "--agent=" + " or ".join(name for name, kind in AGENTS.items() if getattr(kind, fact))

@@ -15,26 +15,26 @@ import contextlib
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.diversity.agents import criteria, kinds, prompts
-from divsyn_jax.diversity.agents.base import Agent, Draws, Evidence, EvidenceOfCluster, Partitions
+from divsyn_jax.diversity.agents.base import Agent, ClusterEvidence, DrawEvidence, Draws, Partitions
 from divsyn_jax.diversity.agents.criteria import CriteriaSet
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
+from divsyn_jax.diversity.agents.question import Question
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_file import UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint import running
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped, Request
-from divsyn_jax.endpoint.fence import Fenced, fence
+from divsyn_jax.endpoint.fence import Fenced
 from divsyn_jax.endpoint.sending import canary
 from divsyn_jax.endpoint.settings import EndpointSettings
 
-_ORDERS = 2  # a draw is asked in this many orders before it counts as failed
 _ORDER_STREAM = 4  # of the random streams of one --seed; criteria and sampling have 0 to 3
 _REASON_CHARACTERS = 300
 _PROBLEMS_KEPT = 3  # of a failed draw
@@ -42,7 +42,7 @@ _LONG_DOCUMENT = 0.95  # quantile of the documents' lengths that the start-up pr
 _T = TypeVar("_T")
 
 
-def make(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
+def make_llm_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
     """See `base.Agent`. Raises what `LLMAgent.prepare` does."""
     if settings.endpoint is None:
         raise UserError(f"--agent={kinds.LLM.name} needs an endpoint: --base_url and --model")
@@ -98,7 +98,7 @@ class LLMAgent:
             **self._endpoint.identity(),
             **made,
             "prompts": prompts.PROMPTS_VERSION,
-            "criteria": criteria.fingerprint(self.criteria),
+            "criteria": criteria.criteria_fingerprint(self.criteria),
         }
 
     def prepare(self, samples: Sequence[Sample], sample_size: int) -> None:
@@ -108,7 +108,7 @@ class LLMAgent:
         Raises `UserError` for an endpoint that cannot serve, `Unfinished` when it stopped serving
         or a budget is used up."""
         if self.judge.criteria_file:
-            self.criteria = criteria.load(self.judge.criteria_file)
+            self.criteria = criteria.load_criteria(self.judge.criteria_file)
         self._run(self._prepare(samples, sample_size))
 
     async def _prepare(self, samples: Sequence[Sample], sample_size: int) -> None:
@@ -207,7 +207,7 @@ class LLMAgent:
         # A draw's own order is random already; a repetition takes another.
         order_K = np.arange(len(texts)) if repetition == 0 else rng.permutation(len(texts))
         sentences = self.criteria[criteria_set].sentences(rng)
-        asked = _Question(
+        asked = Question(
             client,
             texts,
             {"corpus": draws.sample.fingerprint, "draw": number, "repetition": repetition},
@@ -236,7 +236,7 @@ class LLMAgent:
 
     async def _verify(
         self,
-        asked: "_Question",
+        asked: Question,
         label_K: np.ndarray,
         names: dict[int, tuple[str, str]],
         rng: np.random.Generator,
@@ -304,52 +304,6 @@ class _NoAnswer:
     problems: list[str]
 
 
-class _Question:
-    """The documents of one draw, asked about in one order after another until an answer is usable."""
-
-    def __init__(
-        self,
-        client: Client,
-        texts: list[str],
-        identity: dict[str, Any],
-        rng: np.random.Generator,
-        seed: int,
-        characters: int,
-    ) -> None:
-        self._client, self._texts, self._identity, self._rng = client, texts, identity, rng
-        self._seed, self._characters = seed, characters
-
-    async def answer(
-        self,
-        purpose: str,
-        order_K: np.ndarray,
-        request: Callable[[Fenced, np.ndarray, dict[str, Any]], Request],
-    ) -> tuple[dict[str, Any], np.ndarray, Sequence[str]]:
-        """(value, order it was given for, tags in that order). Raises the last `ContentFailure`.
-
-        An answer that a fresh order gave in an earlier run counts before the first order is asked
-        anew."""
-        orders = [order_K, *(self._rng.permutation(len(self._texts)) for _ in range(1, _ORDERS))]
-        asked = []
-        for attempt, order_K in enumerate(orders):
-            identity = {**self._identity, "attempt": attempt}
-            shown = fence(
-                [self._texts[place] for place in order_K],
-                f"{self._seed} {purpose} {sorted(identity.items())}",
-                self._characters,
-            )
-            asked.append((request(shown, order_K, identity), order_K, shown.tags))
-        for question, order_K, tags in reversed(asked):
-            if (known := self._client.cached(question)) is not None:
-                return known.value, order_K, tags
-        for question, order_K, tags in asked:
-            try:
-                return (await self._client.complete(question)).value, order_K, tags
-            except ContentFailure as failure:
-                last = failure
-        raise last
-
-
 async def _gather(work: Sequence[Awaitable[None]]) -> None:
     """Await all; the first failure cancels the others before it is raised."""
     tasks = [asyncio.ensure_future(each) for each in work]
@@ -383,16 +337,16 @@ def _partitions(
     labels_DK = np.full(shape, -1, np.int16)
     valid_DK = np.ones(shape, bool)
     order_DK = np.tile(np.arange(size), (count, 1))
-    evidence: list[Evidence] = []
+    evidence: list[DrawEvidence] = []
     for row, answer in enumerate(answers):
         if isinstance(answer, _NoAnswer):
             evidence.append({"criteria_set": answer.criteria_set, "failure": answer.problems})
             continue
         labels_DK[row], order_DK[row] = answer.label_K, answer.order_K
-        clusters: list[EvidenceOfCluster] = []
+        clusters: list[ClusterEvidence] = []
         for label in np.unique(answer.label_K):
             name, reason = answer.names[int(label)]
-            described: EvidenceOfCluster = {"label": int(label), "name": name, "reason": reason}
+            described: ClusterEvidence = {"label": int(label), "name": name, "reason": reason}
             if int(label) in answer.verdicts:
                 valid, why = answer.verdicts[int(label)]
                 valid_DK[row, answer.label_K == label] = valid

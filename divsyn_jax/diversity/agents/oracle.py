@@ -13,7 +13,7 @@ from divsyn_jax.diversity.score_file import UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
 
 
-def make(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
+def make_oracle_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
     """See `base.Agent`."""
     return OracleAgent(settings.label_field)
 

@@ -32,7 +32,7 @@ from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
-from divsyn_jax.diversity.agents.kinds import names
+from divsyn_jax.diversity.agents.kinds import agents_with
 
 _OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
 _LABEL_FIELD = flags.DEFINE_string(
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> None:
     for ladder in ladders:
         if agent_flags.asked().reads_labels and ladder.label_field is None:
             raise UserError(
-                f"{names('reads_labels')} needs labels of {ladder.name!r}, e.g. --label_field=topic"
+                f"{agents_with('reads_labels')} needs labels of {ladder.name!r}, e.g. --label_field=topic"
             )
     settings = ScoreSettings(
         **agent_flags.agent_settings(_SEED.value),
@@ -117,7 +117,9 @@ def main(arguments: list[str]) -> None:
         contextlib.closing(scoring.make_agent(settings, rungs)) as agent,
     ):
         if agent.criteria:
-            criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})
+            criteria.save_criteria(
+                output / "criteria.json", agent.criteria, {"agent": agent.settings()}
+            )
         found = []
         for ladder in ladders:
             figures = calibration.calibrate(
@@ -143,7 +145,7 @@ def main(arguments: list[str]) -> None:
             "usage": agent.usage(),
         }
     files.write_json(output / "calibration.json", result)
-    files.write_text(output / "report.html", calibration_report.render(result))
+    files.write_text(output / "report.html", calibration_report.render_calibration(result))
     print(f"\nReport: {output / 'report.html'}")
 
 

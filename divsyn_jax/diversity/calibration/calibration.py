@@ -16,7 +16,7 @@ from divsyn_jax import statistics
 from divsyn_jax.base.commandline import Failure
 from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions
 from divsyn_jax.diversity.agents.oracle import label_numbers
-from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN, verdicts
+from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN, judge_verdicts
 from divsyn_jax.diversity.estimation import estimators, exact, reliability
 from divsyn_jax.diversity.estimation.intervals import EstimateRecord, bounded_mean, t_quantile
 from divsyn_jax.diversity.estimation.invalid_clusters import labels_by_policy
@@ -91,7 +91,7 @@ def calibrate(
         "order_sensitivity": _repeatability([answer.reordered_PDK for answer in answers]),
         "test_retest": _repeatability([answer.retested_PDK for answer in answers]),
     }
-    return {**found, "verdicts": verdicts(found)}
+    return {**found, "verdicts": judge_verdicts(found)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN
 _COLOURS = ("#1b6ca8", "#c1502e", "#4b8b3b", "#7a4b9d", "#a88a1b", "#3b7f86")
 
 
-def render(result: Mapping[str, Any]) -> str:
+def render_calibration(result: Mapping[str, Any]) -> str:
     """The page for the content of calibration.json."""
     agent, settings = result["agent"], result["settings"]
     conditions = (
