@@ -39,7 +39,9 @@ def command(serve, tmp_path):
     def run(*arguments, start=False, python_path="", **options):
         key = json.dumps(options, sort_keys=True)
         if key not in servers:
-            servers[key] = serve(**{"brain": "tests.diversity.agents.judge_brains:honest", **options})
+            servers[key] = serve(
+                **{"brain": "tests.diversity.agents.judge_brains:honest", **options}
+            )
         server = servers[key]
         line = [
             *(sys.executable, str(REPOSITORY / "tools" / "score_corpus.py"), *map(str, corpora)),
