@@ -6,7 +6,8 @@ import numpy as np
 
 from divsyn_jax.diversity.baselines import Budget
 from divsyn_jax.diversity.sampling import Sample, random_draws
-from divsyn_jax.diversity.scoring import ScoreSettings, as_read
+from divsyn_jax.diversity.scoring import as_read
+from divsyn_jax.diversity.settings import ScoreSettings
 
 _DRAWS_MEASURED = 20  # of each corpus, whose real prompts are counted
 _SENTENCE = (
@@ -23,12 +24,13 @@ def scoring_dry_run(samples: Mapping[str, Sample], budget: Budget, settings: Sco
         f" {settings.sample_size}"
         for name, sample in samples.items()
     )
-    if settings.agent != "openai":
+    endpoint = settings.endpoint
+    if endpoint is None or not settings.kind.asks_endpoint:
         return f"{read}\nagent {settings.agent}: no calls, no cost"
     from divsyn_jax.endpoint.forecast import forecast
 
     shown = {name: as_read(sample, budget) for name, sample in samples.items()}
-    table = forecast(_planned(shown, settings), settings.endpoint).table(settings.endpoint)
+    table = forecast(_planned(shown, settings), endpoint).table(endpoint)
     notes = [
         "verify: at most; draws without a cluster of two documents need none.",
         (
@@ -73,7 +75,7 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
     if judge.criteria_file:
         sentences = [
             f"{each.name}: {each.sentence}"
-            for each in _all_criteria(criteria.load(judge.criteria_file)[0])
+            for each in _all_criteria(criteria.load_criteria(judge.criteria_file)[0])
         ]
     else:
         sentences = [f"Criterion {number}: {_SENTENCE}." for number in range(2 * criteria.ENTRIES)]

@@ -15,6 +15,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import corpus_files
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
+from divsyn_jax.diversity.score_file import read_score
 from divsyn_jax.study import local_runner, results
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import report as page
@@ -227,7 +228,7 @@ def _describe_level(study: Study, level: Mapping[str, Any]) -> None:
     folder = study.workdir / "shards" / level["name"]
     for name, content in (
         ("level.json", level),
-        ("score.json", files.read_json(study.workdir / "scores" / level["name"] / "score.json")),
+        ("score.json", read_score(study.workdir / "scores" / level["name"])),
     ):
         if not (folder / name).exists():
             files.write_json(folder / name, content)

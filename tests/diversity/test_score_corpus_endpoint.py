@@ -12,6 +12,7 @@ import time
 import pytest
 
 from divsyn_jax.diversity import baselines, cost, scoring
+from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint.settings import EndpointSettings
 
 from .corpora import REPOSITORY, write_labelled
@@ -38,7 +39,9 @@ def command(serve, tmp_path):
     def run(*arguments, start=False, python_path="", **options):
         key = json.dumps(options, sort_keys=True)
         if key not in servers:
-            servers[key] = serve(**{"brain": "tests.diversity.judge_brains:honest", **options})
+            servers[key] = serve(
+                **{"brain": "tests.diversity.agents.judge_brains:honest", **options}
+            )
         server = servers[key]
         line = [
             *(sys.executable, str(REPOSITORY / "tools" / "score_corpus.py"), *map(str, corpora)),
@@ -122,7 +125,7 @@ def test_a_dry_run_counts_documents_at_the_length_at_which_they_are_compared(tmp
     long, short = (
         make_sample([{"text": f"{n} " + "word " * words} for n in range(40)]) for words in (900, 30)
     )
-    settings = scoring.ScoreSettings(
+    settings = ScoreSettings(
         agent="openai",
         endpoint=EndpointSettings("http://localhost:1/v1", "m", price_input=1.0, price_output=0.0),
         draws=10,
@@ -198,7 +201,7 @@ def test_the_key_is_nowhere(command):
 
 
 def test_failures_that_go_with_content_refuse_the_comparison(command):
-    done, _, output = command(brain="tests.diversity.judge_brains:refusing")
+    done, _, output = command(brain="tests.diversity.agents.judge_brains:refusing")
     assert done.returncode == 0, done.stderr
     comparison = json.loads((output / "comparison.json").read_text())
     assert all(

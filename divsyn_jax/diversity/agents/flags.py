@@ -6,12 +6,13 @@ from absl import flags
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
+from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind, agents_with
 from divsyn_jax.endpoint import flags as endpoint_flags
 
 _AGENT = flags.DEFINE_enum(
     "agent",
     "embedding",
-    ["embedding", "openai", "oracle"],
+    list(AGENTS),
     "Who clusters: embeddings, an LLM endpoint, known labels.",
 )
 _THRESHOLD = flags.DEFINE_float(
@@ -40,26 +41,26 @@ _DOCUMENT_CHARACTERS = flags.DEFINE_integer(
 flags.adopt_module_key_flags(endpoint_flags)
 
 
-def asked() -> str:
+def asked() -> AgentKind:
     """The agent asked for."""
-    return _AGENT.value
+    return AGENTS[_AGENT.value]
 
 
 def agent_settings(seed: int) -> dict[str, Any]:
-    """The fields of `scoring.ScoreSettings` that say who judges.
+    """The fields of `settings.ScoreSettings` that say who judges.
 
     Raises `UserError` naming a bad flag.
     """
     for name in ("base_url", "model", "criteria"):
-        if _AGENT.value != "openai" and flags.FLAGS[name].value is not None:
+        if not asked().asks_endpoint and flags.FLAGS[name].value is not None:
             raise UserError(
-                f"--{name} is for --agent=openai, not --agent={_AGENT.value}: add that, or leave"
-                " it out"
+                f"--{name} is for {agents_with('asks_endpoint')}, not --agent={_AGENT.value}: add that, or"
+                " leave it out"
             )
     return {
         "agent": _AGENT.value,
         "threshold": _THRESHOLD.value,
-        "endpoint": endpoint_flags.settings_from_flags(seed) if _AGENT.value == "openai" else None,
+        "endpoint": endpoint_flags.settings_from_flags(seed) if asked().asks_endpoint else None,
         "judge": JudgeSettings(
             criteria_file=_CRITERIA.value,
             criteria_sets=_CRITERIA_SETS.value,

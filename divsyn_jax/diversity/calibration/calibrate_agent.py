@@ -23,7 +23,7 @@ import os
 import pathlib
 import signal
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from absl import flags
 
@@ -32,6 +32,7 @@ from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
+from divsyn_jax.diversity.agents.kinds import agents_with
 
 _OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
 _LABEL_FIELD = flags.DEFINE_string(
@@ -53,7 +54,7 @@ _EMBEDDING_CACHE = flags.DEFINE_string(
 flags.adopt_module_key_flags(corpus_flags)
 flags.adopt_module_key_flags(agent_flags)
 
-VERSION = 1  # of calibration.json
+CALIBRATION_VERSION = 1  # of calibration.json
 MIN_DRAWS = 10  # some are asked again
 _FORM = 'a list of {"ladder": name, "files_in_increasing_diversity": [file, ...]}'
 
@@ -78,16 +79,18 @@ def main(arguments: list[str]) -> None:
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import scoring
     from divsyn_jax.diversity.agents import criteria
+    from divsyn_jax.diversity.agents.base import record_of
     from divsyn_jax.diversity.calibration import calibration
     from divsyn_jax.diversity.calibration import report as calibration_report
+    from divsyn_jax.diversity.settings import ScoreSettings
 
     ladders = [calibration.Ladder(*parts) for parts in _ladders(arguments, _label_fields())]
     for ladder in ladders:
-        if agent_flags.asked() == "oracle" and ladder.label_field is None:
+        if agent_flags.asked().reads_labels and ladder.label_field is None:
             raise UserError(
-                f"--agent=oracle needs labels of {ladder.name!r}, e.g. --label_field=topic"
+                f"{agents_with('reads_labels')} needs labels of {ladder.name!r}, e.g. --label_field=topic"
             )
-    settings = scoring.ScoreSettings(
+    settings = ScoreSettings(
         **agent_flags.agent_settings(_SEED.value),
         sample_size=_SAMPLE_SIZE.value,
         draws=_DRAWS.value,
@@ -113,8 +116,10 @@ def main(arguments: list[str]) -> None:
         files.kept_directory(output),
         contextlib.closing(scoring.make_agent(settings, rungs)) as agent,
     ):
-        if agent.kind == "openai":
-            criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})
+        if agent.criteria:
+            criteria.save_criteria(
+                output / "criteria.json", agent.criteria, {"agent": agent.settings()}
+            )
         found = []
         for ladder in ladders:
             figures = calibration.calibrate(
@@ -128,8 +133,8 @@ def main(arguments: list[str]) -> None:
             _tell(figures)
             found.append(figures)
         result = {
-            "version": VERSION,
-            "agent": {"kind": agent.kind, "model": agent.model, "settings": agent.settings()},
+            "version": CALIBRATION_VERSION,
+            "agent": record_of(agent),
             "settings": {
                 "sample_size": settings.sample_size,
                 "draws": settings.total_draws,
@@ -137,10 +142,10 @@ def main(arguments: list[str]) -> None:
                 "max_documents": settings.max_documents,
             },
             "ladders": found,
-            "usage": scoring.usage(agent),
+            "usage": agent.usage(),
         }
     files.write_json(output / "calibration.json", result)
-    files.write_text(output / "report.html", calibration_report.render(result))
+    files.write_text(output / "report.html", calibration_report.render_calibration(result))
     print(f"\nReport: {output / 'report.html'}")
 
 
@@ -233,7 +238,7 @@ def _named(arguments: Sequence[str]) -> dict[str, str]:
     return corpora
 
 
-def _strings(value: Any) -> bool:
+def _strings(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 
