@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
+from divsyn_jax.training.optimizer import make_optimizer, make_schedule
+from divsyn_jax.training.recipe import OptimizerConfig
 
 
 def config(**changes) -> OptimizerConfig:
