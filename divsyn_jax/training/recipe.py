@@ -35,7 +35,7 @@ class OptimizerConfig:
 
     peak_lr: float
     schedule: str = "linear"
-    warmup_steps: int = 100
+    warmup_steps: int = 0
     final_lr_ratio: float = 0.0
     decay_share: float = 0.2
     b1: float = 0.9
