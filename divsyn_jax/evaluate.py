@@ -16,7 +16,6 @@ COPA, HellaSwag) or names of the harness. Their data come from the Hugging Face 
 the chat template for runs that have one. An interrupted evaluation goes on where it stopped. Needs
 the extra `eval`."""
 
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +24,7 @@ from absl import flags
 
 from divsyn_jax.base import commandline
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.training import compilation_cache
 
 _WORKDIR = flags.DEFINE_list("workdir", None, "Run directories (comma-separated).")
 _DATA = flags.DEFINE_string(
@@ -126,7 +126,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", os.path.expanduser("~/.cache/divsyn_jax/xla")
-    )
+    compilation_cache.keep_compiled()
     commandline.run(main, __doc__)

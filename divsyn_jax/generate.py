@@ -8,13 +8,13 @@ line, or one JSON string or {"prompt": ...} a line in a .jsonl file. Prints prom
 with --json, one object {"prompt", "continuation"} a line."""
 
 import json
-import os
 import pathlib
 
 from absl import flags
 
 from divsyn_jax.base import commandline
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.training import compilation_cache
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint; default: the newest.")
@@ -67,7 +67,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", os.path.expanduser("~/.cache/divsyn_jax/xla")
-    )
+    compilation_cache.keep_compiled()
     commandline.run(main, __doc__)

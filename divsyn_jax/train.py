@@ -28,10 +28,17 @@ from divsyn_jax.base import commandline, files
 from divsyn_jax.base.commandline import Failure, Unfinished, UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.pipeline import Mixture, parse_sources
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.attention import resolve_backend
-from divsyn_jax.training import distributed, heldout, metrics, optimizer, run_directory, step
+from divsyn_jax.training import (
+    compilation_cache,
+    distributed,
+    heldout,
+    metrics,
+    optimizer,
+    run_directory,
+    step,
+)
 from divsyn_jax.training import level_record as training_data
 from divsyn_jax.training.checkpointing import Checkpoints
 from divsyn_jax.training.recipe import Recipe
@@ -40,7 +47,7 @@ flags.adopt_module_key_flags(distributed)
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
     None,
-    "Recipe, e.g. configs/tiny.py; see configs/base.py for every key.",
+    "Recipe, e.g. configs/tiny.py; divsyn_jax/training/recipe.py has every key.",
     lock_config=True,
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
@@ -247,7 +254,7 @@ def _print_summary(recipe: Recipe, mixture: Mixture, mesh: jax.sharding.Mesh) ->
     weights = sum(source.weight for source in mixture.sources)
     devices = f"{jax.device_count()} x {jax.devices()[0].device_kind} as {dict(mesh.shape)}"
     print(
-        f"{model.count_params(recipe.model):,} parameters on {devices}; attention"
+        f"{decoder.count_params(recipe.model):,} parameters on {devices}; attention"
         f" {recipe.model.attention}"
     )
     print(f"MFU counts {metrics.MFU_CONVENTION}")
@@ -291,13 +298,13 @@ def main(arguments: list[str]) -> None:
     # A GPU is this run's alone: JAX would leave a quarter of its memory unused.
     os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.92")
     jax.config.update("jax_debug_nans", recipe.debug.nans)
-    distributed.keep_compiled()
+    compilation_cache.keep_compiled()
     distributed.initialize()
     c = recipe.model
     backend = resolve_backend(
         c.attention, jax.default_backend(), c.dtype, c.head_dim, recipe.seq_len
     )
-    with model.exact_products(c.dtype):
+    with decoder.exact_products(c.dtype):
         train(dataclasses.replace(recipe, model=dataclasses.replace(c, attention=backend)), workdir)
 
 

@@ -8,8 +8,7 @@ import jax
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.evaluation import chat_prompts
-from divsyn_jax.model import decode
-from divsyn_jax.model import decoder as model
+from divsyn_jax.model import decode, decoder
 from divsyn_jax.model.decode import Sampling
 from divsyn_jax.training import trained_run
 
@@ -46,7 +45,7 @@ def generate_texts(
             f"{workdir}: {lengths} do not fit the context of {run.recipe.seq_len}; shorten one"
         )
     mesh = run.inference_mesh()
-    with jax.set_mesh(mesh), model.exact_products(run.inference_model.dtype):
+    with jax.set_mesh(mesh), decoder.exact_products(run.inference_model.dtype):
         params, _ = run.load_params(mesh, step)
         written = decode.generate(
             run.inference_model,

@@ -75,18 +75,6 @@ def _on_several_tpu_hosts() -> bool:
     return GceTpuCluster.is_env_present() and GceTpuCluster.get_process_count() > 1
 
 
-def keep_compiled() -> None:
-    """Keep compiled programs on disk, where a second start of the same recipe finds them;
-    JAX_COMPILATION_CACHE_DIR is heeded.
-    """
-    if (
-        "JAX_COMPILATION_CACHE_DIR" not in os.environ
-    ):  # JAX read the environment when it was imported
-        jax.config.update(
-            "jax_compilation_cache_dir", os.path.expanduser("~/.cache/divsyn_jax/xla")
-        )
-
-
 def is_first() -> bool:
     """True in the process that writes files and prints."""
     return jax.process_index() == 0

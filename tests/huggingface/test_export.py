@@ -17,8 +17,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.huggingface import tensor_files
 from divsyn_jax.huggingface.exchange import export_run, import_checkpoint
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
 from divsyn_jax.training import run_directory, trained_run
 from tests.conftest import ROOT, fails_with_one_line
 from tests.trained_runs import make_run
@@ -49,7 +48,7 @@ def logits_of(workdir: pathlib.Path, tokens) -> np.ndarray:
     run = trained_run.open_run(workdir)
     mesh = sharding.make_mesh(run.recipe.mesh, jax.devices()[:1])
     params, _ = run.load_params(mesh)
-    return np.asarray(model.logits(run.inference_model, params, tokens))
+    return np.asarray(decoder.logits(run.inference_model, params, tokens))
 
 
 def tensor_bytes(folder: pathlib.Path) -> dict[str, bytes]:
