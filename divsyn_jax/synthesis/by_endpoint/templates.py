@@ -21,7 +21,7 @@ from divsyn_jax.endpoint.fence import SYSTEM_NOTE, fence
 from divsyn_jax.endpoint.request import Request
 from divsyn_jax.synthesis.by_endpoint.grid import Cell
 
-PROMPTS_VERSION = 1
+TEMPLATES_VERSION = 1
 PASSAGES = (3, 5)
 OPTIONS = 4
 PATH_LEVELS = (3, 6)

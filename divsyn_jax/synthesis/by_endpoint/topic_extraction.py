@@ -67,7 +67,7 @@ def extract_topics(
     settings = {
         "source": "endpoint",
         "kind": "topics",
-        "prompt_version": templates.PROMPTS_VERSION,
+        "prompt_version": templates.TEMPLATES_VERSION,
         "corpus": spec,
         "most_documents": most_documents,
         "endpoints": [endpoint.identity() for endpoint in endpoints],

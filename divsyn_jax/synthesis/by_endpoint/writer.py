@@ -109,7 +109,7 @@ class _PendingCell(Pending):
             "cell": cell.name,
             "candidate": number,
             "seed": seed,
-            "prompt_version": templates.PROMPTS_VERSION,
+            "prompt_version": templates.TEMPLATES_VERSION,
             "request_id": request_id,
         }
 
@@ -133,7 +133,7 @@ def generate_documents(
     settings = {
         "source": "endpoint",
         "kind": "documents",
-        "prompt_version": templates.PROMPTS_VERSION,
+        "prompt_version": templates.TEMPLATES_VERSION,
         "template": grid.template,
         "grid": grid.describe(),
         "endpoints": [endpoint.identity() for endpoint in endpoints],
