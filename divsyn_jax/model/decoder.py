@@ -124,8 +124,8 @@ class Decoder(nnx.Module):
           Final normalised hidden states [B, L, D], in the compute dtype; and the states afterwards.
         """
         c = self.config
-        # With a cache, new tokens are few: moving activations is then cheaper than gathering
-        # weights, and the layout is left to the compiler.
+        # With a cache, new tokens are few: the compiler is left to move their activations between
+        # devices rather than the weights.
         constrain = sharding.constrain if states is None else _unconstrained
         # Cast after the lookup: its gradient, a sum over all places of a token, is then taken in
         # float32.

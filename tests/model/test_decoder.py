@@ -10,7 +10,7 @@ import pytest
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.model import decoder
 from divsyn_jax.model.attention import Mask, _splash, attention, resolve_backend
-from divsyn_jax.model.config import ModelConfig
+from divsyn_jax.model.config import REMATS, ModelConfig
 
 TINY = ModelConfig(
     vocab_size=101, hidden=48, intermediate=80, layers=3, heads=4, kv_heads=2, rope_theta=10000.0, norm_eps=1e-5, tied=False, dtype="float32", attention="blocked", remat="none", scan=True,
@@ -332,6 +332,10 @@ def test_presets_have_the_papers_shapes(name, expected):
     config = runpy.run_path(f"configs/{name}.py")["get_config"]()
     config.model.attention = "blocked"
     assert decoder.count_params(Recipe.from_config(config.to_dict()).model) == expected
+
+
+def test_every_remat_has_its_policy():
+    assert tuple(decoder.REMAT_POLICIES) == REMATS
 
 
 def test_unknown_names_raise():
