@@ -54,9 +54,17 @@ def _defined(node: ast.stmt) -> list[str]:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("base/files.py", "import divsyn_jax.study.recipe", "A folder imports only folders below it"),
+        (
+            "base/files.py",
+            "import divsyn_jax.study.recipe",
+            "A folder imports only folders below it",
+        ),
         ("statistics/power.py", "import jax", "load neither JAX nor torch"),
-        ("training/step.py", "import divsyn_jax.diversity.sampling", "The trainer never imports the metric"),
+        (
+            "training/step.py",
+            "import divsyn_jax.diversity.sampling",
+            "The trainer never imports the metric",
+        ),
         ("new_room/thing.py", "", "A folder imports only folders below it"),
     ],
 )
@@ -87,7 +95,15 @@ def _copy_of_the_package(folder: pathlib.Path) -> None:
 
 
 def _lint_imports(folder: pathlib.Path) -> subprocess.CompletedProcess:
-    line = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as main; main()"]
+    line = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as main; main()",
+    ]
     return subprocess.run(
-        [*line, "--no-cache"], cwd=folder, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True
+        [*line, "--no-cache"],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
     )
