@@ -14,7 +14,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.errors import UserError
+
+# Where JAX keeps compiled programs, unless JAX_COMPILATION_CACHE_DIR says otherwise.
+COMPILED_PROGRAMS = os.path.expanduser("~/.cache/divsyn_jax/xla")
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
