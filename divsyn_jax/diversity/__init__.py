@@ -12,7 +12,7 @@ __all__ = ["score"]
 
 def __getattr__(name: str):
     if name == "score":
-        from divsyn_jax.diversity.scoring import score
+        from divsyn_jax.diversity.api import score
 
         return score
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

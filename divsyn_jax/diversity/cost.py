@@ -6,7 +6,8 @@ import numpy as np
 
 from divsyn_jax.diversity.baselines import Budget
 from divsyn_jax.diversity.sampling import Sample, random_draws
-from divsyn_jax.diversity.scoring import ScoreSettings, as_read
+from divsyn_jax.diversity.scoring import as_read
+from divsyn_jax.diversity.settings import ScoreSettings
 
 _DRAWS_MEASURED = 20  # of each corpus, whose real prompts are counted
 _SENTENCE = (

@@ -13,7 +13,7 @@ from divsyn_jax.diversity import scoring
 from divsyn_jax.diversity.agents.base import Agent
 from divsyn_jax.diversity.baselines import Budget
 from divsyn_jax.diversity.comparison import METRICS, measurement
-from divsyn_jax.diversity.scoring import ScoreSettings
+from divsyn_jax.diversity.settings import ScoreSettings
 
 
 def add_rounds(

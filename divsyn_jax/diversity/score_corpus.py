@@ -136,8 +136,9 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, _stop)
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import baselines, cost, scoring
+    from divsyn_jax.diversity.settings import ScoreSettings
 
-    settings = scoring.ScoreSettings(
+    settings = ScoreSettings(
         **agent_flags.agent_settings(_SEED.value),
         label_field=_LABEL_FIELD.value,
         sample_size=_SAMPLE_SIZE.value,

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from divsyn_jax.diversity import baselines, cost, scoring
+from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint.settings import EndpointSettings
 
 from .corpora import REPOSITORY, write_labelled
@@ -122,7 +123,7 @@ def test_a_dry_run_counts_documents_at_the_length_at_which_they_are_compared(tmp
     long, short = (
         make_sample([{"text": f"{n} " + "word " * words} for n in range(40)]) for words in (900, 30)
     )
-    settings = scoring.ScoreSettings(
+    settings = ScoreSettings(
         agent="openai",
         endpoint=EndpointSettings("http://localhost:1/v1", "m", price_input=1.0, price_output=0.0),
         draws=10,

@@ -99,9 +99,11 @@ def main(arguments: list[str]) -> None:
         raise UserError("name one corpus, e.g. ablations.py corpus.jsonl.gz --agent=embedding")
     name, spec = split_name(arguments[0])
     from divsyn_jax.diversity import scoring
+    from divsyn_jax.diversity.sampling import require_documents
+    from divsyn_jax.diversity.settings import ScoreSettings
 
     output = _OUTPUT.value.removesuffix(".md")
-    base = scoring.ScoreSettings(
+    base = ScoreSettings(
         **agent_flags.agent_settings(_SEED.value),
         sample_size=_SAMPLE_SIZE.value,
         draws=_DRAWS.value,
@@ -121,7 +123,7 @@ def main(arguments: list[str]) -> None:
         spec, dataclasses.replace(base, agent="oracle") if base.label_field else base
     )
     for row in _rows(ablations):
-        scoring.require_documents(sample, row.settings.sample_size)
+        require_documents(sample, row.settings.sample_size)
     scorer = _Scorer(name, sample)
     with files.kept_directory(pathlib.Path(output).parent):
         tables = [

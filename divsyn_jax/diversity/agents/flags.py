@@ -46,7 +46,7 @@ def asked() -> str:
 
 
 def agent_settings(seed: int) -> dict[str, Any]:
-    """The fields of `scoring.ScoreSettings` that say who judges.
+    """The fields of `settings.ScoreSettings` that say who judges.
 
     Raises `UserError` naming a bad flag.
     """

@@ -80,6 +80,7 @@ def main(arguments: list[str]) -> None:
     from divsyn_jax.diversity.agents import criteria
     from divsyn_jax.diversity.calibration import calibration
     from divsyn_jax.diversity.calibration import report as calibration_report
+    from divsyn_jax.diversity.settings import ScoreSettings
 
     ladders = [calibration.Ladder(*parts) for parts in _ladders(arguments, _label_fields())]
     for ladder in ladders:
@@ -87,7 +88,7 @@ def main(arguments: list[str]) -> None:
             raise UserError(
                 f"--agent=oracle needs labels of {ladder.name!r}, e.g. --label_field=topic"
             )
-    settings = scoring.ScoreSettings(
+    settings = ScoreSettings(
         **agent_flags.agent_settings(_SEED.value),
         sample_size=_SAMPLE_SIZE.value,
         draws=_DRAWS.value,

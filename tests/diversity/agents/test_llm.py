@@ -222,7 +222,8 @@ def test_criteria_are_made_once_and_can_be_given_again(judges, tmp_path, capsys)
     samples = {"c": path}
     judge = JudgeSettings(criteria_sets=2, criteria_proposals=3)
     agent = llm_agent.LLMAgent(server.settings(), judge, 0)
-    from divsyn_jax.diversity.scoring import ScoreSettings, sample_corpus
+    from divsyn_jax.diversity.scoring import sample_corpus
+    from divsyn_jax.diversity.settings import ScoreSettings
 
     settings = ScoreSettings(agent="openai", endpoint=server.settings(), judge=judge)
     agent.prepare([sample_corpus(str(samples["c"]), settings)], 10)

@@ -1,0 +1,32 @@
+"""Scoring from Python; see the package's docstring."""
+
+import contextlib
+from typing import Any
+
+from divsyn_jax.data.readers.corpus import split_name
+from divsyn_jax.diversity import rounds, scoring
+from divsyn_jax.diversity.settings import ScoreSettings
+
+
+def score(path: str, agent: str = "embedding", **settings: Any) -> dict[str, Any]:
+    """Score one corpus and return the content of its score.json; nothing is written but the caches,
+    if named.
+
+    Args:
+      path: a corpus in any form the readers take, or `name=path`.
+      agent: `embedding`, `openai` or `oracle`.
+      settings: the other fields of `ScoreSettings`.
+
+    Raises:
+      UserError: the corpus or a setting cannot be used; the message says what to do.
+      Unfinished: the endpoint stopped answering or a budget is used up.
+    """
+    chosen = ScoreSettings(agent=agent, **settings)
+    name, spec = split_name(path)
+    sample = scoring.sample_corpus(spec, chosen)
+    budget = scoring.corpus_budget(sample, chosen)
+    with contextlib.closing(scoring.make_agent(chosen, {name: sample})) as made:
+        found = scoring.score_corpora({name: sample}, made, budget, chosen)[name][0]
+        if chosen.rounds > 1:
+            rounds.add_rounds({name: found}, {name: spec}, made, budget, chosen)
+    return found
