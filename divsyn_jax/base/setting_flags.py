@@ -63,6 +63,8 @@ Group = Literal[
 ]
 GROUPS: tuple[str, ...] = get_args(Group)
 
+THE_REST: Literal["the rest"] = "the rest"
+
 flags.disclaim_key_flags()  # a flag belongs to the module that calls `define`
 T = TypeVar("T")
 
@@ -137,12 +139,12 @@ class SettingFlags(Generic[T]):
         return {name: self.value(name) for name in self._settings}
 
     def given(self, **others: Any) -> T:
-        """The holder called with what the command line says, and `others` for what has no flag.
+        """The holder called with what the command line says, and with `others`, which go first.
 
         Raises `UserError` for a setting without a default that was not given, and what the holder
         raises for a bad value.
         """
-        return self._holder(**self.values(), **others)
+        return self._holder(**{**self.values(), **others})
 
     def adopt(self) -> None:
         """Show these flags in the help of the module that calls this, too."""
@@ -158,7 +160,7 @@ def define(
     holder: Callable[..., T],
     groups: Group | Mapping[Group, Sequence[str]],
     *,
-    without: Sequence[str] = (),
+    without: Sequence[str] | Literal["the rest"] = (),
 ) -> SettingFlags[T]:
     """Define a flag for every setting of a dataclass or function.
 
@@ -166,7 +168,7 @@ def define(
       holder: the dataclass or function.
       groups: heading of the flags in the help; or the settings under each heading, which together
         with `without` are all that the holder has.
-      without: settings that get no flag.
+      without: settings that get no flag; `THE_REST` for all that are under no heading.
 
     Raises:
       TypeError: a setting that the holder does not have or that was forgotten here, one without a
@@ -177,6 +179,8 @@ def define(
     if isinstance(groups, str):
         groups = {groups: [name for name in settings if name not in without]}
     placed = [name for names in groups.values() for name in names]
+    if without == THE_REST:
+        without = [name for name in settings if name not in placed]
     for name in (*placed, *without):
         if name not in settings:
             raise TypeError(f"{holder.__qualname__} has no setting {name!r}")
