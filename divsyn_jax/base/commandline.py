@@ -11,7 +11,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from absl import app, flags, logging
 
@@ -69,10 +69,10 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
         except UserError as error:
             _fail(str(error))
         except Unfinished as stop:
-            print(f"{program()}: {stop}", file=sys.stderr)
+            _complain(str(stop))
             sys.exit(EXIT_UNFINISHED)
         except Failure as failure:
-            print(f"{program()}: {failure}", file=sys.stderr)
+            _complain(str(failure))
             sys.exit(1)
         except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
             if error.filename is None:
@@ -81,7 +81,7 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
                 f"{error.filename}: {error.strerror}; name another path or change its permissions"
             )
         except KeyboardInterrupt:
-            print(f"{program()}: interrupted; run the same command to continue", file=sys.stderr)
+            _complain("interrupted; run the same command to continue")
             sys.exit(130)
         except BrokenPipeError:
             _nobody_reads()
@@ -182,7 +182,11 @@ def _shown(flag: flags.Flag) -> str:
     return str(flag.default).lower() if flag.boolean else str(flag.default)
 
 
-def _fail(message: str) -> None:
-    # A name may hold a line break.
-    print(f"{program()}: {' '.join(message.splitlines())}", file=sys.stderr)
+def _complain(message: str) -> None:
+    told = commands.in_words_of(program(), message, are_names_words=False)
+    print(f"{program()}: {told}", file=sys.stderr)
+
+
+def _fail(message: str) -> NoReturn:
+    _complain(" ".join(message.splitlines()))  # a name may hold a line break
     sys.exit(EXIT_USAGE)

@@ -89,11 +89,19 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-def in_words_of(program: str, text: str) -> str:
-    """`text` with the commands that it names spelled as the user spells this one, `program`."""
+def in_words_of(program: str, text: str, are_names_words: bool = True) -> str:
+    """`text` with the commands that it names spelled as the user spells this one, `program`.
+
+    Args:
+      program: the command as it was started.
+      text: a help text or a message.
+      are_names_words: whether `score_corpus` in the text is always the command; in a message it may
+        be a user's file, and then only `python -m divsyn_jax...` is respelled.
+    """
     if not program.startswith(f"{UMBRELLA} "):
         return text
     for command in COMMANDS.values():
-        alone = rf"(?<![\w./-]){re.escape(command.alone)}(?![\w/]|\.\w)"
-        text = re.sub(alone, command.full_name, text)
+        if are_names_words or command.alone.startswith("python "):
+            alone = rf"(?<![\w./-]){re.escape(command.alone)}(?![\w/]|\.\w)"
+            text = re.sub(alone, command.full_name, text)
     return text

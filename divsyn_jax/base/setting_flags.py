@@ -181,11 +181,14 @@ def define(
     placed = [name for names in groups.values() for name in names]
     if without == THE_REST:
         without = [name for name in settings if name not in placed]
+    for group in groups:
+        if group not in GROUPS:
+            raise TypeError(f"no heading {group!r} in the help; it has {', '.join(GROUPS)}")
     for name in (*placed, *without):
         if name not in settings:
             raise TypeError(f"{holder.__qualname__} has no setting {name!r}")
     for name in settings:
-        if (name in placed) + (name in without) != 1:
+        if placed.count(name) + (name in without) != 1:
             raise TypeError(f"{holder.__qualname__}.{name}: name it once, with or without a flag")
     for group, names in groups.items():
         for name in names:
@@ -238,8 +241,6 @@ def choices_of(flag: flags.Flag) -> Sequence[str]:
 
 
 def _file_under(group: Group, name: str, text: str) -> None:
-    if group not in GROUPS:
-        raise TypeError(f"--{name}: no heading {group!r} in the help; it has {', '.join(GROUPS)}")
     _ENTRIES[name] = Entry(group, len(_ENTRIES), text)
 
 

@@ -123,7 +123,9 @@ def _train_command(
 
 def environment(study: Study) -> dict[str, str]:
     """Variables that every step needs: the package and the study's compilation cache."""
-    path = os.pathsep.join(filter(None, [str(recipes.ROOT), os.environ.get("PYTHONPATH")]))
+    # An installed package is found without help.
+    root = str(recipes.ROOT) if recipes.is_clone() else ""
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     # glibc gives a step's large buffers back to the kernel and faults them in again at the next:
     # 15% of a step on a CPU.
     kept = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(1 << 32))
