@@ -3,9 +3,8 @@
   train_tokenizer --input=a.jsonl.gz,b.jsonl.gz --vocab_size=2048 --output=tokenizer
 
 writes tokenizer/tokenizer.model. Text is not normalised and unknown characters fall back to bytes,
-so decoding gives back
-what was encoded. (One character cannot: U+2581, SentencePiece's own mark for a space, comes back as
-a space.)"""
+so decoding gives back what was encoded. (One character cannot: U+2581, SentencePiece's own mark for
+a space, comes back as a space.)"""
 
 from divsyn_jax.base import commandline, setting_flags
 from divsyn_jax.base.errors import UserError

@@ -10,9 +10,10 @@ same settings give the same bytes on every machine, also after an interruption, 
 command continues. --kind=instructions writes prompts and responses for fine-tuning, --kind=items
 multiple-choice questions, both from facts that documents tell but never ask.
 
-With --base_url and --model any OpenAI-compatible endpoint writes instead: --config.endpoint.generations documents for every
-cell of topics x styles x persona panels x models, each with passages of rising nuance and a question. What fails a gate
-(schema, length, language, refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/cache.sqlite):
+With --base_url and --model any OpenAI-compatible endpoint writes instead:
+--config.endpoint.generations documents for every cell of topics x styles x persona panels x models,
+each with passages of rising nuance and a question. What fails a gate (schema, length, language,
+refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/cache.sqlite):
 
   generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/persona --dry_run \\
       --base_url=http://localhost:8000/v1 --model=qwen3-32b,mistral-small --topics_file=topics.jsonl

@@ -14,7 +14,13 @@ from divsyn_jax.base import recipes
 from divsyn_jax.base.errors import UserError
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
-RECIPE = "from configs import base\ndef get_config():\n    raise ValueError('mine: ' + base.WHO)\n"
+RECIPE = """
+from configs import base
+from divsyn_jax.base.errors import UserError
+
+def get_config():
+    raise UserError("mine: " + base.WHO)
+"""
 
 
 def test_a_recipe_is_found_here_else_in_the_package(tmp_path, monkeypatch):
@@ -107,7 +113,6 @@ def test_an_installed_wheel_generates_trains_and_studies_in_an_empty_folder(whee
     # A study finds its own recipe and the run recipes that it names.
     prepare = subprocess.run(
         [binaries / "divsyn", "study", "--config=configs/studies/tiny.py", "--part=report"],
-        *(),
         cwd=home,
         env=environment,
         capture_output=True,
