@@ -6,7 +6,8 @@
 #   make test-slow, -runs, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Beam; with xpk
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make ablations CORPUS=a.jsonl.gz [AGENT=openai ABLATION_ARGS='--base_url=... --model=...']    the paper's, on your corpus
-#   make lint
+#   make lint                                             style, types, import contracts
+#   make check                                            lint, and the unit half of the tests
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -23,7 +24,7 @@ SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 comma := ,
 
 .PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
-.PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline lint format clean
+.PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline lint check format clean
 .DELETE_ON_ERROR:
 
 # One installation into the environment, by uv where it installs.
@@ -119,9 +120,17 @@ bench-eval: env
 ablations: env
 	@$(BIN)/python tools/benchmarks/ablations.py '$(CORPUS)' $(if $(AGENT),--agent=$(AGENT)) $(ABLATION_ARGS)
 
+# Style, types, and who may import whom.
 lint: env
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache | tail -n 6
+	@$(BIN)/mypy
+
+# Before every commit: lint, and the tests that need no training and no waiting.
+UNIT := tests/test_house.py tests/base tests/statistics tests/diversity/estimation tests/diversity/baselines tests/synthesis/grammar tests/data tests/model
+check: lint
+	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not runs and not slurm' -n 2 --dist loadfile $(UNIT) $(PYTEST_ARGS)
 
 format: env
 	@$(BIN)/ruff check --fix --quiet .

@@ -1,5 +1,7 @@
-"""Every key of a training recipe, with the paper's settings as defaults. Recipes start from here
-and change what differs.
+"""The paper's settings of a training recipe. Recipes start from here and change what differs.
+
+Every key, with its meaning and its default, is in divsyn_jax/training/recipe.py (`model.*` and
+`mesh.*` in divsyn_jax/model/config.py).
 
 Settings not stated in the paper (warm-up length, clipping) are ours; README lists every deviation.
 """
@@ -7,59 +9,26 @@ Settings not stated in the paper (warm-up length, clipping) are ours; README lis
 from ml_collections import ConfigDict
 
 from configs import diversity
+from divsyn_jax.training.recipe import Recipe
 
 
 def get_base() -> ConfigDict:
     """A complete recipe without a model shape: AdamW, linear warm-up and decay, context 2048 (Chen
     et al. 2024, A.1).
     """
-    return ConfigDict(
-        {
-            "steps": 1000,
-            "epochs": 0,
-            "global_batch": 256,
-            "accumulation_steps": 1,
-            "seq_len": 2048,
-            "seed": 0,
-            "init_from": "",
-            "model": {
-                "vocab_size": 50304,
-                "hidden": 0,
-                "intermediate": 0,
-                "layers": 0,
-                "heads": 0,
-                "kv_heads": 0,
-                "rope_theta": 10000.0,
-                "norm_eps": 1e-5,
-                "tied": False,
-                "dtype": "bfloat16",
-                "attention": "auto",
-                "remat": "none",
-                "scan": True,
-            },
-            "optimizer": {
-                "peak_lr": 3e-4,
-                "schedule": "linear",
-                "warmup_steps": 100,
-                "final_lr_ratio": 0.0,
-                "decay_share": 0.2,
-                "b1": 0.9,
-                "b2": 0.95,
-                "eps": 1e-8,
-                "weight_decay": 0.1,
-                "clip_norm": 1.0,
-            },
-            "loss": {"chunk": 0, "z_loss": 0.0},
-            "data": {"root": "shards", "train": "", "eval": ""},
-            "mesh": {"replica": 1, "fsdp": -1, "tensor": 1},
-            "checkpoint": {"every_steps": 1000, "keep": 2, "keep_every_steps": 0},
-            "eval": {"every_steps": 0, "batch": 32},
-            "log": {"every_steps": 1, "tensorboard": True, "wandb": ""},
-            "profile": {"first_step": 0, "steps": 0},
-            "debug": {"deterministic": False, "nans": False, "repeat_every_steps": 0},
-            "level": {},
-        }
+    config = ConfigDict(Recipe.blank())
+    config.update(steps=1000, global_batch=256, seq_len=2048)
+    config.model.vocab_size = 50304
+    config.optimizer.update(
+        peak_lr=3e-4,
+        schedule="linear",
+        warmup_steps=100,
+        b1=0.9,
+        b2=0.95,
+        weight_decay=0.1,
+        clip_norm=1.0,
     )
+    return config
 
 
 def bind_level(config: ConfigDict, argument: str | None) -> ConfigDict:

@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
     chip, devices = ahead_of_time.topology_devices(asked.topology)
     if asked.search:
         best, compiled = ahead_of_time.search(recipe, chip, devices, list(asked.search_rows))
-        print(f"best that fits:\n{ahead_of_time.report(best, compiled, chip, devices)}")
+        print(f"best that fits:\n{ahead_of_time.compile_report(best, compiled, chip, devices)}")
     else:
         print(ahead_of_time.outcome(recipe, chip, devices))
 

@@ -17,14 +17,14 @@ the chat template for runs that have one. An interrupted evaluation goes on wher
 the extra `eval`."""
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base import commandline, setting_flags
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
+from divsyn_jax.training import compilation_cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _compare(workdirs: Sequence[str], names: Sequence[str]) -> None:
 
     for other in workdirs[1:]:
         for name in names:
-            gap = harness.compare(pathlib.Path(workdirs[0]), pathlib.Path(other), name)
+            gap = harness.compare_runs(pathlib.Path(workdirs[0]), pathlib.Path(other), name)
             interval = f"[{gap['ci_low']:+.4f}, {gap['ci_high']:+.4f}]"
             print(
                 f"{other} - {workdirs[0]}: {name}: {gap['difference']:+.4f} {interval}, p"
@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> None:
 
 def run() -> None:
     """Console entry."""
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", files.COMPILED_PROGRAMS)
+    compilation_cache.keep_compiled()
     commandline.run(main, __doc__)
 
 

@@ -9,14 +9,14 @@ with --json, one object {"prompt", "continuation"} a line."""
 
 import dataclasses
 import json
-import os
 import pathlib
 from typing import Annotated
 
-from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base import commandline, setting_flags
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.model.sampling import Sampling
+from divsyn_jax.training import compilation_cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> None:
 
 def run() -> None:
     """Console entry."""
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", files.COMPILED_PROGRAMS)
+    compilation_cache.keep_compiled()
     commandline.run(main, __doc__)
 
 

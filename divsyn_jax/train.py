@@ -27,10 +27,17 @@ from divsyn_jax.base.errors import Failure, Unfinished, UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.pipeline import Mixture, parse_sources
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.attention import resolve_backend
-from divsyn_jax.training import distributed, heldout, metrics, optimizer, run_directory, step
+from divsyn_jax.training import (
+    compilation_cache,
+    distributed,
+    heldout,
+    metrics,
+    optimizer,
+    run_directory,
+    step,
+)
 from divsyn_jax.training import level_record as training_data
 from divsyn_jax.training.checkpointing import Checkpoints
 from divsyn_jax.training.recipe import Recipe
@@ -49,7 +56,7 @@ class _Place:
 
 _CONFIG = setting_flags.define_recipe(
     "config",
-    "Recipe, e.g. configs/tiny.py; configs/base.py explains every key, --config.KEY=VALUE"
+    "Recipe, e.g. configs/tiny.py; divsyn_jax/training/recipe.py has every key, --config.KEY=VALUE"
     " overrides one.",
 )
 _PLACE = setting_flags.define(_Place, "run")
@@ -83,7 +90,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         raise UserError(
             "fine-tuning starts from a trained run; name its directory with --config.init_from=RUN"
         )
-    trained_on = training_data.describe(recipe.level, mixture)
+    trained_on = training_data.describe_level(recipe.level, mixture)
     tokenizer = tokenizers.load_copy(mixture.windows[0].folder)
     if tokenizer.vocab_size > recipe.model.vocab_size:
         ids = (
@@ -136,7 +143,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
             "started": time.time(),
         }
     if distributed.is_first():
-        run_directory.write(workdir, recipe, tokenizer, mixture.chat_template)
+        run_directory.write_run_directory(workdir, recipe, tokenizer, mixture.chat_template)
         files.write_json(workdir / "level.json", trained_on)
         files.write_json(
             workdir / "sharding.json", {"mesh": dict(mesh.shape), "state": sharding.describe(state)}
@@ -257,7 +264,7 @@ def _print_summary(recipe: Recipe, mixture: Mixture, mesh: jax.sharding.Mesh) ->
     weights = sum(source.weight for source in mixture.sources)
     devices = f"{jax.device_count()} x {jax.devices()[0].device_kind} as {dict(mesh.shape)}"
     print(
-        f"{model.count_params(recipe.model):,} parameters on {devices}; attention"
+        f"{decoder.count_params(recipe.model):,} parameters on {devices}; attention"
         f" {recipe.model.attention}"
     )
     print(f"MFU counts {metrics.MFU_CONVENTION}")
@@ -301,13 +308,13 @@ def main(arguments: list[str]) -> None:
     # A GPU is this run's alone: JAX would leave a quarter of its memory unused.
     os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.92")
     jax.config.update("jax_debug_nans", recipe.debug.nans)
-    distributed.keep_compiled()
+    compilation_cache.keep_compiled()
     distributed.initialize(processes)
     c = recipe.model
     backend = resolve_backend(
         c.attention, jax.default_backend(), c.dtype, c.head_dim, recipe.seq_len
     )
-    with model.exact_products(c.dtype):
+    with decoder.exact_products(c.dtype):
         train(dataclasses.replace(recipe, model=dataclasses.replace(c, attention=backend)), workdir)
 
 

@@ -96,7 +96,7 @@ def plan(planned: Study, accelerator: str, mfu: float) -> str:
     ]
     for run in planned.runs:
         if run.size not in costs:
-            costs[run.size] = study_cost.estimate(planned, run)
+            costs[run.size] = study_cost.estimate_run(planned, run)
         cost = costs[run.size]
         state = (
             "done"

@@ -17,8 +17,8 @@ import pytest
 from divsyn_jax.data.pipeline import Mixture, Source
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.shards import PACKED_ROWS
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
+from divsyn_jax.model.config import MeshConfig
 from divsyn_jax.training import heldout, step
 from divsyn_jax.training.recipe import Recipe
 from tests.conftest import conversations, fails_with_one_line, write_conversations
@@ -30,7 +30,7 @@ ROWS = 4
 
 @pytest.fixture(scope="module", autouse=True)
 def mesh():
-    one = sharding.make_mesh(sharding.MeshConfig(1, 1, 1))
+    one = sharding.make_mesh(MeshConfig(1, 1, 1))
     with jax.set_mesh(one):
         yield one
 
@@ -60,7 +60,7 @@ def recipe(**model_changes) -> Recipe:
 
 @pytest.fixture(scope="module")
 def params():
-    fresh = model.init_params(recipe().model, 0)
+    fresh = decoder.init_params(recipe().model, 0)
     # Far from the small start, so that every weight matters.
     return jax.tree.map(
         lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape), fresh

@@ -7,8 +7,7 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.evaluation.text_generation import generate_texts, read_prompts
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.decode import Sampling
 from divsyn_jax.training import trained_run
 from tests.trained_runs import make_run
@@ -30,7 +29,7 @@ def test_greedy_text_is_that_of_the_forward_pass(run):
         while len(tokens) < start + 12:
             padded = np.zeros((1, 64), np.int32)
             padded[0, : len(tokens)] = tokens
-            logits = model.logits(opened.inference_model, params, padded)[0, len(tokens) - 1]
+            logits = decoder.logits(opened.inference_model, params, padded)[0, len(tokens) - 1]
             tokens.append(
                 int(np.argmax(logits[: opened.tokenizer.vocab_size]))
             )  # the rest is padding

@@ -13,7 +13,7 @@ import numpy as np
 from configs import tiny
 from divsyn_jax.base import files
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.model import decoder as model
+from divsyn_jax.model import decoder
 from divsyn_jax.training.checkpointing import Checkpoints
 from divsyn_jax.training.recipe import Recipe
 
@@ -22,7 +22,7 @@ def make_run(
     workdir: pathlib.Path, tokenizer_dir: pathlib.Path, seq_len: int = 64, step: int = 3, **shape
 ) -> pathlib.Path:
     """Write a run of a small model (`shape` overrides keys of `model.*`) and return its folder."""
-    tokenizer = tokenizers.load(str(tokenizer_dir))
+    tokenizer = tokenizers.load_tokenizer(str(tokenizer_dir))
     config = tiny.get_config()
     config.model.update(
         vocab_size=tokenizer.vocab_size + 8,
@@ -39,7 +39,7 @@ def make_run(
     generator = np.random.default_rng(1)
     params = jax.tree.map(
         lambda x: x + 0.1 * jnp.asarray(generator.standard_normal(x.shape), jnp.float32),
-        model.init_params(recipe.model, seed=0),
+        decoder.init_params(recipe.model, seed=0),
     )
     # Bytes alone are hardly ever text, and libraries differ in how they show what is not: make them
     # unlikely.

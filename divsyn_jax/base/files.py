@@ -16,9 +16,6 @@ from typing import Any
 
 from divsyn_jax.base.errors import UserError
 
-# Where JAX keeps compiled programs, unless JAX_COMPILATION_CACHE_DIR says otherwise.
-COMPILED_PROGRAMS = os.path.expanduser("~/.cache/divsyn_jax/xla")
-
 
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write `text` (UTF-8) to `path` in one step. Raises `UserError` when `path` is a folder."""

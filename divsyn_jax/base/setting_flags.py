@@ -78,6 +78,7 @@ class Flag:
       example: a value that the message about a missing flag shows.
       at_least: the smallest value.
       at_most: the largest value.
+      choices: the values that text may have, where its type does not say.
       repeated: a sequence is given as --flag=A --flag=B instead of --flag=A,B.
     """
 
@@ -85,6 +86,7 @@ class Flag:
     example: str | None = None
     at_least: float | None = None
     at_most: float | None = None
+    choices: tuple[str, ...] = ()
     repeated: bool = False
 
 
@@ -253,8 +255,11 @@ def _define(setting: _Setting, group: Group, holder: Callable[..., Any]) -> None
         "lower_bound": setting.flag.at_least,
         "upper_bound": setting.flag.at_most,
     }
-    if get_origin(setting.kind) is Literal:
-        flags.DEFINE_enum(name, default, get_args(setting.kind), setting.help)
+    choices = (
+        get_args(setting.kind) if get_origin(setting.kind) is Literal else setting.flag.choices
+    )
+    if choices:
+        flags.DEFINE_enum(name, default, choices, setting.help)
     elif setting.is_sequence and setting.kind is int:
         listed = None if default is None else ",".join(map(str, default))
         flags.DEFINE(_IntegersParser(setting.flag.at_least), name, listed, setting.help)

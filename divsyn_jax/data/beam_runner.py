@@ -18,7 +18,7 @@ Runner = Literal["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"]
 RUNNERS: tuple[str, ...] = get_args(Runner)
 
 
-def in_order(
+def run_in_order(
     tasks: Iterable[Any],
     function: Callable[[Any], Any],
     folder: pathlib.Path,

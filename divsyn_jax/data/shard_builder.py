@@ -120,7 +120,7 @@ def build_shards(
             *tokenizers.FILES,
         ],
     )
-    loaded = tokenizers.load(tokenizer)
+    loaded = tokenizers.load_tokenizer(tokenizer)
     template = ChatTemplate.of(loaded, system_prompt) if packing == "best_fit" else None
     # A packed window holds positions beside ids.
     dtype = shards.token_dtype(
@@ -154,7 +154,7 @@ def build_shards(
         )
         with bar as progress:
             written = (
-                beam_runner.in_order(tasks, _write, folder, runner, workers, beam_options)
+                beam_runner.run_in_order(tasks, _write, folder, runner, workers, beam_options)
                 if runner
                 else _in_order(tasks, workers)
             )

@@ -77,7 +77,7 @@ class Tokenizer:
             shutil.copyfile(file, folder / file.name)
 
 
-def load(spec: str) -> Tokenizer:
+def load_tokenizer(spec: str) -> Tokenizer:
     """Load a `tokenizer.model` file, a folder holding one, or `hf:DIR`.
 
     Raises `UserError` when there is none.
@@ -92,7 +92,7 @@ def load(spec: str) -> Tokenizer:
 
 def load_copy(folder: pathlib.Path) -> Tokenizer:
     """Load the tokenizer whose files `Tokenizer.copy_to` put into `folder`."""
-    return load(str(folder) if (folder / MODEL_FILE).exists() else f"hf:{folder}")
+    return load_tokenizer(str(folder) if (folder / MODEL_FILE).exists() else f"hf:{folder}")
 
 
 def digest_of_copy(folder: pathlib.Path) -> str:

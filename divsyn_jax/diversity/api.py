@@ -5,10 +5,11 @@ from typing import Any
 
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity import rounds, scoring
+from divsyn_jax.diversity.score_file import Score
 from divsyn_jax.diversity.settings import ScoreSettings
 
 
-def score(path: str, agent: str = "embedding", **settings: Any) -> dict[str, Any]:
+def score(path: str, agent: str = "embedding", **settings: Any) -> Score:
     """Score one corpus and return the content of its score.json; nothing is written but the caches,
     if named.
 

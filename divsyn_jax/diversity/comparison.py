@@ -3,19 +3,24 @@
 every metric with its interval, and tests of their differences.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Mapping, Sequence
+from typing import Literal, NotRequired, TypedDict
 
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.typed_json import as_typed
 from divsyn_jax.diversity import baselines
 from divsyn_jax.diversity.estimation.differences import (
     ALL_PAIRS_UP_TO,
-    Comparison,
     Measured,
+    PairTest,
     compare_corpora,
 )
+from divsyn_jax.diversity.score_file import AgentRecord, Score, SettingsRecord
 
 # Metric -> what more of it means, for readers of tables.
-METRICS = {
+COMPARED = {
     "effective_clusters": (
         "effective number of clusters (Hill number of order 2): more is more diverse"
     ),
@@ -33,7 +38,59 @@ METRICS = {
 }
 
 
-def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+class Measurement(TypedDict):
+    """One metric of one corpus: its value, with its interval or the reason why there is none."""
+
+    value: float | None
+    ci_low: NotRequired[float | None]
+    ci_high: NotRequired[float | None]
+    reason: NotRequired[str | None]
+
+
+class DifferenceRecord(TypedDict):
+    """The test of one pair of corpora by one metric; see `differences.PairTest`."""
+
+    metric: str
+    statistic: str
+    first: str
+    second: str
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float | None
+    p_value_holm: float | None
+    method: str | None
+    reason: str | None
+
+
+class Comparison(TypedDict):
+    """The content of comparison.json; `metrics` by metric and corpus."""
+
+    corpora: list[str]
+    agent: AgentRecord
+    settings: SettingsRecord
+    metrics: dict[str, dict[str, Measurement]]
+    differences: list[DifferenceRecord]
+    differences_method: str
+
+
+def write_comparison(path: str | os.PathLike, compared: Comparison) -> None:
+    """Write comparison.json."""
+    files.write_json(path, compared)
+
+
+def read_comparison(path: str | os.PathLike) -> Comparison:
+    """Read comparison.json. Raises `UserError` naming the file when it is missing or damaged."""
+    content = files.read_json(path)
+    try:
+        return as_typed(Comparison, content)
+    except ValueError as error:
+        raise UserError(
+            f"{path}: damaged ({error}); remove it and repeat the command that wrote it"
+        ) from None
+
+
+def compare(scores: Sequence[Score]) -> Comparison:
     """The content of comparison.json for scores made with one agent and settings.
 
     Every pair of corpora (of neighbours in the order given, when there are many) is tested as
@@ -46,11 +103,10 @@ def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "settings": scores[0]["settings"],
         "metrics": {
             metric: {score["corpus"]["name"]: measurement(score, metric) for score in scores}
-            for metric in METRICS
+            for metric in COMPARED
         },
         "differences": (
-            _differences(scores, "cluster_score", "value", "sd")
-            + _differences(scores, "effective_clusters", "pair_share", "pair_share_sd")
+            _differences(scores, "cluster_score") + _differences(scores, "effective_clusters")
         ),
         "differences_method": (
             f"all pairs up to {ALL_PAIRS_UP_TO} corpora, else neighbours; second minus first; 95%"
@@ -61,16 +117,19 @@ def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def measurement(score: dict[str, Any], metric: str) -> dict[str, Any]:
+def measurement(score: Score, metric: str) -> Measurement:
     """One metric of a score: `value`, with `ci_low` and `ci_high` where it has an interval."""
-    group, _, name = metric.rpartition(".")
-    found = score[group][name] if group else score[name]
-    if not isinstance(found, dict):
-        return {"value": found}
-    return {key: found[key] for key in ("value", "ci_low", "ci_high", "reason") if key in found}
+    place: object = score
+    for key in metric.split("."):
+        assert isinstance(place, Mapping)
+        place = place[key]
+    if not isinstance(place, Mapping):
+        place = {"value": place}
+    known = {key: place[key] for key in Measurement.__annotations__ if key in place}
+    return as_typed(Measurement, known)
 
 
-def failure_rate(score: dict[str, Any]) -> float:
+def failure_rate(score: Score) -> float:
     """Share of the draws asked for that gave no answer; `draws` of a score counts the answered
     ones.
     """
@@ -78,39 +137,46 @@ def failure_rate(score: dict[str, Any]) -> float:
     return failed / (failed + score["cluster_score"]["draws"])
 
 
-def _differences(
-    scores: Sequence[dict[str, Any]], metric: str, mean: str, sd: str
-) -> list[dict[str, Any]]:
-    measured = [
-        Measured(
-            name=score["corpus"]["name"],
-            mean=score[metric][mean],
-            sd=score[metric][sd],
-            draws=score["cluster_score"]["draws"],
-            set_means=(
-                score[metric]["criteria"]["set_means"] if "criteria" in score[metric] else None
-            ),
-            failure_rate=failure_rate(score),
-            document_variance=score[metric]["document_variance"],
-        )
-        for score in scores
-    ]
-    statistic = metric if mean == "value" else mean
-    return [_row(metric, statistic, compared) for compared in compare_corpora(measured)]
+_Statistic = Literal["cluster_score", "effective_clusters"]
 
 
-def _row(metric: str, statistic: str, compared: Comparison) -> dict[str, Any]:
-    found = compared.difference
+def _differences(scores: Sequence[Score], metric: _Statistic) -> list[DifferenceRecord]:
+    tests = compare_corpora([_measured(score, metric) for score in scores])
+    statistic = "cluster_score" if metric == "cluster_score" else "pair_share"
+    return [_record(metric, statistic, tested) for tested in tests]
+
+
+def _measured(score: Score, metric: _Statistic) -> Measured:
+    """What the test needs: effective clusters by the pair share that they are made from."""
+    if metric == "cluster_score":
+        mean, sd = score["cluster_score"]["value"], score["cluster_score"]["sd"]
+    else:
+        clusters = score["effective_clusters"]
+        mean, sd = clusters["pair_share"], clusters["pair_share_sd"]
+    found = score[metric]
+    return Measured(
+        name=score["corpus"]["name"],
+        mean=mean,
+        sd=sd,
+        draws=score["cluster_score"]["draws"],
+        set_means=tuple(found["criteria"]["set_means"]) if "criteria" in found else None,
+        failure_rate=failure_rate(score),
+        document_variance=found["document_variance"],
+    )
+
+
+def _record(metric: str, statistic: str, tested: PairTest) -> DifferenceRecord:
+    found = tested.difference
     return {
         "metric": metric,
         "statistic": statistic,
-        "first": compared.first,
-        "second": compared.second,
-        "difference": found and found.value,
-        "ci_low": found and found.ci_low,
-        "ci_high": found and found.ci_high,
-        "p_value": found and found.p_value,
-        "p_value_holm": compared.p_value_holm,
-        "method": compared.method,
-        "reason": compared.reason,
+        "first": tested.first,
+        "second": tested.second,
+        "difference": None if found is None else found.value,
+        "ci_low": None if found is None else found.ci_low,
+        "ci_high": None if found is None else found.ci_high,
+        "p_value": None if found is None else found.p_value,
+        "p_value_holm": tested.p_value_holm,
+        "method": tested.method,
+        "reason": tested.reason,
     }

@@ -16,7 +16,7 @@ _SENTENCE = (
 )
 
 
-def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettings) -> str:
+def scoring_dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettings) -> str:
     """A table of calls, tokens and cost with a range, for people; an offline agent asks nothing."""
     draws = settings.total_draws
     read = "\n".join(
@@ -24,12 +24,13 @@ def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettin
         f" {settings.sample_size}"
         for name, sample in samples.items()
     )
-    if settings.agent != "openai":
+    endpoint = settings.endpoint
+    if endpoint is None or not settings.kind.asks_endpoint:
         return f"{read}\nagent {settings.agent}: no calls, no cost"
     from divsyn_jax.endpoint.forecast import forecast
 
     shown = {name: as_read(sample, budget) for name, sample in samples.items()}
-    table = forecast(_planned(shown, settings), settings.endpoint).table(settings.endpoint)
+    table = forecast(_planned(shown, settings), endpoint).table(endpoint)
     notes = [
         "verify: at most; draws without a cluster of two documents need none.",
         (
@@ -49,12 +50,12 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
     from divsyn_jax.endpoint.fence import fence
     from divsyn_jax.endpoint.forecast import Planned
     from divsyn_jax.endpoint.request import Request
-    from divsyn_jax.endpoint.tokens import TokenRange, estimate
+    from divsyn_jax.endpoint.tokens import TokenRange, estimate_tokens
 
     judge, K = settings.judge, settings.sample_size
 
     def prompt_tokens(requests: list[Request]) -> TokenRange:
-        ranges = [estimate(request.system, request.user) for request in requests]
+        ranges = [estimate_tokens(request.system, request.user) for request in requests]
         return TokenRange(
             int(np.mean([each.low for each in ranges])),
             int(np.mean([each.high for each in ranges])),
@@ -74,7 +75,7 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
     if judge.criteria_file:
         sentences = [
             f"{each.name}: {each.sentence}"
-            for each in _all_criteria(criteria.load(judge.criteria_file)[0])
+            for each in _all_criteria(criteria.load_criteria(judge.criteria_file)[0])
         ]
     else:
         sentences = [f"Criterion {number}: {_SENTENCE}." for number in range(2 * criteria.ENTRIES)]

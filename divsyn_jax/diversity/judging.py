@@ -5,7 +5,6 @@ Shapes: D draws, K documents a draw.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,9 @@ from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions
 from divsyn_jax.diversity.estimation import estimators
 from divsyn_jax.diversity.estimation.estimators import DrawStatistics
 from divsyn_jax.diversity.estimation.invalid_clusters import labels_by_policy
-from divsyn_jax.diversity.estimation.stopping import StoppingRule
+from divsyn_jax.diversity.estimation.stopping import StoppedRecord, StoppingRule
 from divsyn_jax.diversity.sampling import Sample
+from divsyn_jax.diversity.score_file import FailedDraw
 
 HEADLINE = "split"  # the policy for invalid clusters behind every number that names no policy
 
@@ -38,9 +38,9 @@ class Judged:
     numbers_D: np.ndarray
     partitions: Partitions
     labels: Mapping[str, np.ndarray]
-    failures: Sequence[Mapping[str, Any]]
+    failures: Sequence[FailedDraw]
     asked: int
-    stopping: Mapping[str, Any] | None = None
+    stopping: StoppedRecord | None = None
 
     @property
     def labels_DK(self) -> np.ndarray:
@@ -80,7 +80,11 @@ def judge(
                 continue
             decision = rule.decide(estimators.cluster_score(found.statistics()), look)
             if decision.stop:
-                stopped = {**rule.as_json(), "stopped_at": look, "reason": decision.reason}
+                stopped: StoppedRecord = {
+                    **rule.to_json(),
+                    "stopped_at": look,
+                    "reason": decision.reason,
+                }
                 judged[name] = dataclasses.replace(found, stopping=stopped)
         if len(judged) == len(samples):
             break
@@ -90,9 +94,9 @@ def judge(
 def _judged(name: str, sample: Sample, draws_DK: np.ndarray, parts: Sequence[Partitions]) -> Judged:
     whole = _concatenated(parts)
     answered = np.ones(len(draws_DK), bool) if whole.answered_D is None else whole.answered_D
-    failures = [
-        {"draw": int(n), "problems": whole.evidence[n]["failure"]}
-        for n in np.flatnonzero(~answered)
+    failures: list[FailedDraw] = [
+        {"draw": number, "problems": whole.evidence[number]["failure"] if whole.evidence else []}
+        for number in np.flatnonzero(~answered).tolist()
     ]
     kept = _select(whole, answered)
     _require_answers(name, kept, failures)
@@ -112,7 +116,7 @@ def fewest_draws(draws: int, sets_D: np.ndarray | None) -> int:
     return draws if sets_D is None else int(np.bincount(sets_D, minlength=1).min())
 
 
-def _require_answers(name: str, kept: Partitions, failures: Sequence[Mapping[str, Any]]) -> None:
+def _require_answers(name: str, kept: Partitions, failures: Sequence[FailedDraw]) -> None:
     if fewest_draws(len(kept.labels_DK), kept.sets_D) < 2:
         why = f", the first because: {'; '.join(failures[0]['problems'])}" if failures else ""
         raise Failure(
@@ -126,14 +130,17 @@ def _concatenated(parts: Sequence[Partitions]) -> Partitions:
         arrays = [getattr(part, name) for part in parts]
         return None if arrays[0] is None else np.concatenate(arrays)
 
-    evidence = (
-        None if parts[0].evidence is None else [row for part in parts for row in part.evidence]
+    return Partitions(
+        labels_DK=np.concatenate([part.labels_DK for part in parts]),
+        cuts={cut: np.concatenate([part.cuts[cut] for part in parts]) for cut in parts[0].cuts},
+        valid_DK=joined("valid_DK"),
+        sets_D=joined("sets_D"),
+        answered_D=joined("answered_D"),
+        order_DK=joined("order_DK"),
+        evidence=None
+        if parts[0].evidence is None
+        else [row for part in parts for row in part.evidence or ()],
     )
-    cuts = {cut: np.concatenate([part.cuts[cut] for part in parts]) for cut in parts[0].cuts}
-    arrays = {
-        name: joined(name) for name in ("labels_DK", "valid_DK", "sets_D", "answered_D", "order_DK")
-    }
-    return Partitions(**arrays, cuts=cuts, evidence=evidence)
 
 
 def _select(whole: Partitions, answered: np.ndarray) -> Partitions:
@@ -141,7 +148,9 @@ def _select(whole: Partitions, answered: np.ndarray) -> Partitions:
         return None if array is None else array[answered]
 
     evidence = (
-        None if whole.evidence is None else [whole.evidence[n] for n in np.flatnonzero(answered)]
+        None
+        if whole.evidence is None
+        else [whole.evidence[number] for number in np.flatnonzero(answered).tolist()]
     )
     return Partitions(
         labels_DK=whole.labels_DK[answered],

@@ -3,31 +3,32 @@
 what the numbers say, whether the judge may be believed, and the draws behind them.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from divsyn_jax.base.html_page import interval, interval_plot, number, page, table, text
 from divsyn_jax.diversity import baselines
-from divsyn_jax.diversity.comparison import METRICS, measurement
+from divsyn_jax.diversity.agents.kinds import AGENTS
+from divsyn_jax.diversity.comparison import COMPARED, Comparison, measurement
+from divsyn_jax.diversity.draws_report import corpus_section
 from divsyn_jax.diversity.estimation.estimators import hill
+from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.sampling import Sample
+from divsyn_jax.diversity.score_file import DrawRecord, PurposeRecord, Score
 
-_DRAWS_SHOWN = 5
-_CHARACTERS_SHOWN = 400
+_HEADLINES: tuple[Literal["cluster_score", "effective_clusters"], ...] = (
+    "cluster_score",
+    "effective_clusters",
+)
 _PLOTTED = ("effective_clusters", "cluster_score", "near_duplicate_clusters")
 _LEVEL = 0.05  # of Holm-corrected tests, for the words
-_AGENTS = {
-    "embedding": "Sentence embeddings grouped the documents: a proxy for judgement by a reader.",
-    "oracle": "Known labels grouped the documents: no judgement was made.",
-    "openai": "A language model grouped the documents.",
-}
 
 
-def render(
-    scores: Sequence[dict[str, Any]],
-    comparison: dict[str, Any],
+def render_scores(
+    scores: Sequence[Score],
+    comparison: Comparison,
     samples: Sequence[Sample],
-    draws: Sequence[Sequence[Mapping[str, Any]]],
+    draws: Sequence[Sequence[DrawRecord]],
 ) -> str:
     """The page for scored corpora.
 
@@ -38,19 +39,19 @@ def render(
       draws: records of draws.jsonl of each corpus.
     """
     names = [score["corpus"]["name"] for score in scores]
-    drawn = [_corpus(*each) for each in zip(scores, samples, draws, strict=True)]
+    drawn = [corpus_section(*each) for each in zip(scores, samples, draws, strict=True)]
     return page(
         "Diversity of corpora",
         [
             "<h1>Diversity of corpora</h1>",
             _words(scores, comparison),
             (
-                f"<p>{_AGENTS[scores[0]['agent']['kind']]} Scores of different agents, settings or"
+                f"<p>{AGENTS[scores[0]['agent']['kind']].explanation} Scores of different agents, settings or"
                 " K are not comparable, effective clusters excepted, which do not depend on K.</p>"
             ),
             *[_plot(scores, metric) for metric in _PLOTTED],
             _metric_table(
-                "Metrics", scores, [name for name in METRICS if not name.startswith("baselines.")]
+                "Metrics", scores, [name for name in COMPARED if not name.startswith("baselines.")]
             ),
             _difference_table(comparison),
             _size_table(scores),
@@ -59,7 +60,7 @@ def render(
             _round_table(scores),
             _curve_table(scores),
             _metric_table(
-                "Baselines", scores, [name for name in METRICS if name.startswith("baselines.")]
+                "Baselines", scores, [name for name in COMPARED if name.startswith("baselines.")]
             ),
             _baseline_sources(),
             "<h2>Corpora and their draws</h2>",
@@ -73,7 +74,7 @@ def render(
     )
 
 
-def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> str:
+def _words(scores: Sequence[Score], comparison: Comparison) -> str:
     """The outcome in words, from the tests of effective clusters:
 
     of one number of documents, where corpora differ in it.
@@ -84,7 +85,7 @@ def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> str:
         score["corpus"]["name"]: hill(each["pair_share"], documents)
         for score, each in zip(scores, found, strict=True)
     }
-    ranked = sorted(values, key=values.get)
+    ranked = sorted(values, key=lambda name: values[name])
     if len(ranked) == 1:
         only = comparison["metrics"]["effective_clusters"][ranked[0]]
         return (
@@ -116,7 +117,7 @@ def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> str:
     return f'<p class="verdict">{" ".join(sentences)}</p>'
 
 
-def _plot(scores: Sequence[dict[str, Any]], metric: str) -> str:
+def _plot(scores: Sequence[Score], metric: str) -> str:
     drawn = interval_plot(
         [(score["corpus"]["name"], measurement(score, metric)) for score in scores], metric
     )
@@ -124,19 +125,19 @@ def _plot(scores: Sequence[dict[str, Any]], metric: str) -> str:
 
 
 def _meaning(metric: str) -> str:
-    return f'<p class="soft">{text(METRICS[metric])}</p>'
+    return f'<p class="soft">{text(COMPARED[metric])}</p>'
 
 
-def _names(scores: Sequence[dict[str, Any]]) -> list[str]:
+def _names(scores: Sequence[Score]) -> list[str]:
     return [text(score["corpus"]["name"]) for score in scores]
 
 
-def _metric_table(title: str, scores: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
+def _metric_table(title: str, scores: Sequence[Score], metrics: Sequence[str]) -> str:
     rows = [
         [
             (
                 f"{metric.removeprefix('baselines.')}<br><span"
-                f' class="soft">{text(METRICS[metric])}</span>'
+                f' class="soft">{text(COMPARED[metric])}</span>'
             ),
             *[interval(measurement(score, metric)) for score in scores],
         ]
@@ -145,7 +146,7 @@ def _metric_table(title: str, scores: Sequence[dict[str, Any]], metrics: Sequenc
     return f"<h2>{title}, with 95% intervals</h2>{table(['metric', *_names(scores)], rows)}"
 
 
-def _difference_table(comparison: dict[str, Any]) -> str:
+def _difference_table(comparison: Comparison) -> str:
     if not comparison["differences"]:
         return ""
     rows = [
@@ -166,10 +167,10 @@ def _difference_table(comparison: dict[str, Any]) -> str:
     )
 
 
-def _size_table(scores: Sequence[dict[str, Any]]) -> str:
+def _size_table(scores: Sequence[Score]) -> str:
     rows = []
     for points in zip(*[score["by_sample_size"] for score in scores], strict=False):
-        for metric in ("cluster_score", "effective_clusters"):
+        for metric in _HEADLINES:
             rows.append(
                 [
                     f"K = {points[0]['sample_size']}: {metric}",
@@ -185,12 +186,12 @@ def _size_table(scores: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _judge_table(scores: Sequence[dict[str, Any]]) -> str:
+def _judge_table(scores: Sequence[Score]) -> str:
     """What speaks for and against the judge, from the run itself."""
-    if scores[0]["agent"]["kind"] != "openai":
+    if AGENTS[scores[0]["agent"]["kind"]].free:
         return ""
 
-    def row(label: str, cell) -> list[str]:
+    def row(label: str, cell: Callable[[Score], str]) -> list[str]:
         return [label, *[cell(score) for score in scores]]
 
     rows = [
@@ -202,55 +203,55 @@ def _judge_table(scores: Sequence[dict[str, Any]]) -> str:
         row("neighbours put together, z", _position),
         row(
             "asked again: same number of clusters (ICC)",
-            lambda score: _retest(score, "correlation"),
+            lambda score: number(score["test_retest"].get("correlation")),
         ),
         row(
             "asked again: same partition (adjusted Rand)",
-            lambda score: _retest(score, "adjusted_rand"),
+            lambda score: _agreement(score["test_retest"]),
         ),
         row(
             "clusters found invalid",
-            lambda score: _interval_of(score["verification"], "clusters_changed"),
+            _invalid,
         ),
         row("sd of the score between criteria sets", _between_sets),
-        row("score with control variate", lambda score: _control(score, "cluster_score")),
+        row("score with control variate", _control),
         row("draws saved by the control variate", _saved),
     ]
     return f"<h2>May this judge be believed here?</h2>{table(['check', *_names(scores)], rows)}"
 
 
-def _position(score: dict[str, Any]) -> str:
+def _position(score: Score) -> str:
     found = score["position_bias"]
     if found["z"] is None:
         return "-"
     return f"{found['z']:+.1f}{' <strong>looks at places, not documents</strong>' if found['warning'] else ''}"
 
 
-def _retest(score: dict[str, Any], key: str) -> str:
-    found = score["test_retest"].get(key)
-    return interval(found) if isinstance(found, Mapping) else number(found)
+def _agreement(found: RetestRecord) -> str:
+    return interval(found["adjusted_rand"]) if "adjusted_rand" in found else "-"
 
 
-def _interval_of(found: Mapping[str, Any], key: str) -> str:
-    return interval(found[key]) if key in found else "-"
+def _invalid(score: Score) -> str:
+    found = score["verification"]
+    return interval(found["clusters_changed"]) if "clusters_changed" in found else "-"
 
 
-def _between_sets(score: dict[str, Any]) -> str:
+def _between_sets(score: Score) -> str:
     criteria = score["cluster_score"].get("criteria")
-    return number(criteria and criteria.get("sets_sd"))
+    return number(criteria["sets_sd"] if criteria else None)
 
 
-def _control(score: dict[str, Any], metric: str) -> str:
+def _control(score: Score) -> str:
     found = score["control_variate"] or {}
-    return _interval_of(found, metric)
+    return interval(found["cluster_score"]) if "cluster_score" in found else "-"
 
 
-def _saved(score: dict[str, Any]) -> str:
+def _saved(score: Score) -> str:
     found = (score["control_variate"] or {}).get("cluster_score")
     return "-" if found is None else f"{found['variance_saved']:.0%}"
 
 
-def _policy_table(scores: Sequence[dict[str, Any]]) -> str:
+def _policy_table(scores: Sequence[Score]) -> str:
     policies = scores[0]["verification"].get("policies")
     if not policies or len(policies) < 2:
         return ""
@@ -260,7 +261,7 @@ def _policy_table(scores: Sequence[dict[str, Any]]) -> str:
             *[interval(score["verification"]["policies"][policy][metric]) for score in scores],
         ]
         for policy in policies
-        for metric in ("cluster_score", "effective_clusters")
+        for metric in _HEADLINES
     ]
     note = (
         "<p>Clusters that verification found invalid are split into single documents (the"
@@ -269,11 +270,11 @@ def _policy_table(scores: Sequence[dict[str, Any]]) -> str:
     return f"<h2>Invalid clusters</h2>{note}{table(['policy', *_names(scores)], rows)}"
 
 
-def _round_table(scores: Sequence[dict[str, Any]]) -> str:
+def _round_table(scores: Sequence[Score]) -> str:
     if "rounds" not in scores[0]:
         return ""
     metrics = [
-        name for name in METRICS if all(name in score["rounds"]["metrics"] for score in scores)
+        name for name in COMPARED if all(name in score["rounds"]["metrics"] for score in scores)
     ]
     rows = [
         [
@@ -293,7 +294,7 @@ def _round_table(scores: Sequence[dict[str, Any]]) -> str:
     return f"<h2>Rounds</h2>{note}{table(['metric', *_names(scores)], rows)}"
 
 
-def _curve_table(scores: Sequence[dict[str, Any]]) -> str:
+def _curve_table(scores: Sequence[Score]) -> str:
     if not scores[0]["curve"]:
         return ""
     rows = [
@@ -323,22 +324,15 @@ def _baseline_sources() -> str:
     )
 
 
-def _usage_table(scores: Sequence[dict[str, Any]]) -> str:
+def _usage_table(scores: Sequence[Score]) -> str:
     usage = scores[0]["usage"]
     if not usage.get("by_purpose"):
         return ""
-    keys = (
-        "calls",
-        "cached_calls",
-        "prompt_tokens",
-        "completion_tokens",
-        "re_asks",
-        "retries",
-        "failed",
-    )
+    keys = tuple(PurposeRecord.__annotations__)
+    table_of: dict[str, Mapping[str, object]] = {**usage["by_purpose"], "total": usage}
     rows = [
         [text(purpose), *[f"{counts[key]:,}" for key in keys]]
-        for purpose, counts in [*usage["by_purpose"].items(), ("total", usage)]
+        for purpose, counts in table_of.items()
     ]
     cost = (
         "unknown (no prices given)"
@@ -359,72 +353,3 @@ def _usage_table(scores: Sequence[dict[str, Any]]) -> str:
         "<h2>Calls and"
         f" cost</h2>{note}{table(['purpose', *[key.replace('_', ' ') for key in keys]], rows)}"
     )
-
-
-def _corpus(score: dict[str, Any], sample: Sample, records: Sequence[Mapping[str, Any]]) -> str:
-    corpus = score["corpus"]
-    facts = {
-        key: corpus[key]
-        for key in ("path", "documents", "tokens", "malformed", "empty", "fingerprint")
-    }
-    position = {int(index): place for place, index in enumerate(sample.index_N)}
-    drawn = "".join(_draw(record, sample, position) for record in records[:_DRAWS_SHOWN])
-    failed = "".join(
-        f"<li>draw {failure['draw'] + 1}: {text('; '.join(failure['problems']))}</li>"
-        for failure in score["failures"][:20]
-    )
-    failures = (
-        f"<details><summary>{len(score['failures'])} failed"
-        f" draws</summary><ul>{failed}</ul></details>"
-        if failed
-        else ""
-    )
-    return (
-        f'<h3>{text(corpus["name"])}</h3><p class="soft">{text(facts)}; scored:'
-        f" {text(score['population'])}.</p>{drawn}{failures}"
-    )
-
-
-def _draw(record: Mapping[str, Any], sample: Sample, position: Mapping[int, int]) -> str:
-    rows = []
-    for cluster, document in sorted(zip(record["clusters"], record["documents"], strict=True)):
-        place = position[document]
-        shown = sample.texts[place][:_CHARACTERS_SHOWN]
-        cut = "..." if len(sample.texts[place]) > _CHARACTERS_SHOWN else ""
-        rows.append([str(cluster + 1), text(sample.wheres[place]), text(shown + cut)])
-    summary = (
-        f"Draw {record['draw'] + 1}: {max(record['clusters']) + 1} clusters of {len(rows)}"
-        " documents"
-    )
-    body = table(["cluster", "place", "document"], rows, words=True)
-    return f"<details><summary>{summary}</summary>{_named(record)}{body}</details>"
-
-
-def _named(record: Mapping[str, Any]) -> str:
-    """The agent's own words about its clusters, and the verdicts on them."""
-    if "named" not in record:
-        return ""
-    members = {
-        entry["cluster"]: [
-            place + 1
-            for place, cluster in enumerate(record["agent_clusters"])
-            if cluster == entry["cluster"]
-        ]
-        for entry in record["named"]
-    }
-    verdict = {True: "valid", False: "invalid: split", None: "single"}
-    rows = [
-        [
-            f"{entry['cluster'] + 1} ({len(members[entry['cluster']])} documents)",
-            text(entry["name"]),
-            text(entry["reason"]),
-            verdict[entry.get("valid")],
-            text(entry.get("verdict", "")),
-        ]
-        for entry in record["named"]
-    ]
-    note = (
-        '<p class="soft">As the agent grouped them, by criteria set'
-        f" {record['criteria_set'] + 1}:</p>"
-    )
-    return note + table(["cluster", "name", "reason", "verification", "why"], rows, words=True)

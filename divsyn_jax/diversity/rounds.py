@@ -7,17 +7,17 @@ one sample; the spread over rounds needs no formula."""
 import dataclasses
 import statistics
 from collections.abc import Mapping
-from typing import Any
 
 from divsyn_jax.diversity import scoring
 from divsyn_jax.diversity.agents.base import Agent
 from divsyn_jax.diversity.baselines import Budget
-from divsyn_jax.diversity.comparison import METRICS, measurement
+from divsyn_jax.diversity.comparison import COMPARED, measurement
+from divsyn_jax.diversity.score_file import Score, Spread
 from divsyn_jax.diversity.settings import ScoreSettings
 
 
 def add_rounds(
-    scores: Mapping[str, dict[str, Any]],
+    scores: Mapping[str, Score],
     corpora: Mapping[str, str],
     agent: Agent,
     budget: Budget,
@@ -36,10 +36,11 @@ def add_rounds(
         for name, (score, _) in scoring.score_corpora(samples, agent, budget, anew).items():
             found[name].append(score)
     for name, score in scores.items():
-        metrics = {}
-        for metric in METRICS:
-            values = [measurement(each, metric)["value"] for each in found[name]]
-            if all(isinstance(value, int | float) for value in values):
+        metrics: dict[str, Spread] = {}
+        for metric in COMPARED:
+            every = [measurement(each, metric)["value"] for each in found[name]]
+            values = [value for value in every if value is not None]
+            if len(values) == len(every):
                 metrics[metric] = {
                     "mean": statistics.fmean(values),
                     "sd": statistics.stdev(values),

@@ -133,7 +133,7 @@ def read_sample(
         TextFingerprint(),
         DuplicateSketch(),
     )
-    reservoir: list[tuple[int, Document, str | None]] = []
+    reservoir: list[tuple[int, Document, str]] = []
     words = squares = 0
     # `delay`: a bar only for a corpus that takes its time. The total is unknown, so it shows a rate
     # and no ETA.
@@ -146,7 +146,7 @@ def read_sample(
         count = len(document.text.split())
         words += count
         squares += count * count
-        label = None
+        label = ""
         if label_field is not None:
             label = _label(document, label_field)
             label_fingerprint.update(label)

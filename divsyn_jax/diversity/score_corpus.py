@@ -19,20 +19,27 @@ that --api_key_env names). --dry_run prints calls, tokens and cost before anythi
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import signal
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.html_page import number
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
+from divsyn_jax.diversity.agents.kinds import agents_with
 from divsyn_jax.diversity.settings import ScoreSettings
+
+if TYPE_CHECKING:
+    from divsyn_jax.diversity.agents.base import Agent
+    from divsyn_jax.diversity.baselines import Budget
+    from divsyn_jax.diversity.sampling import Sample
+    from divsyn_jax.diversity.score_file import Score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,10 +101,10 @@ def main(arguments: list[str]) -> None:
         )
     asked = _OUTPUT.given()
     output = asked.output
-    if (agent_flags.asked() == "oracle") != bool(_SCORE.value("label_field")):
+    if agent_flags.asked().reads_labels != bool(_SCORE.value("label_field")):
         raise UserError(
-            "--label_field and --agent=oracle go together: give both, e.g. --label_field=topic, or"
-            " neither"
+            f"--label_field and {agents_with('reads_labels')} go together: give both, e.g."
+            " --label_field=topic, or neither"
         )
     corpora = _named(arguments, output)
     for name in _WRITTEN:
@@ -123,7 +130,7 @@ def main(arguments: list[str]) -> None:
         settings.match_lengths,
     )
     if asked.dry_run:
-        print(cost.dry_run(samples, budget, settings))
+        print(cost.scoring_dry_run(samples, budget, settings))
         return
     with (
         files.kept_directory(output),
@@ -135,19 +142,22 @@ def main(arguments: list[str]) -> None:
 def _score(
     output: pathlib.Path,
     corpora: Mapping[str, str],
-    samples: Mapping[str, Any],
-    agent: Any,
-    budget: Any,
-    settings: Any,
+    samples: Mapping[str, "Sample"],
+    agent: "Agent",
+    budget: "Budget",
+    settings: "ScoreSettings",
 ) -> None:
-    from divsyn_jax.diversity import rounds, scoring
+    from divsyn_jax.diversity import rounds, score_file, scoring
     from divsyn_jax.diversity.agents import criteria
 
-    if agent.kind == "openai":
-        criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})
-    scores: dict[str, dict[str, Any]] = {}
+    if agent.criteria:
+        criteria.save_criteria(
+            output / "criteria.json", agent.criteria, {"agent": agent.settings()}
+        )
+    scores: dict[str, Score] = {}
     for name, sample in samples.items():
-        finished = _finished(output / name, scoring.identity(name, sample, agent, budget, settings))
+        identity = scoring.identity(name, sample, agent, budget, settings)
+        finished = score_file.finished_score(output / name, identity)
         if finished is not None:
             print(
                 f"{name}: scored before with the same content and settings; reused"
@@ -162,11 +172,7 @@ def _score(
                 {name: score for name, (score, _) in made.items()}, corpora, agent, budget, settings
             )
         for name, (score, draws) in made.items():
-            with files.new_directory(output / name) as folder:
-                files.write_text(
-                    folder / "draws.jsonl", "".join(json.dumps(draw) + "\n" for draw in draws)
-                )
-                files.write_json(folder / "score.json", score)
+            score_file.write_score(output / name, score, draws)
             scores[name] = score
     _write_comparison(output, [scores[name] for name in samples], list(samples.values()))
 
@@ -197,30 +203,15 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
     return corpora
 
 
-def _finished(folder: pathlib.Path, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """The score in `folder` when it was made from the same content with the same settings."""
-    if not (folder / "score.json").exists():
-        return None
-    score = files.read_json(folder / "score.json")
-    if not isinstance(score, dict) or any(
-        score.get(key) != identity[key] for key in identity if key != "corpus"
-    ):
-        return None
-    same = ("fingerprint", "label_fingerprint")
-    if any(score["corpus"][key] != identity["corpus"][key] for key in same):
-        return None
-    return score
-
-
 def _write_comparison(
-    output: pathlib.Path, scores: Sequence[dict[str, Any]], samples: Sequence[Any]
+    output: pathlib.Path, scores: Sequence["Score"], samples: Sequence["Sample"]
 ) -> None:
-    from divsyn_jax.diversity import comparison, report
+    from divsyn_jax.diversity import comparison, report, score_file
 
     compared = comparison.compare(scores)
-    draws = [files.read_jsonl(output / score["corpus"]["name"] / "draws.jsonl") for score in scores]
-    files.write_json(output / "comparison.json", compared)
-    files.write_text(output / "report.html", report.render(scores, compared, samples, draws))
+    draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
+    comparison.write_comparison(output / "comparison.json", compared)
+    files.write_text(output / "report.html", report.render_scores(scores, compared, samples, draws))
     names = compared["corpora"]
     width = max(map(len, [*names, "corpus"]))
     columns = {metric: max(len(metric), 27) for metric in _TABLE}
@@ -232,8 +223,9 @@ def _write_comparison(
         cells = []
         for metric, size in columns.items():
             values = compared["metrics"][metric][name]
-            bounds = [report.number(values[end]) for end in ("ci_low", "ci_high") if end in values]
-            cell = report.number(values["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
+            ends = (values.get("ci_low"), values.get("ci_high"))
+            bounds = [number(end) for end in ends if end is not None]
+            cell = number(values["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
             cells.append(f"{cell:>{size}}")
         print(f"{name:<{width}}  {'  '.join(cells)}")
     agent = compared["agent"]

@@ -4,14 +4,15 @@ Shapes: D draws, K documents a draw.
 """
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity import baselines, result
-from divsyn_jax.diversity.agents.base import Agent
+from divsyn_jax.diversity.agents.base import Agent, Embedder, record_of
+from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.judging import Judged, judge
 from divsyn_jax.diversity.sampling import (
     Sample,
@@ -21,9 +22,14 @@ from divsyn_jax.diversity.sampling import (
     read_sample,
     require_documents,
 )
+from divsyn_jax.diversity.score_file import (
+    SCORE_VERSION,
+    ControlVariateRecord,
+    DrawRecord,
+    Identity,
+    Score,
+)
 from divsyn_jax.diversity.settings import ScoreSettings
-
-VERSION = 4  # of score.json: a score written under another version is made anew
 
 
 def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
@@ -31,33 +37,14 @@ def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
 
     Raises `UserError` when it lacks what it needs.
     """
-    if settings.agent == "oracle":
-        from divsyn_jax.diversity.agents.oracle import OracleAgent
-
-        return OracleAgent(settings.label_field)
-    if settings.agent == "embedding":
-        from divsyn_jax.diversity.agents.embedding import EmbeddingAgent
-
-        return EmbeddingAgent(settings.threshold, settings.embedding_cache)
-    from divsyn_jax.diversity.agents.llm import LLMAgent
-
-    agent = LLMAgent(settings.endpoint, settings.judge, settings.seed, settings.answers)
-    try:
-        agent.prepare(list(samples.values()), settings.sample_size)
-        if settings.total_draws < 2 * len(agent.criteria):
-            raise UserError(
-                f"--draws={settings.total_draws}: give two or more for each of the"
-                f" {len(agent.criteria)} criteria sets"
-            )
-    except BaseException:
-        agent.close()
-        raise
-    return agent
+    module, _, function = settings.kind.maker.partition(":")
+    made: Agent = getattr(importlib.import_module(module), function)(settings, samples)
+    return made
 
 
 def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
     """Read a corpus once. Raises `UserError` when it is unreadable or too small for a draw."""
-    label_field = settings.label_field if settings.agent == "oracle" else None
+    label_field = settings.label_field if settings.kind.reads_labels else None
     sample = read_sample(
         spec,
         settings.read,
@@ -76,11 +63,11 @@ def corpus_budget(sample: Sample, settings: ScoreSettings) -> baselines.Budget:
 
 def identity(
     name: str, sample: Sample, agent: Agent, budget: baselines.Budget, settings: ScoreSettings
-) -> dict[str, Any]:
+) -> Identity:
     """The part of score.json that determines the rest: the same identity means the same score."""
     rule = settings.stopping_rule()
     return {
-        "version": VERSION,
+        "version": SCORE_VERSION,
         "corpus": {
             "name": name,
             "path": sample.spec,
@@ -93,13 +80,13 @@ def identity(
             "empty": sample.empty,
             "problems": sample.problems,
         },
-        "agent": {"kind": agent.kind, "model": agent.model, "settings": agent.settings()},
+        "agent": record_of(agent),
         "settings": {
             "sample_size": settings.sample_size,
             "draws": settings.total_draws,
-            "stopping": rule and rule.as_json(),
-            "retest": settings.retest if agent.kind == "openai" else 0,
-            "control_variate": settings.control_variate and agent.kind == "openai",
+            "stopping": None if rule is None else rule.to_json(),
+            "retest": 0 if agent.kind.free else settings.retest,
+            "control_variate": settings.control_variate and not agent.kind.free,
             "seed": settings.seed,
             "max_documents": settings.max_documents,
             "rounds": settings.rounds,
@@ -116,7 +103,7 @@ def identity(
 
 def score_corpora(
     samples: Mapping[str, Sample], agent: Agent, budget: baselines.Budget, settings: ScoreSettings
-) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]:
+) -> dict[str, tuple[Score, list[DrawRecord]]]:
     """Score corpora that have been read, their draws asked in turn.
 
     Returns:
@@ -151,12 +138,12 @@ def _content(
     name: str,
     sample: Sample,
     judged: Judged,
-    retest: dict[str, Any],
+    retest: RetestRecord,
     agent: Agent,
     budget: baselines.Budget,
     settings: ScoreSettings,
-) -> dict[str, Any]:
-    embedding = _embedding_agent(agent, settings)
+) -> Score:
+    embedding = _embedder(agent, settings)
     numbers = result.metric(judged)
     cut = (
         ""
@@ -173,58 +160,42 @@ def _content(
         **numbers,
         "by_sample_size": result.by_sample_size(judged, agent, settings.seed),
         "verification": result.verification(judged),
-        "position_bias": result.position_bias(judged),
+        "position_bias": result.position_bias_record(judged),
         "test_retest": retest,
         "control_variate": _control_variate(judged, agent, embedding, settings),
         **result.duplicates(judged.sample, embedding, numbers["curve"]),
         "baselines": baselines.compute(
             sample, budget, settings.baseline_settings(), _vectors(judged.sample, embedding)
         ),
-        "usage": usage(agent),
+        "usage": agent.usage(),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
-    }
-
-
-def usage(agent: Agent) -> dict[str, Any]:
-    """What was asked and spent for all corpora scored together."""
-    if agent.kind != "openai":
-        return {
-            "calls": 0,
-            "cached_calls": 0,
-            "prompt_tokens": 0,
-            "completion_tokens": 0,
-            "cost": 0.0,
-        }
-    return {
-        **agent.client.usage.to_json(),
-        "mode": agent.client.mode,
-        "concessions": list(agent.probe.concessions),
     }
 
 
 _CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be the judged ones
 
 
-def _embedding_agent(agent: Agent, settings: ScoreSettings) -> Agent | None:
-    """Who embeds the documents; nobody beside the oracle, or where nothing needs it or no model is
-    installed.
+def _embedder(agent: Agent, settings: ScoreSettings) -> Embedder | None:
+    """Who embeds the documents: the agent itself where it can, or one beside it; nobody where
+    nothing needs it or no model is installed.
     """
-    if agent.kind == "embedding":
+    if isinstance(agent, Embedder):
         return agent
-    if agent.kind == "oracle" or not (settings.control_variate or settings.baselines):
+    needed = settings.control_variate or settings.baselines
+    if not (agent.kind.embeddings_beside and needed):
         return None
-    from divsyn_jax.diversity.agents.embedding import EmbeddingAgent
+    from divsyn_jax.diversity.agents.embedding import make_embedding_agent
 
     try:
-        return EmbeddingAgent(settings.threshold, settings.embedding_cache)
+        return make_embedding_agent(settings, {})
     except UserError:  # scoring by an endpoint needs no model on this machine
         return None
 
 
 def _control_variate(
-    judged: Judged, agent: Agent, embedding: Agent | None, settings: ScoreSettings
-) -> dict[str, Any] | None:
-    if agent.kind != "openai":
+    judged: Judged, agent: Agent, embedding: Embedder | None, settings: ScoreSettings
+) -> ControlVariateRecord | None:
+    if agent.kind.free:
         return None
     if not settings.control_variate:
         return {"reason": "not asked for (--control_variate)"}
@@ -236,7 +207,7 @@ def _control_variate(
     return result.with_control_variate(judged, embedding, many_DK)
 
 
-def _vectors(sample: Sample, embedding: Agent | None) -> Callable[[], np.ndarray] | None:
+def _vectors(sample: Sample, embedding: Embedder | None) -> Callable[[], np.ndarray] | None:
     return None if embedding is None else lambda: embedding.vectors(sample)
 
 

@@ -7,24 +7,18 @@ import dataclasses
 import math
 import os
 import pathlib
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
+from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind
 from divsyn_jax.endpoint.settings import EndpointSettings
 
 if TYPE_CHECKING:
     from divsyn_jax.diversity.baselines import Settings as BaselineSettings
     from divsyn_jax.diversity.estimation.stopping import StoppingRule
-
-AgentKind = Literal["embedding", "openai", "oracle"]
-AGENTS: tuple[str, ...] = get_args(AgentKind)
-DRAWS = {
-    "embedding": 20_000,
-    "oracle": 20_000,
-    "openai": 1_000,
-}  # where --draws says nothing; the paper's full run: 5,000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +56,7 @@ class ScoreSettings:
     Raises `UserError` for a value that cannot be used.
     """
 
-    agent: AgentKind = "embedding"
+    agent: Annotated[str, Flag(choices=tuple(AGENTS))] = "embedding"
     sample_size: int = 10
     draws: int | None = None
     target_half_width: float | None = None
@@ -106,9 +100,9 @@ class ScoreSettings:
             "max_documents",
             f"give --sample_size={self.sample_size} or more",
         )
-        if self.agent == "openai":
+        if self.kind.asks_endpoint:
             if self.endpoint is None:
-                raise UserError("--agent=openai needs an endpoint: --base_url and --model")
+                raise UserError(f"--agent={self.agent} needs an endpoint: --base_url and --model")
             if not self.judge.criteria_file and self.total_draws < 2 * self.judge.criteria_sets:
                 raise UserError(
                     f"--draws={self.total_draws}: give two or more for each of"
@@ -118,9 +112,14 @@ class ScoreSettings:
         self.baseline_settings()
 
     @property
+    def kind(self) -> AgentKind:
+        """What is known of the agent asked for."""
+        return AGENTS[self.agent]
+
+    @property
     def total_draws(self) -> int:
         """Draws of each corpus, at most."""
-        return DRAWS[self.agent] if self.draws is None else self.draws
+        return self.kind.default_draws if self.draws is None else self.draws
 
     def stopping_rule(self) -> "StoppingRule | None":
         """When to stop before all draws are made; None for never."""
@@ -128,8 +127,7 @@ class ScoreSettings:
 
         if self.target_half_width is None:
             return None
-        first = stopping.FIRST_LOOK if self.agent == "openai" else stopping.FIRST_LOOK_OFFLINE
-        return stopping.StoppingRule(self.target_half_width, first, self.total_draws)
+        return stopping.StoppingRule(self.target_half_width, self.kind.first_look, self.total_draws)
 
     def baseline_settings(self) -> "BaselineSettings":
         """The part that says which baselines to compute, and how."""

@@ -41,7 +41,7 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def key_of(determinants: Mapping[str, Any]) -> str:
+def answer_key(determinants: Mapping[str, Any]) -> str:
     """SHA-256 of everything that determines an answer."""
     return hashlib.sha256(canonical(determinants).encode()).hexdigest()
 
@@ -100,14 +100,14 @@ class Cache:
 
     def fact(self, about: Mapping[str, Any]) -> dict[str, Any] | None:
         """What was learned about something, e.g. an endpoint."""
-        row = self._one("SELECT value FROM facts WHERE key=?", (key_of(about),))
+        row = self._one("SELECT value FROM facts WHERE key=?", (answer_key(about),))
         return self._json(row[0]) if row else None
 
     def keep_fact(self, about: Mapping[str, Any], value: Mapping[str, Any]) -> None:
         """Commit a fact in place of an earlier one."""
         self._write(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)",
-            (key_of(about), canonical(about), canonical(value)),
+            (answer_key(about), canonical(about), canonical(value)),
         )
 
     def _one(self, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:

@@ -18,7 +18,7 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.answers import parsing as structured
-from divsyn_jax.endpoint.cache import Cache, Paid, canonical, key_of
+from divsyn_jax.endpoint.cache import Cache, Paid, answer_key, canonical
 from divsyn_jax.endpoint.request import Answer, ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.sending.dialect import Dialect
 from divsyn_jax.endpoint.sending.sender import Sender
@@ -95,7 +95,7 @@ class Client:
         the latter two nothing more is sent: every other request ends the same way."""
         if (known := self.cached(request)) is not None:
             return known
-        key = key_of(self._determinants(request, mode=""))
+        key = answer_key(self._determinants(request, mode=""))
         shared = key in self._running
         if not shared:
             self._running[key] = asyncio.create_task(self._ask(request))
@@ -173,7 +173,7 @@ class Client:
         # What was answered on another rung, before the endpoint's mode changed, is an answer all
         # the same.
         for mode in sorted(structured.MODES, key=lambda mode: mode != self.mode):
-            paid = self.cache.answer(key_of(self._determinants(request, mode)))
+            paid = self.cache.answer(answer_key(self._determinants(request, mode)))
             if paid is not None and not structured.parse(canonical(paid.value), request).problems:
                 counts = self.usage.of(request.purpose)
                 counts.cached_calls += 1
@@ -197,7 +197,7 @@ class Client:
                     counts.coerced += parsed.coerced
                     determinants = self._determinants(request, exchange.mode)
                     self.cache.keep(
-                        key_of(determinants),
+                        answer_key(determinants),
                         determinants,
                         Paid(parsed.value, reply.request_id, *took),
                     )

@@ -12,7 +12,7 @@ from divsyn_jax.endpoint.request import EndpointStopped
 T = TypeVar("T")
 
 
-def run(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T:
+def run_stoppable(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T:
     """`asyncio.run` (or, where a client outlives one run, `runner.run`), but SIGTERM cancels `main`
     alone: the clients inside receive and commit what is in flight.
 

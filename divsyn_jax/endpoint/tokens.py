@@ -27,7 +27,7 @@ class TokenRange:
         return TokenRange(self.low * count, self.high * count)
 
 
-def estimate(*texts: str) -> TokenRange:
+def estimate_tokens(*texts: str) -> TokenRange:
     """The range for messages of prose or code; base64 and the like, and vocabularies below 100k
     entries, may exceed it.
     """

@@ -48,7 +48,7 @@ class ChatPrompts:
             raise UserError(f"{TEMPLATE_FILE}: cannot be rendered ({error})") from None
 
 
-def load(folder: pathlib.Path, tokenizer: Tokenizer) -> ChatPrompts | None:
+def load_chat_template(folder: pathlib.Path, tokenizer: Tokenizer) -> ChatPrompts | None:
     """The chat template in the tokenizer folder of a run, None where there is none."""
     path = folder / TEMPLATE_FILE
     return ChatPrompts(path.read_text(encoding="utf-8"), tokenizer) if path.is_file() else None

@@ -3,6 +3,7 @@
 The command is divsyn_jax/evaluate.py.
 """
 
+import functools
 import json
 import pathlib
 from collections.abc import Callable, Sequence
@@ -13,8 +14,8 @@ from jax.sharding import Mesh
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
+from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.training import heldout, step, trained_run
 from divsyn_jax.training.trained_run import TrainedRun
 
@@ -49,7 +50,7 @@ def evaluate_run(
     if spec and not domains:
         raise UserError(f"--data={spec}: no domain; give domains as name=folder,...")
     mesh = run.inference_mesh()
-    with jax.set_mesh(mesh), model.exact_products(run.inference_model.dtype):
+    with jax.set_mesh(mesh), decoder.exact_products(run.inference_model.dtype):
         params, progress = run.load_params(mesh)
         identity = trained_run.checkpoint_identity(progress)
         result: dict[str, Any] = {
@@ -58,7 +59,7 @@ def evaluate_run(
             "domains": {},
             "tasks": {},
         }
-        eval_step = _cached_eval_step(run)
+        eval_step = _eval_step(run.inference_model, recipe.loss.chunk)
         devices = sharding.row_shards()
         batch = -(-recipe.eval.batch // devices) * devices
         for domain in domains:
@@ -94,7 +95,9 @@ def _evaluate_tasks(
     """`tasks`, `mean` and `mean_without_copa` of eval.json."""
     from divsyn_jax.evaluation import chat_prompts, harness, language_model
 
-    has_template = chat_prompts.load(run.workdir / "tokenizer", run.tokenizer) is not None
+    has_template = (
+        chat_prompts.load_chat_template(run.workdir / "tokenizer", run.tokenizer) is not None
+    )
     if chat and not has_template:
         raise UserError(
             f"{run.workdir}: --chat, but the run has no chat template; fine-tune it on"
@@ -106,7 +109,7 @@ def _evaluate_tasks(
         earlier = files.read_json(run.workdir / "eval.json")
         entries = earlier["tasks"] if earlier.get("checkpoint") == identity else {}
     with language_model.opened(run, params, mesh, batch_tokens, identity) as lm:
-        for name, (entry, items) in harness.run(lm, tasks, chat, limit).items():
+        for name, (entry, items) in harness.run_tasks(lm, tasks, chat, limit).items():
             harness.write_items(run.workdir, name, items)
             entries[name] = {**entry, "chat_template": chat}
         if lm.truncated:
@@ -117,12 +120,7 @@ def _evaluate_tasks(
     return {"tasks": entries, **harness.means(entries)}
 
 
-_EVAL_STEPS: dict[tuple, Callable] = {}
-
-
-def _cached_eval_step(run: TrainedRun) -> Callable:
-    """Runs of one shape share one compiled step."""
-    key = (run.inference_model, run.recipe.loss.chunk)
-    if key not in _EVAL_STEPS:
-        _EVAL_STEPS[key] = step.make_eval_step(*key)
-    return _EVAL_STEPS[key]
+@functools.lru_cache
+def _eval_step(config: ModelConfig, chunk: int) -> Callable:
+    """The evaluation step; runs of one shape share one, and with it its compiled program."""
+    return step.make_eval_step(config, chunk)

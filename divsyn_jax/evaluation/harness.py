@@ -95,7 +95,7 @@ def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
             f"--tasks={name}: a group or a task written in Python; name its single tasks for"
             " --task_data"
         )
-    items = task_data.read(task_data.find(folder, name), name)
+    items = task_data.read(task_data.find_items(folder, name), name)
     splits = [config[key] for key in ("test_split", "validation_split") if config.get(key)]
     for key in (
         "tag",
@@ -115,7 +115,7 @@ def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
     except _ITEM_ERRORS as error:
         why = f"{type(error).__name__}: {error}"
         raise UserError(
-            f"{task_data.find(folder, name)}: not items of {name} ({why}); see --help for the form"
+            f"{task_data.find_items(folder, name)}: not items of {name} ({why}); see --help for the form"
         ) from None
 
 
@@ -141,7 +141,7 @@ def _hub_task(name: str, path: pathlib.Path, index: TaskManager | None) -> list[
     return list(loaded["groups"].values()) or list(loaded["tasks"].values())
 
 
-def run(
+def run_tasks(
     lm: LM, tasks: Sequence[Task | Group], chat: bool, limit: int | None
 ) -> dict[str, tuple[dict, list[dict]]]:
     """Evaluate: {task: (entry of eval.json, one record an item)}.
@@ -232,7 +232,7 @@ def means(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any] | 
     }
 
 
-def compare(first: pathlib.Path, second: pathlib.Path, task: str) -> dict[str, Any]:
+def compare_runs(first: pathlib.Path, second: pathlib.Path, task: str) -> dict[str, Any]:
     """The second run against the first on the items of a task: `statistics.paired_bootstrap` of
     their values.
 

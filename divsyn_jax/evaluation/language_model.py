@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.evaluation import chat_prompts
-from divsyn_jax.evaluation.request_cache import RequestCache, key_of
+from divsyn_jax.evaluation.request_cache import RequestCache, request_key
 from divsyn_jax.model import continuation_scores as scoring
 from divsyn_jax.model import decode
 from divsyn_jax.model.decode import Sampling
@@ -40,7 +40,7 @@ class RunLanguageModel(TemplateLM):
         super().__init__()
         self._run, self._params, self._mesh = run, params, mesh
         self._batch_tokens, self._cache = batch_tokens, cache
-        self._chat = chat_prompts.load(run.workdir / "tokenizer", run.tokenizer)
+        self._chat = chat_prompts.load_chat_template(run.workdir / "tokenizer", run.tokenizer)
         self.max_length = run.recipe.seq_len
         self.truncated = 0
 
@@ -62,6 +62,10 @@ class RunLanguageModel(TemplateLM):
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
+        if self._chat is None:
+            raise UserError(
+                f"{self._run.workdir}: the run has no chat template; fine-tune it on conversations"
+            )
         return self._chat.render(chat_history, add_generation_prompt)
 
     def tok_encode(
@@ -79,14 +83,13 @@ class RunLanguageModel(TemplateLM):
     def _loglikelihood_tokens(
         self, requests: list[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **_: Any
     ) -> list[tuple[float, bool]]:
-        answers: list[tuple[float, bool] | None] = []
         keys, wanted = [], {}
         for _, context, continuation in requests:
             assert context, "a continuation follows something"
             assert 0 < len(continuation) <= self.max_length, "a continuation fits the context"
             tokens = (context + continuation)[-(self.max_length + 1) :]
             self.truncated += len(tokens) < len(context) + len(continuation)
-            key = key_of("loglikelihood", tokens, [len(continuation)])
+            key = request_key("loglikelihood", tokens, [len(continuation)])
             keys.append(key)
             if self._cache.get(key) is None:
                 wanted[key] = scoring.Request(tokens, len(tokens) - len(continuation))
@@ -103,8 +106,7 @@ class RunLanguageModel(TemplateLM):
             ):
                 self._cache.put({names[index]: list(answer) for index, answer in batch.items()})
                 bar.update(len(batch))
-        answers = [tuple(self._cache.get(key)) for key in keys]
-        return answers
+        return [(value, greedy) for value, greedy in map(self._answer, keys)]
 
     def loglikelihood_rolling(
         self, requests: list[Instance], disable_tqdm: bool = False
@@ -132,7 +134,9 @@ class RunLanguageModel(TemplateLM):
         settings.
         """
         prepared = [self._generation(*request.args) for request in requests]
-        wanted = {key: rest for key, *rest in prepared if self._cache.get(key) is None}
+        wanted = {
+            key: (ids, settings) for key, ids, settings in prepared if self._cache.get(key) is None
+        }
         with tqdm(
             total=len(wanted), desc="generations", unit="request", disable=disable_tqdm
         ) as bar:
@@ -140,7 +144,13 @@ class RunLanguageModel(TemplateLM):
                 texts = self._generate([wanted[key][0] for key in keys], wanted[keys[0]][1])
                 self._cache.put(dict(zip(keys, texts, strict=True)))
                 bar.update(len(keys))
-        return [self._cache.get(key) for key, *_ in prepared]
+        return [self._answer(key) for key, *_ in prepared]
+
+    def _answer(self, key: str) -> Any:
+        """The answer to a request that was just put to the model, or before."""
+        answer = self._cache.get(key)
+        assert answer is not None, "every request is answered before its answer is read"
+        return answer
 
     def _generation(
         self, context: str, settings: dict[str, Any]
@@ -154,9 +164,11 @@ class RunLanguageModel(TemplateLM):
             )
         ids = self.tok_encode(context)
         self.truncated += len(ids) > room
-        return key_of("generate_until", ids[-room:], settings), ids[-room:], settings
+        return request_key("generate_until", ids[-room:], settings), ids[-room:], settings
 
-    def _generation_batches(self, wanted: dict[str, Any]) -> Iterator[list[str]]:
+    def _generation_batches(
+        self, wanted: dict[str, tuple[list[int], dict[str, Any]]]
+    ) -> Iterator[list[str]]:
         def order(key: str) -> tuple[str, int]:
             ids, settings = wanted[key]
             return json.dumps(settings, sort_keys=True), -len(ids)

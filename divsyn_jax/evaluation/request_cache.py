@@ -48,6 +48,6 @@ class RequestCache:
         self._file.close()
 
 
-def key_of(kind: str, *parts: Sequence[int] | dict[str, Any]) -> str:
+def request_key(kind: str, *parts: Sequence[int] | dict[str, Any]) -> str:
     """The key of a request: a hash of its kind, its token ids and its settings."""
     return hashlib.sha256(json.dumps([kind, *parts], sort_keys=True).encode()).hexdigest()[:32]

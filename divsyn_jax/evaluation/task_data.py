@@ -33,7 +33,7 @@ Item = dict[str, Any]
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 
 
-def find(folder: pathlib.Path, task: str) -> pathlib.Path:
+def find_items(folder: pathlib.Path, task: str) -> pathlib.Path:
     """The file of a task. Raises `UserError` when there is none."""
     for suffix in SUFFIXES:
         if (folder / f"{task}{suffix}").is_file():
@@ -131,7 +131,7 @@ def _piqa(text: str, choices: list[str], label: int, _: Mapping) -> Item:
 
 
 def _social_iqa(text: str, choices: list[str], label: int, _: Mapping) -> Item:
-    context, _, question = text.rpartition(" ")  # the prompt joins the two with a space
+    context, question = text.rpartition(" ")[::2]  # the prompt joins the two with a space
     answers = dict(zip(("answerA", "answerB", "answerC"), choices, strict=True))
     return {"context": context, "question": question, **answers, "label": str(label + 1)}
 

@@ -8,8 +8,7 @@ import jax
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.evaluation import chat_prompts
-from divsyn_jax.model import decode
-from divsyn_jax.model import decoder as model
+from divsyn_jax.model import decode, decoder
 from divsyn_jax.model.decode import Sampling
 from divsyn_jax.training import trained_run
 
@@ -29,7 +28,7 @@ def generate_texts(
     run = trained_run.open_run(workdir)
     tokenizer = run.tokenizer
     if chat:
-        template = chat_prompts.load(workdir / "tokenizer", tokenizer)
+        template = chat_prompts.load_chat_template(workdir / "tokenizer", tokenizer)
         if template is None:
             raise UserError(
                 f"{workdir}: --chat, but the run has no chat template; fine-tune it on"
@@ -46,7 +45,7 @@ def generate_texts(
             f"{workdir}: {lengths} do not fit the context of {run.recipe.seq_len}; shorten one"
         )
     mesh = run.inference_mesh()
-    with jax.set_mesh(mesh), model.exact_products(run.inference_model.dtype):
+    with jax.set_mesh(mesh), decoder.exact_products(run.inference_model.dtype):
         params, _ = run.load_params(mesh, step)
         written = decode.generate(
             run.inference_model,

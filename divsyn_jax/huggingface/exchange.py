@@ -15,20 +15,16 @@ from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.huggingface import llama, model_card, tensor_files, tokenizer_files
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model.decoder import ModelConfig
-from divsyn_jax.model.sharding import MeshConfig
+from divsyn_jax.model import decoder
+from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.training import trained_run
 from divsyn_jax.training.checkpointing import Checkpoints
-from divsyn_jax.training.optimizer import OptimizerConfig
 from divsyn_jax.training.recipe import (
     CheckpointConfig,
     DataConfig,
-    DebugConfig,
     EvalConfig,
     LogConfig,
-    LossConfig,
-    ProfileConfig,
+    OptimizerConfig,
     Recipe,
 )
 
@@ -72,7 +68,7 @@ def export_run(
                     yield piece.name, piece.to_theirs(parameter)
                 del parameter  # before the next is read
 
-        tensor_files.write(
+        tensor_files.write_tensors(
             folder, {piece.name: piece.shape for piece in slices}, tensors(), max_file_bytes
         )
         config = llama.to_config(recipe.model, recipe.seq_len, tokenizer.bos_id, tokenizer.eos_id)
@@ -84,7 +80,9 @@ def export_run(
         )
         tokenizer_files.export(workdir / "tokenizer", tokenizer, recipe.seq_len, folder)
         chat = (folder / TEMPLATE_FILE).exists()
-        card = model_card.write(recipe, progress, _evaluation_of(workdir, progress), chat)
+        card = model_card.write_model_card(
+            recipe, progress, _evaluation_of(workdir, progress), chat
+        )
         files.write_text(folder / "README.md", card)
 
 
@@ -102,7 +100,7 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
     shape, context = llama.from_config(
         files.read_json(source / "config.json"), str(source / "config.json")
     )
-    abstract = jax.eval_shape(lambda: model.init_params(shape, 0))
+    abstract = jax.eval_shape(lambda: decoder.init_params(shape, 0))
     tensors = tensor_files.open_tensors(source)
     slices = llama.slices(abstract)
     _check_tensors(slices, tensors, source)
@@ -172,34 +170,16 @@ def _imported_recipe(shape: ModelConfig, context: int) -> Recipe:
     """
     return Recipe(
         steps=1,
-        epochs=0,
         global_batch=1,
-        accumulation_steps=1,
         seq_len=context,
-        seed=0,
-        init_from="",
         model=shape,
         optimizer=OptimizerConfig(
-            peak_lr=0.0,
-            schedule="constant",
-            warmup_steps=0,
-            final_lr_ratio=0.0,
-            decay_share=0.0,
-            b1=0.9,
-            b2=0.95,
-            eps=1e-8,
-            weight_decay=0.0,
-            clip_norm=0.0,
+            peak_lr=0.0, schedule="constant", warmup_steps=0, weight_decay=0.0, clip_norm=0.0
         ),
-        loss=LossConfig(chunk=0, z_loss=0.0),
-        data=DataConfig(root="shards", train="", eval=""),
-        mesh=MeshConfig(replica=1, fsdp=-1, tensor=1),
-        checkpoint=CheckpointConfig(every_steps=0, keep=1, keep_every_steps=0),
-        eval=EvalConfig(every_steps=0, batch=8),
-        log=LogConfig(every_steps=1, tensorboard=False, wandb=""),
-        profile=ProfileConfig(first_step=0, steps=0),
-        debug=DebugConfig(deterministic=False, nans=False, repeat_every_steps=0),
-        level={},
+        data=DataConfig(train=""),
+        checkpoint=CheckpointConfig(every_steps=0, keep=1),
+        eval=EvalConfig(batch=8),
+        log=LogConfig(tensorboard=False),
     )
 
 

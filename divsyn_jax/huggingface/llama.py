@@ -11,33 +11,19 @@ from typing import Any
 import numpy as np
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.model.decoder import ModelConfig
-
-# Name in our tree -> name in theirs, and how many leading axes of ours are inputs (0: a vector or a
-# table, kept as it is).
-_LAYER = {
-    "attention_norm": ("input_layernorm", 0),
-    "query": ("self_attn.q_proj", 1),
-    "key": ("self_attn.k_proj", 1),
-    "value": ("self_attn.v_proj", 1),
-    "attention_out": ("self_attn.o_proj", 2),
-    "mlp_norm": ("post_attention_layernorm", 0),
-    "gate": ("mlp.gate_proj", 1),
-    "up": ("mlp.up_proj", 1),
-    "down": ("mlp.down_proj", 1),
-}
-_OUTER = {
-    "embedding": "model.embed_tokens.weight",
-    "final_norm": "model.norm.weight",
-    "head": "lm_head.weight",
-}
+from divsyn_jax.model.config import ModelConfig
+from divsyn_jax.model.parameters import LAYERS, find_parameter
 
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """One of their tensors:
+    """One of their tensors.
 
-    `name` and `shape` there; here the parameter at `path`, of layer `layer` (None: not stacked).
+    Attributes:
+      name, shape: there.
+      path: of the parameter here, of which it is the layer `layer` (None: not stacked).
+      ours: its shape here.
+      inputs: how many of those axes are inputs, see `Parameter`.
     """
 
     name: str
@@ -46,38 +32,42 @@ class Slice:
     layer: int | None
     ours: tuple[int, ...]
 
+    inputs: int
+
     def to_theirs(self, parameter: np.ndarray) -> np.ndarray:
         """Their tensor, from our whole (stacked) parameter."""
         array = parameter if self.layer is None else parameter[self.layer]
-        inputs = _input_axes(self.path)
-        return array if inputs == 0 else array.reshape(math.prod(array.shape[:inputs]), -1).T
+        if self.inputs == 0:
+            return array
+        return array.reshape(math.prod(array.shape[: self.inputs]), -1).T
 
     def to_ours(self, tensor: np.ndarray) -> np.ndarray:
         """Our parameter (or its slice of one layer), from their tensor."""
-        return tensor if _input_axes(self.path) == 0 else tensor.T.reshape(self.ours)
+        return tensor if self.inputs == 0 else tensor.T.reshape(self.ours)
 
 
 def slices(abstract_params: Mapping[str, Any]) -> list[Slice]:
     """Every tensor of the exchanged checkpoint, all layers of a parameter in a row, so that one
     parameter is held at a time.
+
+    Raises `UserError` naming a parameter that the table (divsyn_jax/model/parameters.py) lacks.
     """
     found = []
     for name, leaf in abstract_params.items():
-        if name != "layers":
-            found.append(Slice(_OUTER[name], leaf.shape, (name,), None, leaf.shape))
+        if name != LAYERS:
+            found.append(_slice((name,), None, leaf.shape))
             continue
         for part, stacked in leaf.items():
-            theirs, inputs = _LAYER[part]
-            ours = stacked.shape[1:]
-            shape = ours if inputs == 0 else (math.prod(ours[inputs:]), math.prod(ours[:inputs]))
-            for layer in range(stacked.shape[0]):
-                named = f"model.layers.{layer}.{theirs}.weight"
-                found.append(Slice(named, shape, (name, part), layer, ours))
+            layers, *ours = stacked.shape
+            found += [_slice((name, part), layer, tuple(ours)) for layer in range(layers)]
     return found
 
 
-def _input_axes(path: tuple[str, ...]) -> int:
-    return _LAYER[path[1]][1] if path[0] == "layers" else 0
+def _slice(path: tuple[str, ...], layer: int | None, ours: tuple[int, ...]) -> Slice:
+    parameter = find_parameter(path)
+    inputs = parameter.inputs
+    theirs = ours if inputs == 0 else (math.prod(ours[inputs:]), math.prod(ours[:inputs]))
+    return Slice(parameter.name.format(layer=layer), theirs, path, layer, ours, inputs)
 
 
 def to_config(config: ModelConfig, context: int, bos_id: int, eos_id: int) -> dict[str, Any]:
@@ -156,8 +146,6 @@ def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int
             tied=bool(theirs.get("tie_word_embeddings", False)),
             dtype="float32",
             attention="blocked",
-            remat="none",
-            scan=True,
         )
         return config, int(theirs["max_position_embeddings"])
     except KeyError as error:

@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax.model import decoder as model
+from divsyn_jax.model import decoder
 from divsyn_jax.training.recipe import Recipe
 
 
-def write(
+def write_model_card(
     recipe: Recipe, progress: Mapping[str, Any], evaluation: Mapping[str, Any], chat: bool
 ) -> str:
     """Markdown with the recipe, the diversity level and its scores, the data's fingerprints and the
@@ -22,7 +22,7 @@ def write(
     shape = recipe.model
     parts = [
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n",
-        f"# Llama, {model.count_params(shape):,} parameters\n",
+        f"# Llama, {decoder.count_params(shape):,} parameters\n",
         f"Trained with divsyn_jax for {progress['step']:,} steps of {recipe.global_batch} sequences"
         f" of {recipe.seq_len} tokens; "
         + (

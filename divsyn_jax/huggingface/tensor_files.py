@@ -17,15 +17,10 @@ from divsyn_jax.base.commandline import UserError
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-_FLOATS = {
-    "F32": np.dtype(np.float32),
-    "F16": np.dtype(np.float16),
-    "BF16": None,
-    "F64": np.dtype(np.float64),
-}
+_FLOATS = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}  # NumPy's names; it has none for BF16
 
 
-def write(
+def write_tensors(
     folder: pathlib.Path,
     shapes: Mapping[str, tuple[int, ...]],
     tensors: Iterable[tuple[str, np.ndarray]],
@@ -107,7 +102,7 @@ def _open_file(
     ):
         raise UserError(f"{path}: not a whole safetensors file; fetch it again")
     for tensor, entry in header.items():
-        if entry["dtype"] not in _FLOATS:
+        if entry["dtype"] not in (*_FLOATS, "BF16"):
             raise UserError(
                 f"{path}: tensor {tensor!r} holds {entry['dtype']}; only float checkpoints can be"
                 " imported"
@@ -121,7 +116,7 @@ def _reader(path: pathlib.Path, entry: Mapping[str, Any], base: int) -> Callable
         if entry["dtype"] == "BF16":  # the upper half of a float32
             halves = np.fromfile(path, "<u2", count, offset=offset)
             return (halves.astype("<u4") << 16).view("<f4").reshape(entry["shape"])
-        values = np.fromfile(path, _FLOATS[entry["dtype"]].newbyteorder("<"), count, offset=offset)
+        values = np.fromfile(path, _FLOATS[entry["dtype"]], count, offset=offset)
         return values.astype(np.float32, copy=False).reshape(entry["shape"])
 
     return read

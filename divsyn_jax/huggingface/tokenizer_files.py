@@ -100,9 +100,9 @@ def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
     # A dummy prefix is a space before the text; which models add one shows in how they encode a
     # letter.
     prefixed = processor.encode("a", out_type=str)[0].startswith("▁")
-    normalizers = [{"type": "Prepend", "prepend": "▁"}] if prefixed else []
+    normalizers: list[dict[str, Any]] = [{"type": "Prepend", "prepend": "▁"}] if prefixed else []
     normalizers.append({"type": "Replace", "pattern": {"String": " "}, "content": "▁"})
-    decoders = [
+    decoders: list[dict[str, Any]] = [
         {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
         {"type": "ByteFallback"},
         {"type": "Fuse"},

@@ -5,6 +5,8 @@ of G), R = H/G, K head dimension, T rows of a block of queries."""
 
 import dataclasses
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,13 @@ BACKENDS = ("reference", "blocked", "cudnn", "splash")
 _FASTEST = {"cpu": "blocked", "gpu": "cudnn", "cuda": "cudnn", "tpu": "splash"}
 _QUERY_BLOCK = 256
 _SPLASH_BLOCK, _SPLASH_LANES = 512, 128
+
+
+# What the attention of one layer keeps between calls, such as a cache; None where it keeps nothing.
+LayerState = Any
+# The attention of a layer: (its state, rotated queries [B, L, H, K] and keys [B, L, G, K], values
+# [B, L, G, K]) -> (what the heads attended to [B, L, H, K], its state afterwards).
+Attend = Callable[[LayerState, jax.Array, jax.Array, jax.Array], tuple[jax.Array, LayerState]]
 
 
 @jax.tree_util.register_dataclass
@@ -102,7 +111,7 @@ def attention(
     """
     if backend == "reference":
         segments = None if mask.segments_BL is None else (mask.segments_BL, mask.segments_BL)
-        return attend(
+        return dense_attention(
             q_BLHK, k_BLGK, v_BLGK, _allowed(q_BLHK.shape[1], k_BLGK.shape[1], 0, segments)
         )
     if backend == "blocked":
@@ -114,7 +123,16 @@ def attention(
     raise ValueError(f"unknown attention backend {backend!r}; known: {', '.join(BACKENDS)}")
 
 
-def attend(
+def attend_over_window(mask: Mask, backend: str) -> Attend:
+    """The attention of training: over the window itself, under `mask`, by `backend`."""
+
+    def attend(state: LayerState, q_BLHK: jax.Array, k_BLGK: jax.Array, v_BLGK: jax.Array):
+        return attention(q_BLHK, k_BLGK, v_BLGK, mask, backend), state
+
+    return attend
+
+
+def dense_attention(
     q_BLHK: jax.Array, k_BMGK: jax.Array, v_BMGK: jax.Array, allowed_BLM: jax.Array
 ) -> jax.Array:
     """Attention [B, L, H, K] where `allowed_BLM` (first axis perhaps 1) says who sees whom; the
@@ -266,7 +284,6 @@ def _splash(q_BLHK, k_BLGK, v_BLGK, mask: Mask, interpret: bool = False) -> jax.
     _require("splash", q_BLHK)
     L = q_BLHK.shape[1]
     block = min(_SPLASH_BLOCK, L)
-    # Fmt: skip
     sizes = splash.BlockSizes(
         **{
             f"block_{name}": block

@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from divsyn_jax.model import decoder as llama
-from divsyn_jax.model import sharding
-from divsyn_jax.model.attention import attend
-from divsyn_jax.model.decoder import ModelConfig, Params
+from divsyn_jax.model import decoder, sharding
+from divsyn_jax.model.attention import Attend, LayerState, dense_attention
+from divsyn_jax.model.config import ModelConfig
+from divsyn_jax.model.decoder import Params
 
 _ROW_SLOTS = 512  # rows are not made longer than this by sharing
 _WORTH = 0.75  # a request joins a row when it adds at most this share of its own length
@@ -126,27 +126,13 @@ def score_targets(
 
     `branches_BL` is 0 in the prefix of a row, and a number of its own in each branch.
     """
-    model = llama.bind(config, params)
-    L = tokens_BL.shape[1]
-    causal_LL = jnp.arange(L)[:, None] >= jnp.arange(L)[None, :]
-    visible_BLL = (branches_BL[:, None, :] == 0) | (
-        branches_BL[:, None, :] == branches_BL[:, :, None]
-    )
-    allowed_BLL = causal_LL & visible_BLL
-    rope_BLK = llama.rope_tables(positions_BL, config.head_dim, config.rope_theta)
-
-    def layer_step(x_BLD, layer):
-        q_BLHK, k_BLGK, v_BLGK = layer.queries_keys_values(x_BLD, rope_BLK)
-        return layer.after_attention(x_BLD, attend(q_BLHK, k_BLGK, v_BLGK, allowed_BLL)), None
-
-    x_BLD, _ = jax.lax.scan(
-        layer_step, model.embedding[...].astype(config.dtype)[tokens_BL], model.layers
-    )
-    x_BLD = llama.rms_norm(x_BLD, model.final_norm, config.norm_eps)
+    # Many shapes are compiled, and a loop compiles in the time of one layer.
+    model = decoder.bind(dataclasses.replace(config, scan=True), params)
+    x_BLD, _ = model.hidden_states(tokens_BL, positions_BL, attend_within_branches(branches_BL))
 
     def target_step(chunk_C3):
         x_1CD = x_BLD[chunk_C3[:, 0], chunk_C3[:, 1]][None]
-        logits_CV = llama.output_logits(model, x_1CD)[0]
+        logits_CV = decoder.output_logits(model, x_1CD)[0]
         at_target_C = jnp.take_along_axis(logits_CV, chunk_C3[:, 2:], axis=-1)[:, 0]
         greedy_C = jnp.argmax(logits_CV, axis=-1) == chunk_C3[:, 2]
         return jax.nn.logsumexp(logits_CV, axis=-1) - at_target_C, greedy_C
@@ -156,6 +142,23 @@ def score_targets(
     nll, greedy = jax.lax.map(target_step, targets_T3.reshape(T // chunk, chunk, 3))
     # On every device, so that every process can read it.
     return jax.lax.with_sharding_constraint((nll.reshape(T), greedy.reshape(T)), PartitionSpec())
+
+
+def attend_within_branches(branches_BL: jax.Array) -> Attend:
+    """The attention of scoring: a token sees those before it of the row's prefix (branch 0) and of
+    its own branch.
+    """
+    L = branches_BL.shape[1]
+    causal_LL = jnp.arange(L)[:, None] >= jnp.arange(L)[None, :]
+    visible_BLL = (branches_BL[:, None, :] == 0) | (
+        branches_BL[:, None, :] == branches_BL[:, :, None]
+    )
+    allowed_BLL = causal_LL & visible_BLL
+
+    def attend(state: LayerState, q_BLHK: jax.Array, k_BLGK: jax.Array, v_BLGK: jax.Array):
+        return dense_attention(q_BLHK, k_BLGK, v_BLGK, allowed_BLL), state
+
+    return attend
 
 
 def _lay_out(row: Row, requests: Sequence[Request], tokens: Any, positions: Any, branches: Any):

@@ -1,5 +1,4 @@
-"""Text from a model, token by token, with a cache of keys and values; and the forward pass over
-explicit masks it rests on.
+"""Text from a model, token by token, with a cache of keys and values.
 
 The cache holds, for every layer, the keys and values of every position: two arrays [N, B, M, G, K],
 slot m of a row being position m of its text. Prompts of unequal length are padded on the right;
@@ -9,6 +8,7 @@ future of every query.
 Shape legend: N layers, B rows, L new tokens, M slots, S tokens decoded in one call, D hidden, H
 query heads, G key/value heads, R = H/G, K head dimension, V vocabulary."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from divsyn_jax.model import decoder as llama
-from divsyn_jax.model import sharding
-from divsyn_jax.model.attention import attend
-from divsyn_jax.model.decoder import ModelConfig, Params
+from divsyn_jax.model import decoder, sharding
+from divsyn_jax.model.attention import Attend, LayerState, dense_attention
+from divsyn_jax.model.config import ModelConfig
+from divsyn_jax.model.decoder import Params
 from divsyn_jax.model.sampling import Sampling
 
 _CHUNK = 16  # tokens decoded between two looks at what was written
@@ -38,28 +38,27 @@ def forward(
     """Final hidden states [B, L, D] of new tokens at `positions_BL`, and the cache with their keys
     and values in it.
     """
-    model = llama.bind(config, params)
-    x_BLD = model.embedding[...].astype(config.dtype)[tokens_BL]
-    rope_BLK = llama.rope_tables(positions_BL, config.head_dim, config.rope_theta)
-    rows_B1 = jnp.arange(tokens_BL.shape[0])[:, None]
-    M = cache["keys"].shape[2]
-    allowed_BLM = jnp.arange(M) <= positions_BL[:, :, None]
+    # Many shapes are compiled, and a loop compiles in the time of one layer.
+    model = decoder.bind(dataclasses.replace(config, scan=True), params)
+    return model.hidden_states(tokens_BL, positions_BL, attend_over_cache(positions_BL), cache)
 
-    def layer_step(x_BLD, layer_and_cache):
-        layer, keys_BMGK, values_BMGK = layer_and_cache
-        q_BLHK, k_BLGK, v_BLGK = layer.queries_keys_values(x_BLD, rope_BLK)
-        keys_BMGK = keys_BMGK.at[rows_B1, positions_BL].set(k_BLGK)
-        values_BMGK = values_BMGK.at[rows_B1, positions_BL].set(v_BLGK)
-        a_BLHK = attend(q_BLHK, keys_BMGK, values_BMGK, allowed_BLM)
-        return layer.after_attention(x_BLD, a_BLHK), (keys_BMGK, values_BMGK)
 
-    x_BLD, (keys, values) = jax.lax.scan(
-        layer_step, x_BLD, (model.layers, cache["keys"], cache["values"])
-    )
-    return llama.rms_norm(x_BLD, model.final_norm, config.norm_eps), {
-        "keys": keys,
-        "values": values,
-    }
+def attend_over_cache(positions_BL: jax.Array) -> Attend:
+    """The attention of decoding: new tokens at `positions_BL` are written into the layer's cache
+    {keys, values: [B, M, G, K]} and see every slot up to their own.
+    """
+    rows_B1 = jnp.arange(positions_BL.shape[0])[:, None]
+
+    def attend(
+        cache: LayerState, q_BLHK: jax.Array, k_BLGK: jax.Array, v_BLGK: jax.Array
+    ) -> tuple[jax.Array, LayerState]:
+        keys_BMGK = cache["keys"].at[rows_B1, positions_BL].set(k_BLGK)
+        values_BMGK = cache["values"].at[rows_B1, positions_BL].set(v_BLGK)
+        allowed_BLM = jnp.arange(keys_BMGK.shape[1]) <= positions_BL[:, :, None]
+        a_BLHK = dense_attention(q_BLHK, keys_BMGK, values_BMGK, allowed_BLM)
+        return a_BLHK, {"keys": keys_BMGK, "values": values_BMGK}
+
+    return attend
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
@@ -72,9 +71,9 @@ def prefill(
     B = tokens_BL.shape[0]
     empty = jnp.zeros((config.layers, B, slots, config.kv_heads, config.head_dim), config.dtype)
     cache = {"keys": empty, "values": empty}
-    x_BLD, cache = forward(config, params, tokens_BL, llama.default_positions(tokens_BL), cache)
+    x_BLD, cache = forward(config, params, tokens_BL, decoder.default_positions(tokens_BL), cache)
     last_B1D = jnp.take_along_axis(x_BLD, (length_B - 1)[:, None, None], axis=1)
-    return llama.output_logits(llama.bind(config, params), last_B1D)[:, 0], cache
+    return decoder.output_logits(decoder.bind(config, params), last_B1D)[:, 0], cache
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
@@ -106,7 +105,7 @@ def decode_chunk(
         x_B1D, cache = forward(
             config, params, chosen_B[:, None], position_B[:, None], state["cache"]
         )
-        logits_BV = llama.output_logits(llama.bind(config, params), x_B1D)[:, 0]
+        logits_BV = decoder.output_logits(decoder.bind(config, params), x_B1D)[:, 0]
         state = {
             "cache": cache,
             "logits": logits_BV,

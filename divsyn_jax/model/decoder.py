@@ -8,7 +8,6 @@ Shape legend: B batch, L length, D hidden, F intermediate, H query heads, G key/
 dimension, V vocabulary, N layers (leading axis of every parameter under `layers`)."""
 
 import contextlib
-import dataclasses
 import functools
 import math
 from typing import Any
@@ -18,7 +17,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from divsyn_jax.model import sharding
-from divsyn_jax.model.attention import Mask, attention
+from divsyn_jax.model.attention import Attend, LayerState, Mask, attend_over_window
+from divsyn_jax.model.config import ModelConfig
 
 Params = dict[str, Any]
 
@@ -30,58 +30,8 @@ REMAT_POLICIES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """Shape and numerics of the decoder.
-
-    Attributes: vocab_size: V; at least the tokenizer's, usually padded to a round number. hidden,
-      intermediate, layers, heads, kv_heads: D, F, N, H, G. D must be a multiple of H, H of G.
-      rope_theta: base of the rotary frequencies. norm_eps: epsilon of RMSNorm. tied: the output
-      projection is the transposed embedding. dtype: compute dtype of matrix products ('float32' or
-      'bfloat16'); parameters, norms, softmax and loss are float32. attention: backend, see
-      divsyn_jax/model/attention.py; 'auto' in a recipe, resolved before the model is built. remat:
-      what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of
-      weights), 'dots' (keeps all matrix products), 'full' (keeps nothing). scan: compile one layer
-      and loop over it, so that compile time does not grow with depth; else unroll the layers.
-    """
-
-    vocab_size: int
-    hidden: int
-    intermediate: int
-    layers: int
-    heads: int
-    kv_heads: int
-    rope_theta: float
-    norm_eps: float
-    tied: bool
-    dtype: str
-    attention: str
-    remat: str
-    scan: bool
-
-    def __post_init__(self) -> None:
-        if self.hidden % self.heads or (self.hidden // self.heads) % 2:
-            raise ValueError(
-                f"model.hidden={self.hidden} does not split into model.heads={self.heads} heads of"
-                " even width"
-            )
-        if self.heads % self.kv_heads:
-            raise ValueError(
-                f"model.heads={self.heads} is not a multiple of model.kv_heads={self.kv_heads}"
-            )
-        if self.remat not in REMAT_POLICIES:
-            raise ValueError(
-                f"model.remat={self.remat!r} is unknown; use one of {', '.join(REMAT_POLICIES)}"
-            )
-
-    @property
-    def head_dim(self) -> int:
-        """K, the width of a head."""
-        return self.hidden // self.heads
-
-
-class Layer(nnx.Module):
-    """One pre-norm decoder layer."""
+class Block(nnx.Module):
+    """One pre-norm decoder block: attention, then the MLP, each added to the residual stream."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         c = config
@@ -101,35 +51,43 @@ class Layer(nnx.Module):
         self.config = config
 
     def __call__(
-        self, x_BLD: jax.Array, rope_BLK: tuple[jax.Array, jax.Array], mask: Mask
-    ) -> jax.Array:
-        q_BLHK, k_BLGK, v_BLGK = self.queries_keys_values(x_BLD, rope_BLK)
-        return self.after_attention(
-            x_BLD, attention(q_BLHK, k_BLGK, v_BLGK, mask, self.config.attention)
-        )
+        self,
+        x_BLD: jax.Array,
+        rope_BLK: tuple[jax.Array, jax.Array],
+        attend: Attend,
+        state: LayerState,
+    ) -> tuple[jax.Array, LayerState]:
+        """The block's output [B, L, D], and the state of its attention afterwards."""
+        a_BLD, state = self.attention(x_BLD, rope_BLK, attend, state)
+        x_BLD = x_BLD + a_BLD
+        return x_BLD + self.mlp(x_BLD), state
 
-    def queries_keys_values(
-        self, x_BLD: jax.Array, rope_BLK: tuple[jax.Array, jax.Array]
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Rotated queries [B, L, H, K] and keys [B, L, G, K], and values [B, L, G, K]."""
+    def attention(
+        self,
+        x_BLD: jax.Array,
+        rope_BLK: tuple[jax.Array, jax.Array],
+        attend: Attend,
+        state: LayerState,
+    ) -> tuple[jax.Array, LayerState]:
+        """Multi-head attention [B, L, D] over what `attend` lets the queries see."""
         c, dtype = self.config, self.config.dtype
         h_BLD = rms_norm(x_BLD, self.attention_norm, c.norm_eps)
         q_BLHK = rotate(_product(h_BLD, self.query, dtype), rope_BLK)
         k_BLGK = rotate(_product(h_BLD, self.key, dtype), rope_BLK)
-        return q_BLHK, k_BLGK, _product(h_BLD, self.value, dtype)
+        a_BLHK, state = attend(state, q_BLHK, k_BLGK, _product(h_BLD, self.value, dtype))
+        return _product(a_BLHK, self.attention_out, dtype), state
 
-    def after_attention(self, x_BLD: jax.Array, a_BLHK: jax.Array) -> jax.Array:
-        """The layer's output [B, L, D], from its input and what its heads attended to."""
+    def mlp(self, x_BLD: jax.Array) -> jax.Array:
+        """The gated MLP (SwiGLU, Shazeer 2020) [B, L, D]."""
         c, dtype = self.config, self.config.dtype
-        x_BLD = x_BLD + _product(a_BLHK, self.attention_out, dtype)
         h_BLD = rms_norm(x_BLD, self.mlp_norm, c.norm_eps)
         gate_BLF = _product(h_BLD, self.gate, dtype)
         up_BLF = _product(h_BLD, self.up, dtype)
-        return x_BLD + _product(jax.nn.silu(gate_BLF) * up_BLF, self.down, dtype)
+        return _product(jax.nn.silu(gate_BLF) * up_BLF, self.down, dtype)
 
 
-class Llama(nnx.Module):
-    """Embedding, N scanned layers, final norm and output projection."""
+class Decoder(nnx.Module):
+    """Embedding, N scanned blocks, final norm and output projection."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         c = config
@@ -138,8 +96,8 @@ class Llama(nnx.Module):
 
         @nnx.split_rngs(splits=c.layers)
         @nnx.vmap(in_axes=0, out_axes=0)
-        def stacked(rngs: nnx.Rngs) -> Layer:
-            return Layer(c, rngs=rngs)
+        def stacked(rngs: nnx.Rngs) -> Block:
+            return Block(c, rngs=rngs)
 
         self.layers = stacked(rngs)
         self.final_norm = nnx.Param(jnp.ones(c.hidden))
@@ -147,25 +105,49 @@ class Llama(nnx.Module):
             self.head = weight(c.vocab_size, c.hidden)
         self.config = config
 
-    def hidden_states(self, tokens_BL: jax.Array, positions_BL: jax.Array, mask: Mask) -> jax.Array:
-        """Final normalised hidden states [B, L, D], in the compute dtype."""
+    def hidden_states(
+        self,
+        tokens_BL: jax.Array,
+        positions_BL: jax.Array,
+        attend: Attend,
+        states: LayerState = None,
+    ) -> tuple[jax.Array, LayerState]:
+        """The one forward pass, of training, decoding and scoring.
+
+        Args:
+          attend: the attention of a layer, e.g. `attend_over_window`. It is given the layer's own
+            part of `states`, and gives it back changed.
+          states: what `attend` keeps between calls, stacked along a leading axis of N layers, such
+            as a cache of keys and values; None where it keeps nothing.
+
+        Returns:
+          Final normalised hidden states [B, L, D], in the compute dtype; and the states afterwards.
+        """
         c = self.config
+        # With a cache, new tokens are few: moving activations is then cheaper than gathering
+        # weights, and the layout is left to the compiler.
+        constrain = sharding.constrain if states is None else _unconstrained
         # Cast after the lookup: its gradient, a sum over all places of a token, is then taken in
         # float32.
-        table_VD = sharding.constrain(self.embedding[...], "vocab", None)
-        x_BLD = sharding.constrain(table_VD[tokens_BL].astype(c.dtype), "batch", None, None)
+        table_VD = constrain(self.embedding[...], "vocab", None)
+        x_BLD = constrain(table_VD[tokens_BL].astype(c.dtype), "batch", None, None)
         rope_BLK = rope_tables(positions_BL, c.head_dim, c.rope_theta)
 
-        def layer_step(x_BLD: jax.Array, layer: Layer) -> tuple[jax.Array, None]:
-            return sharding.constrain(layer(x_BLD, rope_BLK, mask), "batch", None, None), None
+        def layer_step(
+            x_BLD: jax.Array, block_and_state: tuple[Block, LayerState]
+        ) -> tuple[jax.Array, LayerState]:
+            block, state = block_and_state
+            x_BLD, state = block(x_BLD, rope_BLK, attend, state)
+            return constrain(x_BLD, "batch", None, None), state
 
         if c.remat != "none":
             # Outside a loop XLA would merge what is computed again with what was computed before.
             layer_step = jax.checkpoint(
                 layer_step, policy=REMAT_POLICIES[c.remat], prevent_cse=not c.scan
             )
-        x_BLD, _ = jax.lax.scan(layer_step, x_BLD, self.layers, unroll=1 if c.scan else c.layers)
-        return rms_norm(x_BLD, self.final_norm, c.norm_eps)
+        unroll = 1 if c.scan else c.layers
+        x_BLD, states = jax.lax.scan(layer_step, x_BLD, (self.layers, states), unroll=unroll)
+        return rms_norm(x_BLD, self.final_norm, c.norm_eps), states
 
     def head_VD(self) -> jax.Array:
         """Output projection [V, D] in float32: the embedding itself when tied."""
@@ -177,10 +159,10 @@ def init_params(config: ModelConfig, seed: int) -> Params:
 
     normal(0, 0.02), residual outputs scaled down by sqrt(2N), norms one.
     """
-    return nnx.to_pure_dict(nnx.split(Llama(config, rngs=nnx.Rngs(seed)))[1])
+    return nnx.to_pure_dict(nnx.split(Decoder(config, rngs=nnx.Rngs(seed)))[1])
 
 
-def bind(config: ModelConfig, params: Params) -> Llama:
+def bind(config: ModelConfig, params: Params) -> Decoder:
     """The model holding `params`. Cheap: call it inside a jitted function."""
     return nnx.merge(_graph(config), params)
 
@@ -197,13 +179,13 @@ def logits(
     For inspection and scoring; training never forms this array (see divsyn_jax/model/loss.py).
     """
     model = bind(config, params)
-    x_BLD = model.hidden_states(
-        tokens_BL, default_positions(tokens_BL) if positions_BL is None else positions_BL, mask
-    )
+    positions_BL = default_positions(tokens_BL) if positions_BL is None else positions_BL
+    attend = attend_over_window(mask, config.attention)
+    x_BLD, _ = model.hidden_states(tokens_BL, positions_BL, attend)
     return output_logits(model, x_BLD)
 
 
-def output_logits(model: Llama, x_BLD: jax.Array) -> jax.Array:
+def output_logits(model: Decoder, x_BLD: jax.Array) -> jax.Array:
     """Float32 logits [B, L, V] of final hidden states."""
     head_VD = model.head_VD().astype(model.config.dtype)
     return jnp.einsum("BLD,VD->BLV", x_BLD, head_VD, preferred_element_type=jnp.float32)
@@ -232,7 +214,7 @@ def count_params(config: ModelConfig) -> int:
     )
 
 
-def rms_norm(x_BLD: jax.Array, scale_D: jax.Array, eps: float) -> jax.Array:
+def rms_norm(x_BLD: jax.Array, scale_D: nnx.Param, eps: float) -> jax.Array:
     """Root-mean-square norm over the last axis, computed in float32, returned in the dtype of
     `x_BLD`.
     """
@@ -263,11 +245,15 @@ def rotate(x_BLHK: jax.Array, tables: tuple[jax.Array, jax.Array]) -> jax.Array:
     return (x * cos_BL1K + jnp.roll(x, x.shape[-1] // 2, axis=-1) * sin_BL1K).astype(x_BLHK.dtype)
 
 
+def _unconstrained(x: jax.Array, *axes: str | None) -> jax.Array:
+    return x
+
+
 def _normal(rngs: nnx.Rngs, std: float):
     return lambda *shape: nnx.Param(std * jax.random.normal(rngs.params(), shape, jnp.float32))
 
 
-def _product(x_BLI: jax.Array, weight: jax.Array, dtype: str) -> jax.Array:
+def _product(x_BLI: jax.Array, weight: nnx.Param, dtype: str) -> jax.Array:
     """`x` [B, L, *inputs] times `weight` [*inputs, *outputs], as [B, L, *outputs], in the compute
     dtype.
 
@@ -284,4 +270,4 @@ def _product(x_BLI: jax.Array, weight: jax.Array, dtype: str) -> jax.Array:
 
 @functools.lru_cache
 def _graph(config: ModelConfig) -> nnx.GraphDef:
-    return nnx.split(nnx.eval_shape(lambda: Llama(config, rngs=nnx.Rngs(0))))[0]
+    return nnx.split(nnx.eval_shape(lambda: Decoder(config, rngs=nnx.Rngs(0))))[0]

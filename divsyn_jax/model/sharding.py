@@ -4,7 +4,6 @@ the device mesh, one rules table, and the shardings that follow from it.
 """
 
 import collections
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,29 +14,15 @@ from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.model.config import MeshConfig
+from divsyn_jax.model.parameters import LAYERS, find_parameter
 
 MESH_AXES = ("replica", "fsdp", "tensor")
 
-# Logical axes of every parameter, by its name in the tree; parameters under `layers` carry the
-# layer axis in front.
-PARAMETER_AXES = {
-    "embedding": ("vocab", "embed"),
-    "head": ("vocab", "embed"),
-    "final_norm": ("norm",),
-    "attention_norm": ("norm",),
-    "mlp_norm": ("norm",),
-    "query": ("embed", "heads", "head_dim"),
-    "key": ("embed", "kv_heads", "head_dim"),
-    "value": ("embed", "kv_heads", "head_dim"),
-    "attention_out": ("heads", "head_dim", "embed"),
-    "gate": ("embed", "mlp"),
-    "up": ("embed", "mlp"),
-    "down": ("mlp", "embed"),
-}
-
+_ROWS = ("replica", "fsdp")  # the mesh axes that rows of a batch are split over
 # Logical axis -> mesh axes. Norm scales are too small to be worth splitting.
-RULES = {
-    "batch": ("replica", "fsdp"),
+RULES: dict[str, str | tuple[str, ...] | None] = {
+    "batch": _ROWS,
     "embed": "fsdp",
     "vocab": "tensor",
     "heads": "tensor",
@@ -47,21 +32,6 @@ RULES = {
     "norm": None,
     "layers": None,
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class MeshConfig:
-    """Sizes of the mesh axes; one may be -1 and takes the devices that are left.
-
-    Attributes:
-      replica: copies of the model (across slices or hosts; gradients are summed over it).
-      fsdp: parameters, optimizer state and batch are split over it.
-      tensor: heads, MLP width and vocabulary are split over it.
-    """
-
-    replica: int
-    fsdp: int
-    tensor: int
 
 
 def make_mesh(config: MeshConfig, on: Sequence[Any] | None = None) -> Mesh:
@@ -179,7 +149,7 @@ def row_shards() -> int:
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.are_all_axes_manual:
         return 1
-    return math.prod(mesh.shape[axis] for axis in RULES["batch"])
+    return math.prod(mesh.shape[axis] for axis in _ROWS)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -190,20 +160,20 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def state_shardings(state: Any, mesh: Mesh) -> Any:
     """A NamedSharding for every leaf of a train state (parameters, optimizer moments, counters).
 
-    A leaf whose path ends in a parameter's name is laid out like that parameter; every other leaf
-    is replicated. Raises `UserError` when a dimension does not split over its mesh axes, naming
-    both."""
+    A moment of the optimizer is laid out like its parameter; numbers, such as its counters, are on
+    every device. Raises `UserError` when a dimension does not split over its mesh axes, naming both,
+    and for an array that is no parameter of the table (divsyn_jax/model/parameters.py)."""
 
     def sharding(path: tuple, leaf: Any) -> NamedSharding:
-        keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
-        if not keys or keys[-1] not in PARAMETER_AXES:
+        if not leaf.shape:
             return replicated(mesh)
-        axes = PARAMETER_AXES[keys[-1]]
-        if "layers" in keys:
+        keys = _parameter_keys(path)
+        axes = find_parameter(keys).axes
+        if keys[0] == LAYERS:
             axes = ("layers", *axes)
         spec = [RULES[axis] for axis in axes]
         for axis, mesh_axis, size in zip(axes, spec, leaf.shape, strict=True):
-            if mesh_axis and size % mesh.shape[mesh_axis]:
+            if isinstance(mesh_axis, str) and size % mesh.shape[mesh_axis]:
                 raise UserError(
                     f"mesh.{mesh_axis}={mesh.shape[mesh_axis]} does not divide the {size} {axis} of"
                     f" parameter {keys[-1]!r}; choose a divisor of {size}"
@@ -211,6 +181,16 @@ def state_shardings(state: Any, mesh: Mesh) -> Any:
         return NamedSharding(mesh, PartitionSpec(*spec))
 
     return jax.tree_util.tree_map_with_path(sharding, state)
+
+
+def _parameter_keys(path: tuple) -> tuple[str, ...]:
+    """The keys of a parameter in its tree, which a train state holds several of: what follows the
+    last step of `path` that is no key of a dict, without the name of the state's part.
+    """
+    keys: tuple[str, ...] = ()
+    for entry in path:
+        keys = (*keys, entry.key) if isinstance(entry, jax.tree_util.DictKey) else ()
+    return keys[1:] if keys[:1] == ("params",) else keys
 
 
 def describe(state: Any) -> list[dict[str, Any]]:

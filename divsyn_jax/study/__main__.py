@@ -20,7 +20,7 @@ from divsyn_jax.base.errors import Unfinished, UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.study import local_runner
 from divsyn_jax.study import stages as study_stages
-from divsyn_jax.study.identity import fingerprint
+from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.study.recipe import Study, resolve, workdir_of
 
 
@@ -76,14 +76,14 @@ def _slots(study: Study, parallel: int) -> list[local_runner.Slot]:
     if gpus:
         from divsyn_jax.study import cost as study_cost
 
-        need = max(study_cost.estimate(study, run).device_bytes for run in study.runs)
+        need = max(study_cost.estimate_run(study, run).device_bytes for run in study.runs)
         return local_runner.gpu_slots(gpus, need, parallel)
     return local_runner.cpu_slots(parallel or min(local_runner.cores(), len(study.runs)))
 
 
 def _print_plan(study: Study, slots: list[local_runner.Slot]) -> None:
     recipe = study.recipe
-    print(f"study {recipe['name']} {fingerprint(recipe)[:8]} in {study.workdir}")
+    print(f"study {recipe['name']} {study_fingerprint(recipe)[:8]} in {study.workdir}")
     sizes = f" x {len(study.sizes)} sizes" if recipe["sizes"] else ""
     print(
         f"  {len(recipe['levels'])} levels{sizes} x {len(recipe['seeds'])} seeds, {len(slots)} at a"

@@ -8,7 +8,7 @@ backward pass and one chunk of logits, unsharded. Imports jax for the model's sh
 import dataclasses
 import math
 
-from divsyn_jax.model import decoder as model
+from divsyn_jax.model import decoder
 from divsyn_jax.study.recipe import Run, Study
 from divsyn_jax.training import metrics, recipe_file
 from divsyn_jax.training.recipe import Recipe
@@ -31,12 +31,12 @@ class Cost:
         return self.flops / (peak_flops * mfu) / 3600
 
 
-def estimate(study: Study, run: Run) -> Cost:
+def estimate_run(study: Study, run: Run) -> Cost:
     """The cost of pre-training a run. Raises `UserError` for a recipe that does not stand."""
     keys = study.train_keys(run)
     recipe = Recipe.from_config(recipe_file.evaluate(keys))
     shape = recipe.model
-    parameters = model.count_params(shape)
+    parameters = decoder.count_params(shape)
     rows = recipe.global_batch // recipe.accumulation_steps
     width = 2 if shape.dtype == "bfloat16" else 4
     # Arrays as wide as the hidden states that a layer keeps a token: its input; also its matrix

@@ -11,7 +11,7 @@ from typing import Any
 _NOT_IDENTITY = ("budget",)  # how long, not what
 
 
-def fingerprint(recipe: Mapping[str, Any]) -> str:
+def study_fingerprint(recipe: Mapping[str, Any]) -> str:
     """Identity of a study: its recipe without the time budget and without paths of corpora."""
     return hashlib.sha256(json.dumps(_identity(recipe), sort_keys=True).encode()).hexdigest()
 

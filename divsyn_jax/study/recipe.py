@@ -38,7 +38,7 @@ from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, split_name
 from divsyn_jax.evaluation import task_data
 from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
-from divsyn_jax.study.identity import fingerprint
+from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.training import recipe_file
 
 
@@ -263,7 +263,7 @@ def _bind_questions(recipe: dict[str, Any]) -> None:
         recipe["task_data"] = str(folder)
         digest = hashlib.sha256()
         for task in harness.task_names(recipe["tasks"]):
-            digest.update(task_data.find(folder, task).read_bytes())
+            digest.update(task_data.find_items(folder, task).read_bytes())
         recipe["tasks_fingerprint"] = digest.hexdigest()
 
 
@@ -294,4 +294,6 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 def workdir_of(recipe, given: str | None) -> pathlib.Path:
     """The study directory, absolute. Raises `UserError` for a URL."""
     files.check_local(given or "")
-    return pathlib.Path(given or f"studies/{recipe['name']}-{fingerprint(recipe)[:8]}").absolute()
+    return pathlib.Path(
+        given or f"studies/{recipe['name']}-{study_fingerprint(recipe)[:8]}"
+    ).absolute()

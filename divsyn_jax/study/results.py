@@ -12,9 +12,11 @@ import numpy as np
 
 from divsyn_jax import statistics
 from divsyn_jax.base import files, recipes
+from divsyn_jax.diversity.comparison import Comparison, Measurement, read_comparison
+from divsyn_jax.diversity.score_file import Score, read_score
 from divsyn_jax.statistics import ItemScores
 from divsyn_jax.study import hypotheses
-from divsyn_jax.study.identity import fingerprint
+from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.study.recipe import Run, Study
 
 # Every metric that performance is set against; effective clusters, the primary one, on a log scale.
@@ -71,7 +73,7 @@ def outcomes(study: Study) -> list[Outcome]:
 def collect(study: Study) -> dict[str, Any]:
     """The content of study.json. Every run must be finished."""
     recipe = study.recipe
-    comparison = files.read_json(study.workdir / "scores" / "comparison.json")
+    comparison = read_comparison(study.workdir / "scores" / "comparison.json")
     runs = [_run_record(study, run, stage) for stage in study.trained_stages for run in study.runs]
     measured = outcomes(study)
     levels = [_level_record(study, level, comparison, runs, measured) for level in recipe["levels"]]
@@ -90,7 +92,7 @@ def collect(study: Study) -> dict[str, Any]:
     return {
         "name": recipe["name"],
         "kind": recipe["kind"],
-        "fingerprint": fingerprint(recipe),
+        "fingerprint": study_fingerprint(recipe),
         "recipe": recipe,
         "agent": comparison["agent"],
         "score_settings": comparison["settings"],
@@ -124,10 +126,10 @@ def collect(study: Study) -> dict[str, Any]:
 
 
 def _level_record(
-    study: Study, level, comparison, runs, measured: Sequence[Outcome]
+    study: Study, level, comparison: Comparison, runs, measured: Sequence[Outcome]
 ) -> dict[str, Any]:
     name = level["name"]
-    score = files.read_json(study.workdir / "scores" / name / "score.json")
+    score = read_score(study.workdir / "scores" / name)
     manifest = files.read_json(study.workdir / "shards" / name / "manifest.json")
     mine = [run for run in runs if run["level"] == name]
     metrics = {
@@ -165,13 +167,13 @@ def _by_seed(runs: Sequence[Mapping[str, Any]], level: str, outcome: Outcome) ->
     ]
 
 
-def _metric(metric: str, score: Mapping[str, Any], estimate: Mapping[str, Any]) -> dict[str, Any]:
+def _metric(metric: str, score: Score, estimate: Measurement) -> dict[str, Any]:
     """A score with the interval for the process that wrote the corpus, where there is one:
 
     a level is such a process.
     """
-    own = score.get(metric, {})
-    if own.get("generator_ci_low") is None:
+    own = score.get(metric)
+    if not isinstance(own, Mapping) or own.get("generator_ci_low") is None:
         return dict(estimate)
     return {
         "value": own["value"],

@@ -15,11 +15,12 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import corpus_files
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
+from divsyn_jax.diversity.score_file import read_score
 from divsyn_jax.study import local_runner, results
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import report as page
 from divsyn_jax.study import texts as study_data
-from divsyn_jax.study.identity import difference, fingerprint
+from divsyn_jax.study.identity import difference, study_fingerprint
 from divsyn_jax.study.local_runner import Job, Slot
 from divsyn_jax.study.recipe import Study
 
@@ -32,7 +33,7 @@ def claim_workdir(study: Study) -> None:
     Raises `UserError` when the folder holds another study.
     """
     study.workdir.mkdir(parents=True, exist_ok=True)
-    mine, record = fingerprint(study.recipe), study.workdir / "recipe.json"
+    mine, record = study_fingerprint(study.recipe), study.workdir / "recipe.json"
     if record.exists():
         theirs = files.read_json(record)
         if theirs["fingerprint"] != mine:
@@ -48,7 +49,7 @@ def prepare(study: Study) -> None:
     """Corpora and held-out text, scores, tokenizer and shards."""
     for name, function in (("corpora", _corpora), ("score", _score), ("tokenise", _tokenise)):
         with_time(study, name, lambda function=function: function(study))
-    files.write_text(study.workdir / "PREPARED", fingerprint(study.recipe) + "\n")
+    files.write_text(study.workdir / "PREPARED", study_fingerprint(study.recipe) + "\n")
 
 
 def train(study: Study, slots: Sequence[Slot]) -> None:
@@ -227,7 +228,7 @@ def _describe_level(study: Study, level: Mapping[str, Any]) -> None:
     folder = study.workdir / "shards" / level["name"]
     for name, content in (
         ("level.json", level),
-        ("score.json", files.read_json(study.workdir / "scores" / level["name"] / "score.json")),
+        ("score.json", read_score(study.workdir / "scores" / level["name"])),
     ):
         if not (folder / name).exists():
             files.write_json(folder / name, content)

@@ -15,7 +15,7 @@ from divsyn_jax.base import files, remote
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
-from divsyn_jax.synthesis.grammar.grammar import Breadth, generate
+from divsyn_jax.synthesis.grammar.grammar import Breadth, generate_passages
 
 # Topics of CPython's documentation that go to the held-out side, one in so many.
 _PYDOC_HELDOUT_ONE_IN = 3
@@ -113,7 +113,9 @@ def heldout_source(
 ) -> Iterator[str]:
     """Texts of a held-out domain before decontamination: `grammar`, `pydoc`, or any corpus."""
     if source == "grammar":
-        for document in itertools.islice(generate(_widest(levels), _HELDOUT_SEED), 2 * documents):
+        for document in itertools.islice(
+            generate_passages(_widest(levels), _HELDOUT_SEED), 2 * documents
+        ):
             yield document["text"]
     elif source == "pydoc":
         for document in pydoc_passages(heldout=True):

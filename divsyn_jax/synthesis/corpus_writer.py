@@ -18,7 +18,7 @@ from divsyn_jax.synthesis.grammar.grammar import Breadth
 from divsyn_jax.synthesis.record_file import RecordWriter, recover
 from divsyn_jax.synthesis.record_totals import RecordTotals
 
-KINDS = ("documents", "instructions", "items")
+RECORD_KINDS = ("documents", "instructions", "items")
 # A breadth that runs out of new texts is told so, instead of trying for ever.
 _MAX_REJECTS_PER_RECORD = 10
 
@@ -35,7 +35,7 @@ def generate_corpus(
     count = _checked_count(breadth, count, seed, kind)
     settings = {
         "kind": kind,
-        "version": grammar.VERSION,
+        "version": grammar.GRAMMAR_VERSION,
         "template": breadth.template,
         "breadth": {**dataclasses.asdict(breadth), "generators": list(breadth.generators)},
         "seed": seed,
@@ -83,7 +83,7 @@ def _questions(breadth: Breadth, seed: int, kind: str) -> list[dict[str, Any]]:
 
 def _candidates(breadth: Breadth, seed: int, kind: str, first: int) -> Iterator[dict[str, Any]]:
     if kind == "documents":
-        return grammar.generate(breadth, seed, first)
+        return grammar.generate_passages(breadth, seed, first)
     return iter(_questions(breadth, seed, kind)[first:])
 
 

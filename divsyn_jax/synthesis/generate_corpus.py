@@ -36,7 +36,7 @@ from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.endpoint import flags as endpoint_flags
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.synthesis.corpus_writer import KINDS, generate_corpus
+from divsyn_jax.synthesis.corpus_writer import RECORD_KINDS, generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
 
 _TOPICS = "topics"
@@ -113,7 +113,7 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
     output, kind = asked.output, asked.kind
     files.check_replaceable(
-        output, [*(f"{kind}.jsonl.zst" for kind in KINDS), "manifest.json", "score.json"]
+        output, [*(f"{kind}.jsonl.zst" for kind in RECORD_KINDS), "manifest.json", "score.json"]
     )
     count = config.documents if kind == "documents" else config.questions
     manifest = generate_corpus(breadth, count, config.seed, output, kind)
@@ -183,7 +183,7 @@ def _by_endpoint(
         raise UserError(f"--config.endpoint.candidates={candidates} must be at least 1")
     gates = Gates(**knobs)
     if asked.dry_run:
-        print(generation_cost.dry_run(grid, endpoints, candidates))
+        print(generation_cost.generation_dry_run(grid, endpoints, candidates))
         return
     manifest = generate_documents(grid, endpoints, gates, candidates, output)
     print(

@@ -125,7 +125,7 @@ class Checkpoints:
         step = self._step(step)
         for path, leaf in jax.tree_util.tree_leaves_with_path(abstract_params):
             keys = tuple(entry.key for entry in path)
-            wanted = np.empty((), leaf.dtype)
+            wanted: Any = np.empty((), leaf.dtype)
             for key in reversed(keys):
                 wanted = {key: wanted}
             reading = ocp.Context()
@@ -260,5 +260,5 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _first_line(error: Exception) -> str:
-    error = _root(error)
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    root = _root(error)
+    return (str(root).strip().splitlines() or [type(root).__name__])[0][:200]

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import jax
 
-from divsyn_jax.base import files
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
 
@@ -86,14 +85,6 @@ def _on_several_tpu_hosts() -> bool:
     from jax._src.clusters import GceTpuCluster
 
     return GceTpuCluster.is_env_present() and GceTpuCluster.get_process_count() > 1
-
-
-def keep_compiled() -> None:
-    """Keep compiled programs on disk, where a second start of the same recipe finds them;
-    JAX_COMPILATION_CACHE_DIR is heeded.
-    """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # which JAX read when it was imported
-        jax.config.update("jax_compilation_cache_dir", files.COMPILED_PROGRAMS)
 
 
 def is_first() -> bool:

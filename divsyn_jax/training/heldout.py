@@ -129,7 +129,7 @@ def open_domains(
     return domains
 
 
-def summarise(documents: Sequence[dict[str, float]]) -> dict[str, float]:
+def summarise(documents: Sequence[dict[str, float]]) -> dict[str, Any]:
     """Loss (nats per token) and bits per byte over all documents, with the standard error of the
     latter.
 

@@ -16,7 +16,7 @@ SCORE_FILE = "score.json"
 LEVEL_FILE = "level.json"
 
 
-def describe(level: Mapping[str, Any], mixture: Mixture) -> dict[str, Any]:
+def describe_level(level: Mapping[str, Any], mixture: Mixture) -> dict[str, Any]:
     """The content of a run's level.json: `level` and `sources` by name.
 
     The level is the recipe's, or else that of the shards: the content of level.json in the first

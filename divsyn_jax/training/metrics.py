@@ -21,7 +21,7 @@ from tqdm import tqdm
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.data.pipeline import Mixture
-from divsyn_jax.model.decoder import ModelConfig
+from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.training.recipe import LogConfig, Recipe
 
 MFU_CONVENTION = (

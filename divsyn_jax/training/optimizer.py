@@ -1,44 +1,12 @@
 """AdamW with global-norm clipping and the learning-rate schedules `linear`, `cosine` and `wsd`."""
 
-import dataclasses
 from typing import Any
 
 import jax
 import optax
 
-SCHEDULES = ("constant", "linear", "cosine", "wsd")
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerConfig:
-    """AdamW settings.
-
-    Attributes: peak_lr: learning rate after warm-up. schedule: after the linear warm-up:
-      'constant'; 'linear' (the paper's) or 'cosine' down to `final_lr_ratio`; 'wsd': constant, then
-      linear over the last `decay_share` of the steps. warmup_steps: steps of linear warm-up from
-      zero. final_lr_ratio: final learning rate over `peak_lr`. decay_share: share of all steps that
-      'wsd' decays over. b1, b2, eps, weight_decay: as in AdamW (Loshchilov & Hutter 2019); norm
-      scales are not decayed. clip_norm: global gradient norm is clipped to this; 0 means no
-      clipping.
-    """
-
-    peak_lr: float
-    schedule: str
-    warmup_steps: int
-    final_lr_ratio: float
-    decay_share: float
-    b1: float
-    b2: float
-    eps: float
-    weight_decay: float
-    clip_norm: float
-
-    def __post_init__(self) -> None:
-        if self.schedule not in SCHEDULES:
-            raise ValueError(
-                f"optimizer.schedule={self.schedule!r} is unknown; use one of"
-                f" {', '.join(SCHEDULES)}"
-            )
+from divsyn_jax.model.parameters import find_parameter
+from divsyn_jax.training.recipe import OptimizerConfig
 
 
 def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
@@ -86,5 +54,7 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
 
 
 def _decayed(params: Any) -> Any:
-    """True for weights, False for norm scales."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: "norm" not in path[-1].key, params)
+    """True for the parameters that the table says are decayed."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: find_parameter([entry.key for entry in path]).decayed, params
+    )

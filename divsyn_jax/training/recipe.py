@@ -1,33 +1,71 @@
-"""A run's recipe: what a config file says, checked once and frozen.
+"""A run's recipe: what a config file says, checked once and frozen; readable without JAX.
 
 Config files (configs/*.py) hold ml_collections ConfigDicts. They end here: `Recipe.from_config`
-refuses unknown and missing keys and wrong types by name, and everything behind it takes frozen
-dataclasses."""
+refuses unknown keys and wrong types by name, and everything behind it takes frozen dataclasses.
+
+A key's default stands in its dataclass. It is what runs did before the key existed, so that their
+directories open; a key without a default is one that every run has to say. The numbers of the paper
+are in configs/base.py."""
 
 import dataclasses
+import difflib
 import math
 import typing
 from collections.abc import Mapping
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.model.decoder import ModelConfig
-from divsyn_jax.model.sharding import MeshConfig
-from divsyn_jax.training.optimizer import OptimizerConfig
+from divsyn_jax.model.config import MeshConfig, ModelConfig
+
+SCHEDULES = ("constant", "linear", "cosine", "wsd")
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW settings.
+
+    Attributes: peak_lr: learning rate after warm-up. schedule: after the linear warm-up:
+      'constant'; 'linear' (the paper's) or 'cosine' down to `final_lr_ratio`; 'wsd': constant, then
+      linear over the last `decay_share` of the steps. warmup_steps: steps of linear warm-up from
+      zero. final_lr_ratio: final learning rate over `peak_lr`. decay_share: share of all steps that
+      'wsd' decays over. b1, b2, eps, weight_decay: as in AdamW (Loshchilov & Hutter 2019); norm
+      scales are not decayed. clip_norm: global gradient norm is clipped to this; 0 means no
+      clipping.
+    """
+
+    peak_lr: float
+    schedule: str = "linear"
+    warmup_steps: int = 0
+    final_lr_ratio: float = 0.0
+    decay_share: float = 0.2
+    b1: float = 0.9
+    b2: float = 0.95
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"optimizer.schedule={self.schedule!r} is unknown; use one of"
+                f" {', '.join(SCHEDULES)}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
     """Where the data lie.
 
-    Attributes: root: folder that relative shards folders are under. train: `folder` or
-      `name=folder:weight,...` (shards packed `concat`, or for fine-tuning `best_fit`). eval: the
-      same, one entry a domain (shards packed `document` or `best_fit`); may be empty.
+    Attributes:
+      train: `folder` or `name=folder:weight,...` (shards packed `concat`, or for fine-tuning
+        `best_fit`).
+      eval: the same, one entry a domain (shards packed `document` or `best_fit`); may be empty.
+      root: folder that relative shards folders are under.
     """
 
-    root: str
     train: str
-    eval: str
+    eval: str = ""
+    root: str = "shards"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +75,8 @@ class LossConfig:
     `chunk` positions whose logits exist at one time (0: all); `z_loss` weight of mean(logz^2).
     """
 
-    chunk: int
-    z_loss: float
+    chunk: int = 0
+    z_loss: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,17 +89,17 @@ class CheckpointConfig:
       keep_every_steps: so do all at multiples of this; 0: none.
     """
 
-    every_steps: int
-    keep: int
-    keep_every_steps: int
+    every_steps: int = 1000
+    keep: int = 2
+    keep_every_steps: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class EvalConfig:
     """Held-out evaluation every `every_steps` (0: only at the end), `batch` windows at a time."""
 
-    every_steps: int
-    batch: int
+    every_steps: int = 0
+    batch: int = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +109,9 @@ class LogConfig:
     cadence of metrics.jsonl; `tensorboard`: write event files; `wandb`: project to log to, or ''.
     """
 
-    every_steps: int
-    tensorboard: bool
-    wandb: str
+    every_steps: int = 1
+    tensorboard: bool = True
+    wandb: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +120,8 @@ class ProfileConfig:
     steps: none.
     """
 
-    first_step: int
-    steps: int
+    first_step: int = 0
+    steps: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,12 +134,12 @@ class DebugConfig:
       repeat_every_steps: compute every so many steps twice and stop when a bit differs; 0: never.
     """
 
-    deterministic: bool
-    nans: bool
-    repeat_every_steps: int
+    deterministic: bool = False
+    nans: bool = False
+    repeat_every_steps: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training run.
 
@@ -114,24 +152,24 @@ class Recipe:
       the run; {} when none.
     """
 
-    steps: int
-    epochs: int
+    steps: int = 0
+    epochs: int = 0
     global_batch: int
-    accumulation_steps: int
+    accumulation_steps: int = 1
     seq_len: int
-    seed: int
-    init_from: str
+    seed: int = 0
+    init_from: str = ""
     model: ModelConfig
     optimizer: OptimizerConfig
-    loss: LossConfig
+    loss: LossConfig = LossConfig()
     data: DataConfig
-    mesh: MeshConfig
-    checkpoint: CheckpointConfig
-    eval: EvalConfig
-    log: LogConfig
-    profile: ProfileConfig
-    debug: DebugConfig
-    level: Mapping[str, Any]
+    mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    eval: EvalConfig = EvalConfig()
+    log: LogConfig = LogConfig()
+    profile: ProfileConfig = ProfileConfig()
+    debug: DebugConfig = DebugConfig()
+    level: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.model.dtype not in ("float32", "bfloat16"):
@@ -157,9 +195,15 @@ class Recipe:
     def from_config(cls, config: Mapping[str, Any]) -> "Recipe":
         """Build from a ConfigDict or plain dict.
 
-        Raises `UserError` naming the key that is unknown, missing or wrong.
+        A key that is missing takes its default. Raises `UserError` naming one that is unknown or
+        wrong, or missing where it has no default.
         """
         return _build(cls, config, "config")
+
+    @staticmethod
+    def blank() -> dict[str, Any]:
+        """Every key of a recipe as a nested dict: at its default, or at 0 or '' where it has none."""
+        return _blank(Recipe)
 
     def of_length(self, rows: int) -> "Recipe":
         """The recipe with the `steps` that take `rows` windows, which are those of its `epochs`.
@@ -200,21 +244,46 @@ def _build(cls: type, values: Mapping[str, Any], place: str) -> Any:
             f"{place}={values!r}: keys and values expected, not {type(values).__name__}"
         )
     types = typing.get_type_hints(cls)
-    unknown, missing = sorted(set(values) - set(types)), sorted(set(types) - set(values))
-    if unknown:
-        raise UserError(f"{place}.{unknown[0]}: unknown key; known are {', '.join(types)}")
-    if missing:
-        raise UserError(f"{place}.{missing[0]}: missing; configs/base.py shows every key")
-    arguments = {name: _convert(types[name], values[name], f"{place}.{name}") for name in types}
+    for name in sorted(set(values) - set(types)):
+        close = difflib.get_close_matches(name, types, 1)
+        meant = f"did you mean {close[0]!r}? Known" if close else "known"
+        raise UserError(f"{place}.{name}: unknown key; {meant} are {', '.join(types)}")
+    arguments = {}
+    for field in dataclasses.fields(cls):
+        kind, key = types[field.name], f"{place}.{field.name}"
+        if field.name in values:
+            arguments[field.name] = _convert(kind, values[field.name], key)
+        elif _has_no_default(field):
+            if not dataclasses.is_dataclass(kind):
+                raise UserError(f"{key}: missing, and it has no default; add it")
+            arguments[field.name] = _convert(kind, {}, key)  # names what the section lacks
     try:
         return cls(**arguments)
     except ValueError as error:
         raise UserError(f"{place}: {error}") from None
 
 
+def _has_no_default(field: dataclasses.Field) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
+
+
+def _blank(cls: type) -> dict[str, Any]:
+    types = typing.get_type_hints(cls)
+    content: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        kind = types[field.name]
+        if dataclasses.is_dataclass(kind):
+            content[field.name] = _blank(typing.cast(type, kind))
+        elif field.default_factory is not dataclasses.MISSING:
+            content[field.name] = field.default_factory()
+        else:
+            content[field.name] = kind() if _has_no_default(field) else field.default
+    return content
+
+
 def _convert(kind: Any, value: Any, place: str) -> Any:
     if dataclasses.is_dataclass(kind):
-        return _build(kind, value, place)
+        return _build(typing.cast(type, kind), value, place)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if kind in (int, float, str, bool):

@@ -46,6 +46,8 @@ def evaluate(keys: Mapping[str, Any]) -> dict[str, Any]:
     if not os.path.isfile(path):
         raise UserError(f"config {keys['config']!r}: no such file")
     spec = importlib.util.spec_from_file_location("run_recipe", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: not a run recipe (no Python file); see configs/tiny.py")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

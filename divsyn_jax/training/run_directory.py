@@ -41,7 +41,7 @@ def check_same_recipe(workdir: pathlib.Path, recipe: Recipe) -> None:
     """Raise `UserError` naming the key when the run already in `workdir` has another recipe."""
     if not (workdir / "config.json").exists():
         return
-    earlier = computed(files.read_json(workdir / "config.json"))
+    earlier = computed(trained_run.read_recipe(workdir).to_dict())
     for key, value in computed(recipe.to_dict()).items():
         if key == "steps" and recipe.epochs:
             continue  # follows from the data, whose identity checkpoints guard
@@ -53,7 +53,7 @@ def check_same_recipe(workdir: pathlib.Path, recipe: Recipe) -> None:
             )
 
 
-def write(
+def write_run_directory(
     workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer, chat_template: str
 ) -> None:
     """Write the resolved recipe, the environment, the tokenizer and with it the chat template, ''

@@ -6,6 +6,7 @@ A train state is a dict: `params` (nested dict of float32 arrays), `opt_state` (
 Shape legend: A accumulation steps, B rows, L length, D hidden, V vocabulary, S sources.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +17,9 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 
 from divsyn_jax.base.commandline import Failure
-from divsyn_jax.model import decoder as llama
-from divsyn_jax.model import sharding
-from divsyn_jax.model.attention import Mask
-from divsyn_jax.model.decoder import ModelConfig
+from divsyn_jax.model import decoder, sharding
+from divsyn_jax.model.attention import Mask, attend_over_window
+from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.model.loss import token_nll, weighted_loss
 from divsyn_jax.training.recipe import Recipe
 
@@ -49,7 +49,7 @@ def init_state(
 
 
 def _fresh_state(config: ModelConfig, optimizer: optax.GradientTransformation, seed: int) -> State:
-    params = llama.init_params(config, seed)
+    params = decoder.init_params(config, seed)
     return {"params": params, "opt_state": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
 
 
@@ -60,11 +60,12 @@ def make_loss(recipe: Recipe) -> Callable:
     Windows are the rows of a batch without `source` and `stop`.
     """
 
-    def loss(params: llama.Params, windows: Batch, valid_targets: jax.Array):
-        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(recipe.model, params, windows)
-        weights_BL = valid_BL / valid_targets
+    def loss(params: decoder.Params, windows: Batch, valid_targets: jax.Array):
+        of_batch = _Windows.of(windows)
+        x_BLD, head_VD = _hidden_and_head(recipe.model, params, of_batch)
+        weights_BL = of_batch.valid_BL() / valid_targets
         return weighted_loss(
-            x_BLD, head_VD, targets_BL, weights_BL, recipe.loss.z_loss, recipe.loss.chunk
+            x_BLD, head_VD, of_batch.targets_BL, weights_BL, recipe.loss.z_loss, recipe.loss.chunk
         )
 
     return loss
@@ -79,9 +80,9 @@ def make_gradient(recipe: Recipe) -> Callable:
     accumulation = recipe.accumulation_steps
     gradient = jax.value_and_grad(make_loss(recipe), has_aux=True)
 
-    def mean_gradient(params: llama.Params, batch: Batch) -> tuple[jax.Array, llama.Params]:
+    def mean_gradient(params: decoder.Params, batch: Batch) -> tuple[jax.Array, decoder.Params]:
         windows = {name: rows for name, rows in batch.items() if name not in ("source", "stop")}
-        valid_targets = _count_targets(batch).astype(jnp.float32)
+        valid_targets = _Windows.of(batch).count().astype(jnp.float32)
         if accumulation == 1:
             (_, nll), gradients = gradient(params, windows, valid_targets)
             return nll, gradients
@@ -106,7 +107,7 @@ def make_gradient(recipe: Recipe) -> Callable:
 
 def make_train_step(
     recipe: Recipe, optimizer: optax.GradientTransformation, schedule: optax.Schedule, sources: int
-) -> Callable:
+) -> jax.stages.Wrapped:
     """The jitted `(state, batch) -> (state, scalars)`; the state's buffers are donated.
 
     The batch holds what `Mixture.batches` yields and `stop` [B] (1 where the row's process was
@@ -117,23 +118,24 @@ def make_train_step(
     mean_gradient = make_gradient(recipe)
 
     def train_step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+        windows = _Windows.of(batch)
         nll, gradients = mean_gradient(state["params"], batch)
         updates, opt_state = optimizer.update(gradients, state["opt_state"], state["params"])
         scalars = {
             "loss": nll,
             "grad_norm": optax.tree.norm(gradients),
             "learning_rate": schedule(state["step"]),
-            "targets": _count_targets(batch),
+            "targets": windows.count(),
             "stop": jnp.sum(batch["stop"]),
             "rows_S": jnp.sum(jax.nn.one_hot(batch["source"], sources, dtype=jnp.int32), axis=0),
         }
-        if "segments" in batch:
-            real_BL = batch["segments"] > 0
+        if windows.mask.segments_BL is not None:
+            real_BL = windows.mask.segments_BL > 0
             scalars["inputs"] = jnp.sum(real_BL)
             # 1 + 3 + 5 + ... over the n positions of a conversation is n^2: the sum of its length
             # over its inputs.
             scalars["context"] = (
-                jnp.sum((2.0 * batch["positions"] + 1.0) * real_BL) / scalars["inputs"]
+                jnp.sum((2.0 * windows.positions_BL + 1.0) * real_BL) / scalars["inputs"]
             )
         params = optax.apply_updates(state["params"], updates)
         return {"params": params, "opt_state": opt_state, "step": state["step"] + 1}, scalars
@@ -189,32 +191,76 @@ def make_eval_step(config: ModelConfig, chunk: int) -> Callable:
     nats over valid targets, summed by row [B]; by position [B, L] where packed.
     """
 
-    def eval_step(params: llama.Params, windows: Batch) -> jax.Array:
-        x_BLD, head_VD, targets_BL, valid_BL = _hidden_and_targets(config, params, windows)
-        nll_BL, _ = token_nll(x_BLD, head_VD, targets_BL, chunk)
-        nll = nll_BL * valid_BL if "segments" in windows else jnp.sum(nll_BL * valid_BL, axis=1)
+    def eval_step(params: decoder.Params, windows: Batch) -> jax.Array:
+        of_batch = _Windows.of(windows)
+        x_BLD, head_VD = _hidden_and_head(config, params, of_batch)
+        nll_BL, _ = token_nll(x_BLD, head_VD, of_batch.targets_BL, chunk)
+        nll = nll_BL * of_batch.valid_BL()
+        nll = nll if of_batch.packed else jnp.sum(nll, axis=1)
         # On every device, so that every process can read it.
         return jax.lax.with_sharding_constraint(nll, PartitionSpec())
 
     return jax.jit(eval_step)
 
 
-def _count_targets(batch: Batch) -> jax.Array:
-    return jnp.sum(batch["loss_mask"] if "loss_mask" in batch else batch["length"] - 1)
+@dataclasses.dataclass(frozen=True)
+class _Windows:
+    """The rows of a batch, of text or of packed conversations: what is read and what is predicted.
 
-
-def _hidden_and_targets(config: ModelConfig, params: llama.Params, windows: Batch):
-    """Hidden states, output projection, targets and their validity (1.0 or 0.0), of text or of
-    packed conversations.
+    Attributes:
+      inputs_BL, positions_BL, targets_BL: token ids in, their positions, and the token ids to come.
+      mask: which inputs see which.
+      counted: what adds up to the number of targets that count: 1 or 0 by target where packed, else
+        their number by row.
+      packed: conversations lie side by side in a row.
     """
-    model = llama.bind(config, params)
-    if "segments" in windows:
-        x_BLD = model.hidden_states(
-            windows["inputs"], windows["positions"], Mask(windows["segments"])
+
+    inputs_BL: jax.Array
+    positions_BL: jax.Array
+    targets_BL: jax.Array
+    mask: Mask
+    counted: jax.Array
+    packed: bool
+
+    @classmethod
+    def of(cls, batch: Batch) -> "_Windows":
+        """The windows of a batch: the one place that knows what its arrays are called."""
+        if "segments" in batch:
+            return cls(
+                inputs_BL=batch["inputs"],
+                positions_BL=batch["positions"],
+                targets_BL=batch["targets"],
+                mask=Mask(batch["segments"]),
+                counted=batch["loss_mask"],
+                packed=True,
+            )
+        inputs_BL = batch["tokens"][:, :-1]
+        return cls(
+            inputs_BL=inputs_BL,
+            positions_BL=decoder.default_positions(inputs_BL),
+            targets_BL=batch["tokens"][:, 1:],
+            mask=Mask(),
+            counted=batch["length"] - 1,
+            packed=False,
         )
-        return x_BLD, model.head_VD(), windows["targets"], windows["loss_mask"].astype(jnp.float32)
-    tokens, length = windows["tokens"], windows["length"]
-    inputs_BL, targets_BL = tokens[:, :-1], tokens[:, 1:]
-    x_BLD = model.hidden_states(inputs_BL, llama.default_positions(inputs_BL), Mask())
-    valid_BL = (jnp.arange(targets_BL.shape[1]) < length[:, None] - 1).astype(jnp.float32)
-    return x_BLD, model.head_VD(), targets_BL, valid_BL
+
+    def count(self) -> jax.Array:
+        """Number of targets that count, a scalar."""
+        return jnp.sum(self.counted)
+
+    def valid_BL(self) -> jax.Array:
+        """1.0 for a target that counts, 0.0 for another."""
+        if self.packed:
+            return self.counted.astype(jnp.float32)
+        columns = jnp.arange(self.targets_BL.shape[1])
+        return (columns < self.counted[:, None]).astype(jnp.float32)
+
+
+def _hidden_and_head(
+    config: ModelConfig, params: decoder.Params, windows: _Windows
+) -> tuple[jax.Array, jax.Array]:
+    """Final hidden states [B, L, D] of windows, and the output projection [V, D]."""
+    model = decoder.bind(config, params)
+    attend = attend_over_window(windows.mask, config.attention)
+    x_BLD, _ = model.hidden_states(windows.inputs_BL, windows.positions_BL, attend)
+    return x_BLD, model.head_VD()

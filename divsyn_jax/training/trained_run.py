@@ -15,8 +15,8 @@ from jax.sharding import Mesh
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
+from divsyn_jax.model.config import MeshConfig, ModelConfig
 from divsyn_jax.training.checkpointing import Checkpoints
 from divsyn_jax.training.recipe import Recipe
 
@@ -30,7 +30,7 @@ class TrainedRun:
     tokenizer: tokenizers.Tokenizer
 
     @functools.cached_property
-    def inference_model(self) -> model.ModelConfig:
+    def inference_model(self) -> ModelConfig:
         """The model as it is scored and sampled: float32 and portable attention, whatever it was
         trained with, so that numbers do not move with batch size, devices or platform."""
         return dataclasses.replace(
@@ -43,7 +43,7 @@ class TrainedRun:
         parameters split over as many as divide them.
         """
         fsdp = math.gcd(jax.device_count(), self.recipe.model.hidden)
-        return sharding.make_mesh(sharding.MeshConfig(replica=-1, fsdp=fsdp, tensor=1))
+        return sharding.make_mesh(MeshConfig(replica=-1, fsdp=fsdp, tensor=1))
 
     def checkpoints(self) -> Checkpoints:
         """The checkpoints, to be closed by the caller."""
@@ -53,7 +53,7 @@ class TrainedRun:
 
     def abstract_params(self, mesh: Mesh | None = None) -> Any:
         """Shapes and dtypes of the parameters, with their shardings when a mesh is given."""
-        shapes = jax.eval_shape(lambda: model.init_params(self.recipe.model, 0))
+        shapes = jax.eval_shape(lambda: decoder.init_params(self.recipe.model, 0))
         if mesh is None:
             return shapes
         return jax.tree.map(
@@ -81,12 +81,20 @@ def open_run(workdir: pathlib.Path) -> TrainedRun:
             f"{workdir}: no run here (config.json is missing); train it with python -m"
             " divsyn_jax.train"
         )
-    config = files.read_json(workdir / "config.json")
+    return TrainedRun(workdir, read_recipe(workdir), tokenizers.load_copy(workdir / "tokenizer"))
+
+
+def read_recipe(workdir: pathlib.Path) -> Recipe:
+    """The recipe in the config.json of a run directory; keys that it was written without take their
+    defaults.
+
+    Raises `UserError` naming what is wrong in it.
+    """
+    path = workdir / "config.json"
     try:
-        recipe = Recipe.from_config(config)
+        return Recipe.from_config(files.read_json(path))
     except UserError as error:
-        raise UserError(f"{workdir / 'config.json'}: {error}") from None
-    return TrainedRun(workdir, recipe, tokenizers.load_copy(workdir / "tokenizer"))
+        raise UserError(f"{path}: {error}") from None
 
 
 def checkpoint_identity(progress: dict[str, Any]) -> str:

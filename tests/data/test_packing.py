@@ -48,7 +48,7 @@ def test_windows_hold_every_conversation_whole_and_once(tmp_path, tokenizer_dir)
         [path], str(tokenizer_dir), str(tmp_path / "out"), 160, "best_fit", system_prompt="Hm."
     )
     windows = ShardedWindows(tmp_path / "out")
-    tokenizer = tokenizers.load(str(tokenizer_dir))
+    tokenizer = tokenizers.load_tokenizer(str(tokenizer_dir))
     template = ChatTemplate.of(tokenizer, "Hm.")
     expected = template.encode_conversations(tokenizer, [messages_of(record) for record in records])
     found, real, learned = [], 0, 0
@@ -118,7 +118,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, tokenizer_dir, command)
 
 
 def test_the_largest_conversation_that_fits_is_kept(tmp_path, tokenizer_dir):
-    tokenizer = tokenizers.load(str(tokenizer_dir))
+    tokenizer = tokenizers.load_tokenizer(str(tokenizer_dir))
     record = conversations(1)[0]
     [(tokens, _)] = ChatTemplate.of(tokenizer).encode_conversations(
         tokenizer, [messages_of(record)]

@@ -33,7 +33,7 @@ def test_concat_windows_hold_the_stream(tmp_path, tokenizer_dir):
     corpus = write_jsonl(tmp_path / "a.jsonl", TEXTS)
     manifest = build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16)
     windows = ShardedWindows(tmp_path / "out")
-    expected = stream(tokenizers.load(str(tokenizer_dir)), TEXTS)
+    expected = stream(tokenizers.load_tokenizer(str(tokenizer_dir)), TEXTS)
     rebuilt = [int(windows[0][0])] + [int(t) for i in range(len(windows)) for t in windows[i][1:]]
     assert rebuilt == expected
     assert all(len(windows[i]) == 17 for i in range(len(windows) - 1))
@@ -55,7 +55,7 @@ def test_windows_never_cross_a_shard(tmp_path, tokenizer_dir):
         [str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, shard_bytes=4000
     )
     windows = ShardedWindows(tmp_path / "out")
-    bos = tokenizers.load(str(tokenizer_dir)).bos_id
+    bos = tokenizers.load_tokenizer(str(tokenizer_dir)).bos_id
     first = 0
     assert len(windows.manifest["shards"]) > 3
     for shard in windows.manifest["shards"]:
@@ -90,7 +90,7 @@ def test_document_packing(tmp_path, tokenizer_dir):
         [str(corpus)], str(tokenizer_dir), str(tmp_path / "out"), seq_len=16, packing="document"
     )
     windows = ShardedWindows(tmp_path / "out")
-    tokenizer = tokenizers.load(str(tokenizer_dir))
+    tokenizer = tokenizers.load_tokenizer(str(tokenizer_dir))
     index = 0
     for text, document in zip(texts, windows.documents(), strict=True):
         ids = [tokenizer.bos_id, *tokenizer.encode([text])[0]]

@@ -34,13 +34,13 @@ def trained(tmp_path_factory):
 
 
 def test_decoding_gives_back_the_text(trained):
-    tokenizer = tokenizers.load(str(trained))
+    tokenizer = tokenizers.load_tokenizer(str(trained))
     assert [tokenizer.decode(ids) for ids in tokenizer.encode(HARD)] == HARD
     assert (tokenizer.vocab_size, tokenizer.bos_id, tokenizer.eos_id) == (400, 1, 2)
 
 
 def test_real_text_round_trips(trained, shared_data):
-    tokenizer = tokenizers.load(str(trained))
+    tokenizer = tokenizers.load_tokenizer(str(trained))
     texts = [
         document.text
         for _, document in zip(
@@ -54,7 +54,8 @@ def test_training_is_deterministic(trained, tmp_path):
     corpus = write_jsonl(tmp_path / "other_name.jsonl.gz", small_texts(200))
     train_tokenizer([str(corpus)], str(tmp_path / "tokenizer"), 400)
     assert (
-        tokenizers.load(str(tmp_path / "tokenizer")).sha256 == tokenizers.load(str(trained)).sha256
+        tokenizers.load_tokenizer(str(tmp_path / "tokenizer")).sha256
+        == tokenizers.load_tokenizer(str(trained)).sha256
     )
 
 
@@ -76,16 +77,16 @@ def test_errors_name_the_remedy(tmp_path):
         train_tokenizer([str(corpus)], str(tmp_path / "tokenizer"), 5000)
     assert not (tmp_path / "tokenizer").exists()
     with pytest.raises(UserError, match="make one with train_tokenizer"):
-        tokenizers.load(str(tmp_path))
+        tokenizers.load_tokenizer(str(tmp_path))
     (tmp_path / "tokenizer.model").write_bytes(b"nonsense")
     with pytest.raises(UserError, match="not a SentencePiece model"):
-        tokenizers.load(str(tmp_path))
+        tokenizers.load_tokenizer(str(tmp_path))
 
 
 def test_a_damaged_hugging_face_tokenizer_is_named(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(UserError, match="not a Hugging Face tokenizer"):
-        tokenizers.load(f"hf:{tmp_path}")
+        tokenizers.load_tokenizer(f"hf:{tmp_path}")
 
 
 def test_outputs_that_cannot_be_replaced(tmp_path, monkeypatch):

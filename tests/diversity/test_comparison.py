@@ -83,7 +83,7 @@ def test_the_verdict_ranks_corpora_of_different_sizes_as_the_tests_do(tmp_path):
     many, few = (found["effective_clusters"] for found in scores)
     assert many["value"] < few["value"]
     assert many["pair_share"] < few["pair_share"]
-    words = report.render(
+    words = report.render_scores(
         scores, compare(scores), [types.SimpleNamespace(index_N=[], texts=[])] * 2, [[], []]
     )
     assert "by effective clusters of 500 documents of each" in words

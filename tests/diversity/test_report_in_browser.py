@@ -216,7 +216,7 @@ def test_the_report_of_an_endpoint_that_repeats_hostile_documents(site, visit, s
     criteria = tmp_path / "criteria.json"
     entry = {"name": HOSTILE[0], "sentence": HOSTILE[1]}
     criteria.write_text(json.dumps({"sets": [{"metadata": [entry]}] * 2}))
-    server = serve(brain="tests.diversity.judge_brains:hostile")
+    server = serve(brain="tests.diversity.agents.judge_brains:hostile")
     arguments = (
         "--agent=openai",
         f"--base_url={server.base_url}",

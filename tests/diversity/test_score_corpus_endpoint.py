@@ -39,7 +39,9 @@ def command(serve, tmp_path):
     def run(*arguments, start=False, python_path="", **options):
         key = json.dumps(options, sort_keys=True)
         if key not in servers:
-            servers[key] = serve(**{"brain": "tests.diversity.judge_brains:honest", **options})
+            servers[key] = serve(
+                **{"brain": "tests.diversity.agents.judge_brains:honest", **options}
+            )
         server = servers[key]
         line = [
             *(sys.executable, str(REPOSITORY / "tools" / "score_corpus.py"), *map(str, corpora)),
@@ -134,7 +136,9 @@ def test_a_dry_run_counts_documents_at_the_length_at_which_they_are_compared(tmp
 
     def foreseen(samples):
         found = re.search(
-            r"^cluster +\d+ +([\d,]+)", cost.dry_run(samples, budget, settings), re.MULTILINE
+            r"^cluster +\d+ +([\d,]+)",
+            cost.scoring_dry_run(samples, budget, settings),
+            re.MULTILINE,
         )
         return int(found[1].replace(",", "")) / len(samples)
 
@@ -197,7 +201,7 @@ def test_the_key_is_nowhere(command):
 
 
 def test_failures_that_go_with_content_refuse_the_comparison(command):
-    done, _, output = command(brain="tests.diversity.judge_brains:refusing")
+    done, _, output = command(brain="tests.diversity.agents.judge_brains:refusing")
     assert done.returncode == 0, done.stderr
     comparison = json.loads((output / "comparison.json").read_text())
     assert all(

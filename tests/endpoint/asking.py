@@ -26,4 +26,4 @@ async def main(url, cache, count):
 
 
 if __name__ == "__main__":
-    running.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    running.run_stoppable(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -7,7 +7,7 @@ import pytest
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.forecast import Planned, forecast
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.endpoint.tokens import TOKENS_PER_MESSAGE, TokenRange, estimate
+from divsyn_jax.endpoint.tokens import TOKENS_PER_MESSAGE, TokenRange, estimate_tokens
 
 SETTINGS = EndpointSettings("http://localhost/v1", "m", price_input=2.0, price_output=8.0)
 
@@ -46,7 +46,7 @@ SETTINGS = EndpointSettings("http://localhost/v1", "m", price_input=2.0, price_o
 )
 def test_the_range_holds_what_real_vocabularies_count(text, counts):
     """Golden counts of cl100k_base and o200k_base, from js-tiktoken 1.0.21."""
-    span = estimate(text)
+    span = estimate_tokens(text)
     assert span.low <= min(counts)
     assert max(counts) <= span.high <= 3 * max(counts) + TOKENS_PER_MESSAGE
 

@@ -20,7 +20,7 @@ def test_the_hosts_handler_outlives_the_loop():
     before = signal.signal(signal.SIGTERM, handler)
     try:
         with asyncio.Runner() as runner:
-            assert running.run(seven(), runner) == 7
+            assert running.run_stoppable(seven(), runner) == 7
             assert signal.getsignal(signal.SIGTERM) is handler
         assert signal.getsignal(signal.SIGTERM) is handler
     finally:
@@ -30,8 +30,8 @@ def test_the_hosts_handler_outlives_the_loop():
 def test_a_running_event_loop_is_one_line_with_a_remedy_that_works():
     async def notebook():
         with pytest.raises(UserError, match="inside a running event loop") as raised:
-            running.run(seven())
+            running.run_stoppable(seven())
         assert "\n" not in str(raised.value)
-        return await asyncio.to_thread(running.run, seven())
+        return await asyncio.to_thread(running.run_stoppable, seven())
 
     assert asyncio.run(notebook()) == 7

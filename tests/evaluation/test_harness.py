@@ -82,7 +82,7 @@ def open_language_model(workdir, batch_tokens=1024):
 def answers_of(lm, tasks, limit=None):
     """{task: (log-likelihoods [items, choices], choices normalised by length or not)}."""
     found = {}
-    for name, (_, records) in harness.run(lm, tasks, chat=False, limit=limit).items():
+    for name, (_, records) in harness.run_tasks(lm, tasks, chat=False, limit=limit).items():
         found[name] = (
             [[value for value, _ in record["answers"]] for record in records],
             [r["value"] for r in records],
@@ -194,10 +194,10 @@ def test_eval_json_and_items_and_a_second_evaluation(run_and_export, items):
     more = evaluate_run(workdir, tasks=harness.open_tasks(["blimp"], items))
     assert set(more["tasks"]) == {"arc_challenge", "piqa", "blimp"}
     assert more["mean"] == result["mean"]  # of the paper's tasks
-    gap = harness.compare(workdir, workdir, "piqa")
+    gap = harness.compare_runs(workdir, workdir, "piqa")
     assert gap["difference"] == gap["ci_low"] == gap["ci_high"] == 0
     with pytest.raises(UserError, match="copa.jsonl: no such file"):
-        harness.compare(workdir, workdir, "copa")
+        harness.compare_runs(workdir, workdir, "copa")
 
 
 def test_half_a_line_of_answers_is_dropped(tmp_path):

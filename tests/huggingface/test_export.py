@@ -17,8 +17,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.huggingface import tensor_files
 from divsyn_jax.huggingface.exchange import export_run, import_checkpoint
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
 from divsyn_jax.training import run_directory, trained_run
 from tests.conftest import ROOT, fails_with_one_line
 from tests.trained_runs import make_run
@@ -49,7 +48,7 @@ def logits_of(workdir: pathlib.Path, tokens) -> np.ndarray:
     run = trained_run.open_run(workdir)
     mesh = sharding.make_mesh(run.recipe.mesh, jax.devices()[:1])
     params, _ = run.load_params(mesh)
-    return np.asarray(model.logits(run.inference_model, params, tokens))
+    return np.asarray(decoder.logits(run.inference_model, params, tokens))
 
 
 def tensor_bytes(folder: pathlib.Path) -> dict[str, bytes]:
@@ -118,7 +117,7 @@ def test_an_import_is_a_run_to_start_from(tmp_path, tokenizer_dir):
     mesh = sharding.make_mesh(run.recipe.mesh, jax.devices()[:1])
     weights = [
         run_directory.initial_weights(
-            source, run.abstract_params(mesh), tokenizers.load(str(tokenizer_dir))
+            source, run.abstract_params(mesh), tokenizers.load_tokenizer(str(tokenizer_dir))
         )
         for source in (workdir, tmp_path / "imported")
     ]
@@ -142,7 +141,7 @@ def test_a_16_bit_checkpoint_of_transformers_is_imported(tmp_path, tokenizer_dir
     )
     # The Hugging Face tokenizer stands in for ours: other files, the same ids.
     imported = tokenizers.load_copy(tmp_path / "imported" / "tokenizer")
-    assert imported.encode(TRICKY) == tokenizers.load(str(tokenizer_dir)).encode(TRICKY)
+    assert imported.encode(TRICKY) == tokenizers.load_tokenizer(str(tokenizer_dir)).encode(TRICKY)
     assert (imported.bos_id, imported.eos_id) == (1, 2)
 
 
@@ -191,7 +190,7 @@ def test_the_tokenizer_encodes_identically(tmp_path, tokenizer_dir):
     transformers = pytest.importorskip("transformers")
     export_run(make_run(tmp_path / "run", tokenizer_dir), tmp_path / "hf", 1 << 30)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")
-    ours = tokenizers.load(str(tokenizer_dir))
+    ours = tokenizers.load_tokenizer(str(tokenizer_dir))
     for text, ids in zip(TRICKY, ours.encode(TRICKY), strict=True):
         assert theirs(text)["input_ids"] == [ours.bos_id, *ids], text
         assert theirs.decode(ids, skip_special_tokens=True) == ours.decode(ids)
@@ -208,7 +207,7 @@ def test_the_tokenizer_encodes_real_documents_identically(tmp_path, shared_data)
     train_tokenizer(corpora, str(tmp_path / "tokenizer"), 4096, max_bytes=4_000_000)
     export_run(make_run(tmp_path / "run", tmp_path / "tokenizer"), tmp_path / "hf", 1 << 30)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")
-    ours = tokenizers.load(str(tmp_path / "tokenizer"))
+    ours = tokenizers.load_tokenizer(str(tmp_path / "tokenizer"))
     seen = 0
     for path in sorted(shared_data.glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:

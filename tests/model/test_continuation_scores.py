@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from divsyn_jax.model import continuation_scores as scoring
-from divsyn_jax.model import decoder as llama
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
+from divsyn_jax.model.config import MeshConfig
 from divsyn_jax.model.continuation_scores import Request
-from divsyn_jax.model.sharding import MeshConfig
 from tests.model.test_decoder import TINY, larger_weights
 
 
@@ -34,7 +33,7 @@ def requests() -> list[Request]:
 
 @pytest.fixture(scope="module")
 def params():
-    return larger_weights(llama.init_params(TINY, seed=0))
+    return larger_weights(decoder.init_params(TINY, seed=0))
 
 
 def scores(params, wanted, batch_tokens):
@@ -50,7 +49,7 @@ def scores(params, wanted, batch_tokens):
 def plain(params, request) -> tuple[float, bool]:
     padded = np.zeros((1, 64), np.int32)
     padded[0, : len(request.tokens)] = request.tokens
-    logp = np.asarray(jax.nn.log_softmax(llama.logits(TINY, params, padded)[0]), np.float64)
+    logp = np.asarray(jax.nn.log_softmax(decoder.logits(TINY, params, padded)[0]), np.float64)
     places = range(request.context - 1, len(request.tokens) - 1)
     value = sum(logp[place, request.tokens[place + 1]] for place in places)
     return value, all(int(np.argmax(logp[place])) == request.tokens[place + 1] for place in places)
@@ -60,7 +59,7 @@ def test_scores_are_those_of_each_text_alone(params):
     wanted = requests()
     greedy = wanted[0].tokens[:5]
     for _ in range(3):  # a continuation that greedy decoding would write
-        greedy = [*greedy, int(jnp.argmax(llama.logits(TINY, params, np.array([greedy]))[0, -1]))]
+        greedy = [*greedy, int(jnp.argmax(decoder.logits(TINY, params, np.array([greedy]))[0, -1]))]
     wanted.append(Request(greedy, 5))
     found = scores(params, wanted, 512)
     expected = [plain(params, request) for request in wanted]

@@ -5,10 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax.model import decode, sharding
-from divsyn_jax.model import decoder as llama
+from divsyn_jax.model import decode, decoder, sharding
+from divsyn_jax.model.config import MeshConfig
 from divsyn_jax.model.decode import Sampling
-from divsyn_jax.model.sharding import MeshConfig
 from tests.model.test_decoder import TINY, larger_weights
 
 V = TINY.vocab_size
@@ -18,7 +17,7 @@ PROMPTS = [[5], list(range(3, 20)), [7, 8, 9, 50, 51] * 14]
 
 @pytest.fixture(scope="module")
 def params():
-    return larger_weights(llama.init_params(TINY, seed=0))
+    return larger_weights(decoder.init_params(TINY, seed=0))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def without_cache(params, prompt, count) -> list[int]:
     padded = np.zeros((1, len(prompt) + count), np.int32)
     for _ in range(count):
         padded[0, : len(tokens)] = tokens
-        tokens.append(int(jnp.argmax(llama.logits(TINY, params, padded)[0, len(tokens) - 1])))
+        tokens.append(int(jnp.argmax(decoder.logits(TINY, params, padded)[0, len(tokens) - 1])))
     return tokens[len(prompt) :]
 
 
@@ -43,7 +42,7 @@ def test_greedy_tokens_are_those_of_the_forward_pass(params, mesh):
 
 def test_logits_after_prefill_and_each_step_are_those_of_the_forward_pass(params):
     text = np.random.default_rng(0).integers(0, TINY.vocab_size, (2, 40)).astype(np.int32)
-    expected = llama.logits(TINY, params, text)
+    expected = decoder.logits(TINY, params, text)
     lengths = np.array([11, 30])
     padded = np.where(np.arange(30) < lengths[:, None], text[:, :30], 99).astype(np.int32)
     logits, cache = decode.prefill(TINY, params, padded, lengths, 64)
@@ -55,7 +54,7 @@ def test_logits_after_prefill_and_each_step_are_those_of_the_forward_pass(params
         x, cache = decode.forward(
             TINY, params, np.take_along_axis(text, positions, axis=1), positions, cache
         )
-        logits = llama.output_logits(llama.bind(TINY, params), x)[:, 0]
+        logits = decoder.output_logits(decoder.bind(TINY, params), x)[:, 0]
 
 
 def test_eos_and_other_rules_end_a_text(params, mesh):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.model import decoder as llama
+from divsyn_jax.model import decoder
 from divsyn_jax.model.attention import Mask, _splash, attention, resolve_backend
-from divsyn_jax.model.decoder import ModelConfig
+from divsyn_jax.model.config import ModelConfig
 
 TINY = ModelConfig(
     vocab_size=101, hidden=48, intermediate=80, layers=3, heads=4, kv_heads=2, rope_theta=10000.0, norm_eps=1e-5, tied=False, dtype="float32", attention="blocked", remat="none", scan=True,
@@ -103,15 +103,15 @@ def test_logits_equal_transformers(tied, kv_heads, backend):
         "torch", reason="torch is not installed: no CPU build of it for this Python (make torch)"
     )
     config = dataclasses.replace(TINY, tied=tied, kv_heads=kv_heads, attention=backend)
-    params = larger_weights(llama.init_params(config, seed=0))
+    params = larger_weights(decoder.init_params(config, seed=0))
     x = tokens(length=300)  # longer than a query block
     with torch.no_grad():
         theirs = torch_twin(config, params)(torch.tensor(np.asarray(x))).logits.numpy()
-    assert relative_difference(llama.logits(config, params, x), theirs) < 1e-4
+    assert relative_difference(decoder.logits(config, params, x), theirs) < 1e-4
 
 
 def test_packed_documents_give_the_logits_of_the_documents_alone():
-    params = larger_weights(llama.init_params(TINY, seed=0))
+    params = larger_weights(decoder.init_params(TINY, seed=0))
     lengths = [7, 150, 33, 70]
     parts = [tokens(1, length, seed) for seed, length in enumerate(lengths)]
     packed = jnp.concatenate(parts, axis=1)
@@ -119,8 +119,8 @@ def test_packed_documents_give_the_logits_of_the_documents_alone():
     positions = jnp.concatenate([jnp.arange(length) for length in lengths])[None]
     for backend in ("reference", "blocked"):
         config = dataclasses.replace(TINY, attention=backend)
-        together = llama.logits(config, params, packed, Mask(segments), positions)
-        alone = jnp.concatenate([llama.logits(config, params, part) for part in parts], axis=1)
+        together = decoder.logits(config, params, packed, Mask(segments), positions)
+        alone = jnp.concatenate([decoder.logits(config, params, part) for part in parts], axis=1)
         assert relative_difference(together, alone) < 1e-5
 
 
@@ -172,11 +172,11 @@ def test_splash_attention_equals_the_reference_interpreted(packed):
     "change", [{"scan": False}, {"remat": "full"}, {"remat": "minimal"}, {"remat": "dots"}]
 )
 def test_scan_and_remat_change_nothing(change):
-    params = larger_weights(llama.init_params(TINY, seed=0))
+    params = larger_weights(decoder.init_params(TINY, seed=0))
     x = tokens()
 
     def objective(params, config):
-        return jnp.mean(jnp.square(llama.logits(config, params, x)))
+        return jnp.mean(jnp.square(decoder.logits(config, params, x)))
 
     base, other = (
         jax.value_and_grad(objective)(params, config)
@@ -196,18 +196,18 @@ def test_what_unrolled_layers_compute_again_is_not_merged(remat, scan, guarded):
     merge with.
     """
     config = dataclasses.replace(TINY, layers=2, remat=remat, scan=scan)
-    params = jax.eval_shape(lambda: llama.init_params(config, seed=0))
-    gradient = jax.jit(jax.grad(lambda params, x: jnp.mean(llama.logits(config, params, x))))
+    params = jax.eval_shape(lambda: decoder.init_params(config, seed=0))
+    gradient = jax.jit(jax.grad(lambda params, x: jnp.mean(decoder.logits(config, params, x))))
     assert ("optimization_barrier" in gradient.lower(params, tokens()).as_text()) == guarded
 
 
 @pytest.mark.parametrize(("dtype", "exact"), [("float32", True), ("bfloat16", False)])
 def test_float32_is_not_rounded_on_accelerators(dtype, exact):
     shape = dataclasses.replace(TINY, dtype=dtype)
-    params = jax.eval_shape(lambda: llama.init_params(shape, 0))
-    with llama.exact_products(dtype):
+    params = jax.eval_shape(lambda: decoder.init_params(shape, 0))
+    with decoder.exact_products(dtype):
         text = (
-            jax.jit(lambda p, t: llama.logits(shape, p, t))
+            jax.jit(lambda p, t: decoder.logits(shape, p, t))
             .lower(params, jnp.zeros((1, 8), jnp.int32))
             .as_text()
         )
@@ -303,18 +303,18 @@ def test_a_backend_that_cannot_run_is_refused_by_name(
 
 
 def test_a_token_sees_only_the_past():
-    params = larger_weights(llama.init_params(TINY, seed=0))
+    params = larger_weights(decoder.init_params(TINY, seed=0))
     x = tokens(1, 200)
-    before = llama.logits(TINY, params, x)
-    after = llama.logits(TINY, params, x.at[0, 150].set((x[0, 150] + 1) % TINY.vocab_size))
+    before = decoder.logits(TINY, params, x)
+    after = decoder.logits(TINY, params, x.at[0, 150].set((x[0, 150] + 1) % TINY.vocab_size))
     np.testing.assert_array_equal(before[0, :150], after[0, :150])
     assert float(jnp.max(jnp.abs(before[0, 150:] - after[0, 150:]))) > 1e-3
 
 
 def test_bfloat16_stays_close_and_norms_stay_float32():
-    params = llama.init_params(TINY, seed=0)
+    params = decoder.init_params(TINY, seed=0)
     config = dataclasses.replace(TINY, dtype="bfloat16")
-    low, high = llama.logits(config, params, tokens()), llama.logits(TINY, params, tokens())
+    low, high = decoder.logits(config, params, tokens()), decoder.logits(TINY, params, tokens())
     assert low.dtype == jnp.float32
     assert relative_difference(low, high) < 0.03
 
@@ -331,7 +331,7 @@ def test_presets_have_the_papers_shapes(name, expected):
 
     config = runpy.run_path(f"configs/{name}.py")["get_config"]()
     config.model.attention = "blocked"
-    assert llama.count_params(Recipe.from_config(config.to_dict()).model) == expected
+    assert decoder.count_params(Recipe.from_config(config.to_dict()).model) == expected
 
 
 def test_unknown_names_raise():

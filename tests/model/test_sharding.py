@@ -10,7 +10,8 @@ from jax.sharding import AbstractMesh, AxisType
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.model import sharding
-from divsyn_jax.model.sharding import MESH_AXES, MeshConfig
+from divsyn_jax.model.config import MeshConfig
+from divsyn_jax.model.sharding import MESH_AXES
 from divsyn_jax.training import optimizer, step
 from divsyn_jax.training.recipe import Recipe
 

@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from configs import tiny
 from divsyn_jax.model import sharding
-from divsyn_jax.model.sharding import MeshConfig
+from divsyn_jax.model.config import MeshConfig
 from divsyn_jax.training import optimizer, step
 from divsyn_jax.training.recipe import Recipe
 

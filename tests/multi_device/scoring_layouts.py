@@ -13,10 +13,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import dataclasses
 
 from divsyn_jax.model import continuation_scores as scoring
-from divsyn_jax.model import decode, sharding
-from divsyn_jax.model import decoder as llama
+from divsyn_jax.model import decode, decoder, sharding
+from divsyn_jax.model.config import MeshConfig
 from divsyn_jax.model.decode import Sampling
-from divsyn_jax.model.sharding import MeshConfig
 from tests.model.test_continuation_scores import requests
 from tests.model.test_decoder import TINY, larger_weights
 
@@ -33,7 +32,7 @@ def measure(layout: MeshConfig) -> dict:
     mesh = sharding.make_mesh(layout, devices)
     config = dataclasses.replace(TINY, vocab_size=104)
     with jax.set_mesh(mesh):
-        params = larger_weights(llama.init_params(config, seed=0))
+        params = larger_weights(decoder.init_params(config, seed=0))
         params = jax.device_put(params, sharding.state_shardings(params, mesh))
         found: dict = {}
         for batch in scoring.score(config, params, mesh, requests(), 512):

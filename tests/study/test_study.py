@@ -393,10 +393,10 @@ def test_the_fingerprint_follows_texts_not_paths(tmp_path):
         )
 
     (one, paths), (two, _) = of("one"), of("two")
-    assert study.fingerprint(one) == study.fingerprint(two)
+    assert study.study_fingerprint(one) == study.study_fingerprint(two)
     write_jsonl(paths[0], small_texts(5, 9))
     changed = study.resolve(corpora.get_config().to_dict(), list(map(str, paths)), ["grammar"], "")
-    assert study.fingerprint(changed) != study.fingerprint(one)
+    assert study.study_fingerprint(changed) != study.study_fingerprint(one)
 
 
 def test_corpora_may_be_urls_globs_and_data_sets(tmp_path, monkeypatch):
@@ -435,10 +435,10 @@ def test_the_fingerprint_follows_every_item_file_of_a_group_of_tasks(tmp_path):
         "task_data": str(tmp_path),
         "primary": "heldout",
     }
-    before = study.fingerprint(study.resolve(config, [], [], ""))
+    before = study.study_fingerprint(study.resolve(config, [], [], ""))
     for task in harness.PAPER_TASKS:
         write_jsonl(tmp_path / f"{task}.jsonl", [f"another item of {task}"])
-        after = study.fingerprint(study.resolve(config, [], [], ""))
+        after = study.study_fingerprint(study.resolve(config, [], [], ""))
         assert after != before
         before = after
 

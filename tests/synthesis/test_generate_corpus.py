@@ -57,7 +57,7 @@ def test_command_writes_corpus_and_manifest(tmp_path):
     assert manifest == {
         "source": "grammar",
         "kind": "documents",
-        "version": grammar.VERSION,
+        "version": grammar.GRAMMAR_VERSION,
         "template": "topic_styles_persona",
         "breadth": {
             "topics": 3,
@@ -163,7 +163,7 @@ def test_the_same_arguments_write_the_same_bytes_and_replace_the_folder(tmp_path
 
 def test_a_finished_corpus_is_not_written_again(tmp_path, monkeypatch):
     manifest = generate_corpus(Breadth(1, 1, 1), 3, 0, tmp_path / "corpus")
-    monkeypatch.setattr(grammar, "generate", lambda *_: 1 / 0)
+    monkeypatch.setattr(grammar, "generate_passages", lambda *_: 1 / 0)
     assert generate_corpus(Breadth(1, 1, 1), 3, 0, tmp_path / "corpus") == manifest
     with pytest.raises(ZeroDivisionError):
         generate_corpus(Breadth(1, 1, 1), 4, 0, tmp_path / "corpus")

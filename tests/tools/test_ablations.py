@@ -39,7 +39,7 @@ def judge(serve):
     """A server whose judge lumps topics together and finds that out when it verifies, and the flags
     that name it.
     """
-    server = serve(brain="tests.diversity.judge_brains:lumping")
+    server = serve(brain="tests.diversity.agents.judge_brains:lumping")
     flags = (
         "--agent=openai",
         f"--base_url={server.base_url}",
@@ -59,7 +59,7 @@ def _scores(part):
 
 def test_every_ablation_by_an_endpoint_with_two_judges(ablations, judge, serve, tmp_path):
     server, flags = judge
-    honest = serve(brain="tests.diversity.judge_brains:honest")
+    honest = serve(brain="tests.diversity.agents.judge_brains:honest")
     done, tables = ablations(*flags, f"--judges=other@{honest.base_url},oracle")
     assert done.returncode == 0, done.stderr
     parts = _scores(tables["Parts of the pipeline"])

@@ -15,6 +15,7 @@ import pytest
 from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.huggingface import exchange
 from divsyn_jax.model import sharding
+from divsyn_jax.model.config import MeshConfig
 from divsyn_jax.training import trained_run
 from divsyn_jax.training.checkpointing import Checkpoints
 from tests.trained_runs import make_run
@@ -140,7 +141,7 @@ def test_only_who_trains_removes_what_is_being_written(tmp_path, tokenizer_dir):
     written = workdir / "checkpoints" / "9.orbax-checkpoint-tmp"
     written.mkdir()
     run = trained_run.open_run(workdir)
-    mesh = sharding.make_mesh(sharding.MeshConfig(1, 1, 1))
+    mesh = sharding.make_mesh(MeshConfig(1, 1, 1))
     run.load_params(mesh)
     exchange.export_run(workdir, tmp_path / "exported", 1 << 30)
     assert written.exists()
@@ -156,7 +157,7 @@ def test_readers_name_a_damaged_checkpoint(tmp_path, tokenizer_dir, how):
     with pytest.raises(
         UserError, match=r"run/checkpoints: cannot be read \(step 3: .*train the run again"
     ):
-        trained_run.open_run(workdir).load_params(sharding.make_mesh(sharding.MeshConfig(1, 1, 1)))
+        trained_run.open_run(workdir).load_params(sharding.make_mesh(MeshConfig(1, 1, 1)))
     with pytest.raises(UserError, match=r"run/checkpoints: cannot be read \(step 3: "):
         exchange.export_run(workdir, tmp_path / "exported", 1 << 30)
     assert not (tmp_path / "exported").exists()

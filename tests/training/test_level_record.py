@@ -29,7 +29,7 @@ def corpus(tmp_path, tokenizer_dir):
 
 
 def describe(root, level=None, tokens=None):
-    return training_data.describe(
+    return training_data.describe_level(
         level or {}, Mixture([Source("s", str(root / "shards"), 2.0, tokens)], 16, 0, 4)
     )
 

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from divsyn_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
+from divsyn_jax.training.optimizer import make_optimizer, make_schedule
+from divsyn_jax.training.recipe import OptimizerConfig
 
 
 def config(**changes) -> OptimizerConfig:
@@ -48,7 +49,7 @@ def test_updates_equal_torch_adamw():
         "torch", reason="torch is not installed: no CPU build of it for this Python (make torch)"
     )
     generator = np.random.default_rng(0)
-    start = {"query": generator.standard_normal((4, 3)), "final_norm": generator.standard_normal(3)}
+    start = {"head": generator.standard_normal((4, 3)), "final_norm": generator.standard_normal(3)}
     gradients = [
         {k: 3 * generator.standard_normal(v.shape) for k, v in start.items()} for _ in range(5)
     ]
@@ -65,7 +66,7 @@ def test_updates_equal_torch_adamw():
 
     theirs = {k: torch.nn.Parameter(torch.tensor(v, dtype=torch.float32)) for k, v in start.items()}
     groups = [
-        {"params": [theirs["query"]], "weight_decay": 0.1},
+        {"params": [theirs["head"]], "weight_decay": 0.1},
         {"params": [theirs["final_norm"]], "weight_decay": 0.0},
     ]
     adamw = torch.optim.AdamW(groups, lr=1e-2, betas=(0.9, 0.95), eps=1e-8)

@@ -35,8 +35,7 @@ from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 from divsyn_jax.evaluation import harness, language_model, task_data
 from divsyn_jax.evaluation.request_cache import RequestCache
 from divsyn_jax.huggingface.exchange import export_run
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
 from divsyn_jax.training import trained_run
 from divsyn_jax.training.checkpointing import Checkpoints
 from divsyn_jax.training.recipe import Recipe
@@ -56,9 +55,11 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Requests in a batch of the
 
 def make_run(folder: pathlib.Path) -> pathlib.Path:
     """A run of random weights: 10M parameters, vocabulary 8192, context 512."""
-    sources = [str(task_data.find(pathlib.Path(_TASK_DATA.value), task)) for task in _TASKS.value]
+    sources = [
+        str(task_data.find_items(pathlib.Path(_TASK_DATA.value), task)) for task in _TASKS.value
+    ]
     train_tokenizer(sources, str(folder / "tokenizer"), 8192)
-    tokenizer = tokenizers.load(str(folder / "tokenizer"))
+    tokenizer = tokenizers.load_tokenizer(str(folder / "tokenizer"))
     config = tiny.get_config()
     config.model.update(
         vocab_size=8192,
@@ -77,7 +78,7 @@ def make_run(folder: pathlib.Path) -> pathlib.Path:
     (workdir / "tokenizer").mkdir()
     tokenizer.copy_to(workdir / "tokenizer")
     with contextlib.closing(Checkpoints(workdir, 1, 0)) as checkpoints:
-        checkpoints.save_params(model.init_params(recipe.model, 0), {"step": 0, "data": {}})
+        checkpoints.save_params(decoder.init_params(recipe.model, 0), {"step": 0, "data": {}})
     return workdir
 
 
@@ -113,7 +114,7 @@ def main(_) -> None:
                         run, params, mesh, _BATCH_TOKENS.value, cache
                     )
                 started = time.perf_counter()
-                found = harness.run(lm, tasks, chat=False, limit=_ITEMS.value)
+                found = harness.run_tasks(lm, tasks, chat=False, limit=_ITEMS.value)
                 times[name].append(time.perf_counter() - started)
                 cache.close()
                 records = [record for _, kept in found.values() for record in kept]
@@ -126,7 +127,7 @@ def main(_) -> None:
     low, middle, high = statistics.quantiles(ratios, n=4)
     rate = {name: len(records) / statistics.median(values) for name, values in times.items()}
     print(
-        f"{THREADS} threads, fp32, {model.count_params(run.recipe.model):,} parameters,"
+        f"{THREADS} threads, fp32, {decoder.count_params(run.recipe.model):,} parameters,"
         f" {len(records)} items of {', '.join(_TASKS.value)}; batches of {_BATCH_TOKENS.value}"
         f" tokens and of {_BATCH_SIZE.value} requests"
     )

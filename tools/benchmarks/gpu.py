@@ -31,9 +31,9 @@ import numpy as np
 from absl import flags
 
 from divsyn_jax.base import commandline
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.attention import resolve_backend
+from divsyn_jax.model.config import MeshConfig
 from divsyn_jax.training import metrics, optimizer, step
 from divsyn_jax.training.recipe import Recipe
 
@@ -131,7 +131,7 @@ def prepare(label: str, recipe: Recipe, mesh: jax.sharding.Mesh) -> Variant:
     abstract = step.abstract_state(recipe.model, adamw, mesh)
     train_step = step.make_train_step(recipe, adamw, schedule, sources=1)
     # Compiled ahead, so that what cannot fit is known before anything is allocated.
-    with model.exact_products(recipe.model.dtype):
+    with decoder.exact_products(recipe.model.dtype):
         compiled = train_step.lower(abstract, random_batch(recipe, mesh)).compile()
     memory = compiled.memory_analysis()
     return Variant(
@@ -183,7 +183,7 @@ def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
     del arguments
     print(conditions(), flush=True)
-    mesh = sharding.make_mesh(sharding.MeshConfig(replica=1, fsdp=-1, tensor=1))
+    mesh = sharding.make_mesh(MeshConfig(replica=1, fsdp=-1, tensor=1))
     jax.set_mesh(mesh)
     for preset in _PRESET.value:
         variants = []
@@ -197,7 +197,7 @@ def main(arguments: list[str]) -> None:
             except jax.errors.JaxRuntimeError as error:
                 print(f"{label}: {str(error).splitlines()[0][:150]}", flush=True)
         print(
-            f"{preset}: {model.count_params(recipe.model):,} parameters, sequence {recipe.seq_len},"
+            f"{preset}: {decoder.count_params(recipe.model):,} parameters, sequence {recipe.seq_len},"
             f" {_DTYPE.value}"
         )
         for _, variant in itertools.product(range(_ROUNDS.value), list(variants)):

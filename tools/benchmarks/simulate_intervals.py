@@ -16,9 +16,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from tqdm import tqdm
 
 from divsyn_jax.base import files
+from divsyn_jax.diversity.agents.kinds import EMBEDDING, LLM
 from divsyn_jax.diversity.estimation import estimators, exact
 from divsyn_jax.diversity.estimation.intervals import t_quantile
-from divsyn_jax.diversity.estimation.stopping import FIRST_LOOK, FIRST_LOOK_OFFLINE, StoppingRule
+from divsyn_jax.diversity.estimation.stopping import StoppingRule
 from tools.benchmarks import simulation
 from tools.benchmarks.simulation import CORPORA, NEAR_ENDS, POOL, Coverage
 
@@ -71,7 +72,7 @@ def _stopped(replications: int) -> str:
     rows = []
     for name, counts in tqdm(CORPORA.items(), desc="sequential stopping"):
         sd = float(simulation.pool(counts, 10).scores_D.std())
-        for first in (FIRST_LOOK_OFFLINE, FIRST_LOOK):
+        for first in (EMBEDDING.first_look, LLM.first_look):
             # The expected half-width at the second look: a coin decides whether it stops there or
             # at the third.
             target = t_quantile(math.inf) * sd / math.sqrt(2 * first)

@@ -17,7 +17,7 @@ import numpy as np
 
 from divsyn_jax.diversity.estimation import estimators
 from divsyn_jax.diversity.estimation.estimators import DrawStatistics
-from divsyn_jax.diversity.estimation.intervals import Estimate, mean_interval
+from divsyn_jax.diversity.estimation.intervals import Estimate, bounded_mean
 from divsyn_jax.diversity.estimation.stopping import StoppingRule
 from divsyn_jax.diversity.sampling import draw_without_replacement
 
@@ -162,7 +162,7 @@ def shifted_sets(
         for look in rule.looks():
             index_D = np.append(index_D, rng.integers(0, POOL, look - len(index_D)))
             set_D = np.arange(look) % sets
-            estimate = mean_interval(source_D[index_D] + shift_R[set_D], -10.0, 20.0, set_D)
+            estimate = bounded_mean(source_D[index_D] + shift_R[set_D], -10.0, 20.0, set_D)
             decision = rule.decide(estimate, look)
             if decision.stop:
                 break

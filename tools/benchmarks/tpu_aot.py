@@ -22,7 +22,7 @@ import jax
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from divsyn_jax.model import decoder as model
+from divsyn_jax.model import decoder
 from divsyn_jax.training.compiler import ahead_of_time
 from divsyn_jax.training.recipe import Recipe
 
@@ -103,7 +103,7 @@ def main() -> None:
         )
         bound = ahead_of_time.roofline(recipe, compiled, chip, len(devices))
         lines.append(
-            f"| {preset} | {model.count_params(recipe.model):,} | {topology} | {rows} x"
+            f"| {preset} | {decoder.count_params(recipe.model):,} | {topology} | {rows} x"
             f" {recipe.accumulation_steps} | {remat} | {compiled.arguments / ahead_of_time.GIB:.2f}"
             f" + {compiled.temporaries / ahead_of_time.GIB:.2f} |"
             f" {chip.hbm / ahead_of_time.GIB:.0f} | {'yes' if compiled.fits(chip) else 'no'} |"

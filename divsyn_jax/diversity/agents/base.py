@@ -5,11 +5,14 @@ Shapes: D draws, K documents a draw.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 
+from divsyn_jax.diversity.agents.criteria import CriteriaSet
+from divsyn_jax.diversity.agents.kinds import AgentKind
 from divsyn_jax.diversity.sampling import Sample
+from divsyn_jax.diversity.score_file import AgentRecord, UsageRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +27,24 @@ class Draws:
     sample: Sample
     documents_DK: np.ndarray
     first: int = 0
+
+
+class ClusterEvidence(TypedDict):
+    """What an agent said of one cluster; `valid` and `verdict` where it was verified."""
+
+    label: int
+    name: str
+    reason: str
+    valid: NotRequired[bool]
+    verdict: NotRequired[str]
+
+
+class DrawEvidence(TypedDict):
+    """What an agent said of one draw: of its clusters, or why it failed."""
+
+    criteria_set: int
+    clusters: NotRequired[list[ClusterEvidence]]
+    failure: NotRequired[list[str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,19 +68,25 @@ class Partitions:
     sets_D: np.ndarray | None = None
     answered_D: np.ndarray | None = None
     order_DK: np.ndarray | None = None
-    evidence: Sequence[Mapping[str, Any]] | None = None
+    evidence: Sequence[DrawEvidence] | None = None
 
 
 class Agent(Protocol):
     """Partitions draws.
 
-    Attributes:
-      kind: the agent's name on the command line.
-      model: the model behind it, with its version, or None.
-    """
+    `kinds.AGENTS` holds all of them, with the function that makes one."""
 
-    kind: str
-    model: str | None
+    @property
+    def kind(self) -> AgentKind:
+        """What is known of agents of its kind."""
+
+    @property
+    def model(self) -> str | None:
+        """The model behind it, with its version, or None."""
+
+    @property
+    def criteria(self) -> Sequence[CriteriaSet]:
+        """The criteria sets it judges by; empty for an agent without criteria."""
 
     def settings(self) -> dict[str, Any]:
         """Everything else that determines the answers, as JSON."""
@@ -70,10 +97,35 @@ class Agent(Protocol):
         Another `repetition` asks the same question again, with the documents in another order; an
         agent that is a function of the set of documents gives the same answer."""
 
-    def near_duplicate_share(self, sample: Sample) -> float | None:
-        """Share of the sampled documents that nearly repeat an earlier sampled one; None when the
-        agent cannot tell.
-        """
+    def usage(self) -> UsageRecord:
+        """What was asked and spent so far."""
 
     def close(self) -> None:
         """Release what the agent holds."""
+
+
+@runtime_checkable
+class Embedder(Agent, Protocol):
+    """An agent that compares documents by their vectors, so that it can tell near-duplicates."""
+
+    def vectors(self, sample: Sample) -> np.ndarray:
+        """[N, E] unit vectors of the sampled documents."""
+
+    def near_duplicate_share(self, sample: Sample) -> float:
+        """Share of the sampled documents that nearly repeat an earlier sampled one."""
+
+
+def nothing_used() -> UsageRecord:
+    """The usage of an agent that asks nobody."""
+    return {
+        "calls": 0,
+        "cached_calls": 0,
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "cost": 0.0,
+    }
+
+
+def record_of(agent: Agent) -> AgentRecord:
+    """Who judged, as result files say it."""
+    return {"kind": agent.kind.name, "model": agent.model, "settings": agent.settings()}

@@ -23,8 +23,8 @@ from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.diversity.agents import prompts
 from divsyn_jax.diversity.sampling import Sample
 
-VERSION = 1
-KINDS = ("metadata", "metrics")
+CRITERIA_VERSION = 1
+CRITERIA_KINDS = ("metadata", "metrics")
 ENTRIES = 4  # of each kind in a set, as in the paper's appendix D.2
 _NAMES_SHOWN, _DEFINITIONS_SHOWN = 60, 3  # of all proposals in a merging prompt: the most frequent
 _STREAM = 3  # of the random streams of one --seed; sampling has 0 to 2
@@ -63,8 +63,8 @@ class CriteriaSet:
         ]
 
 
-def load(path: str | pathlib.Path) -> tuple[CriteriaSet, ...]:
-    """Read a criteria file (written by `save`, or by hand).
+def load_criteria(path: str | pathlib.Path) -> tuple[CriteriaSet, ...]:
+    """Read a criteria file (written by `save_criteria`, or by hand).
 
     Raises `UserError` naming file and place of what is wrong.
     """
@@ -81,9 +81,9 @@ def load(path: str | pathlib.Path) -> tuple[CriteriaSet, ...]:
 def _parse_set(entry: Any, place: str) -> CriteriaSet:
     if not isinstance(entry, Mapping):
         raise UserError(f"{place} is not an object with metadata and metrics")
-    _refuse_unknown(entry, KINDS, place)
+    _refuse_unknown(entry, CRITERIA_KINDS, place)
     parsed = {}
-    for kind in KINDS:
+    for kind in CRITERIA_KINDS:
         rows = entry.get(kind, [])
         if not isinstance(rows, list):
             raise UserError(f"{place}.{kind} is not a list; give a list of {{name, sentence}}")
@@ -113,19 +113,21 @@ def _refuse_unknown(entry: Mapping[str, Any], known: Sequence[str], place: str) 
             raise UserError(f"{place} has an unknown key {key!r}; it may hold {', '.join(known)}")
 
 
-def as_json(sets: Sequence[CriteriaSet]) -> dict[str, Any]:
+def to_json(sets: Sequence[CriteriaSet]) -> dict[str, Any]:
     """The content of a criteria file."""
-    return {"version": VERSION, "sets": [dataclasses.asdict(entry) for entry in sets]}
+    return {"version": CRITERIA_VERSION, "sets": [dataclasses.asdict(entry) for entry in sets]}
 
 
-def save(path: pathlib.Path, sets: Sequence[CriteriaSet], made_by: Mapping[str, Any]) -> None:
+def save_criteria(
+    path: pathlib.Path, sets: Sequence[CriteriaSet], made_by: Mapping[str, Any]
+) -> None:
     """Write a criteria file with a record of how the sets were made."""
-    files.write_json(path, {**as_json(sets), "made_by": dict(made_by)})
+    files.write_json(path, {**to_json(sets), "made_by": dict(made_by)})
 
 
-def fingerprint(sets: Sequence[CriteriaSet]) -> str:
+def criteria_fingerprint(sets: Sequence[CriteriaSet]) -> str:
     """Identifies the sets in scores and caches."""
-    return hashlib.sha256(json.dumps(as_json(sets), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(to_json(sets), sort_keys=True).encode()).hexdigest()
 
 
 async def make_sets(
@@ -196,7 +198,7 @@ async def _make_set(
             f"criteria set {number + 1}: only {len(found)} of {proposals} proposals were usable; "
             "try another --model, or write the criteria yourself (--criteria=FILE)"
         )
-    merged = {kind: await _merge(client, kind, found, number) for kind in KINDS}
+    merged = {kind: await _merge(client, kind, found, number) for kind in CRITERIA_KINDS}
     try:
         answer = await client.complete(prompts.summarise_criteria(merged, {"criteria_set": number}))
     except ContentFailure as failure:
@@ -209,7 +211,7 @@ async def _make_set(
                 Criterion(entry["name"], entry["definition"], sentence)
                 for entry, sentence in zip(merged[kind], answer.value[kind], strict=True)
             )
-            for kind in KINDS
+            for kind in CRITERIA_KINDS
         }
     )
 

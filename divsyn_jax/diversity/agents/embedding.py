@@ -5,14 +5,17 @@ Shapes: N documents in the sample, D draws, K documents a draw, E embedding dime
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from divsyn_jax.diversity.agents.base import Draws, Partitions
+from divsyn_jax.diversity.agents import kinds
+from divsyn_jax.diversity.agents.base import Draws, Embedder, Partitions, nothing_used
 from divsyn_jax.diversity.agents.clustering import average_linkage, cosine_distances
 from divsyn_jax.diversity.sampling import Sample
+from divsyn_jax.diversity.score_file import UsageRecord
+from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.embedding import embeddings
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.20, 0.25, ..., 0.80
@@ -22,13 +25,19 @@ _DRAWS_AT_ONCE = 1024
 _ROWS_AT_ONCE = 1024
 
 
+def make_embedding_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Embedder:
+    """See `base.Agent`. Raises `UserError` where no embedding model is installed."""
+    return EmbeddingAgent(settings.threshold, settings.embedding_cache)
+
+
 class EmbeddingAgent:
     """Clusters the documents of a draw by cosine distance between their embeddings.
 
     One dendrogram a draw, cut at every threshold of `THRESHOLDS` and at `threshold`, which gives
     the headline."""
 
-    kind = "embedding"
+    kind = kinds.EMBEDDING
+    criteria = ()
 
     def __init__(self, threshold: float = 0.5, cache: str | os.PathLike | None = None) -> None:
         """`cache`: directory of the embedding store; None keeps no vectors.
@@ -67,7 +76,7 @@ class EmbeddingAgent:
                 cuts[threshold][some] = labels_BK
         return Partitions(cuts[self.threshold], cuts)
 
-    def near_duplicate_share(self, sample: Sample) -> float | None:
+    def near_duplicate_share(self, sample: Sample) -> float:
         """Share of the sampled documents within `NEAR_DUPLICATE_DISTANCE` of an earlier sampled
         one.
         """
@@ -86,6 +95,9 @@ class EmbeddingAgent:
         if self._vectors_of is None or self._vectors_of[0] is not sample:
             self._vectors_of = (sample, embeddings.embed(sample.texts, self._cache))
         return self._vectors_of[1]
+
+    def usage(self) -> UsageRecord:
+        return nothing_used()
 
     def close(self) -> None:
         self._vectors_of = None

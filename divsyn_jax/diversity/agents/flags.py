@@ -5,6 +5,7 @@ from typing import Any
 from divsyn_jax.base import setting_flags
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
+from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind, agents_with
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint import flags as endpoint_flags
 
@@ -16,9 +17,9 @@ _JUDGE = setting_flags.define(JudgeSettings, "agent")
 setting_flags.adopt(endpoint_flags)
 
 
-def asked() -> str:
+def asked() -> AgentKind:
     """The agent asked for."""
-    return _AGENT.value("agent")
+    return AGENTS[_AGENT.value("agent")]
 
 
 def agent_settings(seed: int) -> dict[str, Any]:
@@ -33,9 +34,10 @@ def agent_settings(seed: int) -> dict[str, Any]:
         "criteria": _JUDGE.value("criteria_file"),
     }
     for name, value in for_endpoints.items():
-        if agent != "openai" and value is not None:
+        if not agent.asks_endpoint and value is not None:
             raise UserError(
-                f"--{name} is for --agent=openai, not --agent={agent}: add that, or leave it out"
+                f"--{name} is for {agents_with('asks_endpoint')}, not --agent={agent.name}: add that,"
+                " or leave it out"
             )
-    endpoint = endpoint_flags.settings(seed) if agent == "openai" else None
+    endpoint = endpoint_flags.settings(seed) if agent.asks_endpoint else None
     return {**_AGENT.values(), "endpoint": endpoint, "judge": _JUDGE.given()}

@@ -11,27 +11,30 @@ Shapes: D draws, K documents a draw.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from divsyn_jax.base.commandline import Unfinished
-from divsyn_jax.diversity.agents import criteria, prompts
-from divsyn_jax.diversity.agents.base import Draws, Partitions
+from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.diversity.agents import criteria, kinds, prompts
+from divsyn_jax.diversity.agents.base import Agent, ClusterEvidence, DrawEvidence, Draws, Partitions
 from divsyn_jax.diversity.agents.criteria import CriteriaSet
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
+from divsyn_jax.diversity.agents.question import Question
 from divsyn_jax.diversity.sampling import Sample
+from divsyn_jax.diversity.score_file import UsageRecord
+from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint import running
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped, Request
-from divsyn_jax.endpoint.fence import Fenced, fence
+from divsyn_jax.endpoint.fence import Fenced
 from divsyn_jax.endpoint.sending import canary
 from divsyn_jax.endpoint.settings import EndpointSettings
 
-_ORDERS = 2  # a draw is asked in this many orders before it counts as failed
 _ORDER_STREAM = 4  # of the random streams of one --seed; criteria and sampling have 0 to 3
 _REASON_CHARACTERS = 300
 _PROBLEMS_KEPT = 3  # of a failed draw
@@ -39,12 +42,30 @@ _LONG_DOCUMENT = 0.95  # quantile of the documents' lengths that the start-up pr
 _T = TypeVar("_T")
 
 
+def make_llm_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
+    """See `base.Agent`. Raises what `LLMAgent.prepare` does."""
+    if settings.endpoint is None:
+        raise UserError(f"--agent={kinds.LLM.name} needs an endpoint: --base_url and --model")
+    agent = LLMAgent(settings.endpoint, settings.judge, settings.seed, settings.answers)
+    try:
+        agent.prepare(list(samples.values()), settings.sample_size)
+        if settings.total_draws < 2 * len(agent.criteria):
+            raise UserError(
+                f"--draws={settings.total_draws}: give two or more for each of the"
+                f" {len(agent.criteria)} criteria sets"
+            )
+    except BaseException:
+        agent.close()
+        raise
+    return agent
+
+
 class LLMAgent:
     """Partitions draws by asking an endpoint; answers are cached, so a repeated or interrupted run
     pays for nothing twice.
     """
 
-    kind = "openai"
+    kind = kinds.LLM
 
     def __init__(
         self,
@@ -64,6 +85,7 @@ class LLMAgent:
         self._endpoint, self._seed, self._cache = endpoint, seed, cache
         self._runner: asyncio.Runner | None = None
         self._client: Client | None = None
+        self._opened = contextlib.AsyncExitStack()
 
     def settings(self) -> dict[str, Any]:
         made = dataclasses.asdict(self.judge)
@@ -75,8 +97,8 @@ class LLMAgent:
         return {
             **self._endpoint.identity(),
             **made,
-            "prompts": prompts.VERSION,
-            "criteria": criteria.fingerprint(self.criteria),
+            "prompts": prompts.PROMPTS_VERSION,
+            "criteria": criteria.criteria_fingerprint(self.criteria),
         }
 
     def prepare(self, samples: Sequence[Sample], sample_size: int) -> None:
@@ -86,7 +108,7 @@ class LLMAgent:
         Raises `UserError` for an endpoint that cannot serve, `Unfinished` when it stopped serving
         or a budget is used up."""
         if self.judge.criteria_file:
-            self.criteria = criteria.load(self.judge.criteria_file)
+            self.criteria = criteria.load_criteria(self.judge.criteria_file)
         self._run(self._prepare(samples, sample_size))
 
     async def _prepare(self, samples: Sequence[Sample], sample_size: int) -> None:
@@ -115,7 +137,7 @@ class LLMAgent:
 
     @property
     def client(self) -> Client:
-        """The open client, for its usage and the answer mode it settled on."""
+        """The open client, with the answer mode it settled on."""
         assert self._client is not None, "prepare() opens the client"
         return self._client
 
@@ -124,23 +146,26 @@ class LLMAgent:
 
         Raises `Unfinished` where a rerun would go on.
         """
-        answers: list[list[_Answer | None]] = [
-            [None] * len(draws.documents_DK) for draws in corpora
-        ]
-        self._run(self._ask_all(corpora, repetition, answers))
+        answers = self._run(self._ask_all(corpora, repetition))
         return [
             _partitions(draws, answered, self.judge)
             for draws, answered in zip(corpora, answers, strict=True)
         ]
 
-    def near_duplicate_share(self, sample: Sample) -> float | None:
-        return None
+    def usage(self) -> UsageRecord:
+        """What was asked and spent for all corpora together, and how the answers were shaped."""
+        assert self.probe is not None, "prepare() probes the endpoint"
+        spent = {
+            **self.client.usage.to_json(),
+            "mode": self.client.mode,
+            "concessions": list(self.probe.concessions),
+        }
+        return cast(UsageRecord, spent)  # the endpoint's own counts, whatever it counts
 
     def close(self) -> None:
         """Close the connection; the cache is on disk already."""
         if self._runner is not None:
-            if self._client is not None:
-                self._runner.run(self._client.__aexit__(None, None, None))
+            self._runner.run(self._opened.aclose())
             self._runner.close()
             self._runner = self._client = None
 
@@ -148,11 +173,12 @@ class LLMAgent:
     # asking
 
     async def _ask_all(
-        self, corpora: Sequence[Draws], repetition: int, answers: list[list["_Answer | None"]]
-    ) -> None:
+        self, corpora: Sequence[Draws], repetition: int
+    ) -> list[list["_Answer | _NoAnswer"]]:
         from tqdm import tqdm
 
         client = await self._open_client()
+        answers: list[dict[int, _Answer | _NoAnswer]] = [{} for _ in corpora]
         todo = _interleaved([len(draws.documents_DK) for draws in corpora])
         total = sum(len(draws.documents_DK) for draws in corpora)
         with tqdm(
@@ -167,8 +193,11 @@ class LLMAgent:
 
             # Twice the ceiling: a worker between two calls must not leave a slot empty.
             await _gather([work() for _ in range(min(total, 2 * self._endpoint.concurrency))])
+        return [[answered[row] for row in sorted(answered)] for answered in answers]
 
-    async def _ask(self, client: Client, draws: Draws, row: int, repetition: int) -> "_Answer":
+    async def _ask(
+        self, client: Client, draws: Draws, row: int, repetition: int
+    ) -> "_Answer | _NoAnswer":
         number = draws.first + row
         criteria_set = number % len(self.criteria)
         texts = [draws.sample.texts[place] for place in draws.documents_DK[row]]
@@ -178,12 +207,13 @@ class LLMAgent:
         # A draw's own order is random already; a repetition takes another.
         order_K = np.arange(len(texts)) if repetition == 0 else rng.permutation(len(texts))
         sentences = self.criteria[criteria_set].sentences(rng)
-        asked = _Question(
+        asked = Question(
             client,
             texts,
             {"corpus": draws.sample.fingerprint, "draw": number, "repetition": repetition},
             rng,
-            self,
+            self._seed,
+            self.judge.document_characters,
         )
         try:
             value, order_K, tags = await asked.answer(
@@ -201,14 +231,12 @@ class LLMAgent:
                 await self._verify(asked, label_K, names, rng) if self.judge.verification else {}
             )
         except ContentFailure as failure:
-            return _Answer(
-                criteria_set, failure=(failure.outcome, *failure.problems[:_PROBLEMS_KEPT])
-            )
+            return _NoAnswer(criteria_set, [failure.outcome, *failure.problems[:_PROBLEMS_KEPT]])
         return _Answer(criteria_set, label_K, order_K, names, verdicts)
 
     async def _verify(
         self,
-        asked: "_Question",
+        asked: Question,
         label_K: np.ndarray,
         names: dict[int, tuple[str, str]],
         rng: np.random.Generator,
@@ -243,72 +271,37 @@ class LLMAgent:
 
     async def _open_client(self) -> Client:
         if self._client is None:
-            self._client = await Client(self._endpoint, self._cache).__aenter__()
+            client = Client(self._endpoint, self._cache)
+            self._client = await self._opened.enter_async_context(client)
         return self._client
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         self._runner = self._runner or asyncio.Runner()
         try:
-            return running.run(work, self._runner)
+            return running.run_stoppable(work, self._runner)
         except EndpointStopped as stop:
             raise Unfinished(str(stop)) from None
 
 
 @dataclasses.dataclass(frozen=True)
 class _Answer:
-    """What the endpoint said of one draw, or `failure`: why there is no usable answer."""
+    """What the endpoint said of one draw: labels, the order shown, and of each label (name, reason)
+    and, where it was verified, (valid, reason).
+    """
 
     criteria_set: int
-    label_K: np.ndarray | None = None
-    order_K: np.ndarray | None = None
-    names: dict[int, tuple[str, str]] = dataclasses.field(default_factory=dict)
-    verdicts: dict[int, tuple[bool, str]] = dataclasses.field(default_factory=dict)
-    failure: tuple[str, ...] = ()
+    label_K: np.ndarray
+    order_K: np.ndarray
+    names: dict[int, tuple[str, str]]
+    verdicts: dict[int, tuple[bool, str]]
 
 
-class _Question:
-    """The documents of one draw, asked about in one order after another until an answer is usable."""
+@dataclasses.dataclass(frozen=True)
+class _NoAnswer:
+    """Why there is no usable answer about one draw."""
 
-    def __init__(
-        self,
-        client: Client,
-        texts: list[str],
-        identity: dict[str, Any],
-        rng: np.random.Generator,
-        agent: LLMAgent,
-    ) -> None:
-        self._client, self._texts, self._identity, self._rng = client, texts, identity, rng
-        self._seed, self._characters = agent._seed, agent.judge.document_characters
-
-    async def answer(
-        self,
-        purpose: str,
-        order_K: np.ndarray,
-        request: Callable[[Fenced, np.ndarray, dict[str, Any]], Request],
-    ) -> tuple[dict[str, Any], np.ndarray, Sequence[str]]:
-        """(value, order it was given for, tags in that order). Raises the last `ContentFailure`.
-
-        An answer that a fresh order gave in an earlier run counts before the first order is asked
-        anew."""
-        orders = [order_K, *(self._rng.permutation(len(self._texts)) for _ in range(1, _ORDERS))]
-        asked = []
-        for attempt, order_K in enumerate(orders):
-            identity = {**self._identity, "attempt": attempt}
-            shown = fence(
-                [self._texts[place] for place in order_K],
-                f"{self._seed} {purpose} {sorted(identity.items())}",
-                self._characters,
-            )
-            asked.append((request(shown, order_K, identity), order_K, shown.tags))
-        for question, order_K, tags in reversed(asked):
-            if (known := self._client.cached(question)) is not None:
-                return known.value, order_K, tags
-        for question, order_K, tags in asked:
-            try:
-                return (await self._client.complete(question)).value, order_K, tags
-            except ContentFailure as failure:
-                last = failure
-        raise last
+    criteria_set: int
+    problems: list[str]
 
 
 async def _gather(work: Sequence[Awaitable[None]]) -> None:
@@ -337,31 +330,34 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:_REASON_CHARACTERS]
 
 
-def _partitions(draws: Draws, answers: Sequence[_Answer], judge: JudgeSettings) -> Partitions:
-    labels_DK = np.full(draws.documents_DK.shape, -1, np.int16)
-    valid_DK = np.ones(draws.documents_DK.shape, bool)
-    order_DK = np.tile(np.arange(labels_DK.shape[1]), (len(labels_DK), 1))
-    evidence = []
+def _partitions(
+    draws: Draws, answers: Sequence[_Answer | _NoAnswer], judge: JudgeSettings
+) -> Partitions:
+    shape = count, size = draws.documents_DK.shape
+    labels_DK = np.full(shape, -1, np.int16)
+    valid_DK = np.ones(shape, bool)
+    order_DK = np.tile(np.arange(size), (count, 1))
+    evidence: list[DrawEvidence] = []
     for row, answer in enumerate(answers):
-        if answer.label_K is None:
-            evidence.append({"criteria_set": answer.criteria_set, "failure": list(answer.failure)})
+        if isinstance(answer, _NoAnswer):
+            evidence.append({"criteria_set": answer.criteria_set, "failure": answer.problems})
             continue
         labels_DK[row], order_DK[row] = answer.label_K, answer.order_K
-        clusters = []
+        clusters: list[ClusterEvidence] = []
         for label in np.unique(answer.label_K):
             name, reason = answer.names[int(label)]
-            described = {"label": int(label), "name": name, "reason": reason}
+            described: ClusterEvidence = {"label": int(label), "name": name, "reason": reason}
             if int(label) in answer.verdicts:
                 valid, why = answer.verdicts[int(label)]
                 valid_DK[row, answer.label_K == label] = valid
-                described |= {"valid": valid, "verdict": why}
+                described["valid"], described["verdict"] = valid, why
             clusters.append(described)
         evidence.append({"criteria_set": answer.criteria_set, "clusters": clusters})
     return Partitions(
         labels_DK=labels_DK,
         valid_DK=valid_DK if judge.verification else None,
         sets_D=np.array([answer.criteria_set for answer in answers]),
-        answered_D=np.array([answer.label_K is not None for answer in answers]),
+        answered_D=np.array([isinstance(answer, _Answer) for answer in answers]),
         order_DK=order_DK,
         evidence=evidence,
     )

@@ -1,20 +1,29 @@
 """The agent that knows: documents with equal labels share a cluster. For calibration and tests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.diversity.agents.base import Draws, Partitions
+from divsyn_jax.diversity.agents import kinds
+from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions, nothing_used
 from divsyn_jax.diversity.sampling import Sample
+from divsyn_jax.diversity.score_file import UsageRecord
+from divsyn_jax.diversity.settings import ScoreSettings
+
+
+def make_oracle_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
+    """See `base.Agent`."""
+    return OracleAgent(settings.label_field)
 
 
 class OracleAgent:
     """Clusters by a field of the records."""
 
-    kind = "oracle"
+    kind = kinds.ORACLE
     model = None
+    criteria = ()
 
     def __init__(self, label_field: str | None) -> None:
         if not label_field:
@@ -33,8 +42,8 @@ class OracleAgent:
         """
         return [Partitions(label_numbers(draws.sample)[draws.documents_DK]) for draws in corpora]
 
-    def near_duplicate_share(self, sample: Sample) -> float | None:
-        return None
+    def usage(self) -> UsageRecord:
+        return nothing_used()
 
     def close(self) -> None:
         pass

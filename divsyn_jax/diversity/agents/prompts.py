@@ -6,7 +6,7 @@ required key a document or cluster, so that an answer can neither forget nor rep
 precede decisions. What a model said of documents (names, reasons, criteria) may
 repeat them: it stands in later prompts as one line that can neither open a fence nor a turn, and is
 called data. A change
-of wording is a change of the metric: raise `VERSION`, which is part of every score and of the
+of wording is a change of the metric: raise `PROMPTS_VERSION`, which is part of every score and of the
 cache's keys."""
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from divsyn_jax.endpoint.answers.strict_schema import list_of, object_of
 from divsyn_jax.endpoint.client import Request
 from divsyn_jax.endpoint.fence import SYSTEM_NOTE, Fenced, fence, quoted
 
-VERSION = 2
+PROMPTS_VERSION = 2
 _TEXT = {"type": "string"}
 _SYSTEM = {
     "criteria": (

@@ -20,7 +20,7 @@ import os
 import pathlib
 import signal
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Unfinished, UserError
@@ -28,6 +28,7 @@ from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
+from divsyn_jax.diversity.agents.kinds import agents_with
 from divsyn_jax.diversity.settings import ScoreSettings
 
 
@@ -57,7 +58,7 @@ _SCORE = setting_flags.define(
 setting_flags.adopt(corpus_flags)
 setting_flags.adopt(agent_flags)
 
-VERSION = 1  # of calibration.json
+CALIBRATION_VERSION = 1  # of calibration.json
 MIN_DRAWS = 10  # some are asked again
 _FORM = 'a list of {"ladder": name, "files_in_increasing_diversity": [file, ...]}'
 
@@ -83,6 +84,7 @@ def main(arguments: list[str]) -> None:
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import scoring
     from divsyn_jax.diversity.agents import criteria
+    from divsyn_jax.diversity.agents.base import record_of
     from divsyn_jax.diversity.calibration import calibration
     from divsyn_jax.diversity.calibration import report as calibration_report
 
@@ -91,9 +93,10 @@ def main(arguments: list[str]) -> None:
         for parts in _ladders(arguments, _label_fields(asked.label_field))
     ]
     for ladder in ladders:
-        if agent_flags.asked() == "oracle" and ladder.label_field is None:
+        if agent_flags.asked().reads_labels and ladder.label_field is None:
             raise UserError(
-                f"--agent=oracle needs labels of {ladder.name!r}, e.g. --label_field=topic"
+                f"{agents_with('reads_labels')} needs labels of {ladder.name!r}, e.g."
+                " --label_field=topic"
             )
     settings = _SCORE.given(
         **agent_flags.agent_settings(_SCORE.value("seed")),
@@ -117,8 +120,10 @@ def main(arguments: list[str]) -> None:
         files.kept_directory(output),
         contextlib.closing(scoring.make_agent(settings, rungs)) as agent,
     ):
-        if agent.kind == "openai":
-            criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})
+        if agent.criteria:
+            criteria.save_criteria(
+                output / "criteria.json", agent.criteria, {"agent": agent.settings()}
+            )
         found = []
         for ladder in ladders:
             figures = calibration.calibrate(
@@ -132,8 +137,8 @@ def main(arguments: list[str]) -> None:
             _tell(figures)
             found.append(figures)
         result = {
-            "version": VERSION,
-            "agent": {"kind": agent.kind, "model": agent.model, "settings": agent.settings()},
+            "version": CALIBRATION_VERSION,
+            "agent": record_of(agent),
             "settings": {
                 "sample_size": settings.sample_size,
                 "draws": settings.total_draws,
@@ -141,10 +146,10 @@ def main(arguments: list[str]) -> None:
                 "max_documents": settings.max_documents,
             },
             "ladders": found,
-            "usage": scoring.usage(agent),
+            "usage": agent.usage(),
         }
     files.write_json(output / "calibration.json", result)
-    files.write_text(output / "report.html", calibration_report.render(result))
+    files.write_text(output / "report.html", calibration_report.render_calibration(result))
     print(f"\nReport: {output / 'report.html'}")
 
 
@@ -236,7 +241,7 @@ def _named(arguments: Sequence[str]) -> dict[str, str]:
     return corpora
 
 
-def _strings(value: Any) -> bool:
+def _strings(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 

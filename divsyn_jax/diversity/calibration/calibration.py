@@ -16,10 +16,11 @@ from divsyn_jax import statistics
 from divsyn_jax.base.commandline import Failure
 from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions
 from divsyn_jax.diversity.agents.oracle import label_numbers
-from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN, verdicts
+from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN, judge_verdicts
 from divsyn_jax.diversity.estimation import estimators, exact, reliability
-from divsyn_jax.diversity.estimation.intervals import mean_interval, t_quantile
+from divsyn_jax.diversity.estimation.intervals import EstimateRecord, bounded_mean, t_quantile
 from divsyn_jax.diversity.estimation.invalid_clusters import labels_by_policy
+from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.judging import HEADLINE, fewest_draws
 from divsyn_jax.diversity.sampling import Sample, random_draws
 
@@ -69,13 +70,15 @@ def calibrate(
             ladder.corpora, samples, answers, truths, strict=True
         )
     ]
+    known = [label_N for label_N in truths if label_N is not None]
+    labelled: dict[str, Any]
     if ladder.label_field is None:
         labelled = {
             key: {"value": None, "reason": "no labels known (--label_field)"}
             for key in ("ari", "slope")
         }
     else:
-        labelled = {"ari": _agreement(answers, truths), "slope": _slope(answers, truths)}
+        labelled = {"ari": _agreement(answers, known), "slope": _slope(answers, known)}
     found = {
         "name": ladder.name,
         "unit": ladder.unit,
@@ -88,7 +91,7 @@ def calibrate(
         "order_sensitivity": _repeatability([answer.reordered_PDK for answer in answers]),
         "test_retest": _repeatability([answer.retested_PDK for answer in answers]),
     }
-    return {**found, "verdicts": verdicts(found)}
+    return {**found, "verdicts": judge_verdicts(found)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,15 +184,15 @@ def _rung(
         "path": sample.spec,
         "documents": len(sample),
         "fingerprint": sample.fingerprint,
-        "cluster_score": estimators.cluster_score(draws).as_json(),
+        "cluster_score": estimators.cluster_score(draws).to_json(),
         "effective_clusters": {
-            **effective.as_json(),
+            **effective.to_json(),
             "generator_ci_low": ends[0],
             "generator_ci_high": ends[1],
         },
         "mean_clusters": float(draws.clusters_D.mean()),
         "failed_draws": answers.failed,
-        "position_bias": dataclasses.asdict(bias),
+        "position_bias": bias.to_json(),
         "known": None,
     }
     if label_N is not None:
@@ -202,7 +205,7 @@ def _rung(
         }
         rung["effective_clusters_error"] = effective.value / known - 1
         indices_D = reliability.adjusted_rand(answers.labels_DK, label_N[answers.draws_DK])
-        rung["ari"] = mean_interval(indices_D, -1.0, 1.0, answers.sets_D).as_json()
+        rung["ari"] = bounded_mean(indices_D, -1.0, 1.0, answers.sets_D).to_json()
     return rung
 
 
@@ -230,15 +233,15 @@ def _inversions(rungs: Sequence[dict[str, Any]]) -> list[list[str]]:
     ]
 
 
-def _agreement(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> dict[str, Any]:
+def _agreement(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> EstimateRecord:
     indices = [
         reliability.adjusted_rand(answer.labels_DK, label_N[answer.draws_DK])
         for answer, label_N in zip(answers, truths, strict=True)
     ]
-    sets = [answer.sets_D for answer in answers]
-    return mean_interval(
-        np.concatenate(indices), -1.0, 1.0, None if sets[0] is None else np.concatenate(sets)
-    ).as_json()
+    sets = [answer.sets_D for answer in answers if answer.sets_D is not None]
+    return bounded_mean(
+        np.concatenate(indices), -1.0, 1.0, np.concatenate(sets) if sets else None
+    ).to_json()
 
 
 def _slope(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> dict[str, Any]:
@@ -271,9 +274,9 @@ def _slope(answers: Sequence[_Answers], truths: Sequence[np.ndarray]) -> dict[st
     }
 
 
-def _repeatability(labels: Sequence[np.ndarray]) -> dict[str, Any]:
+def _repeatability(labels: Sequence[np.ndarray]) -> RetestRecord:
     found = reliability.repeatability(np.concatenate(labels, axis=1))
-    result = {**dataclasses.asdict(found), "adjusted_rand": found.adjusted_rand.as_json()}
+    result = found.to_json()
     if found.correlation is None:
         result["reason"] = "the agent found the same number of clusters in every draw"
     return result

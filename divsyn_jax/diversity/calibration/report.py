@@ -13,7 +13,7 @@ from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN
 _COLOURS = ("#1b6ca8", "#c1502e", "#4b8b3b", "#7a4b9d", "#a88a1b", "#3b7f86")
 
 
-def render(result: Mapping[str, Any]) -> str:
+def render_calibration(result: Mapping[str, Any]) -> str:
     """The page for the content of calibration.json."""
     agent, settings = result["agent"], result["settings"]
     conditions = (
@@ -180,8 +180,8 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
         for ladder, colour in zip(ladders, _COLOURS * len(ladders), strict=False)
         if any(rung["known"] for rung in ladder["rungs"])
     ]
-    for place, (name, colour) in enumerate(shown):
-        height = bottom - size + 18 + 18 * place
+    for row, (name, colour) in enumerate(shown):
+        height = bottom - size + 18 + 18 * row
         lines.append(f"<circle cx='{left + 14}' cy='{height - 4}' r='4' fill='{colour}'/>")
         lines.append(f"<text x='{left + 24}' y='{height}'>{text(name)}</text>")
     lines.append(

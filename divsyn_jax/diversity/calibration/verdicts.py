@@ -15,7 +15,7 @@ RETEST = (
 STEADY = 0.8  # mean adjusted Rand index between orders of one draw
 
 
-def verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
+def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
     """For each thing a judge may be trusted to do on a ladder: {claim, trusted: true | false |
     null, because}.
 

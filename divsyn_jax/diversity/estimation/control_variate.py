@@ -22,7 +22,7 @@ from divsyn_jax.diversity.estimation.intervals import (
     Estimate,
     Mean,
     add_variance,
-    mean_interval,
+    bounded_mean,
     mean_of,
     near_an_end,
 )
@@ -91,7 +91,7 @@ def adjusted_mean(
       draws independent of these, and its standard error. low, high: the range of the dear value.
       set_D: criteria set of each draw; None without criteria.
     """
-    plain = mean_interval(values_D, low, high, set_D)
+    plain = bounded_mean(values_D, low, high, set_D)
     if near_an_end(values_D, low, high):
         return Adjusted(plain, plain, None, 0.0, "the values are near an end of their range")
     control = _control(values_D, cheap_D, cheap_mean, cheap_error, set_D)

@@ -52,7 +52,7 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class PairTest:
     """One pair of corpora: `difference` with its Holm-corrected p-value, or None and the `reason`
     for refusing.
 
@@ -67,7 +67,7 @@ class Comparison:
     reason: str | None
 
 
-def compare_corpora(corpora: Sequence[Measured]) -> list[Comparison]:
+def compare_corpora(corpora: Sequence[Measured]) -> list[PairTest]:
     """Compare corpora by one metric: all pairs up to `ALL_PAIRS_UP_TO` corpora, else neighbours in
     the order given.
 
@@ -80,42 +80,40 @@ def compare_corpora(corpora: Sequence[Measured]) -> list[Comparison]:
     few = len(corpora) <= ALL_PAIRS_UP_TO
     pairs = list(itertools.combinations(corpora, 2) if few else itertools.pairwise(corpora))
     found = [_compare(*pair) for pair in pairs]
-    tested = [
-        index
+    tested = {
+        index: row.difference.p_value
         for index, row in enumerate(found)
         if row.difference and row.difference.p_value is not None
-    ]
-    adjusted = holm([found[index].difference.p_value for index in tested])
-    for index, p_value in zip(tested, adjusted, strict=True):
+    }
+    for index, p_value in zip(tested, holm(list(tested.values())), strict=True):
         found[index] = dataclasses.replace(found[index], p_value_holm=p_value)
     return found
 
 
-def _compare(first: Measured, second: Measured) -> Comparison:
+def _compare(first: Measured, second: Measured) -> PairTest:
     rates = first.failure_rate, second.failure_rate
     if abs(rates[1] - rates[0]) > FAILURE_RATES_APART:
         reason = (
             f"not compared: {rates[0]:.1%} and {rates[1]:.1%} of the draws failed, more than "
             f"{100 * FAILURE_RATES_APART:g} percentage points apart; failures go with content"
         )
-        return Comparison(first.name, second.name, None, None, None, reason)
-    sets = [len(side.set_means or ()) for side in (first, second)]
+        return PairTest(first.name, second.name, None, None, None, reason)
+    set_means = [side.set_means or () for side in (first, second)]
+    sets = [len(means) for means in set_means]
     documents = first.document_variance + second.document_variance
     if sets[0] == sets[1] > 1:
-        difference = paired(first.set_means, second.set_means, documents)
+        difference = paired(set_means[0], set_means[1], documents)
         method = f"paired t over {sets[0]} criteria sets"
     elif min(sets) > 1:
-        means = [np.asarray(side.set_means) for side in (first, second)]
-        difference = welch(
-            *[(float(m.mean()), float(m.std(ddof=1)), len(m)) for m in means], documents
-        )
+        of_sets = [np.asarray(means) for means in set_means]
+        sides = [(float(m.mean()), float(m.std(ddof=1)), len(m)) for m in of_sets]
+        difference = welch(sides[0], sides[1], documents)
         method = "Welch's t over set means"
     else:
-        difference = welch(
-            *[(side.mean, side.sd, side.draws) for side in (first, second)], documents
-        )
+        sides = [(side.mean, side.sd, side.draws) for side in (first, second)]
+        difference = welch(sides[0], sides[1], documents)
         method = "Welch's t over draws"
-    return Comparison(first.name, second.name, difference, None, method, None)
+    return PairTest(first.name, second.name, difference, None, method, None)
 
 
 def paired(

@@ -12,7 +12,7 @@ from divsyn_jax.diversity.estimation.intervals import (
     Estimate,
     Mean,
     add_variance,
-    mean_interval,
+    bounded_mean,
     mean_of,
     ratio_values,
 )
@@ -110,12 +110,12 @@ def cluster_score(draws: DrawStatistics) -> Estimate:
 
     the mean of C / S over draws (over the means of criteria sets, where there are some).
     """
-    return mean_interval(draws.scores_D, *score_range(draws.sample_size), draws.set_D)
+    return bounded_mean(draws.scores_D, *score_range(draws.sample_size), draws.set_D)
 
 
 def clusters_per_document(draws: DrawStatistics) -> Estimate:
     """Mean of C over the documents of a draw (C / K), in [1/K, 1]."""
-    return mean_interval(
+    return bounded_mean(
         draws.clusters_D / draws.documents_D, 1 / draws.sample_size, 1.0, draws.set_D
     )
 
@@ -124,7 +124,7 @@ def exp_entropy(draws: DrawStatistics) -> Estimate:
     """Mean of the exponential of the entropy of a draw's cluster shares (Hill number of order 1),
     in [1, K].
     """
-    return mean_interval(np.exp(draws.entropy_D), 1.0, float(draws.sample_size), draws.set_D)
+    return bounded_mean(np.exp(draws.entropy_D), 1.0, float(draws.sample_size), draws.set_D)
 
 
 def effective_clusters(draws: DrawStatistics, documents: int) -> Estimate:

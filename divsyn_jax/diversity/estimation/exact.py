@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+Counts = Sequence[int] | np.ndarray
 
-def expected_clusters(counts_T: Sequence[int], sample_size: int) -> tuple[float, float]:
+
+def expected_clusters(counts_T: Counts, sample_size: int) -> tuple[float, float]:
     """Exact (E[C], E[C^2]) of the clusters seen in `sample_size` documents drawn without
     replacement.
 
@@ -47,19 +49,19 @@ def _absence(sizes: np.ndarray, documents: int, sample_size: int) -> np.ndarray:
     )
 
 
-def expected_cluster_score(counts_T: Sequence[int], sample_size: int) -> float:
+def expected_cluster_score(counts_T: Counts, sample_size: int) -> float:
     """Exact expectation of the published score, E[C^2] / K, for known cluster sizes."""
     return expected_clusters(counts_T, sample_size)[1] / sample_size
 
 
-def expected_pair_share(counts_T: Sequence[int]) -> float:
+def expected_pair_share(counts_T: Counts) -> float:
     """Exact q: the share of pairs of documents that are in one cluster."""
-    counts_T = np.asarray(counts_T, dtype=np.float64)
-    documents = counts_T.sum()
-    return float((counts_T * (counts_T - 1)).sum() / (documents * (documents - 1)))
+    size_T = np.asarray(counts_T, dtype=np.float64)
+    documents = size_T.sum()
+    return float((size_T * (size_T - 1)).sum() / (documents * (documents - 1)))
 
 
-def true_effective_clusters(counts_T: Sequence[int]) -> float:
+def true_effective_clusters(counts_T: Counts) -> float:
     """What `effective_clusters` estimates, for known cluster sizes: N^2 / sum(n^2)."""
-    counts_T = np.asarray(counts_T, dtype=np.float64)
-    return float(counts_T.sum() ** 2 / (counts_T**2).sum())
+    size_T = np.asarray(counts_T, dtype=np.float64)
+    return float(size_T.sum() ** 2 / (size_T**2).sum())

@@ -9,7 +9,8 @@ Shapes: D draws, R criteria sets.
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from scipy import special
@@ -36,6 +37,27 @@ class SetSpread:
     draws_half_width: float
 
 
+class SetSpreadRecord(TypedDict):
+    """A `SetSpread` in a file."""
+
+    set_means: Sequence[float]
+    sets_sd: float | None
+    draws_sd: float
+    sets_half_width: float | None
+    draws_half_width: float
+
+
+class EstimateRecord(TypedDict):
+    """An `Estimate` in a file: what is None there is not written."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+    method: str
+    half_width: NotRequired[float]
+    criteria: NotRequired[SetSpreadRecord]
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimate:
     """A mean over draws, or a function of one, with its 95% interval.
@@ -55,9 +77,25 @@ class Estimate:
     half_width: float | None = None
     criteria: SetSpread | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """The fields that are known, for score.json."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+    def to_json(self) -> EstimateRecord:
+        """The fields that are known, for a result file."""
+        record: EstimateRecord = {
+            "value": self.value,
+            "ci_low": self.ci_low,
+            "ci_high": self.ci_high,
+            "method": self.method,
+        }
+        if self.half_width is not None:
+            record["half_width"] = self.half_width
+        if self.criteria is not None:
+            record["criteria"] = {
+                "set_means": self.criteria.set_means,
+                "sets_sd": self.criteria.sets_sd,
+                "draws_sd": self.criteria.draws_sd,
+                "sets_half_width": self.criteria.sets_half_width,
+                "draws_half_width": self.criteria.draws_half_width,
+            }
+        return record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +214,7 @@ def bernstein_half_width(values_D: np.ndarray, low: float, high: float) -> float
     return sd * math.sqrt(2 * log_term / count) + 7 * (high - low) * log_term / (3 * (count - 1))
 
 
-def mean_interval(
+def bounded_mean(
     values_D: np.ndarray, low: float, high: float, set_D: np.ndarray | None = None
 ) -> Estimate:
     """Mean of values of independent draws bounded in [low, high], with an interval clipped to that

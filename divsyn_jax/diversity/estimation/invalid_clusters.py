@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from divsyn_jax.diversity.estimation.estimators import DROPPED, draw_statistics
-from divsyn_jax.diversity.estimation.intervals import Estimate, mean_interval, ratio_values
+from divsyn_jax.diversity.estimation.intervals import Estimate, bounded_mean, ratio_values
 
 POLICIES = ("split", "drop", "keep")
 
@@ -71,6 +71,6 @@ def verification_change(
     invalid_D[left.kept] -= left.clusters_D
     change_D = draw_statistics(labels["split"]).clusters_D - clusters_D
     return VerificationChange(
-        mean_interval(ratio_values(invalid_D, clusters_D), 0.0, 1.0, set_D),
-        mean_interval(change_D, 0.0, size - 1.0, set_D),
+        bounded_mean(ratio_values(invalid_D, clusters_D), 0.0, 1.0, set_D),
+        bounded_mean(change_D, 0.0, size - 1.0, set_D),
     )

@@ -7,12 +7,35 @@ Shapes: D draws, P times each was asked, K documents a draw.
 import dataclasses
 import itertools
 import math
+from typing import Required, TypedDict
 
 import numpy as np
 
-from divsyn_jax.diversity.estimation.intervals import Estimate, mean_interval
+from divsyn_jax.diversity.estimation.intervals import Estimate, EstimateRecord, bounded_mean
 
 POSITION_BIAS_Z = 3.0  # beyond it, a warning: chance alone gets there once in 370 corpora
+
+
+class PositionBiasRecord(TypedDict, total=False):
+    """See `PositionBias`; `z` None and a `reason` for an agent that sees no order."""
+
+    z: Required[float | None]
+    observed: float
+    expected: float
+    warning: bool
+    reason: str
+
+
+class RetestRecord(TypedDict, total=False):
+    """See `Repeatability`; only `draws` and a `reason` where nothing came of it."""
+
+    draws: Required[int]
+    times: int
+    correlation: float | None
+    clusters_sd: float
+    adjusted_rand: EstimateRecord
+    change_of_answer: float
+    reason: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +52,15 @@ class PositionBias:
     observed: float
     expected: float
     warning: bool
+
+    def to_json(self) -> PositionBiasRecord:
+        """The fields, for a result file."""
+        return {
+            "z": self.z,
+            "observed": self.observed,
+            "expected": self.expected,
+            "warning": self.warning,
+        }
 
 
 def position_bias(labels_DK: np.ndarray) -> PositionBias:
@@ -91,6 +123,17 @@ class Repeatability:
     adjusted_rand: Estimate
     change_of_answer: float
 
+    def to_json(self) -> RetestRecord:
+        """The fields, for a result file."""
+        return {
+            "draws": self.draws,
+            "times": self.times,
+            "correlation": self.correlation,
+            "clusters_sd": self.clusters_sd,
+            "adjusted_rand": self.adjusted_rand.to_json(),
+            "change_of_answer": self.change_of_answer,
+        }
+
 
 def repeatability(labels_PDK: np.ndarray) -> Repeatability:
     """Agreement of answers: test-retest with P = 2, order sensitivity with P = 5.
@@ -117,7 +160,7 @@ def repeatability(labels_PDK: np.ndarray) -> Repeatability:
         times=times,
         correlation=(between - within) / total if total > 0 else None,
         clusters_sd=math.sqrt(within),
-        adjusted_rand=mean_interval(indices_D, -1.0, 1.0),
+        adjusted_rand=bounded_mean(indices_D, -1.0, 1.0),
         change_of_answer=float(np.mean(differs)),
     )
 

@@ -5,12 +5,9 @@ their coverage as the target falls (Chow and Robbins 1965), and
 tools/benchmarks/simulate_intervals.py shows how well they do here."""
 
 import dataclasses
-from typing import Any
+from typing import TypedDict
 
 from divsyn_jax.diversity.estimation.intervals import Estimate
-
-FIRST_LOOK = 100
-FIRST_LOOK_OFFLINE = 1000  # where draws cost nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +18,21 @@ class Decision:
     """
 
     stop: bool
+    reason: str
+
+
+class StoppingRecord(TypedDict):
+    """A `StoppingRule` in a file."""
+
+    target_half_width: float
+    looks: list[int]
+    rule: str
+
+
+class StoppedRecord(StoppingRecord):
+    """A rule, and what it decided."""
+
+    stopped_at: int
     reason: str
 
 
@@ -37,7 +49,7 @@ class StoppingRule:
 
     Attributes:
       target_half_width: in the units of the estimate.
-      first_look: draws before any decision (`FIRST_LOOK`, or `FIRST_LOOK_OFFLINE`).
+      first_look: draws before any decision (`first_look` of the agent).
       draws: the most to make.
 
     Raises:
@@ -65,13 +77,15 @@ class StoppingRule:
         """Decide for one corpus.
 
         Args:
-          estimate: of a mean over its draws so far (see `intervals.mean_interval`).
+          estimate: of a mean over its draws so far (see `intervals.bounded_mean`).
           draws: draws asked for so far, failed ones included.
         """
         half_width, criteria = estimate.half_width, estimate.criteria
         sets_half_width = None
         if criteria is not None and criteria.sets_half_width is not None:
             half_width, sets_half_width = criteria.draws_half_width, criteria.sets_half_width
+        if half_width is None:
+            raise ValueError("the interval of the estimate is not symmetric: it has no half-width")
         if half_width <= self.target_half_width:
             return Decision(True, "target reached")
         if draws >= self.draws:
@@ -82,7 +96,7 @@ class StoppingRule:
             return Decision(True, "criteria sets dominate")
         return Decision(False, "continue")
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> StoppingRecord:
         """The rule, for the record."""
         return {
             "target_half_width": self.target_half_width,

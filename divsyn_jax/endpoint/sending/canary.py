@@ -114,7 +114,7 @@ async def _try_rung(client: Client, documents: int, characters: int) -> Probe | 
             problem = str(failure)
             continue
         parsed, mode = exchange.parsed, exchange.mode
-        estimate = tokens.estimate(
+        estimate = tokens.estimate_tokens(
             *(message["content"] for message in structured.messages(request, mode, []))
         )
         reported = exchange.reply.prompt_tokens if exchange.reply.metered else None

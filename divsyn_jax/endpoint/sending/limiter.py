@@ -28,7 +28,7 @@ LONGEST_QUIET_S = 120.0
 
 
 @dataclass(frozen=True)
-class Slot:
+class CallSlot:
     """The right to have one call in flight, since `began` (loop time)."""
 
     began: float
@@ -76,7 +76,7 @@ class Limiter:
         return self.last_success > float("-inf")
 
     @contextlib.asynccontextmanager
-    async def slot(self, retry: bool) -> AsyncIterator[Slot]:
+    async def slot(self, retry: bool) -> AsyncIterator[CallSlot]:
         """Wait for a place among the calls in flight; retries come first, since their deadline is
         running.
 
@@ -87,7 +87,7 @@ class Limiter:
             now = asyncio.get_running_loop().time()
             if self._quiet_since is None:
                 self._quiet_since = now
-            yield Slot(began=now)
+            yield CallSlot(began=now)
         finally:
             self._in_flight -= 1
             self._admit()
@@ -122,7 +122,7 @@ class Limiter:
         self._limit = min(self._ceiling, self._limit + 1)
         self._admit()
 
-    def refused(self, slot: Slot, retry_after: float | None) -> None:
+    def refused(self, slot: CallSlot, retry_after: float | None) -> None:
         """The server asked for fewer calls, perhaps for a pause of `retry_after` seconds."""
         now = asyncio.get_running_loop().time()
         if slot.began > self._last_decrease:

@@ -115,7 +115,7 @@ class Sender:
     ) -> Reply:
         settings, counts = self._settings, self._usage.of(request.purpose)
         messages = structured.messages(request, dialect.mode, problems)
-        most = tokens.estimate(*(message["content"] for message in messages)).high
+        most = tokens.estimate_tokens(*(message["content"] for message in messages)).high
         async with self._budget.call(most, request.max_output_tokens + settings.reasoning_tokens):
             self._limiter.check()  # the budget may have kept this call waiting
             if self._transport is None:  # a run that the cache answers needs neither key nor openai

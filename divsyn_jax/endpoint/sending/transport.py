@@ -189,9 +189,12 @@ def _reply(completion: dict[str, Any], headers: Any, body: dict[str, Any]) -> Re
         finish_reason=choice.get("finish_reason") or "stop",
         refused=bool(message.get("refusal")),
         prompt_tokens=int(
-            prompt or tokens.estimate(*(message["content"] for message in body["messages"])).high
+            prompt
+            or tokens.estimate_tokens(*(message["content"] for message in body["messages"])).high
         ),
-        completion_tokens=int(tokens.estimate(str(content)).high if output is None else output),
+        completion_tokens=int(
+            tokens.estimate_tokens(str(content)).high if output is None else output
+        ),
         metered=metered,
         request_id=headers.get("x-request-id") or completion.get("id"),
     )

@@ -8,7 +8,7 @@ from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions
 from divsyn_jax.endpoint.forecast import Planned, forecast
 from divsyn_jax.endpoint.request import Request
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.endpoint.tokens import TokenRange, estimate
+from divsyn_jax.endpoint.tokens import TokenRange, estimate_tokens
 from divsyn_jax.synthesis.by_endpoint import templates
 from divsyn_jax.synthesis.by_endpoint.grid import Grid
 
@@ -17,10 +17,10 @@ _DOCUMENT = TokenRange(450, 1600)  # 3 to 5 passages, a question, an explanation
 _TOPICS = TokenRange(30, 250)  # one to three paths and their keywords
 
 
-def dry_run(grid: Grid, endpoints: Sequence[EndpointSettings], candidates: int) -> str:
+def generation_dry_run(grid: Grid, endpoints: Sequence[EndpointSettings], candidates: int) -> str:
     """A table of calls, tokens and cost for each model, for people."""
     prompts = [
-        templates.document(cell, 0, grid.seed).request
+        templates.document_prompt(cell, 0, grid.seed).request
         for cell in itertools.islice(grid.cells(), _MEASURED)
     ]
     documents = len(grid) * grid.generations
@@ -39,7 +39,7 @@ def topics_dry_run(
     ):
         documents += 1
         if number < _MEASURED:
-            prompts.append(templates.topics(document.text, number, 0))
+            prompts.append(templates.topics_prompt(document.text, number, 0))
     return _bill(
         f"topics of {documents:,} documents",
         Planned("topics", documents, _each(prompts), _TOPICS),
@@ -49,7 +49,7 @@ def topics_dry_run(
 
 def _each(prompts: Sequence[Request]) -> TokenRange:
     """Tokens of a prompt, on average."""
-    ranges = [estimate(prompt.system, prompt.user) for prompt in prompts]
+    ranges = [estimate_tokens(prompt.system, prompt.user) for prompt in prompts]
     return TokenRange(
         *(
             sum(sizes) // len(ranges)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from divsyn_jax.endpoint.client import Client
 
-Item = TypeVar("Item")
+_Subject = TypeVar("_Subject")
 
 # Calls prepared for each that may be in flight: an answer that takes long does not leave the others
 # without work.
@@ -20,7 +20,7 @@ def ahead(clients: Iterable[Client]) -> int:
 
 
 async def in_order(
-    items: Iterable[Item], start: Callable[[Item], "Pending"], most: int
+    items: Iterable[_Subject], start: Callable[[_Subject], "Pending"], most: int
 ) -> AsyncIterator["Pending"]:
     """Start the work of `items` in order, up to `most` tasks ahead of the one that is yielded.
 

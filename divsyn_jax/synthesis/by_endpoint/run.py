@@ -64,7 +64,7 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
     on.
     """
     try:
-        return running.run(work)
+        return running.run_stoppable(work)
     except EndpointStopped as stop:
         raise Unfinished(str(stop)) from None
 

@@ -21,7 +21,7 @@ from divsyn_jax.endpoint.fence import SYSTEM_NOTE, fence
 from divsyn_jax.endpoint.request import Request
 from divsyn_jax.synthesis.by_endpoint.grid import Cell
 
-VERSION = 1
+TEMPLATES_VERSION = 1
 PASSAGES = (3, 5)
 OPTIONS = 4
 PATH_LEVELS = (3, 6)
@@ -31,7 +31,7 @@ _MAX_OUTPUT_TOKENS = 4000
 _TEXT = {"type": "string"}
 
 # How each style of the grammar is asked for; the first four are the paper's.
-STYLES: Mapping[str, str] = {
+PAPER_STYLES: Mapping[str, str] = {
     "narrative textbook": (
         "a textbook that tells its subject as a story, with scenes and people who meet it in"
         " practice"
@@ -66,7 +66,7 @@ class Prompt:
     persona_of_tag: Mapping[str, str]
 
 
-def document(cell: Cell, candidate: int, seed: int) -> Prompt:
+def document_prompt(cell: Cell, candidate: int, seed: int) -> Prompt:
     """Ask for candidate number `candidate` of a cell."""
     identity = {"cell": cell.name, "candidate": candidate}
     shown = fence(
@@ -103,7 +103,7 @@ def document(cell: Cell, candidate: int, seed: int) -> Prompt:
             " their way of speaking. Do not name the persona."
         )
     steps += [
-        f"Style: {STYLES[cell.style]}.",
+        f"Style: {PAPER_STYLES[cell.style]}.",
         (
             f"Under `passages` write {PASSAGES[0]} to {PASSAGES[1]} passages of 60 to 200 words"
             " that follow one another. The first needs no previous knowledge; each later one goes"
@@ -164,7 +164,7 @@ def _check_document(value: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def topics(text: str, number: int, seed: int) -> Request:
+def topics_prompt(text: str, number: int, seed: int) -> Request:
     """Ask for the topics of one document of a corpus, each as a path from general to specific, with
     keywords.
     """

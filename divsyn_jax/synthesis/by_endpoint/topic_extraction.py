@@ -37,7 +37,7 @@ class _PendingDocument(Pending):
     def __init__(self, number: int, document: Document, client: Client, seed: int) -> None:
         super().__init__()
         self.where = document.where
-        self._request = templates.topics(document.text, number, seed)
+        self._request = templates.topics_prompt(document.text, number, seed)
         self._client = client
         self.tasks.append(asyncio.create_task(self._topics()))
 
@@ -67,7 +67,7 @@ def extract_topics(
     settings = {
         "source": "endpoint",
         "kind": "topics",
-        "prompt_version": templates.VERSION,
+        "prompt_version": templates.TEMPLATES_VERSION,
         "corpus": spec,
         "most_documents": most_documents,
         "endpoints": [endpoint.identity() for endpoint in endpoints],

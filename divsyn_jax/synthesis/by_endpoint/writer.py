@@ -75,7 +75,7 @@ class _PendingCell(Pending):
             self.tasks.append(asyncio.create_task(self._candidate(len(self.tasks))))
 
     async def _candidate(self, number: int) -> _Candidate:
-        prompt = templates.document(self.cell, number, self._grid.seed)
+        prompt = templates.document_prompt(self.cell, number, self._grid.seed)
         try:
             answer = await self._client.complete(prompt.request)
         except ContentFailure as failure:
@@ -109,7 +109,7 @@ class _PendingCell(Pending):
             "cell": cell.name,
             "candidate": number,
             "seed": seed,
-            "prompt_version": templates.VERSION,
+            "prompt_version": templates.TEMPLATES_VERSION,
             "request_id": request_id,
         }
 
@@ -133,7 +133,7 @@ def generate_documents(
     settings = {
         "source": "endpoint",
         "kind": "documents",
-        "prompt_version": templates.VERSION,
+        "prompt_version": templates.TEMPLATES_VERSION,
         "template": grid.template,
         "grid": grid.describe(),
         "endpoints": [endpoint.identity() for endpoint in endpoints],

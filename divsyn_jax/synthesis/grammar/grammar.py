@@ -23,7 +23,7 @@ from divsyn_jax.synthesis.grammar.sentences import capitalise, words
 from divsyn_jax.synthesis.grammar.styles import GENERATORS, MAX_WORDS, MIN_WORDS, STYLES, Style
 
 # Goes up with every change of the texts that the grammar writes.
-VERSION = 3
+GRAMMAR_VERSION = 3
 
 BETWEEN_TOPICS = " + "  # in the name of two topics
 
@@ -108,7 +108,7 @@ def write_passage(
     return best
 
 
-def generate(breadth: Breadth, seed: int, first: int = 0) -> Iterator[dict[str, Any]]:
+def generate_passages(breadth: Breadth, seed: int, first: int = 0) -> Iterator[dict[str, Any]]:
     """Yield document `first` and all that follow (see `document`), without end.
 
     Among any first n documents every topic, style, persona and generator occurs equally often, give
@@ -147,7 +147,7 @@ def document(breadth: Breadth, seed: int, index: int) -> dict[str, Any]:
         "cell": f"{name} / {style.name} / {persona.name}",
         "generator": generator,
         "seed": seed,
-        "version": VERSION,
+        "version": GRAMMAR_VERSION,
     }
 
 

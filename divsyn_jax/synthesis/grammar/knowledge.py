@@ -10,7 +10,7 @@ import tomllib
 from importlib.resources.abc import Traversable
 from typing import Any
 
-KINDS = frozenset(
+FACT_KINDS = frozenset(
     (
         "number",
         "material",
@@ -141,10 +141,10 @@ def topics() -> tuple[Topic, ...]:
 
     Raises `ValueError` naming the file and field of anything malformed.
     """
-    return load(importlib.resources.files("divsyn_jax.synthesis.grammar") / "knowledge")
+    return load_topics(importlib.resources.files("divsyn_jax.synthesis.grammar") / "knowledge")
 
 
-def load(folder: Traversable) -> tuple[Topic, ...]:
+def load_topics(folder: Traversable) -> tuple[Topic, ...]:
     """The topics of the TOML files in `folder`, in file-name order; raises `ValueError` as `topics`
     does.
     """
@@ -214,9 +214,9 @@ def _facts(file: str, entries: Any) -> tuple[Fact, ...]:
         for name, value in entry.items():
             _check(f"{where}.{name}", value, "text")
         fact = Fact(**entry)
-        if fact.kind not in KINDS:
+        if fact.kind not in FACT_KINDS:
             raise ValueError(
-                f"{where}.kind: {fact.kind!r} is not one of {', '.join(sorted(KINDS))}"
+                f"{where}.kind: {fact.kind!r} is not one of {', '.join(sorted(FACT_KINDS))}"
             )
         if not fact.question.endswith("?"):
             raise ValueError(f"{where}.question: must end with a question mark: {fact.question!r}")

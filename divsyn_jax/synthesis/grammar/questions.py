@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from divsyn_jax.synthesis.grammar.grammar import VERSION, seeded
+from divsyn_jax.synthesis.grammar.grammar import GRAMMAR_VERSION, seeded
 from divsyn_jax.synthesis.grammar.knowledge import Fact, Topic, of_instructions, of_items, topics
 from divsyn_jax.synthesis.grammar.sentences import bare, sentence
 
@@ -207,5 +207,5 @@ def _provenance(topic: Topic, form: _Form, seed: int) -> dict[str, Any]:
         "field": topic.field,
         "form": form.name,
         "seed": seed,
-        "version": VERSION,
+        "version": GRAMMAR_VERSION,
     }

@@ -71,7 +71,7 @@ def _is_speech(text: str) -> bool:
     return " " in text[text.rindex('"', 0, -1) : -1]
 
 
-def join(clauses: Sequence[str]) -> str:
+def join_list(clauses: Sequence[str]) -> str:
     """`clauses` as one list in prose: "a", "a and b", "a, b and c"; clauses with commas inside are
     parted by semicolons.
     """
@@ -117,8 +117,8 @@ class Deck:
             "name": topic.name,
             "field": topic.field,
             "definition": topic.definition,
-            "people": join(people),
-            "tools": join(_shuffled((tool for tool, _ in topic.tools), rng)),
+            "people": join_list(people),
+            "tools": join_list(_shuffled((tool for tool, _ in topic.tools), rng)),
             "person": people[0],
             "who": f"the {bare(people[0])}",
             "other": people[1],
@@ -153,7 +153,7 @@ class Deck:
         return fill(template, {**self.common, **entry, **values})
 
 
-def render(template: str, values: Mapping[str, str]) -> str:
+def fill_template(template: str, values: Mapping[str, str]) -> str:
     """`template` with its slots filled; {value} takes a value as it stands, {Value} with a capital
     letter.
     """
@@ -163,7 +163,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
 
 def fill(template: str, values: Mapping[str, str]) -> str:
     """`template` rendered and finished as a sentence."""
-    return sentence(render(template, values))
+    return sentence(fill_template(template, values))
 
 
 def _shuffled(entries: Iterable, rng: random.Random) -> list:

@@ -18,7 +18,7 @@ from divsyn_jax.synthesis.grammar.sentences import (
     Deck,
     asks,
     capitalise,
-    render,
+    fill_template,
     with_article,
     words,
 )
@@ -170,7 +170,9 @@ class _Writer:
     def title(self, slot: str, **values: str) -> str:
         """A line without full stop, such as a heading or a salutation."""
         return capitalise(
-            render(self.rng.choice(self.frames.templates[slot]), {**self.deck.common, **values})
+            fill_template(
+                self.rng.choice(self.frames.templates[slot]), {**self.deck.common, **values}
+            )
         )
 
     def fillers(self) -> list[str]:

@@ -6,6 +6,7 @@ installed jax release pins it. The command, which also sets what jax and libtpu 
 environment, is divsyn_jax.compile."""
 
 import dataclasses
+import importlib
 import itertools
 import math
 import time
@@ -18,8 +19,8 @@ from jax.sharding import AxisType, Mesh
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.shards import PACKED_ROWS
-from divsyn_jax.model import decoder as model
-from divsyn_jax.model import sharding
+from divsyn_jax.model import decoder, sharding
+from divsyn_jax.model.config import REMATS, MeshConfig
 from divsyn_jax.training import metrics, optimizer, step
 from divsyn_jax.training.compiler import hlo
 from divsyn_jax.training.recipe import Recipe
@@ -85,7 +86,7 @@ def topology_devices(name: str) -> tuple[Chip, list[Any]]:
             f"--topology={name}: known generations are {', '.join(CHIPS)}, e.g. v5e:4x4"
         )
     try:
-        import libtpu  # noqa: F401
+        importlib.import_module("libtpu")
     except ImportError:
         raise UserError(
             "no libtpu here; make env-tpu builds an environment with the one this jax release pins"
@@ -110,7 +111,7 @@ def compile_step(recipe: Recipe, devices: list[Any]) -> Compiled:
         mesh, recipe.global_batch // recipe.accumulation_steps, "global_batch / accumulation_steps"
     )
     started = time.monotonic()
-    with jax.set_mesh(mesh), model.exact_products(recipe.model.dtype):
+    with jax.set_mesh(mesh), decoder.exact_products(recipe.model.dtype):
         adamw = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
         schedule = optimizer.make_schedule(recipe.optimizer, recipe.steps)
         train_step = step.make_train_step(recipe, adamw, schedule, sources=2)
@@ -176,7 +177,7 @@ def xla_flops_per_token(recipe: Recipe) -> float:
         )
         with jax.set_mesh(mesh):
             loss = step.make_loss(plain)
-            params = jax.eval_shape(lambda: model.init_params(config, 0))
+            params = jax.eval_shape(lambda: decoder.init_params(config, 0))
             tokens = jax.ShapeDtypeStruct((1, plain.seq_len + 1), jnp.int32)
             length = jax.ShapeDtypeStruct((1,), jnp.int32)
             valid = jax.ShapeDtypeStruct((), jnp.float32)
@@ -211,7 +212,7 @@ def roofline(recipe: Recipe, compiled: Compiled, chip: Chip, devices: int) -> di
     }
 
 
-def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -> str:
+def compile_report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -> str:
     """The findings as text."""
     cores = f"{devices[0].num_cores} core" + "s driven as one" * (devices[0].num_cores > 1)
     tokens = recipe.global_batch * recipe.seq_len
@@ -219,7 +220,7 @@ def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -
     analytic, counted = full_square_flops_per_token(recipe), xla_flops_per_token(recipe)
     times = roofline(recipe, compiled, chip, len(devices))
     lines = [
-        f"parameters           {model.count_params(recipe.model):,}",
+        f"parameters           {decoder.count_params(recipe.model):,}",
         (
             f"devices              {len(devices)} x {devices[0].device_kind}, each a whole chip"
             f" ({cores}), as {compiled.mesh}"
@@ -246,7 +247,7 @@ def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -
             f"collectives          {kind}: {traffic.count} a step, {traffic.bytes / GIB:.2f} GiB on"
             " a device"
         )
-    bound = max(times, key=times.get)
+    bound = max(times, key=lambda name: times[name])
     lines.append(
         "roofline (analytic)  "
         + ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in times.items())
@@ -259,7 +260,7 @@ def report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list[Any]) -
 def outcome(recipe: Recipe, chip: Chip, devices: list[Any]) -> str:
     """The recipe's report; where the compiler itself runs out of HBM, what it says of that."""
     try:
-        return report(recipe, compile_step(recipe, devices), chip, devices)
+        return compile_report(recipe, compile_step(recipe, devices), chip, devices)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -272,7 +273,7 @@ def candidates(recipe: Recipe, devices: int, rows: list[int]) -> list[Recipe]:
     rows a chip, remat policy, fsdp x tensor split.
     """
     found = []
-    for tensor, per_chip, remat in itertools.product((1, 2, 4), rows, model.REMAT_POLICIES):
+    for tensor, per_chip, remat in itertools.product((1, 2, 4), rows, REMATS):
         if devices % tensor or recipe.model.heads % tensor or recipe.model.kv_heads % tensor:
             continue
         if remat == "dots" and recipe.model.attention in (
@@ -283,7 +284,7 @@ def candidates(recipe: Recipe, devices: int, rows: list[int]) -> list[Recipe]:
         micro = per_chip * devices // tensor
         if micro > recipe.global_batch or recipe.global_batch % micro:
             continue
-        mesh = sharding.MeshConfig(replica=1, fsdp=devices // tensor, tensor=tensor)
+        mesh = MeshConfig(replica=1, fsdp=devices // tensor, tensor=tensor)
         config = dataclasses.replace(recipe.model, remat=remat)
         found.append(
             dataclasses.replace(

@@ -46,13 +46,13 @@ def _written(folder, content):
 )
 def test_a_bad_file_is_named_with_the_place(tmp_path, content, message):
     with pytest.raises(UserError) as error:
-        criteria.load(_written(tmp_path, content))
+        criteria.load_criteria(_written(tmp_path, content))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_saved_file_is_read_as_it_was_and_the_handwritten_one_too(tmp_path):
-    sets = criteria.load(ROOT / "tools" / "benchmarks" / "handwritten_criteria.json")
-    criteria.save(tmp_path / "again.json", sets, {"by": "hand"})
-    assert criteria.load(tmp_path / "again.json") == sets
+    sets = criteria.load_criteria(ROOT / "tools" / "benchmarks" / "handwritten_criteria.json")
+    criteria.save_criteria(tmp_path / "again.json", sets, {"by": "hand"})
+    assert criteria.load_criteria(tmp_path / "again.json") == sets
     assert len(sets[0].metadata) + len(sets[0].metrics) == 5

@@ -21,7 +21,9 @@ DRAWS = 40
 @pytest.fixture
 def judges(serve):
     """`judges("honest", ...)` starts a server with that brain."""
-    return lambda name, **options: serve(brain=f"tests.diversity.judge_brains:{name}", **options)
+    return lambda name, **options: serve(
+        brain=f"tests.diversity.agents.judge_brains:{name}", **options
+    )
 
 
 @pytest.fixture
@@ -229,8 +231,8 @@ def test_criteria_are_made_once_and_can_be_given_again(judges, tmp_path, capsys)
     agent.prepare([sample_corpus(str(samples["c"]), settings)], 10)
     agent.close()
     assert re.search(r"criteria: 100%.* 6/6 .*proposal.* \d calls", capsys.readouterr().err)
-    criteria.save(tmp_path / "criteria.json", agent.criteria, {})
-    assert criteria.load(tmp_path / "criteria.json") == agent.criteria
+    criteria.save_criteria(tmp_path / "criteria.json", agent.criteria, {})
+    assert criteria.load_criteria(tmp_path / "criteria.json") == agent.criteria
     names = [call["name"] for call in server.calls()]
     assert names.count("criteria_propose") == 6
     assert names.count("criteria_merge_metadata") == names.count("criteria_summarise") == 2
@@ -253,7 +255,7 @@ def test_a_bad_criteria_file_is_named(tmp_path, content, fragment):
     path = tmp_path / "criteria.json"
     path.write_text(content)
     with pytest.raises(UserError) as error:
-        criteria.load(path)
+        criteria.load_criteria(path)
     assert str(path) in str(error.value)
     assert fragment in str(error.value)
 

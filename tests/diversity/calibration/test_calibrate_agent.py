@@ -78,7 +78,7 @@ def test_the_page_of_a_ladder_without_labels_says_so():
         },
         "verdicts": [{"claim": "count clusters", "trusted": None, "because": "no labels known"}],
     }
-    page = calibration_report.render(
+    page = calibration_report.render_calibration(
         {
             "agent": {"kind": "k", "model": None, "settings": {}},
             "settings": {"draws": 5, "sample_size": 2, "seed": 0},

@@ -27,7 +27,7 @@ FULL = Breadth(**grammar.limits())
 
 
 def generate(breadth, documents, seed):
-    return itertools.islice(grammar.generate(breadth, seed), documents)
+    return itertools.islice(grammar.generate_passages(breadth, seed), documents)
 
 
 def fingerprint(documents):
@@ -53,13 +53,13 @@ def grid():
 
 
 def test_golden():
-    assert fingerprint(generate(Breadth(8, 9, 16), 200, seed=0)) == GOLDEN[grammar.VERSION]
+    assert fingerprint(generate(Breadth(8, 9, 16), 200, seed=0)) == GOLDEN[grammar.GRAMMAR_VERSION]
 
 
 def test_processes_with_other_hash_seeds_write_the_same():
     program = (
         "from divsyn_jax.synthesis.grammar.grammar import *; import hashlib;"
-        " print(hashlib.sha256(repr(list(itertools.islice(generate(Breadth(5, 8, 5), 3),"
+        " print(hashlib.sha256(repr(list(itertools.islice(generate_passages(Breadth(5, 8, 5), 3),"
         " 50))).encode()).hexdigest())"
     )
     outputs = {
@@ -76,7 +76,7 @@ def test_processes_with_other_hash_seeds_write_the_same():
 
 
 def test_a_document_does_not_depend_on_those_before():
-    assert next(grammar.generate(FULL, 1, first=39)) == list(generate(FULL, 40, 1))[-1]
+    assert next(grammar.generate_passages(FULL, 1, first=39)) == list(generate(FULL, 40, 1))[-1]
 
 
 def test_seed_and_breadth_change_the_texts():
@@ -94,7 +94,7 @@ def test_provenance():
         "template": "topic",
         "cell": "beekeeping / narrative textbook / neutral",
         "generator": "grammar",
-        "version": grammar.VERSION,
+        "version": grammar.GRAMMAR_VERSION,
         "topic": "beekeeping",
         "field": "agriculture",
         "style": "narrative textbook",

@@ -65,7 +65,7 @@ def test_validation_names_file_and_field(folder, text, replacement, field):
     assert text in source
     path.write_text(source.replace(text, replacement, 1))
     with pytest.raises(ValueError, match=rf"{path.name}: {field}"):
-        knowledge.load(folder)
+        knowledge.load_topics(folder)
 
 
 def test_a_name_used_twice_is_refused(folder):
@@ -74,8 +74,8 @@ def test_a_name_used_twice_is_refused(folder):
     with pytest.raises(
         ValueError, match=rf"{second.name}: name: 'beekeeping' is already the topic of {first.name}"
     ):
-        knowledge.load(folder)
+        knowledge.load_topics(folder)
 
 
 def test_unbroken_copies_load(folder):
-    assert knowledge.load(folder) == knowledge.topics()[:2]
+    assert knowledge.load_topics(folder) == knowledge.topics()[:2]

@@ -54,11 +54,11 @@ def test_with_article(phrase):
 
 
 def test_join():
-    assert sentences.join([]) == ""
-    assert sentences.join(["a"]) == "a"
-    assert sentences.join(["a", "b"]) == "a and b"
-    assert sentences.join(["a", "b", "c"]) == "a, b and c"
-    assert sentences.join(["a, b", "c", "d"]) == "a, b; c; and d"
+    assert sentences.join_list([]) == ""
+    assert sentences.join_list(["a"]) == "a"
+    assert sentences.join_list(["a", "b"]) == "a and b"
+    assert sentences.join_list(["a", "b", "c"]) == "a, b and c"
+    assert sentences.join_list(["a, b", "c", "d"]) == "a, b; c; and d"
 
 
 def test_bare():
@@ -71,9 +71,11 @@ def test_bare():
 
 
 def test_render_capitalises_on_request():
-    assert sentences.render("{Who} or {who}", {"who": "the judge"}) == "The judge or the judge"
+    assert (
+        sentences.fill_template("{Who} or {who}", {"who": "the judge"}) == "The judge or the judge"
+    )
     with pytest.raises(KeyError):
-        sentences.render("{nobody}", {"who": "the judge"})
+        sentences.fill_template("{nobody}", {"who": "the judge"})
 
 
 def test_deck_deals_every_entry_once_and_no_template_twice():

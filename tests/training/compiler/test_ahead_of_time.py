@@ -35,7 +35,7 @@ def test_the_report_names_the_resolved_mesh(recipe, monkeypatch):
     assert recipe.mesh.fsdp == -1
     compiled = ahead_of_time.compile_step(recipe, jax.devices()[:1])
     device = types.SimpleNamespace(num_cores=1, device_kind="TPU v5 lite")
-    text = ahead_of_time.report(recipe, compiled, CHIP, [device])
+    text = ahead_of_time.compile_report(recipe, compiled, CHIP, [device])
     assert "as {'replica': 1, 'fsdp': 1, 'tensor': 1}" in text
 
 

@@ -1,0 +1,74 @@
+"""The settings of a model and of the mesh it lies on, readable without JAX.
+
+A default here is what a run did that was written before the key existed; the numbers of the paper
+are in configs/base.py."""
+
+import dataclasses
+
+# What the backward pass may recompute; divsyn_jax/model/decoder.py has the policy of each.
+REMATS = ("none", "minimal", "dots", "full")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Shape and numerics of the decoder.
+
+    Attributes: vocab_size: V; at least the tokenizer's, usually padded to a round number. hidden,
+      intermediate, layers, heads, kv_heads: D, F, N, H, G. D must be a multiple of H, H of G.
+      rope_theta: base of the rotary frequencies. norm_eps: epsilon of RMSNorm. tied: the output
+      projection is the transposed embedding. dtype: compute dtype of matrix products ('float32' or
+      'bfloat16'); parameters, norms, softmax and loss are float32. attention: backend, see
+      divsyn_jax/model/attention.py; 'auto' in a recipe, resolved before the model is built. remat:
+      what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of
+      weights), 'dots' (keeps all matrix products), 'full' (keeps nothing). scan: compile one layer
+      and loop over it, so that compile time does not grow with depth; else unroll the layers.
+    """
+
+    vocab_size: int
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    rope_theta: float = 10000.0
+    norm_eps: float = 1e-5
+    tied: bool = False
+    dtype: str = "bfloat16"
+    attention: str = "auto"
+    remat: str = "none"
+    scan: bool = True
+
+    def __post_init__(self) -> None:
+        if self.hidden % self.heads or (self.hidden // self.heads) % 2:
+            raise ValueError(
+                f"model.hidden={self.hidden} does not split into model.heads={self.heads} heads of"
+                " even width"
+            )
+        if self.heads % self.kv_heads:
+            raise ValueError(
+                f"model.heads={self.heads} is not a multiple of model.kv_heads={self.kv_heads}"
+            )
+        if self.remat not in REMATS:
+            raise ValueError(
+                f"model.remat={self.remat!r} is unknown; use one of {', '.join(REMATS)}"
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """K, the width of a head."""
+        return self.hidden // self.heads
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """Sizes of the mesh axes; one may be -1 and takes the devices that are left.
+
+    Attributes:
+      replica: copies of the model (across slices or hosts; gradients are summed over it).
+      fsdp: parameters, optimizer state and batch are split over it.
+      tensor: heads, MLP width and vocabulary are split over it.
+    """
+
+    replica: int = 1
+    fsdp: int = -1
+    tensor: int = 1
