@@ -261,8 +261,8 @@ def _define(setting: _Setting, group: Group, holder: Callable[..., Any]) -> None
     if choices:
         flags.DEFINE_enum(name, default, choices, setting.help)
     elif setting.is_sequence and setting.kind is int:
-        listed = None if default is None else ",".join(map(str, default))
-        flags.DEFINE(_IntegersParser(setting.flag.at_least), name, listed, setting.help)
+        shown = None if default is None else ",".join(map(str, default))
+        flags.DEFINE(_IntegersParser(setting.flag.at_least), name, shown, setting.help)
     elif setting.is_sequence:
         listed = None if default is None else list(default)
         make = flags.DEFINE_multi_string if setting.flag.repeated else flags.DEFINE_list
@@ -276,8 +276,8 @@ def _define(setting: _Setting, group: Group, holder: Callable[..., Any]) -> None
     elif setting.kind is str:
         flags.DEFINE_string(name, default, setting.help)
     elif setting.kind is pathlib.Path:
-        shown = None if default is None else str(default)
-        flags.DEFINE(_PathParser(), name, shown, setting.help)
+        path = None if default is None else str(default)
+        flags.DEFINE(_PathParser(), name, path, setting.help)
     else:
         raise TypeError(f"{holder.__qualname__}.{setting.name}: no flag has type {setting.kind}")
     _file_under(group, name, setting.help)
@@ -301,13 +301,13 @@ class _IntegersParser(flags.ArgumentParser):
         self._at_least = at_least
 
     def parse(self, argument: Any) -> list[int]:
-        bound = {None: "", 0: "of 0 or more ", 1: ""}.get(self._at_least, f"of {self._at_least} ")
+        bound = f"of {self._at_least} or more " if self._at_least is not None else ""
         kind = "positive integers" if self._at_least == 1 else f"integers {bound}".rstrip()
         try:
             numbers = [int(item) for item in str(argument).split(",")]
         except ValueError:
             numbers = []
-        if not numbers or any(number < (self._at_least or number) for number in numbers):
+        if not numbers or (self._at_least is not None and min(numbers) < self._at_least):
             raise ValueError(f"{kind} are expected, e.g. 1,2,4,8")
         return numbers
 
@@ -325,7 +325,7 @@ def _settings_of(holder: Callable[..., Any]) -> list[_Setting]:
         default = parameter.default
         if repr(default) == "<factory>":  # how a dataclass's signature shows a default_factory
             (field,) = (f for f in dataclasses.fields(holder) if f.name == name)  # type: ignore[arg-type]
-            default = field.default_factory()
+            default = field.default_factory()  # type: ignore[operator]
         settings.append(_Setting(name, kind, flag, default, described.get(name, ""), is_sequence))
     return settings
 
