@@ -17,36 +17,33 @@ os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
 os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
 
 import dataclasses
+from typing import Annotated
 
-from absl import flags
-from ml_collections import config_flags
-
-from divsyn_jax.base import commandline
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base import commandline, setting_flags
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.model.attention import resolve_backend
 from divsyn_jax.training.compiler import ahead_of_time
 from divsyn_jax.training.recipe import Recipe
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Recipe, e.g. configs/1_4b.py.", lock_config=True
-)
-_TOPOLOGY = flags.DEFINE_string(
-    "topology", None, "TPU slice as generation:shape, e.g. v5e:4x4, v4:2x2x4."
-)
-_SEARCH = flags.DEFINE_bool("search", False, "Try micro-batches, remat policies and meshes.")
-_SEARCH_ROWS = flags.DEFINE_list(
-    "search_rows", ["1", "2", "4", "8"], "Sequences a chip in a micro-batch to try."
-)
+
+@dataclasses.dataclass(frozen=True)
+class _Slice:
+    """What to compile for.
+
+    Attributes:
+      topology: TPU slice as generation:shape, e.g. v5e:4x4, v4:2x2x4.
+      search: try micro-batches, remat policies and meshes.
+      search_rows: sequences a chip in a micro-batch to try, comma-separated.
+    """
+
+    topology: Annotated[str, Flag(example="v5e:4x4")]
+    search: bool = False
+    search_rows: Annotated[tuple[int, ...], Flag(at_least=1)] = (1, 2, 4, 8)
 
 
-def search_rows() -> list[int]:
-    """The numbers of --search_rows. Raises `UserError` when one is not a positive integer."""
-    values = _SEARCH_ROWS.value
-    if not values or not all(value.isdecimal() and int(value) for value in values):
-        raise UserError(
-            f"--search_rows={','.join(values)}: positive integers are expected, e.g. 1,2,4,8"
-        )
-    return [int(value) for value in values]
+_CONFIG = setting_flags.define_recipe("config", "Recipe, e.g. configs/1_4b.py.")
+_SLICE = setting_flags.define(_Slice, "slice")
 
 
 def main(arguments: list[str]) -> None:
@@ -54,21 +51,25 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; recipes are given as --config=FILE")
     config = commandline.require(_CONFIG.value, "config", "configs/1_4b.py")
-    topology = commandline.require(_TOPOLOGY.value, "topology", "v5e:4x4")
-    rows = search_rows()
+    asked = _SLICE.given()
     recipe = Recipe.from_config(config.to_dict())
     c = recipe.model
     backend = resolve_backend(c.attention, "tpu", c.dtype, c.head_dim, recipe.seq_len)
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(c, attention=backend))
     if recipe.epochs:  # how long a run is changes nothing in a step
         recipe = recipe.of_length((recipe.optimizer.warmup_steps + 1) * recipe.global_batch)
-    chip, devices = ahead_of_time.topology_devices(topology)
-    if _SEARCH.value:
-        best, compiled = ahead_of_time.search(recipe, chip, devices, rows)
+    chip, devices = ahead_of_time.topology_devices(asked.topology)
+    if asked.search:
+        best, compiled = ahead_of_time.search(recipe, chip, devices, list(asked.search_rows))
         print(f"best that fits:\n{ahead_of_time.compile_report(best, compiled, chip, devices)}")
     else:
         print(ahead_of_time.outcome(recipe, chip, devices))
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Console entry."""
     commandline.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

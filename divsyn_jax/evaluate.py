@@ -16,37 +16,53 @@ COPA, HellaSwag) or names of the harness. Their data come from the Hugging Face 
 the chat template for runs that have one. An interrupted evaluation goes on where it stopped. Needs
 the extra `eval`."""
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from absl import flags
-
-from divsyn_jax.base import commandline
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base import commandline, setting_flags
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.training import compilation_cache
 
-_WORKDIR = flags.DEFINE_list("workdir", None, "Run directories (comma-separated).")
-_DATA = flags.DEFINE_string(
-    "data", None, "Domains as name=folder,...; default: the run's data.eval."
-)
-_TASKS = flags.DEFINE_list("tasks", [], "`paper`, or task names of the harness (comma-separated).")
-_TASK_DATA = flags.DEFINE_string(
-    "task_data", None, "Folder of local items, <task>.jsonl each; default: the hub."
-)
-_LIMIT = flags.DEFINE_integer(
-    "limit", None, "Only the first so many items of each task.", lower_bound=1
-)
-_CHAT = flags.DEFINE_bool("chat", None, "Use the chat template; default: where the run has one.")
-_BATCH_TOKENS = flags.DEFINE_integer(
-    "batch_tokens", 4096, "Tokens in a batch of task requests.", lower_bound=1
+
+@dataclasses.dataclass(frozen=True)
+class _Evaluation:
+    """What to evaluate, and on what.
+
+    Attributes:
+      workdir: run directories, comma-separated.
+      data: held-out domains as name=folder,...; by default the run's data.eval.
+      tasks: `paper`, or task names of the harness, comma-separated.
+      task_data: folder of local items, <task>.jsonl each; by default the hub.
+      limit: only the first so many items of each task.
+      chat: use the chat template; by default where the run has one.
+      batch_tokens: tokens in a batch of task requests.
+    """
+
+    workdir: Annotated[tuple[str, ...], Flag(example="runs/350m")]
+    data: str | None = None
+    tasks: tuple[str, ...] = ()
+    task_data: pathlib.Path | None = None
+    limit: Annotated[int | None, Flag(at_least=1)] = None
+    chat: bool | None = None
+    batch_tokens: Annotated[int, Flag(at_least=1)] = 4096
+
+
+_EVALUATION = setting_flags.define(
+    _Evaluation,
+    {
+        "run": ["workdir", "data"],
+        "tasks": ["tasks", "task_data", "limit", "chat", "batch_tokens"],
+    },
 )
 
 
-def _open_tasks() -> list[Any]:
-    """The tasks of the flags, before anything is loaded."""
-    if not _TASKS.value:
-        if _TASK_DATA.value:
+def _open_tasks(names: Sequence[str], folder: pathlib.Path | None) -> list[Any]:
+    """The tasks asked for, before anything is loaded."""
+    if not names:
+        if folder:
             raise UserError("--task_data needs --tasks, e.g. --tasks=paper")
         return []
     try:
@@ -55,8 +71,7 @@ def _open_tasks() -> list[Any]:
         raise UserError(
             f"--tasks needs lm-eval ({error.name} is missing): pip install 'divsyn-jax[eval]'"
         ) from None
-    folder = pathlib.Path(_TASK_DATA.value) if _TASK_DATA.value else None
-    return harness.open_tasks(harness.task_names(_TASKS.value), folder)
+    return harness.open_tasks(harness.task_names(list(names)), folder)
 
 
 def _print(workdir: str, result: dict[str, Any]) -> None:
@@ -100,17 +115,13 @@ def main(arguments: list[str]) -> None:
 
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; give runs as --workdir=A,B")
-    workdirs = commandline.require(_WORKDIR.value, "workdir", "runs/350m")
-    tasks = _open_tasks()
+    asked = _EVALUATION.given()
+    workdirs = asked.workdir
+    tasks = _open_tasks(asked.tasks, asked.task_data)
     results = {}
     for workdir in workdirs:
         result = evaluation.evaluate_run(
-            pathlib.Path(workdir),
-            _DATA.value,
-            tasks,
-            _CHAT.value,
-            _LIMIT.value,
-            _BATCH_TOKENS.value,
+            pathlib.Path(workdir), asked.data, tasks, asked.chat, asked.limit, asked.batch_tokens
         )
         _print(workdir, result)
         results[workdir] = result["tasks"]
@@ -125,6 +136,11 @@ def main(arguments: list[str]) -> None:
         )
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Console entry."""
     compilation_cache.keep_compiled()
     commandline.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

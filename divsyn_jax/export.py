@@ -6,26 +6,41 @@ the other way round.
 
 The first writes safetensors, config.json, generation_config.json, the tokenizer (the same ids for
 the same text), the chat template where the run has one, and a model card. The second makes a run of
-any Llama checkpoint with plain rotary embeddings
-(others are refused by name): it serves as init_from of a training run, to evaluate and to generate.
-Both hold one parameter (of all layers) in memory at a time."""
+any Llama checkpoint with plain rotary embeddings (others are refused by name): it serves as
+init_from of a training run, to evaluate and to generate. Both hold one parameter (of all layers) in memory at a time."""
 
+import dataclasses
 import os
 import pathlib
+from typing import Annotated
 
-from absl import flags
+from divsyn_jax.base import commandline, setting_flags
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 
-from divsyn_jax.base import commandline
-from divsyn_jax.base.commandline import UserError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run directory: read, or made by --import_from.")
-_OUTPUT = flags.DEFINE_string("output", None, "Directory to write for transformers.")
-_IMPORT_FROM = flags.DEFINE_string(
-    "import_from", None, "Hugging Face directory of a Llama checkpoint to make a run of."
-)
-_STEP = flags.DEFINE_integer("step", None, "Checkpoint to export; default: the newest.")
-_MAX_FILE_SIZE_MB = flags.DEFINE_integer(
-    "max_file_size_mb", 5000, "Split safetensors above this size.", lower_bound=1
+@dataclasses.dataclass(frozen=True)
+class _Exchange:
+    """What goes where.
+
+    Attributes:
+      workdir: run directory: read, or made by --import_from.
+      step: checkpoint to export; by default the newest.
+      import_from: Hugging Face directory of a Llama checkpoint to make a run of.
+      output: directory to write for transformers.
+      max_file_size_mb: split safetensors above this size, in megabytes.
+    """
+
+    workdir: Annotated[pathlib.Path, Flag(example="runs/350m")]
+    step: int | None = None
+    import_from: pathlib.Path | None = None
+    output: pathlib.Path | None = None
+    max_file_size_mb: Annotated[int, Flag(at_least=1)] = 5000
+
+
+_EXCHANGE = setting_flags.define(
+    _Exchange,
+    {"run": ["workdir", "step", "import_from"], "output": ["output", "max_file_size_mb"]},
 )
 
 
@@ -35,21 +50,27 @@ def main(arguments: list[str]) -> None:
 
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; see --help")
-    workdir = pathlib.Path(commandline.require(_WORKDIR.value, "workdir", "runs/350m"))
-    if _IMPORT_FROM.value and _OUTPUT.value:
+    asked = _EXCHANGE.given()
+    workdir = asked.workdir
+    if asked.import_from and asked.output:
         raise UserError("--import_from and --output: one at a time")
-    if _IMPORT_FROM.value:
-        exchange.import_checkpoint(pathlib.Path(_IMPORT_FROM.value), workdir)
+    if asked.import_from:
+        exchange.import_checkpoint(asked.import_from, workdir)
         print(
-            f"{workdir}: imported from {_IMPORT_FROM.value}; use it as"
+            f"{workdir}: imported from {asked.import_from}; use it as"
             f" --config.init_from={workdir}, or evaluate it"
         )
         return
-    output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "hf/350m"))
-    exchange.export_run(workdir, output, _MAX_FILE_SIZE_MB.value * 1_000_000, _STEP.value)
+    output = commandline.require(asked.output, "output", "hf/350m")
+    exchange.export_run(workdir, output, asked.max_file_size_mb * 1_000_000, asked.step)
     print(f"{output}: transformers.AutoModelForCausalLM.from_pretrained({str(output)!r}) loads it")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Console entry."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # files go in and out; no accelerator is needed
     commandline.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -17,15 +17,14 @@ import pathlib
 import signal
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
-from absl import flags
-from ml_collections import config_flags
 
-from divsyn_jax.base import commandline, files
-from divsyn_jax.base.commandline import Failure, Unfinished, UserError
+from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base.errors import Failure, Unfinished, UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.pipeline import Mixture, parse_sources
 from divsyn_jax.model import decoder, sharding
@@ -43,14 +42,25 @@ from divsyn_jax.training import level_record as training_data
 from divsyn_jax.training.checkpointing import Checkpoints
 from divsyn_jax.training.recipe import Recipe
 
-flags.adopt_module_key_flags(distributed)
-_CONFIG = config_flags.DEFINE_config_file(
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Where a run lies.
+
+    Attributes:
+      workdir: run directory; the same command continues the run that it holds.
+    """
+
+    workdir: Annotated[str, Flag(example="runs/tiny")]
+
+
+_CONFIG = setting_flags.define_recipe(
     "config",
-    None,
-    "Recipe, e.g. configs/tiny.py; divsyn_jax/training/recipe.py has every key.",
-    lock_config=True,
+    "Recipe, e.g. configs/tiny.py; divsyn_jax/training/recipe.py has every key, --config.KEY=VALUE"
+    " overrides one.",
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run directory.")
+_PLACE = setting_flags.define(_Place, "run")
+_PROCESSES = setting_flags.define(distributed.Processes, "processes")
 
 
 def train(recipe: Recipe, workdir: pathlib.Path) -> None:
@@ -287,9 +297,9 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; recipes are given as --config=FILE")
     config = commandline.require(_CONFIG.value, "config", "configs/tiny.py")
-    workdir = commandline.require(_WORKDIR.value, "workdir", "runs/tiny")
-    files.check_local(workdir)
-    workdir = pathlib.Path(workdir).absolute()
+    place, processes = _PLACE.given(), _PROCESSES.given()
+    files.check_local(place.workdir)
+    workdir = pathlib.Path(place.workdir).absolute()
     recipe = Recipe.from_config(config.to_dict())
     if recipe.debug.deterministic:  # XLA reads this once, when the backend starts
         os.environ["XLA_FLAGS"] = (
@@ -299,7 +309,7 @@ def main(arguments: list[str]) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.92")
     jax.config.update("jax_debug_nans", recipe.debug.nans)
     compilation_cache.keep_compiled()
-    distributed.initialize()
+    distributed.initialize(processes)
     c = recipe.model
     backend = resolve_backend(
         c.attention, jax.default_backend(), c.dtype, c.head_dim, recipe.seq_len
@@ -308,5 +318,10 @@ def main(arguments: list[str]) -> None:
         train(dataclasses.replace(recipe, model=dataclasses.replace(c, attention=backend)), workdir)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Console entry."""
     commandline.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -6,20 +6,33 @@ limit, training gets SIGTERM, saves and exits with 75, and the task puts itself 
 It calls `scontrol requeue` itself, because a site's RequeueExit may not name 75 and an `afterok` on
 an array never forgets a non-zero exit."""
 
+import dataclasses
 import re
 import shlex
 from collections.abc import Sequence
+from typing import Annotated
 
-from absl import flags
-
+from divsyn_jax.base import setting_flags
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study.recipe import Run, Study
 from launch.submission import Submission, call, exports
 
-_SBATCH = flags.DEFINE_string(
-    "sbatch", "", "Options for sbatch, e.g. '--partition=a100 --gres=gpu:8 --time=12:00:00'."
-)
-_NODES = flags.DEFINE_integer("nodes", 1, "Nodes of a run, one process on each.", lower_bound=1)
+
+@dataclasses.dataclass(frozen=True)
+class SlurmOptions:
+    """What the cluster is asked for.
+
+    Attributes:
+      sbatch: options for sbatch (Slurm), e.g. '--partition=a100 --gres=gpu:8 --time=12:00:00'.
+      nodes: nodes of a run (Slurm), one process on each.
+    """
+
+    sbatch: str = ""
+    nodes: Annotated[int, Flag(at_least=1)] = 1
+
+
+OPTIONS = setting_flags.define(SlurmOptions, "backend")
 
 _STEP = """\
 requeue() { scontrol requeue "$1"; sleep 300; }  # the sleep ends with the job
@@ -33,7 +46,7 @@ step() {  # result, options of srun, command ...: nothing where the result stand
 }"""
 
 
-def submit(submission: Submission) -> None:
+def submit(submission: Submission, options: SlurmOptions) -> None:
     """Send what is neither done nor in the queue."""
     study = submission.study
     queue = {} if submission.dry_run else _queue(submission)
@@ -44,12 +57,14 @@ def submit(submission: Submission) -> None:
         if job["kind"] == "prepare" and (job["job"], "N/A") in queue
     ]
     if not study_plan.is_prepared(study) and not waiting:
-        path = submission.write("prepare.sh", part_script(submission, "prepare"))
+        path = submission.write("prepare.sh", part_script(submission, "prepare", options))
         waiting = [_sbatch(submission, path)]
         submission.record(waiting[0], "prepare")
     held = sorted({job for job, index in queue if index != "N/A"})
     if runs:
-        path = submission.write(f"runs-{len(submission.jobs)}.sh", array_script(study, runs))
+        path = submission.write(
+            f"runs-{len(submission.jobs)}.sh", array_script(study, runs, options)
+        )
         after = (
             []
             if study_plan.is_prepared(study)
@@ -64,7 +79,7 @@ def submit(submission: Submission) -> None:
         job["kind"] == "report" and (job["job"], "N/A") in queue for job in submission.jobs
     )
     if runs or not reported:
-        path = submission.write("report.sh", part_script(submission, "report"))
+        path = submission.write("report.sh", part_script(submission, "report", options))
         after = [f"--dependency=afterany:{':'.join(held)}"] if held else []
         submission.record(_sbatch(submission, path, *after), "report")
     print(
@@ -73,12 +88,12 @@ def submit(submission: Submission) -> None:
     )
 
 
-def active(submission: Submission) -> dict[str, str]:
+def active(submission: Submission, options: SlurmOptions) -> dict[str, str]:
     """State of every run that the queue holds."""
     return _active(submission, _queue(submission))
 
 
-def cancel(submission: Submission) -> None:
+def cancel(submission: Submission, options: SlurmOptions) -> None:
     """End the study's jobs; training saves first."""
     jobs = sorted({job for job, _ in _queue(submission)})
     if jobs:
@@ -86,7 +101,7 @@ def cancel(submission: Submission) -> None:
     print(f"{len(jobs)} jobs cancelled")
 
 
-def array_script(study: Study, runs: Sequence[Run]) -> str:
+def array_script(study: Study, runs: Sequence[Run], options: SlurmOptions) -> str:
     """The array job: a case for each run."""
     cases = []
     for index, run in enumerate(runs):
@@ -98,7 +113,7 @@ def array_script(study: Study, runs: Sequence[Run]) -> str:
                 f" {shlex.join(step.command)}"
             )
         cases.append("\n".join([*lines, "  ;;"]))
-    head = _head(study, "runs", "%x-%A_%a.out", f"--array=0-{len(runs) - 1}")
+    head = _head(study, options, "runs", "%x-%A_%a.out", f"--array=0-{len(runs) - 1}")
     body = "\n".join(cases)
     return (
         f"{head}\nJOB=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID\n{_STEP}\n\ncase"
@@ -106,16 +121,16 @@ def array_script(study: Study, runs: Sequence[Run]) -> str:
     )
 
 
-def part_script(submission: Submission, part: str) -> str:
+def part_script(submission: Submission, part: str, options: SlurmOptions) -> str:
     """A job that runs a part of the study on one node."""
     command = shlex.join(submission.study_command(part))
-    head = _head(submission.study, part, "%x-%j.out")
+    head = _head(submission.study, options, part, "%x-%j.out")
     tasks = "'--nodes=1 --ntasks=1'"
     return f"{head}\nJOB=$SLURM_JOB_ID\n{_STEP}\n\nstep /dev/null/never {tasks} \\\n  {command}\n"
 
 
-def _head(study: Study, kind: str, output: str, *options: str) -> str:
-    nodes = _NODES.value if kind == "runs" else 1
+def _head(study: Study, options: SlurmOptions, kind: str, output: str, *more: str) -> str:
+    nodes = options.nodes if kind == "runs" else 1
     lines = [
         f"--job-name={study.recipe['name']}-{kind}",
         f"--output={study.workdir / 'launch' / output}",
@@ -124,8 +139,8 @@ def _head(study: Study, kind: str, output: str, *options: str) -> str:
         "--signal=TERM@120",  # to the steps, two minutes before the time limit
         f"--nodes={nodes}",
         "--ntasks-per-node=1",
-        *options,
-        *shlex.split(_SBATCH.value),
+        *more,
+        *shlex.split(options.sbatch),
     ]
     directives = [f"#SBATCH {_quoted(line)}" for line in lines]
     return "\n".join(["#!/bin/bash", *directives, "set -u", exports(study_plan.environment(study))])

@@ -4,33 +4,41 @@ All hosts of a slice train together and find their peers through the TPU runtime
 process, on the chips of host 0. The study's folder must be one that every host mounts at the same
 path. Preparing and reporting need no TPU: they run where sweep runs."""
 
+import dataclasses
 import re
 import shlex
 
-from absl import flags
-
-from divsyn_jax.base import commandline
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base import commandline, recipes, setting_flags
+from divsyn_jax.base.errors import UserError
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study.recipe import Run, Study
-from divsyn_jax.training import recipe_file
 from launch.submission import Submission, call, exports
 
-_CLUSTER = flags.DEFINE_string("cluster", None, "GKE cluster (xpk).")
-_PROJECT = flags.DEFINE_string("project", None, "Google Cloud project (xpk).")
-_ZONE = flags.DEFINE_string("zone", None, "Zone (xpk).")
-_TPU_TYPE = flags.DEFINE_string("tpu_type", "v5litepod-16", "Slice of a run (xpk).")
-_DOCKER_IMAGE = flags.DEFINE_string(
-    "docker_image", None, "Image that holds the package and its dependencies (xpk)."
-)
-_REPOSITORY = flags.DEFINE_string(
-    "repository",
-    str(recipe_file.ROOT),
-    "Folder of this repository in the image or on the TPU VMs (xpk).",
-)
-_TPU_VERSION = flags.DEFINE_string(
-    "tpu_version", "v2-alpha-tpuv5-lite", "Software version of a plain TPU VM."
-)
+
+@dataclasses.dataclass(frozen=True)
+class XpkOptions:
+    """Where the slices are, and what a run on one is made of.
+
+    Attributes:
+      cluster: GKE cluster (xpk).
+      project: Google Cloud project (xpk).
+      zone: zone (xpk).
+      tpu_type: slice of a run (xpk).
+      docker_image: image that holds the package and its dependencies (xpk).
+      repository: folder of this repository in the image or on the TPU VMs (xpk).
+      tpu_version: software version of a plain TPU VM.
+    """
+
+    cluster: str | None = None
+    project: str | None = None
+    zone: str | None = None
+    tpu_type: str = "v5litepod-16"
+    docker_image: str | None = None
+    repository: str = str(recipes.ROOT)
+    tpu_version: str = "v2-alpha-tpuv5-lite"
+
+
+OPTIONS = setting_flags.define(XpkOptions, "backend")
 
 _STEP = """\
 # The slice's hosts, as GKE tells them or a TPU VM.
@@ -52,7 +60,7 @@ alone() {  # the same on host 0; the others wait, for what follows needs all of 
 }"""
 
 
-def submit(submission: Submission) -> None:
+def submit(submission: Submission, options: XpkOptions) -> None:
     """Send a workload for each run that is neither done nor queued; write a TPU-VM script for each
     beside it.
     """
@@ -63,17 +71,19 @@ def submit(submission: Submission) -> None:
                 f"the study is not prepared; first run, with its folder mounted: {command}"
             )
         print(f"# first, where the study's folder is mounted:\n{command}\n")
-    place = _place()
-    image = commandline.require(_DOCKER_IMAGE.value, "docker_image", "gcr.io/me/divsyn_jax")
-    runs = submission.unsent({} if submission.dry_run else active(submission))
+    place = _place(options)
+    image = commandline.require(options.docker_image, "docker_image", "gcr.io/me/divsyn_jax")
+    runs = submission.unsent({} if submission.dry_run else active(submission, options))
     for run in runs:
         attempt = sum(run.name in job["runs"] for job in submission.jobs)
-        script = submission.write(f"{_slug(run.name)}.sh", run_script(submission.study, run))
+        script = submission.write(
+            f"{_slug(run.name)}.sh", run_script(submission.study, run, options)
+        )
         submission.write(
-            f"{_slug(run.name)}-tpu-vm.sh", tpu_vm_script(submission.study, run, script)
+            f"{_slug(run.name)}-tpu-vm.sh", tpu_vm_script(submission.study, run, script, options)
         )
         name = workload(submission.study, run, attempt)
-        submission.call(workload_command(name, script, image, place))
+        submission.call(workload_command(name, script, image, place, options.tpu_type))
         submission.record(name, "runs", [run])
     print(
         f"# {len(runs)} of {len(submission.study.runs)} runs sent; when they are done:"
@@ -81,23 +91,25 @@ def submit(submission: Submission) -> None:
     )
 
 
-def active(submission: Submission) -> dict[str, str]:
+def active(submission: Submission, options: XpkOptions) -> dict[str, str]:
     """State of every run whose workload is queued or running."""
     found = {}
     for status in ("QUEUED", "RUNNING"):
-        listed = call(["xpk", "workload", "list", *_place(), f"--filter-by-status={status}"])
+        listed = call(["xpk", "workload", "list", *_place(options), f"--filter-by-status={status}"])
         names = set(re.findall(r"[a-z0-9-]+", listed))
         for job in submission.jobs:
             found.update({name: status.lower() for name in job["runs"] if job["job"] in names})
     return found
 
 
-def cancel(submission: Submission) -> None:
+def cancel(submission: Submission, options: XpkOptions) -> None:
     """Delete the study's workloads that are queued or running."""
-    alive = active(submission)
+    alive = active(submission, options)
     jobs = [job["job"] for job in submission.jobs if any(name in alive for name in job["runs"])]
     for job in jobs:
-        submission.call(["xpk", "workload", "delete", f"--workload={job}", "--force", *_place()])
+        submission.call(
+            ["xpk", "workload", "delete", f"--workload={job}", "--force", *_place(options)]
+        )
     print(f"{len(jobs)} workloads deleted")
 
 
@@ -110,7 +122,9 @@ def workload(study: Study, run: Run, attempt: int) -> str:
     return f"{_slug(study.recipe['name'])[:24].strip('-')}-{index:03d}-{attempt}"
 
 
-def workload_command(name: str, script: str, image: str, place: list[str]) -> list[str]:
+def workload_command(
+    name: str, script: str, image: str, place: list[str], tpu_type: str
+) -> list[str]:
     """The xpk command that starts a run."""
     return [
         *(
@@ -119,14 +133,14 @@ def workload_command(name: str, script: str, image: str, place: list[str]) -> li
             "create",
             f"--workload={name}",
             *place,
-            f"--tpu-type={_TPU_TYPE.value}",
+            f"--tpu-type={tpu_type}",
             "--num-slices=1",
         ),
         *(f"--docker-image={image}", f"--command=bash {shlex.quote(script)}", "--max-restarts=10"),
     ]
 
 
-def run_script(study: Study, run: Run) -> str:
+def run_script(study: Study, run: Run, options: XpkOptions) -> str:
     """What every host of a slice runs:
 
     the steps in order, or the one whose number is its argument.
@@ -139,7 +153,7 @@ def run_script(study: Study, run: Run) -> str:
         "#!/bin/bash",
         f"# {run.name}",
         "set -eu",
-        f"cd {shlex.quote(_REPOSITORY.value)}",
+        f"cd {shlex.quote(options.repository)}",
         exports(environment),
     ]
     cases = [
@@ -155,18 +169,18 @@ def _is_alone(step: study_plan.Step) -> bool:
     return step.stage.endswith("evaluate")
 
 
-def tpu_vm_script(study: Study, run: Run, script: str) -> str:
+def tpu_vm_script(study: Study, run: Run, script: str, options: XpkOptions) -> str:
     """The same run on a TPU VM of its own, created and deleted around it."""
     name = workload(study, run, 0)
-    place = [f"--project={_PROJECT.value or 'PROJECT'}", f"--zone={_ZONE.value or 'ZONE'}"]
+    place = [f"--project={options.project or 'PROJECT'}", f"--zone={options.zone or 'ZONE'}"]
     gcloud = ["gcloud", "compute", "tpus", "tpu-vm"]
     create = [
         *gcloud,
         "create",
         name,
         *place,
-        f"--accelerator-type={_TPU_TYPE.value}",
-        f"--version={_TPU_VERSION.value}",
+        f"--accelerator-type={options.tpu_type}",
+        f"--version={options.tpu_version}",
     ]
     ssh = [*gcloud, "ssh", name, *place]
     # A command for each step: a step that fails on one worker then ends the script and with it the
@@ -198,16 +212,16 @@ def _portable(command: tuple[str, ...]) -> tuple[str, ...]:
     """With the interpreter of the machine that runs it, and this checkout's recipes by their place
     in the repository.
     """
-    here = f"--config={recipe_file.ROOT}/"
+    here = f"--config={recipes.HOME}/"
     return ("python", *(argument.replace(here, "--config=") for argument in command[1:]))
 
 
-def _place() -> list[str]:
-    values = {"cluster": commandline.require(_CLUSTER.value, "cluster", "my-cluster")}
+def _place(options: XpkOptions) -> list[str]:
+    values = {"cluster": commandline.require(options.cluster, "cluster", "my-cluster")}
     values.update(
         {
             name: value
-            for name, value in (("project", _PROJECT.value), ("zone", _ZONE.value))
+            for name, value in (("project", options.project), ("zone", options.zone))
             if value
         }
     )

@@ -5,31 +5,24 @@ usage or input, with one clear line (`UserError`); 1 anything else: one line whe
 failed (`Failure`), a traceback when it is our bug."""
 
 import ast
-import itertools
 import os
+import pathlib
+import shutil
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeVar
 
 from absl import app, flags, logging
 
+from divsyn_jax import __version__
+from divsyn_jax.base import commands, recipes, setting_flags
+from divsyn_jax.base.errors import Failure, Unfinished, UserError
+
+__all__ = ["EXIT_UNFINISHED", "EXIT_USAGE", "Failure", "Unfinished", "UserError", "program"]
+__all__ += ["require", "run", "show"]
 EXIT_USAGE = 2
 EXIT_UNFINISHED = 75
-
-
-class UserError(Exception):
-    """The user's input cannot be used; the message is one line naming the place, what is wrong and
-    the remedy.
-    """
-
-
-class Unfinished(Exception):
-    """The work was saved and stopped before its end; the same command continues it."""
-
-
-class Failure(Exception):
-    """The work itself failed in a way that the message explains in one line (exit code 1, no
-    traceback).
-    """
 
 
 def run(main: Callable[[list[str]], None], doc: str) -> None:
@@ -45,18 +38,13 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
 
     def parse(argv: list[str]) -> list[str]:
         if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
-            print(f"{doc.strip()}\n\nFlags:\n{flags.FLAGS.module_help(owner)}")
+            show(_help(doc, owner))
             sys.exit(0)
-        for before, argument in itertools.pairwise(
-            argv
-        ):  # ml_collections tells a missing file in a dozen lines
-            path = argument.removeprefix("--config=").split(":")[0]
-            if (before == "--config" or argument.startswith("--config=")) and not os.path.isfile(
-                path
-            ):
-                _fail(f"{path}: no such config file")
+        if any(argument in ("--version", "-version") for argument in argv[1:]):
+            show(f"{program()} {__version__}")
+            sys.exit(0)
         try:
-            return flags.FLAGS(argv, known_only=False)
+            return flags.FLAGS(_with_recipes_found(argv), known_only=False)
         except UserError as error:
             _fail(str(error))
         except SyntaxError as error:
@@ -77,13 +65,14 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
         logging.set_verbosity(logging.WARNING)  # JAX and Orbax narrate at INFO
         try:
             main(argv[1:])
+            sys.stdout.flush()
         except UserError as error:
             _fail(str(error))
         except Unfinished as stop:
-            print(f"{_program()}: {stop}", file=sys.stderr)
+            _complain(str(stop))
             sys.exit(EXIT_UNFINISHED)
         except Failure as failure:
-            print(f"{_program()}: {failure}", file=sys.stderr)
+            _complain(str(failure))
             sys.exit(1)
         except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
             if error.filename is None:
@@ -92,27 +81,112 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
                 f"{error.filename}: {error.strerror}; name another path or change its permissions"
             )
         except KeyboardInterrupt:
-            print(f"{_program()}: interrupted; run the same command to continue", file=sys.stderr)
+            _complain("interrupted; run the same command to continue")
             sys.exit(130)
-        except BrokenPipeError:  # the reader of our output (head, less) has left: nothing is wrong
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:
+            _nobody_reads()
 
     app.run(guarded, flags_parser=parse)
 
 
-def require(value, flag: str, example: str):
+T = TypeVar("T")
+
+
+def require(value: T | None, flag: str, example: str) -> T:
     """Return `value`, or raise `UserError` saying that `--flag` is missing."""
     if not value:
         raise UserError(f"--{flag} is required, e.g. --{flag}={example}")
     return value
 
 
-def _program() -> str:
-    return os.path.basename(sys.argv[0]).removesuffix(".py")
+def program() -> str:
+    """The command as its user started it, e.g. `divsyn score`, `score_corpus` or `train`."""
+    path = pathlib.PurePath(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name.removesuffix(".py")
 
 
-def _fail(message: str) -> None:
-    print(
-        f"{_program()}: {' '.join(message.splitlines())}", file=sys.stderr
-    )  # a name may hold a line break
+def show(text: str) -> None:
+    """Print to a reader who may leave early (head, less)."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _nobody_reads()
+
+
+def _nobody_reads() -> None:
+    """The reader of our output has left: nothing is wrong, and nothing more is written there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _with_recipes_found(argv: Sequence[str]) -> list[str]:
+    """The command line with the whole path of every recipe, which may be the package's own."""
+    names = [
+        name for name in flags.FLAGS if setting_flags.entry_of(flags.FLAGS[name]).group == "recipe"
+    ]
+    found, is_recipe = [], False
+    for argument in argv:
+        name, equals, path = argument.lstrip("-").partition("=")
+        names_recipe = argument.startswith("-") and name in names
+        if is_recipe:
+            argument = recipes.find(argument)
+        elif names_recipe and equals:
+            argument = f"--{name}={recipes.find(path)}"
+        is_recipe = names_recipe and not equals
+        found.append(argument)
+    if names:
+        recipes.provide()
+    return found
+
+
+_WIDEST = 100
+_HANGING = 26  # columns before a flag's help
+
+
+def _help(doc: str, owner: str) -> str:
+    """What a command is for, how it is used, and its flags by heading: its own before those that it
+    shares.
+    """
+    parts = [commands.in_words_of(program(), doc.strip())]
+    own = {flag.name for flag in flags.FLAGS.get_flags_for_module(owner)}
+    known = flags.FLAGS.get_key_flags_for_module(owner)
+    known.sort(key=lambda flag: (flag.name not in own, setting_flags.entry_of(flag).place))
+    for group in (*setting_flags.GROUPS, ""):
+        entries = [_line(flag) for flag in known if setting_flags.entry_of(flag).group == group]
+        if entries:
+            parts.append("\n".join([f"{group.capitalize() or 'Other'}:", *entries]))
+    return "\n\n".join(parts)
+
+
+def _line(flag: flags.Flag) -> str:
+    name = f"  --[no]{flag.name}" if flag.boolean else f"  --{flag.name}"
+    notes = []
+    if setting_flags.choices_of(flag):
+        *others, last = setting_flags.choices_of(flag)
+        notes.append(f"{', '.join(others)} or {last}" if others else f"only {last}")
+    if flag.default not in (None, "", []):
+        notes.append(f"default: {_shown(flag)}")
+    text = commands.in_words_of(program(), setting_flags.entry_of(flag).help)
+    text += f" ({'; '.join(notes)})" if notes else ""
+    width = min(_WIDEST, shutil.get_terminal_size().columns) - _HANGING
+    first, *rest = textwrap.wrap(text, max(width, 30), break_on_hyphens=False) or [""]
+    indent = " " * _HANGING
+    is_short = len(name) + 2 <= _HANGING
+    lines = [f"{name:<{_HANGING}}{first}"] if is_short else [name, f"{indent}{first}"]
+    return "\n".join([*lines, *(f"{indent}{line}" for line in rest)])
+
+
+def _shown(flag: flags.Flag) -> str:
+    """The default as one would type it."""
+    if isinstance(flag.default, list | tuple):
+        return ",".join(map(str, flag.default))
+    return str(flag.default).lower() if flag.boolean else str(flag.default)
+
+
+def _complain(message: str) -> None:
+    told = commands.in_words_of(program(), message, are_names_words=False)
+    print(f"{program()}: {told}", file=sys.stderr)
+
+
+def _fail(message: str) -> NoReturn:
+    _complain(" ".join(message.splitlines()))  # a name may hold a line break
     sys.exit(EXIT_USAGE)

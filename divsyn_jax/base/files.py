@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.errors import UserError
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

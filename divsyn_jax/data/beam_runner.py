@@ -10,11 +10,12 @@ import pathlib
 import pickle
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from divsyn_jax.base.commandline import UserError
 
-RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner")
+Runner = Literal["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"]
+RUNNERS: tuple[str, ...] = get_args(Runner)
 
 
 def run_in_order(

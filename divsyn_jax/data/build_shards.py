@@ -19,50 +19,42 @@ On a cluster, with --output on a file system that all its workers share, and fro
   --beam_options=--flink_master=host:8081,--environment_type=LOOPBACK
 """
 
-from absl import flags
+import dataclasses
+from typing import Literal
 
-from divsyn_jax.base import commandline
-from divsyn_jax.base.commandline import UserError
-from divsyn_jax.data.beam_runner import RUNNERS
+from divsyn_jax.base import commandline, setting_flags
+from divsyn_jax.base.errors import UserError
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.shard_builder import build_shards
-from divsyn_jax.data.shards import TEXT_PACKINGS
 
-flags.adopt_module_key_flags(corpus_flags)
-_INPUT = flags.DEFINE_list("input", None, "Corpora (comma-separated).")
-_TOKENIZER = flags.DEFINE_string("tokenizer", None, "Folder of train_tokenizer, or hf:DIR.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to write.")
-_SEQ_LEN = flags.DEFINE_integer(
-    "seq_len",
-    2048,
-    "Inputs a window feeds to the model; windows hold one token more.",
-    lower_bound=2,
-)
-_FORMAT = flags.DEFINE_enum(
-    "format", "text", ["text", "chat"], "chat: conversations, for fine-tuning."
-)
-_PACKING = flags.DEFINE_enum(
-    "packing",
-    None,
-    TEXT_PACKINGS,
-    "Of text: concat (the default) for training, document for evaluation.",
-)
-_SYSTEM_PROMPT = flags.DEFINE_string(
-    "system_prompt",
-    "",
-    "Opens every conversation that has no system message; evaluation uses the same.",
-)
 _NAMED = 10  # records that the output names; the manifest names all that are left out
-_SHARD_BYTES = flags.DEFINE_integer(
-    "shard_bytes", 16 << 20, "Bytes of text in one shard, about.", lower_bound=1
-)
-_WORKERS = flags.DEFINE_integer("workers", 1, "Processes that tokenise.", lower_bound=1)
 
-_RUNNER = flags.DEFINE_enum(
-    "runner", None, RUNNERS, "Write the shards on Apache Beam; default: processes of this machine."
-)
-_BEAM_OPTIONS = flags.DEFINE_list(
-    "beam_options", [], "Options of Beam and its runner, comma-separated."
+
+@dataclasses.dataclass(frozen=True)
+class _Content:
+    """What the shards hold.
+
+    Attributes:
+      format: what a record is: text, or with chat a conversation, for fine-tuning.
+      packing: how windows are cut from text: concat (the default) for training, document for
+        evaluation.
+    """
+
+    format: Literal["text", "chat"] = "text"
+    packing: Literal["concat", "document"] | None = None
+
+
+setting_flags.adopt(corpus_flags)
+_CONTENT = setting_flags.define(_Content, {"corpora": ["format"], "windows": ["packing"]})
+_BUILDING = setting_flags.define(
+    build_shards,
+    {
+        "corpora": ["inputs"],
+        "windows": ["tokenizer", "seq_len", "system_prompt"],
+        "processes": ["workers", "shard_bytes", "runner", "beam_options"],
+        "output": ["output"],
+    },
+    without=["packing", "options"],
 )
 
 
@@ -70,30 +62,20 @@ def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
     if arguments:
         raise UserError(f"unexpected argument {arguments[0]!r}; corpora are given as --input=A,B")
-    inputs = commandline.require(_INPUT.value, "input", "corpus.jsonl.gz")
-    tokenizer = commandline.require(_TOKENIZER.value, "tokenizer", "tokenizer")
-    output = commandline.require(_OUTPUT.value, "output", "shards/corpus")
-    chat = _FORMAT.value == "chat"
-    if chat and _PACKING.value:
+    content, building = _CONTENT.given(), _BUILDING.values()
+    output, chat = building["output"], content.format == "chat"
+    if chat and content.packing:
         raise UserError(
-            f"--packing={_PACKING.value}: is for --format=text; conversations are packed best-fit"
+            f"--packing={content.packing}: is for --format=text; conversations are packed best-fit"
         )
-    if _SYSTEM_PROMPT.value and not chat:
+    if building["system_prompt"] and not chat:
         raise UserError("--system_prompt is for --format=chat")
-    if _BEAM_OPTIONS.value and not _RUNNER.value:
+    if building["beam_options"] and not building["runner"]:
         raise UserError("--beam_options are for --runner")
     manifest = build_shards(
-        inputs,
-        tokenizer,
-        output,
-        _SEQ_LEN.value,
-        "best_fit" if chat else _PACKING.value or "concat",
-        corpus_flags.read_options(),
-        _SHARD_BYTES.value,
-        _WORKERS.value,
-        _SYSTEM_PROMPT.value,
-        runner=_RUNNER.value,
-        beam_options=_BEAM_OPTIONS.value,
+        **building,
+        packing="best_fit" if chat else content.packing or "concat",
+        options=corpus_flags.read_options(),
     )
     skipped = sum(source["malformed"] for source in manifest["sources"])
     problems = [problem for source in manifest["sources"] for problem in source["problems"]]

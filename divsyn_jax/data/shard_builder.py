@@ -6,15 +6,17 @@ import dataclasses
 import multiprocessing
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from tqdm import tqdm
 
 from divsyn_jax.base import files
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data import beam_runner, shards
 from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.data.beam_runner import Runner
 from divsyn_jax.data.chat import TEMPLATE_FILE, ChatTemplate, ConversationReader, Message
 from divsyn_jax.data.packing import pack_conversations
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
@@ -73,26 +75,41 @@ def _write_conversations(task: _ShardTask) -> _Shard:
 
 
 def build_shards(
-    inputs: Sequence[str],
-    tokenizer: str,
-    output: str,
-    seq_len: int,
+    inputs: Annotated[Sequence[str], Flag("input", example="corpus.jsonl.gz")],
+    tokenizer: Annotated[str, Flag(example="tokenizer")],
+    output: Annotated[str, Flag(example="shards/corpus")],
+    seq_len: Annotated[int, Flag(at_least=2)] = 2048,
     packing: str = "concat",
     options: ReadOptions = ReadOptions(),
-    shard_bytes: int = 16 << 20,
-    workers: int = 1,
+    shard_bytes: Annotated[int, Flag(at_least=1)] = 16 << 20,
+    workers: Annotated[int, Flag(at_least=1)] = 1,
     system_prompt: str = "",
-    runner: str | None = None,
+    runner: Runner | None = None,
     beam_options: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Tokenise `inputs` into the shards folder `output` and return its manifest.
+    """Tokenise corpora into a folder of shards and return its manifest.
 
-    Packed `best_fit`, the inputs are conversations, `system_prompt` opens those that have none, and
-    windows are packed from
-    the conversations of one shard: more `shard_bytes` pack a little better. At most `workers` + 1
-    shards' worth of text is held in memory. With `runner` the shards are written by Apache Beam
-    (see divsyn_jax/data/beam_runner.py) instead of processes of this one, to the same bytes. Raises
-    `UserError` for unreadable input, in which case nothing is left at `output`."""
+    Packed `best_fit`, the inputs are conversations, and windows are packed from the conversations
+    of one shard: more `shard_bytes` pack a little better. At most `workers` + 1 shards' worth of
+    text is held in memory. Apache Beam (see divsyn_jax/data/beam_runner.py) and processes write the
+    same bytes.
+
+    Args:
+      inputs: corpora, comma-separated.
+      tokenizer: folder of train_tokenizer, or hf:DIR.
+      output: folder to write.
+      seq_len: inputs a window feeds to the model; windows hold one token more.
+      packing: concat, document or best_fit (see divsyn_jax/data/shards.py).
+      options: how to read the corpora.
+      shard_bytes: bytes of text in one shard, about.
+      workers: processes that tokenise.
+      system_prompt: opens every conversation that has no system message; evaluation uses the same.
+      runner: write the shards on Apache Beam; by default processes of this machine write them.
+      beam_options: options of Beam and its runner, comma-separated.
+
+    Raises:
+      UserError: unreadable input, in which case nothing is left at `output`.
+    """
     files.check_replaceable(
         output,
         [

@@ -15,31 +15,23 @@ import os
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from absl import flags, logging
+from absl import logging
 from tqdm import tqdm
 
-from divsyn_jax.base import commandline
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base import commandline, setting_flags
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions
-
-flags.adopt_module_key_flags(corpus_flags)
-_INPUT = flags.DEFINE_string("input", None, "The corpus, in any form that commands here read.")
-_LEVEL = flags.DEFINE_string(
-    "level", None, "Name of the configuration, e.g. that of the diversity level."
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Where TFDS keeps datasets (default: $TFDS_DATA_DIR)."
-)
 
 NAME = "divsyn_corpus"
 
 
 def build(
-    corpus: str,
-    level: str,
+    corpus: Annotated[str, Flag("input", example="corpora/topic")],
+    level: Annotated[str, Flag(example="topic")],
     data_dir: str | os.PathLike | None = None,
     options: ReadOptions = ReadOptions(),
 ) -> int:
@@ -47,8 +39,18 @@ def build(
     order of the corpus.
 
     Text and whole numbers among the fields of the first document become features of their own, any
-    other field JSON text. Raises `UserError` for a level that is no name or prepared already, an
-    unreadable corpus, and documents of unlike fields."""
+    other field JSON text.
+
+    Args:
+      corpus: the corpus, in any form that commands here read.
+      level: name of the configuration, e.g. that of the diversity level.
+      data_dir: where TFDS keeps datasets; by default $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+      options: how to read the corpus.
+
+    Raises:
+      UserError: a level that is no name or prepared already, an unreadable corpus, or documents of
+        unlike fields.
+    """
     if not re.fullmatch(r"\w[\w.-]*", level):
         raise UserError(f"--level={level}: give a name of letters, digits, '.', '_' and '-'")
     try:
@@ -145,18 +147,28 @@ def _builder_class() -> type:
     return DivsynCorpus
 
 
+setting_flags.adopt(corpus_flags)
+_BUILDING = setting_flags.define(
+    build, {"corpora": ["corpus"], "output": ["level", "data_dir"]}, without=["options"]
+)
+
+
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
     if arguments:
         raise UserError(
             f"unexpected argument {arguments[0]!r}; the corpus is given as --input=CORPUS"
         )
-    corpus = commandline.require(_INPUT.value, "input", "corpora/topic")
-    level = commandline.require(_LEVEL.value, "level", "topic")
+    building = _BUILDING.values()
     logging.set_verbosity(logging.ERROR)  # TFDS warns that it does not know the configuration
-    documents = build(corpus, level, _DATA_DIR.value, corpus_flags.read_options())
-    print(f"tfds:{NAME}/{level}:train: {documents:,} documents")
+    documents = build(**building, options=corpus_flags.read_options())
+    print(f"tfds:{NAME}/{building['level']}:train: {documents:,} documents")
+
+
+def run() -> None:
+    """Console entry."""
+    commandline.run(main, __doc__)
 
 
 if __name__ == "__main__":
-    commandline.run(main, __doc__)
+    run()

@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
 
 from divsyn_jax.base import files
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions
 from divsyn_jax.data.tokenizer import MODEL_FILE
 
@@ -16,17 +18,25 @@ _MAX_SENTENCE_CHARACTERS = 1000
 
 
 def train_tokenizer(
-    inputs: Sequence[str],
-    output: str,
-    vocab_size: int,
+    inputs: Annotated[Sequence[str], Flag("input", example="corpus.jsonl.gz")],
+    output: Annotated[str, Flag(example="tokenizer")],
+    vocab_size: Annotated[int, Flag(at_least=300)] = 32000,
     options: ReadOptions = ReadOptions(),
-    max_bytes: int = 50_000_000,
-    seed: int = 0,
+    max_bytes: Annotated[int, Flag(at_least=1)] = 50_000_000,
+    seed: Annotated[int, Flag(at_least=0)] = 0,
 ) -> None:
-    """Train a BPE model of `vocab_size` ids on an equal number of bytes of each corpus and write it
-    to `output`.
+    """Train a BPE model on an equal number of bytes of each corpus.
 
-    Raises `UserError` when a corpus cannot be read or is too small for the vocabulary.
+    Args:
+      inputs: corpora to train on, comma-separated.
+      output: folder to write tokenizer.model to.
+      vocab_size: number of token ids, the 256 byte tokens included.
+      options: how to read the corpora.
+      max_bytes: bytes of text read from each corpus, at most.
+      seed: seed of the choice of documents.
+
+    Raises:
+      UserError: a corpus cannot be read or is too small for the vocabulary.
     """
     import sentencepiece
 

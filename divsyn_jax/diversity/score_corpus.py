@@ -1,109 +1,75 @@
 """Measure the diversity of one or more corpora.
 
-score_corpus CORPUS... --output=DIR
+  score_corpus textbooks=tb.jsonl.gz wiki.jsonl.gz --output=scores
+  score_corpus tb.jsonl.gz wiki.jsonl.gz --output=scores --agent=openai \\
+      --base_url=http://localhost:8000/v1 --model=qwen3-32b --draws=1000 --dry_run
 
-A CORPUS is a .jsonl[.gz|.zst], Parquet or text file, a directory or glob of those,
-tfds:name/config:split or hf:name[:config]:split; write name=CORPUS to name it. Every corpus is read
-once; draws of --sample_size documents are clustered by the agent; the score with its interval, what
-it rests on and the baselines go to DIR/<name>/score.json and draws.jsonl, the comparison of corpora
-(in the order given) to DIR/comparison.json and DIR/report.html.
+A corpus is a .jsonl[.gz|.zst], Parquet or text file, a directory or glob of those,
+tfds:name/config:split or hf:name[:config]:split; write NAME=CORPUS to name it. Every corpus is read
+once; draws of --sample_size documents are clustered by the agent. OUTPUT/<name>/score.json holds
+the score with its interval, what it rests on, and the baselines; draws.jsonl lies beside it. The
+comparison of the corpora, in the order given, is OUTPUT/comparison.json and OUTPUT/report.html.
 Repeating the command reuses what is finished: a corpus scored with the same content and settings is
-not scored again, and an answer of an endpoint is never paid twice (DIR/cache.sqlite).
+not scored again, and an answer of an endpoint is never paid twice (OUTPUT/cache.sqlite).
 
 Agents: embedding (default, offline), oracle (known labels), openai (any OpenAI-compatible endpoint
 by --base_url: OpenAI, Azure, vLLM, Ollama, llama.cpp; the key comes from the environment variable
 that --api_key_env names). --dry_run prints calls, tokens and cost before anything is asked.
-
-Example:
-  score_corpus textbooks=tb.jsonl.gz wiki.jsonl.gz --output=/tmp/scores
-  score_corpus tb.jsonl.gz wiki.jsonl.gz --output=/tmp/scores --agent=openai --base_url=http://localhost:8000/v1 \\
-      --model=qwen3-32b --draws=1000 --dry_run
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import signal
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from absl import flags
-
-from divsyn_jax.base import commandline, files
-from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base.errors import Unfinished, UserError
 from divsyn_jax.base.html_page import number
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
 from divsyn_jax.diversity.agents.kinds import agents_with
+from divsyn_jax.diversity.settings import ScoreSettings
 
 if TYPE_CHECKING:
     from divsyn_jax.diversity.agents.base import Agent
     from divsyn_jax.diversity.baselines import Budget
     from divsyn_jax.diversity.sampling import Sample
     from divsyn_jax.diversity.score_file import Score
-    from divsyn_jax.diversity.settings import ScoreSettings
 
-_OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
-_LABEL_FIELD = flags.DEFINE_string(
-    "label_field", None, "Field that holds the labels for --agent=oracle."
+
+@dataclasses.dataclass(frozen=True)
+class _Output:
+    """What becomes of the scores.
+
+    Attributes:
+      output: directory to write to.
+      dry_run: print what would be asked and what it costs, and stop.
+    """
+
+    output: Annotated[pathlib.Path, Flag(example="scores")]
+    dry_run: bool = False
+
+
+_OUTPUT = setting_flags.define(_Output, "output")
+_SCORE = setting_flags.define(
+    ScoreSettings,
+    {
+        "corpora": ["label_field", "max_documents", "match_lengths", "rounds"],
+        "draws": [
+            *("sample_size", "draws", "target_half_width", "retest", "control_variate", "seed"),
+        ],
+        "baselines": ["baselines", "baseline_tokens", "perplexity_models", "parity"],
+        "output": ["embedding_cache"],
+    },
+    without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read"],
 )
-_SAMPLE_SIZE = flags.DEFINE_integer("sample_size", 10, "Documents in a draw (K).")
-_DRAWS = flags.DEFINE_integer(
-    "draws", None, "Draws from each corpus [20,000 offline, 1,000 with --agent=openai]."
-)
-_TARGET = flags.DEFINE_float(
-    "target_half_width",
-    None,
-    "Stop drawing when the score's 95% interval is this narrow; --draws is the most.",
-)
-_RETEST = flags.DEFINE_integer(
-    "retest", 50, "Draws that --agent=openai is asked again, for its repeatability."
-)
-_CONTROL_VARIATE = flags.DEFINE_bool(
-    "control_variate",
-    True,
-    "Adjust the scores of --agent=openai by the embedding agent's on the same draws.",
-)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and order of documents.")
-_BASELINES = flags.DEFINE_string(
-    "baselines", "all", "all, none, or some of those that the report lists, by name."
-)
-_PARITY = flags.DEFINE_enum(
-    "parity",
-    None,
-    ["diversity-0.3"],
-    "Give the baselines of that package, with its defects and rounding.",
-)
-_PERPLEXITY_MODELS = flags.DEFINE_list(
-    "perplexity_models",
-    [],
-    "One or two causal models for perplexity and its gap: Hugging Face directories or names.",
-)
-_BASELINE_TOKENS = flags.DEFINE_integer(
-    "baseline_tokens",
-    2_000_000,
-    "Words that baselines read from each corpus, at most; the same number from each.",
-)
-_MATCH_LENGTHS = flags.DEFINE_bool(
-    "match_lengths", True, "Compare corpora whose documents differ in length at one length."
-)
-_MAX_DOCUMENTS = flags.DEFINE_integer(
-    "max_documents",
-    5_000,
-    "Documents sampled uniformly from each corpus for draws and baselines, at most.",
-)
-_ROUNDS = flags.DEFINE_integer(
-    "rounds", 1, "Samples of each corpus to score, for the spread between them."
-)
-_EMBEDDING_CACHE = flags.DEFINE_string(
-    "embedding_cache", None, "Directory that keeps embeddings [OUTPUT/embeddings]."
-)
-_DRY_RUN = flags.DEFINE_bool(
-    "dry_run", False, "Print what would be asked and what it costs, and stop."
-)
-flags.adopt_module_key_flags(corpus_flags)
-flags.adopt_module_key_flags(agent_flags)
+setting_flags.adopt(corpus_flags)
+setting_flags.adopt(agent_flags)
 
 _EMBEDDINGS, _ANSWERS = (
     "embeddings",
@@ -130,10 +96,12 @@ def main(arguments: list[str]) -> None:
     """Score the corpora named by the positional arguments."""
     if not arguments:
         raise UserError(
-            "name at least one corpus, e.g. score_corpus corpus.jsonl.gz --output=scores"
+            f"name at least one corpus, e.g. {commandline.program()} corpus.jsonl.gz"
+            " --output=scores"
         )
-    output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "scores"))
-    if agent_flags.asked().reads_labels != bool(_LABEL_FIELD.value):
+    asked = _OUTPUT.given()
+    output = asked.output
+    if agent_flags.asked().reads_labels != bool(_SCORE.value("label_field")):
         raise UserError(
             f"--label_field and {agents_with('reads_labels')} go together: give both, e.g."
             " --label_field=topic, or neither"
@@ -144,26 +112,11 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, _stop)
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import baselines, cost, scoring
-    from divsyn_jax.diversity.settings import ScoreSettings
 
-    settings = ScoreSettings(
-        **agent_flags.agent_settings(_SEED.value),
-        label_field=_LABEL_FIELD.value,
-        sample_size=_SAMPLE_SIZE.value,
-        draws=_DRAWS.value,
-        target_half_width=_TARGET.value,
-        retest=_RETEST.value,
-        control_variate=_CONTROL_VARIATE.value,
+    settings = _SCORE.given(
+        **agent_flags.agent_settings(_SCORE.value("seed")),
         answers=output / _ANSWERS,
-        seed=_SEED.value,
-        baselines=_baseline_names(baselines.OFFERED),
-        baseline_tokens=_BASELINE_TOKENS.value,
-        match_lengths=_MATCH_LENGTHS.value,
-        parity=_PARITY.value,
-        perplexity_models=tuple(_PERPLEXITY_MODELS.value),
-        max_documents=_MAX_DOCUMENTS.value,
-        rounds=_ROUNDS.value,
-        embedding_cache=_EMBEDDING_CACHE.value or output / _EMBEDDINGS,
+        embedding_cache=_SCORE.value("embedding_cache") or output / _EMBEDDINGS,
         read=corpus_flags.read_options(),
     )
     # Every corpus is read before anything is written: a bad one leaves nothing behind, and all
@@ -176,7 +129,7 @@ def main(arguments: list[str]) -> None:
         [scoring.corpus_budget(sample, settings) for sample in samples.values()],
         settings.match_lengths,
     )
-    if _DRY_RUN.value:
+    if asked.dry_run:
         print(cost.scoring_dry_run(samples, budget, settings))
         return
     with (
@@ -248,12 +201,6 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
             )
         corpora[name] = spec
     return corpora
-
-
-def _baseline_names(offered: Sequence[str]) -> tuple[str, ...]:
-    if _BASELINES.value in ("all", "none"):
-        return tuple(offered) if _BASELINES.value == "all" else ()
-    return tuple(dict.fromkeys(name.strip() for name in _BASELINES.value.split(",")))
 
 
 def _write_comparison(

@@ -1,45 +1,62 @@
-"""How to score a corpus: every setting, its default and what it must satisfy."""
+"""How to score a corpus: every setting, its default and what it must satisfy.
+
+The commands' flags are made from `ScoreSettings`, so that importing it loads nothing heavy.
+"""
 
 import dataclasses
 import math
 import os
 import pathlib
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind
-from divsyn_jax.diversity.baselines import OFFERED
-from divsyn_jax.diversity.baselines import Settings as BaselineSettings
-from divsyn_jax.diversity.estimation import stopping
 from divsyn_jax.endpoint.settings import EndpointSettings
+
+if TYPE_CHECKING:
+    from divsyn_jax.diversity.baselines import Settings as BaselineSettings
+    from divsyn_jax.diversity.estimation.stopping import StoppingRule
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoreSettings:
     """How to score a corpus.
 
-    Attributes: agent: who partitions the draws: `embedding` (offline), `openai` (an endpoint) or
-      `oracle` (labels known). sample_size: K, documents in a draw. draws: number of draws, at most;
-      None means `default_draws` of the agent. target_half_width: stop drawing when the score's interval is
-      this narrow (`stopping.StoppingRule`); None makes all. retest: draws that an LLM is asked
-      again, for its repeatability. control_variate: an LLM's scores are adjusted by the embedding
-      agent's on the same draws, where it is installed. threshold: cosine distance at which the
-      embedding agent cuts its dendrograms. label_field: field of the records that holds the
-      oracle's labels. endpoint, judge: whom the LLM agent asks, and what. answers: SQLite file that
-      keeps the endpoint's answers; None keeps none. seed: of the document sample, the draws and the
-      order of documents in baselines. baselines: those to compute, of `baselines.OFFERED`.
-      baseline_tokens: words that baselines read, at most. match_lengths: compared corpora whose
-      documents differ in length are read at one length. parity, perplexity_models: see
-      `baselines.Settings`. max_documents: documents sampled from the corpus for draws and
-      baselines, at most. rounds: times the whole corpus is sampled anew and scored (see `rounds`).
-      embedding_cache: directory that keeps embeddings between calls; None keeps none. read: how to
-      read the corpus.
+    Attributes:
+      agent: who clusters: embeddings (offline), an LLM endpoint (openai), known labels (oracle).
+      sample_size: documents in a draw (K).
+      draws: draws from each corpus, at most; by default 20,000 offline, 1,000 with --agent=openai.
+      target_half_width: stop drawing when the score's 95% interval is this narrow; --draws is the
+        most.
+      retest: draws that --agent=openai is asked twice, to measure its repeatability.
+      control_variate: adjust the scores of --agent=openai by the embedding agent's on the same
+        draws, where that is installed.
+      threshold: cosine distance at which --agent=embedding separates clusters.
+      label_field: field that holds the labels for --agent=oracle.
+      endpoint: whom the LLM agent asks.
+      judge: what the LLM agent asks.
+      answers: SQLite file that keeps the endpoint's answers; None keeps none.
+      seed: seed of the document sample, the draws and the order of documents.
+      baselines: all, none, or some of those that the report lists, by name.
+      baseline_tokens: words that baselines read from each corpus, at most; the same number from
+        each.
+      match_lengths: compare corpora whose documents differ in length at one length.
+      parity: give the baselines of that package, with its defects and rounding.
+      perplexity_models: one or two causal models for perplexity and its gap: Hugging Face
+        directories or names.
+      max_documents: documents sampled uniformly from each corpus for draws and baselines, at most.
+      rounds: samples of each corpus to score, for the spread between them.
+      embedding_cache: directory that keeps embeddings between runs; the commands keep them in
+        OUTPUT/embeddings unless told otherwise.
+      read: how to read the corpus.
 
     Raises `UserError` for a value that cannot be used.
     """
 
-    agent: str = "embedding"
+    agent: Annotated[str, Flag(choices=tuple(AGENTS))] = "embedding"
     sample_size: int = 10
     draws: int | None = None
     target_half_width: float | None = None
@@ -51,14 +68,14 @@ class ScoreSettings:
     judge: JudgeSettings = dataclasses.field(default_factory=JudgeSettings)
     answers: pathlib.Path | None = None
     seed: int = 0
-    baselines: tuple[str, ...] = OFFERED
+    baselines: tuple[str, ...] = ("all",)
     baseline_tokens: int = 2_000_000
     match_lengths: bool = True
-    parity: str | None = None
+    parity: Literal["diversity-0.3"] | None = None
     perplexity_models: tuple[str, ...] = ()
     max_documents: int = 5_000
     rounds: int = 1
-    embedding_cache: str | os.PathLike | None = None
+    embedding_cache: str | os.PathLike[str] | None = None
     read: ReadOptions = dataclasses.field(default_factory=ReadOptions)
 
     def __post_init__(self) -> None:
@@ -91,6 +108,7 @@ class ScoreSettings:
                     f"--draws={self.total_draws}: give two or more for each of"
                     f" --criteria_sets={self.judge.criteria_sets}"
                 )
+        object.__setattr__(self, "baselines", _baseline_names(self.baselines))
         self.baseline_settings()
 
     @property
@@ -103,12 +121,24 @@ class ScoreSettings:
         """Draws of each corpus, at most."""
         return self.kind.default_draws if self.draws is None else self.draws
 
-    def stopping_rule(self) -> stopping.StoppingRule | None:
+    def stopping_rule(self) -> "StoppingRule | None":
         """When to stop before all draws are made; None for never."""
+        from divsyn_jax.diversity.estimation import stopping
+
         if self.target_half_width is None:
             return None
         return stopping.StoppingRule(self.target_half_width, self.kind.first_look, self.total_draws)
 
-    def baseline_settings(self) -> BaselineSettings:
+    def baseline_settings(self) -> "BaselineSettings":
         """The part that says which baselines to compute, and how."""
-        return BaselineSettings(self.baselines, self.seed, self.parity, self.perplexity_models)
+        from divsyn_jax.diversity import baselines
+
+        return baselines.Settings(self.baselines, self.seed, self.parity, self.perplexity_models)
+
+
+def _baseline_names(asked: tuple[str, ...]) -> tuple[str, ...]:
+    from divsyn_jax.diversity import baselines
+
+    if asked == ("all",):
+        return tuple(baselines.OFFERED)
+    return () if asked == ("none",) else tuple(dict.fromkeys(name.strip() for name in asked))

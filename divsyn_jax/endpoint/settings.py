@@ -3,9 +3,10 @@
 import math
 import urllib.parse
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 
 
 @dataclass(frozen=True)
@@ -16,28 +17,37 @@ class EndpointSettings:
     The API key is no field: it is read from the environment variable `api_key_env` when the first
     call is paid.
 
-    Attributes: base_url: where /chat/completions lives, e.g. https://api.openai.com/v1 or
-      http://localhost:8000/v1. model: name of the model as the endpoint knows it. api_key_env:
-      environment variable that holds the key; an endpoint on this machine needs none. temperature:
-      of sampling. seed: sent with every call (mixed with the request's identity) where the server
-      takes one. reasoning_tokens: added to every request's limit of output tokens, for a model that
-      reasons before it answers: what it thinks counts as output. concurrency: calls in flight, at
-      most; the limiter works below it when the server asks for less. timeout_s: seconds one attempt
-      may take. deadline_s: seconds a request may take from its first attempt to its last.
-      backoff_s: upper end of the first wait before a retry; doubles with every further one, up to a
-      minute. price_input, price_output: currency per million tokens, from the user; never guessed.
-      max_calls, max_cost: what this run may spend; the run stops there and can be continued.
+    Attributes:
+      base_url: address of an OpenAI-compatible endpoint, up to and with /v1, e.g.
+        https://api.openai.com/v1 or http://localhost:8000/v1.
+      model: model that answers, as the endpoint names it.
+      api_key_env: environment variable that holds the API key; an endpoint on this machine needs
+        none.
+      temperature: sampling temperature of the endpoint's model.
+      seed: sent with every call (mixed with the request's identity) where the server takes one.
+      reasoning_tokens: output tokens added to every request's limit, for a model that reasons
+        before it answers: what it thinks counts as output, some thousands of tokens.
+      concurrency: calls in flight, at most; the limiter works below it when the server asks for
+        less.
+      timeout_s: seconds one attempt of a call may take.
+      deadline_s: seconds all attempts of a call may take together.
+      backoff_s: upper end, in seconds, of the first wait before a retry; doubles with every further
+        one, up to a minute.
+      price_input: price of a million prompt tokens, in your currency; without it cost is unknown.
+      price_output: price of a million completion tokens, in the same currency.
+      max_calls: calls this run may send; it stops there, to be continued.
+      max_cost: what this run may cost; it stops there, to be continued.
     """
 
-    base_url: str
-    model: str
+    base_url: Annotated[str, Flag(example="http://localhost:8000/v1")]
+    model: Annotated[str, Flag(example="qwen3-32b")]
     api_key_env: str = "OPENAI_API_KEY"
     temperature: float = 0.0
     seed: int = 0
     reasoning_tokens: int = 0
     concurrency: int = 16
-    timeout_s: float = 120.0
-    deadline_s: float = 600.0
+    timeout_s: Annotated[float, Flag("request_timeout")] = 120.0
+    deadline_s: Annotated[float, Flag("request_deadline")] = 600.0
     backoff_s: float = 0.5
     price_input: float | None = None
     price_output: float | None = None

@@ -22,29 +22,10 @@ from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.attention import Attend, LayerState, dense_attention
 from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.model.decoder import Params
+from divsyn_jax.model.sampling import Sampling
 
 _CHUNK = 16  # tokens decoded between two looks at what was written
 _SLOTS = 64  # shapes are multiples of this, so that few are compiled
-
-
-@dataclasses.dataclass(frozen=True)
-class Sampling:
-    """How the next token is chosen.
-
-    Attributes: temperature: 0 takes the likeliest token. top_k: only the likeliest so many; 0: all.
-      top_p: only the likeliest that together have this probability (nucleus sampling, Holtzman et
-      al. 2020); 1: all. seed: of the draws. A row's draws depend on it and the row's number, not on
-      the rows beside it.
-    """
-
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise ValueError(f"{self}: temperature and top_k must be at least 0, top_p in (0, 1]")
 
 
 def forward(

@@ -10,40 +10,64 @@ Results lie in --workdir (default studies/<name>-<fingerprint of recipe and corp
 report.html, report.png. The keys of a recipe are explained in divsyn_jax/study/recipe.py."""
 
 import contextlib
+import dataclasses
 import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from absl import flags
-from ml_collections import config_flags
-
-from divsyn_jax.base import commandline, files
-from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.study import local_runner
 from divsyn_jax.study import stages as study_stages
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.study.recipe import Study, resolve, workdir_of
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Study recipe, e.g. configs/studies/tiny.py.", lock_config=True
-)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Study directory [studies/<name>-<fingerprint>].")
-_CORPORA = flags.DEFINE_string(
-    "corpora", "", "Corpora to study, one level each: paths or globs, separated by spaces."
-)
-_EVAL = flags.DEFINE_string("eval", "", "Held-out domains, name=corpus, separated by spaces.")
-_TEXT_FIELD = flags.DEFINE_string(
-    "text_field", "", "Field that holds the text in --corpora and --eval [text]."
-)
-_PARALLEL = flags.DEFINE_integer(
-    "parallel", 0, "Runs at a time [as many as fit the GPUs, else one a core].", 0
-)
-_PART = flags.DEFINE_enum(
-    "part", "all", ["all", "prepare", "runs", "report"], "What of the study to do."
-)
+
+@dataclasses.dataclass(frozen=True)
+class StudyOptions:
+    """Which study, of what, and how much of it now.
+
+    Attributes:
+      corpora: corpora to study, one level each: paths or globs, separated by spaces.
+      eval: held-out domains, name=corpus, separated by spaces.
+      text_field: field that holds the text in --corpora and --eval; by default the recipe's, which
+        is `text`.
+      workdir: study directory; by default studies/<name>-<fingerprint>.
+      parallel: runs at a time; 0 for as many as fit the GPUs, or else one a core.
+    """
+
+    corpora: str = ""
+    eval: str = ""
+    text_field: str = ""
+    workdir: str | None = None
+    parallel: Annotated[int, Flag(at_least=0)] = 0
 
 
-def _slots(study: Study) -> list[local_runner.Slot]:
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """How much of the study.
+
+    Attributes:
+      part: what of the study to do.
+    """
+
+    part: Literal["all", "prepare", "runs", "report"] = "all"
+
+
+# launch/sweep.py has these flags, too.
+OPTIONS = setting_flags.define(
+    StudyOptions,
+    {"corpora": ["corpora", "eval", "text_field"], "study": ["workdir", "parallel"]},
+)
+_CONFIG = setting_flags.define_recipe(
+    "config",
+    "Study recipe, e.g. configs/studies/tiny.py; --config.KEY=VALUE overrides a key.",
+)
+_PART = setting_flags.define(_Part, "study")
+
+
+def _slots(study: Study, parallel: int) -> list[local_runner.Slot]:
     """Where runs go on this machine:
 
     GPUs with as many runs as fit the memory of each, else cores.
@@ -53,8 +77,8 @@ def _slots(study: Study) -> list[local_runner.Slot]:
         from divsyn_jax.study import cost as study_cost
 
         need = max(study_cost.estimate_run(study, run).device_bytes for run in study.runs)
-        return local_runner.gpu_slots(gpus, need, _PARALLEL.value)
-    return local_runner.cpu_slots(_PARALLEL.value or min(local_runner.cores(), len(study.runs)))
+        return local_runner.gpu_slots(gpus, need, parallel)
+    return local_runner.cpu_slots(parallel or min(local_runner.cores(), len(study.runs)))
 
 
 def _print_plan(study: Study, slots: list[local_runner.Slot]) -> None:
@@ -105,18 +129,19 @@ def main(arguments: list[str]) -> None:
             f"unexpected argument {arguments[0]!r}; corpora are given as --corpora='A B'"
         )
     config = commandline.require(_CONFIG.value, "config", "configs/studies/tiny.py")
+    options, part = OPTIONS.given(), _PART.given().part
     recipe = resolve(
-        config.to_dict(), _CORPORA.value.split(), _EVAL.value.split(), _TEXT_FIELD.value
+        config.to_dict(), options.corpora.split(), options.eval.split(), options.text_field
     )
-    study = Study(recipe, workdir_of(recipe, _WORKDIR.value))
-    slots = _slots(study)
+    study = Study(recipe, workdir_of(recipe, options.workdir))
+    slots = _slots(study, options.parallel)
     _print_plan(study, slots)
     study_stages.claim_workdir(study)
-    if _PART.value in ("all", "prepare"):
+    if part in ("all", "prepare"):
         study_stages.prepare(study)
-    if _PART.value in ("all", "runs"):
+    if part in ("all", "runs"):
         study_stages.train(study, slots)
-    if _PART.value in ("all", "report"):
+    if part in ("all", "report"):
         study_stages.with_time(study, "report", lambda: study_stages.report(study))
         _print_findings(study)
 
@@ -136,5 +161,10 @@ def _print_findings(study: Study) -> None:
     print(f"report: {study.workdir / 'report.html'}")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Console entry."""
     commandline.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from divsyn_jax.base import recipes
 from divsyn_jax.study.recipe import Run, Study
-from divsyn_jax.training.recipe_file import ROOT, config_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _train_command(
             sys.executable,
             "-m",
             "divsyn_jax.train",
-            f"--config={config_path(keys['config'])}",
+            f"--config={recipes.find_if_any(keys['config'])}",
             f"--workdir={workdir}",
         ),
         *(f"--config.{key}={value}" for key, value in {**bound, **overrides}.items()),
@@ -123,7 +123,9 @@ def _train_command(
 
 def environment(study: Study) -> dict[str, str]:
     """Variables that every step needs: the package and the study's compilation cache."""
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    # An installed package is found without help.
+    root = str(recipes.ROOT) if recipes.is_clone() else ""
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     # glibc gives a step's large buffers back to the kernel and faults them in again at the next:
     # 15% of a step on a CPU.
     kept = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(1 << 32))

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from divsyn_jax import statistics
-from divsyn_jax.base import files
+from divsyn_jax.base import files, recipes
 from divsyn_jax.diversity.comparison import Comparison, Measurement, read_comparison
 from divsyn_jax.diversity.score_file import Score, read_score
 from divsyn_jax.statistics import ItemScores
 from divsyn_jax.study import hypotheses
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.study.recipe import Run, Study
-from divsyn_jax.training import recipe_file
 
 # Every metric that performance is set against; effective clusters, the primary one, on a log scale.
 METRICS = (
@@ -379,11 +378,13 @@ def _held_equal(
 
 
 def _commit() -> str | None:
-    """Commit of the code, with '+' where the tree was changed; None outside a repository."""
+    """Commit of the code, with '+' where the tree was changed; None outside its repository."""
+    if not recipes.is_clone():
+        return None
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=recipe_file.ROOT,
+            cwd=recipes.ROOT,
             capture_output=True,
             text=True,
             check=True,

@@ -10,9 +10,10 @@ same settings give the same bytes on every machine, also after an interruption, 
 command continues. --kind=instructions writes prompts and responses for fine-tuning, --kind=items
 multiple-choice questions, both from facts that documents tell but never ask.
 
-With --base_url and --model any OpenAI-compatible endpoint writes instead: --config.endpoint.generations documents for every
-cell of topics x styles x persona panels x models, each with passages of rising nuance and a question. What fails a gate
-(schema, length, language, refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/cache.sqlite):
+With --base_url and --model any OpenAI-compatible endpoint writes instead:
+--config.endpoint.generations documents for every cell of topics x styles x persona panels x models,
+each with passages of rising nuance and a question. What fails a gate (schema, length, language,
+refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/cache.sqlite):
 
   generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/persona --dry_run \\
       --base_url=http://localhost:8000/v1 --model=qwen3-32b,mistral-small --topics_file=topics.jsonl
@@ -22,46 +23,63 @@ cell of topics x styles x persona panels x models, each with passages of rising 
 The second finds the topics of a corpus; its topics/topics.jsonl.zst is a --topics_file.
 """
 
+import dataclasses
 import signal
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
-from divsyn_jax.base import commandline, files
-from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
+from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.endpoint import flags as endpoint_flags
+from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.corpus_writer import RECORD_KINDS, generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
 
 _TOPICS = "topics"
-_CONFIG = config_flags.DEFINE_config_file(
+
+
+@dataclasses.dataclass(frozen=True)
+class _Writing:
+    """What to write, from what.
+
+    Attributes:
+      kind: what to write.
+      input: corpus whose topics --kind=topics finds.
+      topics_file: topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords]; by
+        default the built-in ones.
+      personas_file: personas for an endpoint: text, or JSON lines of persona; by default the
+        built-in ones.
+      dry_run: print what an endpoint would be asked and what it costs, and stop.
+      output: folder to write; an earlier corpus there is replaced.
+    """
+
+    output: Annotated[str, Flag(example="corpora/persona")]
+    kind: Literal["documents", "instructions", "items", "topics"] = "documents"
+    input: str | None = None
+    topics_file: str | None = None
+    personas_file: str | None = None
+    dry_run: bool = False
+
+
+_CONFIG = setting_flags.define_recipe(
     "config",
-    None,
-    "Settings, configs/synthesis.py:<template or level>; any is overridden by --config.key=value.",
+    "Settings, configs/synthesis.py:<template or level>; --config.KEY=VALUE overrides one.",
 )
-_KIND = flags.DEFINE_enum("kind", RECORD_KINDS[0], [*RECORD_KINDS, _TOPICS], "What to write.")
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder to write; an earlier corpus there is replaced."
+_WRITING = setting_flags.define(
+    _Writing,
+    {
+        "corpora": ["kind", "topics_file", "personas_file", "input"],
+        "output": ["dry_run", "output"],
+    },
 )
-_TOPICS_FILE = flags.DEFINE_string(
-    "topics_file",
-    None,
-    "Topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords] [built-in ones].",
-)
-_PERSONAS_FILE = flags.DEFINE_string(
-    "personas_file",
-    None,
-    "Personas for an endpoint: text, or JSON lines of persona [built-in ones].",
-)
-_INPUT = flags.DEFINE_string("input", None, "Corpus whose topics --kind=topics finds.")
-_DRY_RUN = flags.DEFINE_bool(
-    "dry_run", False, "Print what an endpoint would be asked and what it costs, and stop."
-)
-flags.adopt_module_key_flags(endpoint_flags)
-flags.adopt_module_key_flags(corpus_flags)
-flags.FLAGS.set_default("temperature", 1.0)  # a judge repeats itself, a writer should not
+setting_flags.adopt(corpus_flags)
+setting_flags.adopt(endpoint_flags)
+# A judge repeats itself, a writer should not.
+endpoint_flags.ENDPOINT.set_default("temperature", 1.0)
 
 
 def main(arguments: list[str]) -> None:
@@ -73,83 +91,98 @@ def main(arguments: list[str]) -> None:
     config = commandline.require(
         _CONFIG.value, "config", "configs/synthesis.py:topic_styles_persona"
     )
-    output = commandline.require(_OUTPUT.value, "output", "corpora/persona")
+    asked = _WRITING.given()
     signal.signal(signal.SIGTERM, _stop)
     try:
         breadth = Breadth(**config.grammar)
     except ValueError as error:
         raise UserError(f"--config.grammar.{error}") from None
-    if endpoint_flags.given() or _KIND.value == _TOPICS:
-        _by_endpoint(config, breadth, output)
+    if endpoint_flags.are_given() or asked.kind == _TOPICS:
+        endpoints = endpoint_flags.several(config.seed)
+        if asked.kind == _TOPICS:
+            _topics_by_endpoint(config, asked, endpoints, corpus_flags.read_options())
+        else:
+            _by_endpoint(config, breadth, asked, endpoints)
     else:
-        _by_grammar(config, breadth, output)
+        _by_grammar(config, breadth, asked)
 
 
-def _by_grammar(config: ConfigDict, breadth: Breadth, output: str) -> None:
-    for flag in (_TOPICS_FILE, _PERSONAS_FILE, _INPUT, _DRY_RUN):
-        if flag.value:
-            raise UserError(f"--{flag.name} is for an endpoint: give --base_url and --model too")
+def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
+    for flag in ("topics_file", "personas_file", "input", "dry_run"):
+        if getattr(asked, flag):
+            raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
+    output, kind = asked.output, asked.kind
     files.check_replaceable(
         output, [*(f"{kind}.jsonl.zst" for kind in RECORD_KINDS), "manifest.json", "score.json"]
     )
-    count = config.documents if _KIND.value == "documents" else config.questions
-    manifest = generate_corpus(breadth, count, config.seed, output, _KIND.value)
+    count = config.documents if kind == "documents" else config.questions
+    manifest = generate_corpus(breadth, count, config.seed, output, kind)
     rejected = manifest["rejects"]["duplicate"]
     print(
-        f"{output}: {manifest[_KIND.value]:,} {_KIND.value}, {manifest['words']:,} words,"
+        f"{output}: {manifest[kind]:,} {kind}, {manifest['words']:,} words,"
         f" {rejected:,} duplicates rejected"
     )
 
 
-def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
-    from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
-    from divsyn_jax.synthesis.by_endpoint.gates import Gates
-    from divsyn_jax.synthesis.by_endpoint.topic_extraction import extract_topics
-    from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
-
-    endpoints = endpoint_flags.several_from_flags(config.seed)
-    kind = _KIND.value
+def _check_replaceable(asked: _Writing) -> None:
     files.check_replaceable(
-        output,
+        asked.output,
         [
-            f"{kind}.jsonl.zst",
-            f".{kind}.jsonl.zst.partial",
+            f"{asked.kind}.jsonl.zst",
+            f".{asked.kind}.jsonl.zst.partial",
             "cache.sqlite*",
             "manifest.json",
             "score.json",
         ],
     )
-    if kind == _TOPICS:
-        corpus, options = (
-            commandline.require(_INPUT.value, "input", "corpus.jsonl.gz"),
-            corpus_flags.read_options(),
-        )
-        if _TOPICS_FILE.value or _PERSONAS_FILE.value:
-            raise UserError("--kind=topics takes --input and no --topics_file or --personas_file")
-        if config.documents < 1:
-            raise UserError(f"--config.documents={config.documents}: give at least 1")
-        if _DRY_RUN.value:
-            print(generation_cost.topics_dry_run(corpus, options, config.documents, endpoints))
-            return
-        manifest = extract_topics(corpus, options, endpoints, config.documents, config.seed, output)
-        print(
-            f"{output}: {manifest['topics']:,} topics of {manifest['documents']:,}"
-            f" documents{_rejected(manifest)}"
-        )
+
+
+def _topics_by_endpoint(
+    config: ConfigDict, asked: _Writing, endpoints: list[EndpointSettings], options: ReadOptions
+) -> None:
+    from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
+    from divsyn_jax.synthesis.by_endpoint.topic_extraction import extract_topics
+
+    _check_replaceable(asked)
+    corpus = commandline.require(asked.input, "input", "corpus.jsonl.gz")
+    if asked.topics_file or asked.personas_file:
+        raise UserError("--kind=topics takes --input and no --topics_file or --personas_file")
+    if config.documents < 1:
+        raise UserError(f"--config.documents={config.documents}: give at least 1")
+    if asked.dry_run:
+        print(generation_cost.topics_dry_run(corpus, options, config.documents, endpoints))
         return
+    manifest = extract_topics(
+        corpus, options, endpoints, config.documents, config.seed, asked.output
+    )
+    print(
+        f"{asked.output}: {manifest['topics']:,} topics of {manifest['documents']:,}"
+        f" documents{_rejected(manifest)}"
+    )
+
+
+def _by_endpoint(
+    config: ConfigDict, breadth: Breadth, asked: _Writing, endpoints: list[EndpointSettings]
+) -> None:
+    from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
+    from divsyn_jax.synthesis.by_endpoint.gates import Gates
+    from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
+
+    _check_replaceable(asked)
+    output, kind = asked.output, asked.kind
     if kind != "documents":
         raise UserError(
             f"--kind={kind}: written by the built-in grammar only; leave --base_url and --model out"
         )
-    if _INPUT.value:
+    if asked.input:
         raise UserError("--input is for --kind=topics")
     knobs = dict(config.endpoint)
-    grid = _grid(breadth, [endpoint.model for endpoint in endpoints], config.seed, knobs)
+    grid = _grid(breadth, asked, [endpoint.model for endpoint in endpoints], config.seed, knobs)
     candidates = knobs.pop("candidates")
     if candidates < 1:
         raise UserError(f"--config.endpoint.candidates={candidates} must be at least 1")
     gates = Gates(**knobs)
-    if _DRY_RUN.value:
+    if asked.dry_run:
         print(generation_cost.generation_dry_run(grid, endpoints, candidates))
         return
     manifest = generate_documents(grid, endpoints, gates, candidates, output)
@@ -159,13 +192,15 @@ def _by_endpoint(config: ConfigDict, breadth: Breadth, output: str) -> None:
     )
 
 
-def _grid(breadth: Breadth, models: list[str], seed: int, knobs: dict[str, Any]) -> Any:
+def _grid(
+    breadth: Breadth, asked: _Writing, models: list[str], seed: int, knobs: dict[str, Any]
+) -> Any:
     """The grid of the knobs, which it takes out of `knobs`."""
     from divsyn_jax.synthesis import seeds
     from divsyn_jax.synthesis.by_endpoint.grid import Grid
     from divsyn_jax.synthesis.grammar.styles import STYLES
 
-    if _PERSONAS_FILE.value and breadth.personas == 1:
+    if asked.personas_file and breadth.personas == 1:
         raise UserError(
             f"--personas_file: the template {breadth.template} has no personas; take"
             " topic_styles_persona"
@@ -174,20 +209,20 @@ def _grid(breadth: Breadth, models: list[str], seed: int, knobs: dict[str, Any])
         if knobs[knob] < 1:
             raise UserError(f"--config.endpoint.{knob}={knobs[knob]} must be at least 1")
     topics = (
-        seeds.read_topics(_TOPICS_FILE.value)
-        if _TOPICS_FILE.value
+        seeds.read_topics(asked.topics_file)
+        if asked.topics_file
         else seeds.built_in_topics(breadth.topics)
     )
     if len(topics) < breadth.topics_per_document:
         raise UserError(
-            f"{_TOPICS_FILE.value}: one topic; the template {breadth.template} combines two"
+            f"{asked.topics_file}: one topic; the template {breadth.template} combines two"
         )
     return Grid(
         topics=topics,
         styles=[style.name for style in STYLES[: breadth.styles]],
         personas=(
-            seeds.read_personas(_PERSONAS_FILE.value)
-            if _PERSONAS_FILE.value
+            seeds.read_personas(asked.personas_file)
+            if asked.personas_file
             else seeds.built_in_personas(breadth.personas)
         ),
         models=models,

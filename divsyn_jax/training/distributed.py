@@ -1,34 +1,46 @@
 """Several processes, one program: start-up, and who speaks for all."""
 
+import dataclasses
 import os
+from typing import Annotated
 
 import jax
-from absl import flags
 
-from divsyn_jax.base.commandline import UserError
-
-_COORDINATOR = flags.DEFINE_string(
-    "coordinator", None, "host:port of process 0, where nothing is detected."
-)
-_PROCESSES = flags.DEFINE_integer(
-    "processes", None, "Number of processes, with --coordinator.", lower_bound=1
-)
-_PROCESS = flags.DEFINE_integer(
-    "process", None, "Number of this process, from 0, with --coordinator.", lower_bound=0
-)
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 
 
-def initialize() -> None:
-    """Join the other processes: by the flags, or as Slurm, Open MPI or the TPU runtime tell;
-    nothing to do for one process.
+@dataclasses.dataclass(frozen=True)
+class Processes:
+    """The processes of a run, where nothing tells them of one another. Raises `UserError` when only
+    some of the fields are given.
 
-    Raises `UserError` when only some of the flags are given.
+    Attributes:
+      coordinator: host:port of process 0, where nothing is detected.
+      processes: number of processes, with --coordinator.
+      process: number of this process, from 0, with --coordinator.
     """
-    given = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    if any(value is not None for value in given):
-        if any(value is None for value in given):
+
+    coordinator: str | None = None
+    processes: Annotated[int | None, Flag(at_least=1)] = None
+    process: Annotated[int | None, Flag(at_least=0)] = None
+
+    def __post_init__(self) -> None:
+        if len({value is None for value in dataclasses.astuple(self)}) > 1:
             raise UserError("--coordinator, --processes and --process go together")
-        jax.distributed.initialize(*given, local_device_ids=_devices_of_this_process())
+
+
+def initialize(told: Processes = Processes()) -> None:
+    """Join the other processes: as told, or as Slurm, Open MPI or the TPU runtime tell; nothing to
+    do for one process.
+    """
+    if told.coordinator is not None:
+        jax.distributed.initialize(
+            told.coordinator,
+            told.processes,
+            told.process,
+            local_device_ids=_devices_of_this_process(),
+        )
     elif _launcher_started_several():
         jax.distributed.initialize(local_device_ids=_devices_of_this_process())
     elif _on_several_tpu_hosts():

@@ -5,28 +5,18 @@ found, evaluated and overridden as `train` does it, without importing JAX.
 
 import importlib.util
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base import recipes
+from divsyn_jax.base.errors import UserError
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Keys that may differ when a run is continued: where things lie, how they are watched, and how what
 # is computed is laid out on the devices at hand, perhaps others than before.
 _FREE_TO_CHANGE = (
     *("data", "mesh", "checkpoint", "eval", "log", "accumulation_steps", "profile", "debug"),
     *("model.attention", "model.remat", "model.scan", "loss.chunk"),
 )
-
-
-def config_path(path: str) -> str:
-    """Path of a run recipe, looked for here and beside the package; a `:level=...` argument stays."""
-    file, colon, argument = path.partition(":")
-    found = next(
-        (place.resolve() for place in (pathlib.Path(file), ROOT / file) if place.exists()), file
-    )
-    return f"{found}{colon}{argument}"
 
 
 def computed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +41,8 @@ def evaluate(keys: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `UserError` for a file that is missing or no recipe, and for an override of a key or type
     that it does not have."""
-    path, _, argument = config_path(keys["config"]).partition(":")
+    path, _, argument = recipes.find_if_any(keys["config"]).partition(":")
+    recipes.provide()
     if not os.path.isfile(path):
         raise UserError(f"config {keys['config']!r}: no such file")
     spec = importlib.util.spec_from_file_location("run_recipe", path)

@@ -6,7 +6,6 @@ the launchers and TPU slices that are detected, and that other machines ask nobo
 import types
 
 import pytest
-from absl import flags
 from jax._src.clusters import ClusterEnv, cloud_tpu_cluster
 
 from divsyn_jax.training import distributed
@@ -15,7 +14,6 @@ from divsyn_jax.training import distributed
 @pytest.fixture
 def joined(monkeypatch):
     """Arguments of every call of jax.distributed.initialize() on a machine that has TPU chips."""
-    flags.FLAGS.mark_as_parsed()
     for name in (
         "TPU_SKIP_MDS_QUERY",
         "TPU_WORKER_HOSTNAMES",
@@ -84,12 +82,11 @@ def test_a_process_alone_on_its_node_keeps_all_gpus(joined, monkeypatch, environ
 
 
 def test_with_flags_in_a_slurm_job_too(joined, monkeypatch):
-    for flag, value in {"_COORDINATOR": "n1:1234", "_PROCESSES": 2, "_PROCESS": 1}.items():
-        monkeypatch.setattr(distributed, flag, types.SimpleNamespace(value=value))
+    told = distributed.Processes("n1:1234", 2, 1)
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
-    distributed.initialize()
+    distributed.initialize(told)
     monkeypatch.setenv("JAX_LOCAL_DEVICE_IDS", "3")
-    distributed.initialize()
+    distributed.initialize(told)
     given = ("n1:1234", 2, 1)
     assert joined == [(given, {"local_device_ids": []}), (given, {"local_device_ids": None})]
 

@@ -17,7 +17,7 @@ import pathlib
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import zstandard
 
@@ -37,13 +37,14 @@ _NO_DOCUMENTS = ("manifest.json", "score.json")
 class ReadOptions:
     """How to read a corpus.
 
-    Attributes: text_field: the JSON or Parquet field that holds a document's text. text_unit: what
-      a document is in a text file: the `file`, a `paragraph` (blank-line separated) or a `line`.
-      strict: a malformed line stops the reading instead of being counted.
+    Attributes:
+      text_field: JSON or Parquet field that holds a document's text.
+      text_unit: what a document is in a text file; paragraphs are separated by blank lines.
+      strict: stop at the first malformed line instead of counting it.
     """
 
     text_field: str = "text"
-    text_unit: str = "file"
+    text_unit: Literal["file", "paragraph", "line"] = "file"
     strict: bool = False
 
 

@@ -2,71 +2,42 @@
 
 from typing import Any
 
-from absl import flags
-
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base import setting_flags
+from divsyn_jax.base.errors import UserError
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind, agents_with
+from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint import flags as endpoint_flags
 
-_AGENT = flags.DEFINE_enum(
-    "agent",
-    "embedding",
-    list(AGENTS),
-    "Who clusters: embeddings, an LLM endpoint, known labels.",
+AGENT_SETTINGS = ("agent", "threshold")
+_AGENT = setting_flags.define(
+    ScoreSettings, {"agent": AGENT_SETTINGS}, without=setting_flags.THE_REST
 )
-_THRESHOLD = flags.DEFINE_float(
-    "threshold", 0.5, "Cosine distance at which --agent=embedding separates clusters."
-)
-_CRITERIA = flags.DEFINE_string(
-    "criteria",
-    None,
-    "Criteria file for --agent=openai: a criteria.json of an earlier run, or your own.",
-)
-_CRITERIA_SETS = flags.DEFINE_integer("criteria_sets", 5, "Independent criteria sets to make (R).")
-_CRITERIA_DOCUMENTS = flags.DEFINE_integer(
-    "criteria_documents", 5, "Documents a criteria proposal sees (J)."
-)
-_CRITERIA_PROPOSALS = flags.DEFINE_integer(
-    "criteria_proposals", 100, "Proposals a criteria set is merged from (M)."
-)
-_VERIFICATION = flags.DEFINE_bool(
-    "verification", True, "Have the endpoint verify its own clusters."
-)
-_DOCUMENT_CHARACTERS = flags.DEFINE_integer(
-    "document_characters",
-    4000,
-    "Characters of a document that the endpoint is shown, in all corpora alike.",
-)
-flags.adopt_module_key_flags(endpoint_flags)
+_JUDGE = setting_flags.define(JudgeSettings, "agent")
+setting_flags.adopt(endpoint_flags)
 
 
 def asked() -> AgentKind:
     """The agent asked for."""
-    return AGENTS[_AGENT.value]
+    return AGENTS[_AGENT.value("agent")]
 
 
 def agent_settings(seed: int) -> dict[str, Any]:
-    """The fields of `settings.ScoreSettings` that say who judges.
+    """The fields of `ScoreSettings` that say who judges.
 
     Raises `UserError` naming a bad flag.
     """
-    for name in ("base_url", "model", "criteria"):
-        if not asked().asks_endpoint and flags.FLAGS[name].value is not None:
-            raise UserError(
-                f"--{name} is for {agents_with('asks_endpoint')}, not --agent={_AGENT.value}: add that, or"
-                " leave it out"
-            )
-    return {
-        "agent": _AGENT.value,
-        "threshold": _THRESHOLD.value,
-        "endpoint": endpoint_flags.settings_from_flags(seed) if asked().asks_endpoint else None,
-        "judge": JudgeSettings(
-            criteria_file=_CRITERIA.value,
-            criteria_sets=_CRITERIA_SETS.value,
-            criteria_documents=_CRITERIA_DOCUMENTS.value,
-            criteria_proposals=_CRITERIA_PROPOSALS.value,
-            verification=_VERIFICATION.value,
-            document_characters=_DOCUMENT_CHARACTERS.value,
-        ),
+    agent = asked()
+    for_endpoints = {
+        "base_url": endpoint_flags.ENDPOINT.value("base_url"),
+        "model": endpoint_flags.ENDPOINT.value("model"),
+        "criteria": _JUDGE.value("criteria_file"),
     }
+    for name, value in for_endpoints.items():
+        if not agent.asks_endpoint and value is not None:
+            raise UserError(
+                f"--{name} is for {agents_with('asks_endpoint')}, not --agent={agent.name}: add that,"
+                " or leave it out"
+            )
+    endpoint = endpoint_flags.settings(seed) if agent.asks_endpoint else None
+    return {**_AGENT.values(), "endpoint": endpoint, "judge": _JUDGE.given()}

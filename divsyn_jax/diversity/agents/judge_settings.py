@@ -1,8 +1,10 @@
 """What an LLM judge is asked, beside whom; without the imports that asking takes."""
 
 import dataclasses
+from typing import Annotated
 
-from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.setting_flags import Flag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,14 +12,17 @@ class JudgeSettings:
     """What the agent asks, beside whom.
 
     Attributes:
-      criteria_file: criteria sets to use instead of finding them in the corpora.
-      criteria_sets: R, independent criteria sets to make.
-      criteria_documents, criteria_proposals: J and M of the paper, for each set.
-      verification: whether clusters are verified.
-      document_characters: every document is cut to this many characters, in all corpora alike.
+      criteria_file: criteria for --agent=openai, instead of finding them in the corpora: a
+        criteria.json of an earlier run, or your own.
+      criteria_sets: independent criteria sets to make (R).
+      criteria_documents: documents a criteria proposal sees (J).
+      criteria_proposals: proposals a criteria set is merged from (M).
+      verification: have the endpoint verify its own clusters.
+      document_characters: characters of a document that the endpoint is shown, in all corpora
+        alike.
     """
 
-    criteria_file: str | None = None
+    criteria_file: Annotated[str | None, Flag("criteria")] = None
     criteria_sets: int = 5
     criteria_documents: int = 5
     criteria_proposals: int = 100

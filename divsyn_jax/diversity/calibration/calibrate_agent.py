@@ -1,58 +1,62 @@
 """May a judge of diversity be trusted, and on what? Try it on corpora whose order or clusters are
 known.
 
-calibrate_agent CORPUS... --output=DIR
-calibrate_agent LADDERS.json --output=DIR
+  calibrate_agent narrow.jsonl.gz broad.jsonl.gz --output=calibration
+  calibrate_agent ladders.json --label_field=prompts=prompt,fields=category --output=calibration
 
 The corpora are given in increasing diversity (any form that score_corpus reads), or as one JSON
-file that holds several
-such ladders: [{"ladder": NAME, "files_in_increasing_diversity": [FILE, ...]}, ...], files beside
-it. --label_field names the field that holds a document's true cluster, for all ladders or for one
-by its name. DIR/calibration.json gets, for each ladder, the rank correlation with the known order,
-the adjusted Rand index and the slope against labels, sensitivity to the order of documents,
-test-retest agreement and effective clusters beside the known number; DIR/report.html says in words
-what the judge may be trusted to do; an endpoint's criteria go to DIR/criteria.json. A stopped
-command, repeated, embeds nothing twice.
-
-Example: calibrate_agent ladders.json --label_field=prompts=prompt,fields=category
-  --output=/tmp/calibration
+file that holds several such ladders: [{"ladder": NAME, "files_in_increasing_diversity": [FILE,
+...]}, ...], files beside it. --label_field names the field that holds a document's true cluster,
+for all ladders or for one by its name. OUTPUT/calibration.json gets, for each ladder, the rank
+correlation with the known order, the adjusted Rand index and the slope against labels, sensitivity
+to the order of documents, test-retest agreement and effective clusters beside the known number;
+OUTPUT/report.html says in words what the judge may be trusted to do; an endpoint's criteria go to
+OUTPUT/criteria.json. A stopped command, repeated, embeds nothing twice.
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import signal
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Annotated, Any, TypeGuard
 
-from absl import flags
-
-from divsyn_jax.base import commandline, files
-from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
 from divsyn_jax.diversity.agents.kinds import agents_with
+from divsyn_jax.diversity.settings import ScoreSettings
 
-_OUTPUT = flags.DEFINE_string("output", None, "Directory to write to.")
-_LABEL_FIELD = flags.DEFINE_string(
-    "label_field",
-    None,
-    "Field that holds a document's true cluster: FIELD, or LADDER=FIELD,..., or both.",
+
+@dataclasses.dataclass(frozen=True)
+class _Ladders:
+    """The ladders, and what becomes of them.
+
+    Attributes:
+      label_field: field that holds a document's true cluster: FIELD, or LADDER=FIELD,..., or both.
+      output: directory to write to.
+    """
+
+    output: Annotated[pathlib.Path, Flag(example="calibration")]
+    label_field: str = ""
+
+
+_LADDERS = setting_flags.define(_Ladders, {"corpora": ["label_field"], "output": ["output"]})
+_SCORE = setting_flags.define(
+    ScoreSettings,
+    {
+        "corpora": ["max_documents"],
+        "draws": ["sample_size", "draws", "seed"],
+        "output": ["embedding_cache"],
+    },
+    without=setting_flags.THE_REST,
 )
-_SAMPLE_SIZE = flags.DEFINE_integer("sample_size", 10, "Documents in a draw (K).")
-_DRAWS = flags.DEFINE_integer(
-    "draws", None, "Draws from each corpus [20,000 offline, 1,000 with --agent=openai]."
-)
-_MAX_DOCUMENTS = flags.DEFINE_integer(
-    "max_documents", 5_000, "Documents sampled from each corpus, at most."
-)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and orders.")
-_EMBEDDING_CACHE = flags.DEFINE_string(
-    "embedding_cache", None, "Directory that keeps embeddings [OUTPUT/embeddings]."
-)
-flags.adopt_module_key_flags(corpus_flags)
-flags.adopt_module_key_flags(agent_flags)
+setting_flags.adopt(corpus_flags)
+setting_flags.adopt(agent_flags)
 
 CALIBRATION_VERSION = 1  # of calibration.json
 MIN_DRAWS = 10  # some are asked again
@@ -70,7 +74,8 @@ def main(arguments: list[str]) -> None:
         raise UserError(
             "name corpora in increasing diversity, or one JSON of ladders, and --output=DIR"
         )
-    output = pathlib.Path(commandline.require(_OUTPUT.value, "output", "calibration"))
+    asked = _LADDERS.given()
+    output = asked.output
     if output.exists() and not output.is_dir():
         raise UserError(f"--output={output}: exists and is not a folder; name another")
     for name in ("calibration.json", "criteria.json", "report.html"):
@@ -82,23 +87,22 @@ def main(arguments: list[str]) -> None:
     from divsyn_jax.diversity.agents.base import record_of
     from divsyn_jax.diversity.calibration import calibration
     from divsyn_jax.diversity.calibration import report as calibration_report
-    from divsyn_jax.diversity.settings import ScoreSettings
 
-    ladders = [calibration.Ladder(*parts) for parts in _ladders(arguments, _label_fields())]
+    ladders = [
+        calibration.Ladder(*parts)
+        for parts in _ladders(arguments, _label_fields(asked.label_field))
+    ]
     for ladder in ladders:
         if agent_flags.asked().reads_labels and ladder.label_field is None:
             raise UserError(
-                f"{agents_with('reads_labels')} needs labels of {ladder.name!r}, e.g. --label_field=topic"
+                f"{agents_with('reads_labels')} needs labels of {ladder.name!r}, e.g."
+                " --label_field=topic"
             )
-    settings = ScoreSettings(
-        **agent_flags.agent_settings(_SEED.value),
-        sample_size=_SAMPLE_SIZE.value,
-        draws=_DRAWS.value,
+    settings = _SCORE.given(
+        **agent_flags.agent_settings(_SCORE.value("seed")),
         answers=output / "cache.sqlite",
         label_field=ladders[0].label_field,
-        seed=_SEED.value,
-        max_documents=_MAX_DOCUMENTS.value,
-        embedding_cache=_EMBEDDING_CACHE.value or output / "embeddings",
+        embedding_cache=_SCORE.value("embedding_cache") or output / "embeddings",
         read=corpus_flags.read_options(),
     )
     if settings.total_draws < MIN_DRAWS:
@@ -166,17 +170,16 @@ def _read(ladder: Any, settings: Any) -> list[Any]:
     return samples
 
 
-def _label_fields() -> dict[str | None, str]:
+def _label_fields(given: str) -> dict[str | None, str]:
     """Ladder -> field, None -> the field of all others."""
     fields: dict[str | None, str] = {}
-    for part in (_LABEL_FIELD.value or "").split(","):
+    for part in given.split(","):
         ladder, equals, field = part.strip().rpartition("=")
         if field:
             fields[ladder if equals else None] = field
-        elif _LABEL_FIELD.value:
+        elif given:
             raise UserError(
-                f"--label_field={_LABEL_FIELD.value}: give FIELD or LADDER=FIELD, separated by"
-                " commas"
+                f"--label_field={given}: give FIELD or LADDER=FIELD, separated by commas"
             )
     return fields
 
