@@ -7,7 +7,7 @@ import sys
 from divsyn_jax import __doc__ as summary
 from divsyn_jax import __version__
 from divsyn_jax.base import commandline
-from divsyn_jax.base.commands import COMMANDS, GROUPS, UMBRELLA
+from divsyn_jax.base.commands import COMMAND_GROUPS, COMMANDS, UMBRELLA
 
 
 def overview() -> str:
@@ -20,7 +20,7 @@ def overview() -> str:
         "",
         f"{UMBRELLA} COMMAND --help tells more of each command; {UMBRELLA} --version which this is.",
     ]
-    for heading, group in GROUPS.items():
+    for heading, group in COMMAND_GROUPS.items():
         lines += ["", f"{heading}:"]
         lines += [f"  {command.name:<{width}}  {command.summary}" for command in group]
     return "\n".join(lines)

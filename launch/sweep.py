@@ -56,7 +56,7 @@ _SWEEP = setting_flags.define(
     SweepOptions, {"backend": ["backend", "dry_run"], "study": ["accelerator", "mfu"]}
 )
 # --parallel is of the local backend.
-_STUDY_OPTIONS = study_command_line.OPTIONS
+_STUDY_OPTIONS = study_command_line.STUDY_OPTIONS
 
 
 def study_command(workdir: pathlib.Path, part: str, options: StudyOptions) -> tuple[str, ...]:

@@ -89,10 +89,10 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
     app.run(guarded, flags_parser=parse)
 
 
-T = TypeVar("T")
+_Required = TypeVar("T")
 
 
-def require(value: T | None, flag: str, example: str) -> T:
+def require(value: _Required | None, flag: str, example: str) -> _Required:
     """Return `value`, or raise `UserError` saying that `--flag` is missing."""
     if not value:
         raise UserError(f"--{flag} is required, e.g. --{flag}={example}")
@@ -128,9 +128,9 @@ def _with_recipes_found(argv: Sequence[str]) -> list[str]:
         name, equals, path = argument.lstrip("-").partition("=")
         names_recipe = argument.startswith("-") and name in names
         if is_recipe:
-            argument = recipes.find(argument)
+            argument = recipes.find_recipe(argument)
         elif names_recipe and equals:
-            argument = f"--{name}={recipes.find(path)}"
+            argument = f"--{name}={recipes.find_recipe(path)}"
         is_recipe = names_recipe and not equals
         found.append(argument)
     if names:
@@ -150,7 +150,7 @@ def _help(doc: str, owner: str) -> str:
     own = {flag.name for flag in flags.FLAGS.get_flags_for_module(owner)}
     known = flags.FLAGS.get_key_flags_for_module(owner)
     known.sort(key=lambda flag: (flag.name not in own, setting_flags.entry_of(flag).place))
-    for group in (*setting_flags.GROUPS, ""):
+    for group in (*setting_flags.FLAG_GROUPS, ""):
         entries = [_line(flag) for flag in known if setting_flags.entry_of(flag).group == group]
         if entries:
             parts.append("\n".join([f"{group.capitalize() or 'Other'}:", *entries]))

@@ -37,7 +37,7 @@ def _command(name: str, module: str, summary: str, script: str = "") -> Command:
     return Command(name, path, alone, summary)
 
 
-GROUPS: dict[str, tuple[Command, ...]] = {
+COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
     "Diversity": (
         _command(
             "score",
@@ -85,7 +85,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
 }
 COMMANDS: dict[str, Command] = {
-    command.name: command for group in GROUPS.values() for command in group
+    command.name: command for group in COMMAND_GROUPS.values() for command in group
 }
 
 

@@ -25,7 +25,7 @@ def is_clone() -> bool:
     return (ROOT / "pyproject.toml").is_file()
 
 
-def find(path: str) -> str:
+def find_recipe(path: str) -> str:
     """The absolute path of a recipe; an argument (`:level=...`) stays.
 
     Raises `UserError` for a file that is in neither place.

@@ -37,7 +37,7 @@ def open_file(url: str) -> io.BufferedIOBase:
     return _filesystem(url).open(url, "rb")
 
 
-def find(url: str) -> list[str] | None:
+def find_urls(url: str) -> list[str] | None:
     """The files a URL stands for, sorted:
 
     itself, those under it, or those a pattern matches; None where there is nothing.

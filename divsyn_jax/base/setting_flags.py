@@ -61,12 +61,12 @@ Group = Literal[
     "backend",
     "output",
 ]
-GROUPS: tuple[str, ...] = get_args(Group)
+FLAG_GROUPS: tuple[str, ...] = get_args(Group)
 
 THE_REST: Literal["the rest"] = "the rest"
 
 flags.disclaim_key_flags()  # a flag belongs to the module that calls `define`
-T = TypeVar("T")
+_Value = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,10 +110,10 @@ class _Setting:
         return self.default is inspect.Parameter.empty
 
 
-class SettingFlags(Generic[T]):
+class SettingFlags(Generic[_Value]):
     """The flags of one holder; made by `define`."""
 
-    def __init__(self, holder: Callable[..., T], settings: Sequence[_Setting]) -> None:
+    def __init__(self, holder: Callable[..., _Value], settings: Sequence[_Setting]) -> None:
         self._holder = holder
         self._settings = {setting.name: setting for setting in settings}
 
@@ -140,7 +140,7 @@ class SettingFlags(Generic[T]):
                 raise UserError(f"--{name} is required{shown}")
         return {name: self.value(name) for name in self._settings}
 
-    def given(self, **others: Any) -> T:
+    def given(self, **others: Any) -> _Value:
         """The holder called with what the command line says, and with `others`, which go first.
 
         Raises `UserError` for a setting without a default that was not given, and what the holder
@@ -159,11 +159,11 @@ class SettingFlags(Generic[T]):
 
 
 def define(
-    holder: Callable[..., T],
+    holder: Callable[..., _Value],
     groups: Group | Mapping[Group, Sequence[str]],
     *,
     without: Sequence[str] | Literal["the rest"] = (),
-) -> SettingFlags[T]:
+) -> SettingFlags[_Value]:
     """Define a flag for every setting of a dataclass or function.
 
     Args:
@@ -184,8 +184,8 @@ def define(
     if without == THE_REST:
         without = [name for name in settings if name not in placed]
     for group in groups:
-        if group not in GROUPS:
-            raise TypeError(f"no heading {group!r} in the help; it has {', '.join(GROUPS)}")
+        if group not in FLAG_GROUPS:
+            raise TypeError(f"no heading {group!r} in the help; it has {', '.join(FLAG_GROUPS)}")
     for name in (*placed, *without):
         if name not in settings:
             raise TypeError(f"{holder.__qualname__} has no setting {name!r}")

@@ -122,7 +122,7 @@ class Client:
                 "content_filter", ["the server's content filter stopped the answer"]
             )
         asked = sum(
-            tokens.words(message["content"])
+            tokens.least_tokens(message["content"])
             for message in structured.messages(request, dialect.mode, [])
         )
         if reply.metered and reply.prompt_tokens < LEAST_TOKENS_PER_WORD * asked:

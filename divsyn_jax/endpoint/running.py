@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.request import EndpointStopped
 
-T = TypeVar("T")
+_Result = TypeVar("T")
 
 
-def run_stoppable(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T:
+def run_stoppable(
+    main: Coroutine[Any, Any, _Result], runner: asyncio.Runner | None = None
+) -> _Result:
     """`asyncio.run` (or, where a client outlives one run, `runner.run`), but SIGTERM cancels `main`
     alone: the clients inside receive and commit what is in flight.
 
@@ -29,7 +31,7 @@ def run_stoppable(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = 
     if threading.current_thread() is not threading.main_thread():
         return asyncio.run(main) if runner is None else runner.run(main)
 
-    async def guarded() -> T:
+    async def guarded() -> _Result:
         task, stopped = asyncio.current_task(), asyncio.Event()
 
         def stop() -> None:

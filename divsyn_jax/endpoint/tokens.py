@@ -44,7 +44,7 @@ def estimate_tokens(*texts: str) -> TokenRange:
     return TokenRange(low, max(low, high))
 
 
-def words(text: str) -> int:
+def least_tokens(text: str) -> int:
     """Runs of non-space:
 
     no tokenizer in use joins two of them, so a prompt has at least as many tokens.

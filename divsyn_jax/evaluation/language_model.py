@@ -92,12 +92,12 @@ class RunLanguageModel(TemplateLM):
             key = request_key("loglikelihood", tokens, [len(continuation)])
             keys.append(key)
             if self._cache.get(key) is None:
-                wanted[key] = scoring.Request(tokens, len(tokens) - len(continuation))
+                wanted[key] = scoring.ContinuationRequest(tokens, len(tokens) - len(continuation))
         names = list(wanted)
         with tqdm(
             total=len(names), desc="log-likelihoods", unit="request", disable=disable_tqdm
         ) as bar:
-            for batch in scoring.score(
+            for batch in scoring.score_continuations(
                 self._run.inference_model,
                 self._params,
                 self._mesh,

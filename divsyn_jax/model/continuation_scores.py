@@ -31,7 +31,7 @@ _TARGET_CHUNK = 512  # logits of so many tokens exist at one time
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class ContinuationRequest:
     """Score `tokens[context:]` given what precedes; `context` is at least 1."""
 
     tokens: Sequence[int]
@@ -50,7 +50,7 @@ class Row:
     slots: int
 
 
-def plan_rows(requests: Sequence[Request]) -> list[Row]:
+def plan_rows(requests: Sequence[ContinuationRequest]) -> list[Row]:
     """Group requests into rows, longest rows first.
 
     The last token of a request is predicted, never fed in.
@@ -71,8 +71,12 @@ def plan_rows(requests: Sequence[Request]) -> list[Row]:
     return sorted(rows, key=lambda row: -row.slots)
 
 
-def score(
-    config: ModelConfig, params: Params, mesh: Mesh, requests: Sequence[Request], batch_tokens: int
+def score_continuations(
+    config: ModelConfig,
+    params: Params,
+    mesh: Mesh,
+    requests: Sequence[ContinuationRequest],
+    batch_tokens: int,
 ) -> Iterator[dict[int, tuple[float, bool]]]:
     """Batch by batch: {request index: (log-likelihood in nats, every token was the likeliest)}.
 
@@ -161,7 +165,9 @@ def attend_within_branches(branches_BL: jax.Array) -> Attend:
     return attend
 
 
-def _lay_out(row: Row, requests: Sequence[Request], tokens: Any, positions: Any, branches: Any):
+def _lay_out(
+    row: Row, requests: Sequence[ContinuationRequest], tokens: Any, positions: Any, branches: Any
+):
     """Fill one row's arrays and yield (request index, slot, target id) of every scored token."""
     P = row.prefix
     first = requests[row.members[0]].tokens

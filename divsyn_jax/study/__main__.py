@@ -56,7 +56,7 @@ class _Part:
 
 
 # launch/sweep.py has these flags, too.
-OPTIONS = setting_flags.define(
+STUDY_OPTIONS = setting_flags.define(
     StudyOptions,
     {"corpora": ["corpora", "eval", "text_field"], "study": ["workdir", "parallel"]},
 )
@@ -129,7 +129,7 @@ def main(arguments: list[str]) -> None:
             f"unexpected argument {arguments[0]!r}; corpora are given as --corpora='A B'"
         )
     config = commandline.require(_CONFIG.value, "config", "configs/studies/tiny.py")
-    options, part = OPTIONS.given(), _PART.given().part
+    options, part = STUDY_OPTIONS.given(), _PART.given().part
     recipe = resolve(
         config.to_dict(), options.corpora.split(), options.eval.split(), options.text_field
     )
@@ -140,7 +140,7 @@ def main(arguments: list[str]) -> None:
     if part in ("all", "prepare"):
         study_stages.prepare(study)
     if part in ("all", "runs"):
-        study_stages.train(study, slots)
+        study_stages.train_runs(study, slots)
     if part in ("all", "report"):
         study_stages.with_time(study, "report", lambda: study_stages.report(study))
         _print_findings(study)

@@ -52,7 +52,7 @@ def prepare(study: Study) -> None:
     files.write_text(study.workdir / "PREPARED", study_fingerprint(study.recipe) + "\n")
 
 
-def train(study: Study, slots: Sequence[Slot]) -> None:
+def train_runs(study: Study, slots: Sequence[Slot]) -> None:
     """Every stage of every run: all runs of a stage before the next stage."""
     trained = "pretrain"
     for index, stage in enumerate(study.recipe["stages"]):
@@ -68,7 +68,7 @@ def train(study: Study, slots: Sequence[Slot]) -> None:
         with_time(
             study,
             "train" if stage == "pretrain" else stage,
-            lambda jobs=jobs: run_jobs(study, jobs, slots),
+            lambda jobs=jobs: run_missing(study, jobs, slots),
         )
 
 
@@ -81,7 +81,7 @@ def with_time(study: Study, name: str, function) -> None:
     files.write_json(record, {**times, name: times.get(name, 0.0) + time.monotonic() - started})
 
 
-def run_jobs(study: Study, jobs: Sequence[Job], slots: Sequence[Slot]) -> None:
+def run_missing(study: Study, jobs: Sequence[Job], slots: Sequence[Slot]) -> None:
     """Run the jobs that are not done on these slots, with a line for each.
 
     Raises `UserError` when one fails.
@@ -159,7 +159,7 @@ def _score(study: Study) -> None:
         *(f"--{key}={value}" for key, value in study.recipe["score"].items()),
     ]
     everything = [local_runner.whole_machine()]
-    run_jobs(
+    run_missing(
         study,
         [Job("score", command, study.workdir / "logs" / "score.log", done.exists)],
         everything,
@@ -254,7 +254,7 @@ def _evaluate(study: Study, slots: Sequence[Slot], stage: str) -> None:
                     done,
                 )
             )
-    run_jobs(study, jobs, slots)
+    run_missing(study, jobs, slots)
 
 
 def report(study: Study) -> None:

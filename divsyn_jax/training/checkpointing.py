@@ -17,8 +17,7 @@ from orbax.checkpoint.experimental import v1 as ocp
 
 from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.training import distributed
-
-State = dict[str, Any]
+from divsyn_jax.training.step import State
 
 
 class Checkpoints:

@@ -11,7 +11,7 @@ import pytest
 
 import divsyn_jax
 from divsyn_jax.base.commands import COMMANDS, in_words_of
-from divsyn_jax.base.setting_flags import GROUPS
+from divsyn_jax.base.setting_flags import FLAG_GROUPS
 from tests.conftest import ROOT, fails_with_one_line
 
 LIGHT = [name for name in COMMANDS if name not in ("train", "compile", "study", "tokenizer")]
@@ -70,7 +70,9 @@ def test_help_shows_the_example_first_and_flags_by_heading(name):
     assert paragraphs[1].startswith(f"  divsyn {name} ")
     headings = [p.splitlines()[0][:-1].lower() for p in paragraphs if re.match(r"\w+:\n  --", p)]
     assert headings
-    assert headings == [group for group in GROUPS if group in headings]  # in order, none "other"
+    assert headings == [
+        group for group in FLAG_GROUPS if group in headings
+    ]  # in order, none "other"
     assert ".py:" not in "".join(line for line in shown.stdout.splitlines() if line[-1:] == ":")
     assert "default: '" not in shown.stdout
     shown_flags = [

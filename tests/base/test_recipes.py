@@ -25,18 +25,18 @@ def get_config():
 
 def test_a_recipe_is_found_here_else_in_the_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert recipes.find("configs/tiny.py:level=x") == f"{ROOT}/configs/tiny.py:level=x"
+    assert recipes.find_recipe("configs/tiny.py:level=x") == f"{ROOT}/configs/tiny.py:level=x"
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "tiny.py").write_text("")
-    assert recipes.find("configs/tiny.py") == f"{tmp_path}/configs/tiny.py"
+    assert recipes.find_recipe("configs/tiny.py") == f"{tmp_path}/configs/tiny.py"
 
 
 def test_a_recipe_that_is_nowhere_is_refused_with_what_was_meant(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no such config file.*did you mean configs/tiny.py"):
-        recipes.find("configs/tinny.py")
+        recipes.find_recipe("configs/tinny.py")
     with pytest.raises(UserError, match="no such config file.*has configs/1_4b.py"):
-        recipes.find("xyzzy")
+        recipes.find_recipe("xyzzy")
 
 
 def generate(folder: pathlib.Path, config: str) -> subprocess.CompletedProcess:

@@ -8,11 +8,11 @@ import pytest
 from divsyn_jax.model import continuation_scores as scoring
 from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.config import MeshConfig
-from divsyn_jax.model.continuation_scores import Request
+from divsyn_jax.model.continuation_scores import ContinuationRequest
 from tests.model.test_decoder import TINY, larger_weights
 
 
-def requests() -> list[Request]:
+def requests() -> list[ContinuationRequest]:
     """Questions with several choices, of which some repeat, some are one token and some share a
     beginning.
     """
@@ -23,11 +23,11 @@ def requests() -> list[Request]:
         start = generator.integers(0, TINY.vocab_size, 2).tolist()
         for _ in range(4):
             choice = generator.integers(0, TINY.vocab_size, generator.integers(1, 9)).tolist()
-            made.append(Request(question + choice, len(question)))
-        made.append(Request(question + start + [3], len(question)))
-        made.append(Request(question + start + [4, 5], len(question)))
-        made.append(Request([*question, 3], len(question)))
-        made.append(Request([*question, 9], len(question)))
+            made.append(ContinuationRequest(question + choice, len(question)))
+        made.append(ContinuationRequest(question + start + [3], len(question)))
+        made.append(ContinuationRequest(question + start + [4, 5], len(question)))
+        made.append(ContinuationRequest([*question, 3], len(question)))
+        made.append(ContinuationRequest([*question, 9], len(question)))
     return made
 
 
@@ -40,7 +40,7 @@ def scores(params, wanted, batch_tokens):
     mesh = sharding.make_mesh(MeshConfig(replica=1, fsdp=-1, tensor=1), jax.devices()[:1])
     found = {}
     with jax.set_mesh(mesh):
-        for batch in scoring.score(TINY, params, mesh, wanted, batch_tokens):
+        for batch in scoring.score_continuations(TINY, params, mesh, wanted, batch_tokens):
             assert not found.keys() & batch.keys()
             found.update(batch)
     return [found[index] for index in range(len(wanted))]
@@ -60,7 +60,7 @@ def test_scores_are_those_of_each_text_alone(params):
     greedy = wanted[0].tokens[:5]
     for _ in range(3):  # a continuation that greedy decoding would write
         greedy = [*greedy, int(jnp.argmax(decoder.logits(TINY, params, np.array([greedy]))[0, -1]))]
-    wanted.append(Request(greedy, 5))
+    wanted.append(ContinuationRequest(greedy, 5))
     found = scores(params, wanted, 512)
     expected = [plain(params, request) for request in wanted]
     np.testing.assert_allclose(
@@ -82,8 +82,8 @@ def test_batch_size_and_company_change_nothing(params):
 
 def test_choices_of_a_question_share_a_row():
     context = list(range(50))
-    wanted = [Request([*context, choice, 7], 50) for choice in (90, 91, 92, 93)] + [
-        Request([80] * 40, 1)
+    wanted = [ContinuationRequest([*context, choice, 7], 50) for choice in (90, 91, 92, 93)] + [
+        ContinuationRequest([80] * 40, 1)
     ]
     rows = scoring.plan_rows(wanted)
     assert [(set(row.members), row.prefix, row.slots) for row in rows] == [
@@ -97,9 +97,12 @@ def test_choices_of_a_question_share_a_row():
 
 def test_rows_stay_within_bounds_and_rarely_related_texts_stay_apart():
     generator = np.random.default_rng(1)
-    unrelated = [Request([1, *generator.integers(2, 100, 30).tolist()], 1) for _ in range(20)]
+    unrelated = [
+        ContinuationRequest([1, *generator.integers(2, 100, 30).tolist()], 1) for _ in range(20)
+    ]
     assert all(len(row.members) == 1 for row in scoring.plan_rows(unrelated))
     many = [
-        Request([*range(100), *generator.integers(0, 100, 40).tolist()], 100) for _ in range(40)
+        ContinuationRequest([*range(100), *generator.integers(0, 100, 40).tolist()], 100)
+        for _ in range(40)
     ]
     assert max(row.slots for row in scoring.plan_rows(many)) <= 512

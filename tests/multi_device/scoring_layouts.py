@@ -35,7 +35,7 @@ def measure(layout: MeshConfig) -> dict:
         params = larger_weights(decoder.init_params(config, seed=0))
         params = jax.device_put(params, sharding.state_shardings(params, mesh))
         found: dict = {}
-        for batch in scoring.score(config, params, mesh, requests(), 512):
+        for batch in scoring.score_continuations(config, params, mesh, requests(), 512):
             found.update(batch)
         texts = decode.generate(
             config, params, mesh, [[5], [7, 8, 9] * 5, [1, 2]], 20, 200, 104, Sampling()

@@ -295,7 +295,7 @@ def corpus_files(spec: str) -> list[str]:
 
 
 def _remote_files(url: str) -> list[str]:
-    found = remote.find(url)
+    found = remote.find_urls(url)
     if found is None:
         raise UserError(f"{url}: nothing there")
     if found != [url]:

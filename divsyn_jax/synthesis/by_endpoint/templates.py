@@ -23,7 +23,7 @@ from divsyn_jax.synthesis.by_endpoint.grid import Cell
 
 TEMPLATES_VERSION = 1
 PASSAGES = (3, 5)
-OPTIONS = 4
+ITEM_OPTIONS = 4
 PATH_LEVELS = (3, 6)
 TOPICS_CHARACTERS = 4000  # of a document whose topics are asked for
 _SEED_CHARACTERS = 1000  # of a seed that a prompt shows
@@ -113,7 +113,7 @@ def document_prompt(cell: Cell, candidate: int, seed: int) -> Prompt:
         ),
         (
             "Under `question` ask one question that only a reader who understood the passages can"
-            f" answer, with {OPTIONS} different `options` without letters or numbers, one of them"
+            f" answer, with {ITEM_OPTIONS} different `options` without letters or numbers, one of them"
             " right: `answer` is its position, counted from 1. Let `explanation` reason step by"
             " step to the right answer; it names options by what they say, never by position."
         ),
@@ -123,7 +123,7 @@ def document_prompt(cell: Cell, candidate: int, seed: int) -> Prompt:
         {
             "question": _TEXT,
             "options": list_of(_TEXT),
-            "answer": {"type": "integer", "enum": list(range(1, OPTIONS + 1))},
+            "answer": {"type": "integer", "enum": list(range(1, ITEM_OPTIONS + 1))},
             "explanation": _TEXT,
         }
     )
@@ -152,11 +152,11 @@ def _check_document(value: Mapping[str, Any]) -> list[str]:
     if not all(passage["text"].strip() and passage["keywords"] for passage in passages):
         problems.append("Every passage needs text and keywords.")
     if (
-        len(options) != OPTIONS
-        or len(set(map(str.casefold, options))) < OPTIONS
+        len(options) != ITEM_OPTIONS
+        or len(set(map(str.casefold, options))) < ITEM_OPTIONS
         or not all(options)
     ):
-        problems.append(f"Give {OPTIONS} different options.")
+        problems.append(f"Give {ITEM_OPTIONS} different options.")
     if not value["question"]["question"].strip() or not value["question"]["explanation"].strip():
         problems.append("The question needs a text and an explanation.")
     if "topics" in value and not value["topics"]:
