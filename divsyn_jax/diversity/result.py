@@ -299,9 +299,10 @@ def records(judged: Judged) -> list[DrawRecord]:
             "documents": documents_K.tolist(),
             "clusters": _numbered(judged.labels_DK[row]).tolist(),
         }
-        if partitions.evidence is not None and partitions.order_DK is not None:
+        if partitions.evidence is not None:
             record["agent_clusters"] = _numbered(partitions.labels_DK[row]).tolist()
-            record["shown_order"] = partitions.order_DK[row].tolist()
+            if partitions.order_DK is not None:
+                record["shown_order"] = partitions.order_DK[row].tolist()
             record["criteria_set"] = int(partitions.evidence[row]["criteria_set"])
             record["named"] = _named(partitions.labels_DK[row], partitions.evidence[row])
         found.append(record)

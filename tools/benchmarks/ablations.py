@@ -35,6 +35,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
+from divsyn_jax.diversity.agents.kinds import AGENTS
 
 _OUTPUT = flags.DEFINE_string(
     "output", str(ROOT / "tools" / "benchmarks" / "ablations"), "Where to write, without .md."
@@ -180,7 +181,7 @@ def _draws(base: Any) -> Ablation:
 
 def _criteria(base: Any) -> Ablation:
     title = "What criteria are made from (J documents x M proposals)"
-    if base.agent != "openai":
+    if not base.kind.asks_endpoint:
         return Ablation(title, note=f"Does not apply: the agent {base.agent} has no criteria.")
     rows = []
     for size in _CRITERIA_SIZES.value:
@@ -198,7 +199,7 @@ def _criteria(base: Any) -> Ablation:
 
 def _pipeline(base: Any) -> Ablation:
     title = "Parts of the pipeline"
-    if base.agent != "openai":
+    if not base.kind.asks_endpoint:
         return Ablation(
             title,
             note=f"Does not apply: the agent {base.agent} has no criteria and verifies nothing.",
@@ -221,7 +222,7 @@ def _pipeline(base: Any) -> Ablation:
 def _judges(base: Any) -> Ablation:
     rows = [Row(base.endpoint.model if base.endpoint else base.agent, base)]
     for judge in _JUDGES.value:
-        if judge in ("embedding", "oracle"):
+        if judge in AGENTS and not AGENTS[judge].asks_endpoint:
             rows.append(Row(judge, dataclasses.replace(base, agent=judge)))
             continue
         if base.endpoint is None:
@@ -306,7 +307,7 @@ class _Scorer:
         ) as agent:
             budget = scoring.corpus_budget(self._sample, settings)
             content = scoring.score_corpora(samples, agent, budget, settings)[self._name][0]
-            criteria = getattr(agent, "criteria", ())
+            criteria = agent.criteria
         self._calls += content["usage"]["calls"]
         self._cost += content["usage"]["cost"] or 0.0
         self._done.append((settings, content, criteria))
@@ -314,7 +315,7 @@ class _Scorer:
 
     def _within_budget(self, settings: Any) -> Any:
         endpoint = settings.endpoint
-        if settings.agent != "openai":
+        if not settings.kind.asks_endpoint:
             return settings
         left = {}
         if endpoint.max_calls is not None:
@@ -371,7 +372,7 @@ def _markdown(content: dict[str, Any], agent: str) -> str:
         K=settings["sample_size"],
         N=settings["draws"],
         seed=settings["seed"],
-        sets=" and criteria sets" if first["kind"] == "openai" else "",
+        sets=" and criteria sets" if AGENTS[first["kind"]].asks_endpoint else "",
     )
     return "\n".join([head, *(_section(part) for part in content["ablations"])])
 
