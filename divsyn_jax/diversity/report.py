@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base.html_page import interval, interval_plot, number, page, table, text
-from divsyn_jax.diversity import baselines
+from divsyn_jax.diversity import baselines, legibility
 from divsyn_jax.diversity.comparison import METRICS, measurement
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.sampling import Sample
@@ -44,6 +44,7 @@ def render(
         [
             "<h1>Diversity of corpora</h1>",
             _words(scores, comparison),
+            _legibility(scores),
             (
                 f"<p>{_AGENTS[scores[0]['agent']['kind']]} Scores of different agents, settings or"
                 " K are not comparable, effective clusters excepted, which do not depend on K.</p>"
@@ -114,6 +115,17 @@ def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> str:
             f"{len(refused)} pairs were not compared; the table of differences says why."
         )
     return f'<p class="verdict">{" ".join(sentences)}</p>'
+
+
+def _legibility(scores: Sequence[dict[str, Any]]) -> str:
+    warned = [note for note in map(legibility.warning, scores) if note]
+    cut = [note for note in map(legibility.cut, scores) if note]
+    return "".join(
+        [
+            *[f'<p class="verdict"><strong>Warning.</strong> {text(note)}.</p>' for note in warned],
+            *[f'<p class="soft">{text(note)}.</p>' for note in cut],
+        ]
+    )
 
 
 def _plot(scores: Sequence[dict[str, Any]], metric: str) -> str:

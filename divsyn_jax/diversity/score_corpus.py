@@ -266,7 +266,7 @@ def _finished(folder: pathlib.Path, identity: dict[str, Any]) -> dict[str, Any] 
 def _write_comparison(
     output: pathlib.Path, scores: Sequence[dict[str, Any]], samples: Sequence[Any]
 ) -> None:
-    from divsyn_jax.diversity import comparison, report
+    from divsyn_jax.diversity import comparison, legibility, report
 
     compared = comparison.compare(scores)
     draws = [files.read_jsonl(output / score["corpus"]["name"] / "draws.jsonl") for score in scores]
@@ -293,6 +293,12 @@ def _write_comparison(
         f"\nAgent {agent['kind']} {agent['settings']}; 95% intervals over"
         f" draws{f'; {failed} draws failed' * (failed > 0)}."
     )
+    for note in [legibility.warning(score) for score in scores]:
+        if note:
+            print(f"WARNING: {note}")
+    for note in [legibility.cut(score) for score in scores]:
+        if note:
+            print(note)
     print(f"Report: {output / 'report.html'}")
 
 

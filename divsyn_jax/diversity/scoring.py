@@ -9,7 +9,7 @@ import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,11 @@ from divsyn_jax.diversity.sampling import (
     read_sample,
     require_documents,
 )
+from divsyn_jax.embedding import models
 from divsyn_jax.endpoint.settings import EndpointSettings
+
+if TYPE_CHECKING:
+    from divsyn_jax.diversity.agents.embedding import EmbeddingAgent
 
 AGENTS = ("embedding", "openai", "oracle")
 DRAWS = {
@@ -57,8 +61,9 @@ class ScoreSettings:
       documents differ in length are read at one length. parity, perplexity_models: see
       `baselines.Settings`. max_documents: documents sampled from the corpus for draws and
       baselines, at most. rounds: times the whole corpus is sampled anew and scored (see `rounds`).
-      embedding_cache: directory that keeps embeddings between calls; None keeps none. read: how to
-      read the corpus.
+      embedding_cache: directory that keeps embeddings between calls; None keeps none.
+      embedding_model: folder or hub name of the sentence-transformers model that embeds documents;
+      None is all-MiniLM-L6-v2 in JAX. read: how to read the corpus.
 
     Raises `UserError` for a value that cannot be used.
     """
@@ -83,6 +88,7 @@ class ScoreSettings:
     max_documents: int = 5_000
     rounds: int = 1
     embedding_cache: str | os.PathLike | None = None
+    embedding_model: str | None = None
     read: ReadOptions = dataclasses.field(default_factory=ReadOptions)
 
     def __post_init__(self) -> None:
@@ -106,6 +112,11 @@ class ScoreSettings:
             self.max_documents >= self.sample_size,
             "max_documents",
             f"give --sample_size={self.sample_size} or more",
+        )
+        require(
+            self.agent != "oracle" or self.embedding_model is None,
+            "embedding_model",
+            "--agent=oracle embeds nothing; leave it out",
         )
         if self.agent == "openai":
             if self.endpoint is None:
@@ -174,9 +185,16 @@ def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
     if settings.agent == "embedding":
         from divsyn_jax.diversity.agents.embedding import EmbeddingAgent
 
-        return EmbeddingAgent(settings.threshold, settings.embedding_cache)
+        embedder = EmbeddingAgent(
+            settings.threshold, settings.embedding_cache, settings.embedding_model
+        )
+        for name, sample in samples.items():
+            embedder.reading(sample).require_readable(name)
+        return embedder
     from divsyn_jax.diversity.agents.llm import LLMAgent
 
+    if settings.embedding_model is not None:  # before anything is paid for
+        models.load(settings.embedding_model)
     agent = LLMAgent(settings.endpoint, settings.judge, settings.seed, settings.answers)
     try:
         agent.prepare(list(samples.values()), settings.sample_size)
@@ -246,6 +264,12 @@ def identity(
             "baseline_documents": budget.documents,
             "parity": settings.parity,
             "perplexity_models": list(settings.perplexity_models),
+            # Only where one is named, so that other scores keep the identity that they had.
+            **(
+                {"embedding_model": settings.embedding_model}
+                if settings.embedding_model is not None
+                else {}
+            ),
         },
     }
 
@@ -292,7 +316,7 @@ def _content(
     budget: baselines.Budget,
     settings: ScoreSettings,
 ) -> dict[str, Any]:
-    embedding = _embedding_agent(agent, settings)
+    embedding, no_vectors = _embedding_agent(agent, settings, name, judged.sample)
     numbers = result.metric(judged)
     cut = (
         ""
@@ -311,11 +335,16 @@ def _content(
         "verification": result.verification(judged),
         "position_bias": result.position_bias(judged),
         "test_retest": retest,
-        "control_variate": _control_variate(judged, agent, embedding, settings),
+        "control_variate": _control_variate(judged, agent, embedding, no_vectors, settings),
         **result.duplicates(judged.sample, embedding, numbers["curve"]),
         "baselines": baselines.compute(
-            sample, budget, settings.baseline_settings(), _vectors(judged.sample, embedding)
+            sample,
+            budget,
+            settings.baseline_settings(),
+            _vectors(judged.sample, embedding),
+            no_vectors,
         ),
+        "reading": embedding and embedding.reading(judged.sample).as_json(),
         "usage": usage(agent),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }
@@ -341,38 +370,52 @@ def usage(agent: Agent) -> dict[str, Any]:
 _CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be the judged ones
 
 
-def _embedding_agent(agent: Agent, settings: ScoreSettings) -> Agent | None:
-    """Who embeds the documents; nobody beside the oracle, or where nothing needs it or no model is
-    installed.
+def _embedding_agent(
+    agent: Agent, settings: ScoreSettings, name: str, sample: Sample
+) -> "tuple[EmbeddingAgent | None, str]":
+    """Who embeds the documents, or nobody and the reason:
+
+    beside the oracle, or where nothing needs it, no model is installed or it cannot spell them.
     """
-    if agent.kind == "embedding":
-        return agent
-    if agent.kind == "oracle" or not (settings.control_variate or settings.baselines):
-        return None
     from divsyn_jax.diversity.agents.embedding import EmbeddingAgent
 
+    if isinstance(agent, EmbeddingAgent):
+        return agent, ""
+    if agent.kind == "oracle" or not (settings.control_variate or settings.baselines):
+        return None, baselines.NO_EMBEDDINGS
     try:
-        return EmbeddingAgent(settings.threshold, settings.embedding_cache)
+        made = EmbeddingAgent(
+            settings.threshold, settings.embedding_cache, settings.embedding_model
+        )
     except UserError:  # scoring by an endpoint needs no model on this machine
-        return None
+        return None, baselines.NO_EMBEDDINGS
+    try:
+        made.reading(sample).require_readable(name)
+    except UserError as unreadable:
+        return None, str(unreadable)
+    return made, ""
 
 
 def _control_variate(
-    judged: Judged, agent: Agent, embedding: Agent | None, settings: ScoreSettings
+    judged: Judged,
+    agent: Agent,
+    embedding: Agent | None,
+    no_vectors: str,
+    settings: ScoreSettings,
 ) -> dict[str, Any] | None:
     if agent.kind != "openai":
         return None
     if not settings.control_variate:
         return {"reason": "not asked for (--control_variate)"}
     if embedding is None:
-        return {"reason": "no sentence embeddings here: pip install 'divsyn-jax[score]'"}
+        return {"reason": no_vectors}
     many_DK = random_draws(
         judged.sample, result.CHEAP_DRAWS, settings.sample_size, settings.seed + _CONTROL_STREAM
     )
     return result.with_control_variate(judged, embedding, many_DK)
 
 
-def _vectors(sample: Sample, embedding: Agent | None) -> Callable[[], np.ndarray] | None:
+def _vectors(sample: Sample, embedding: "EmbeddingAgent | None") -> Callable[[], np.ndarray] | None:
     return None if embedding is None else lambda: embedding.vectors(sample)
 
 

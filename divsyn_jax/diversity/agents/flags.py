@@ -17,6 +17,12 @@ _AGENT = flags.DEFINE_enum(
 _THRESHOLD = flags.DEFINE_float(
     "threshold", 0.5, "Cosine distance at which --agent=embedding separates clusters."
 )
+_EMBEDDING_MODEL = flags.DEFINE_string(
+    "embedding_model",
+    None,
+    "Sentence-transformers model, a folder or hub name, that embeds documents (needs the extra"
+    " 'embeddings') [all-MiniLM-L6-v2 in JAX].",
+)
 _CRITERIA = flags.DEFINE_string(
     "criteria",
     None,
@@ -59,6 +65,7 @@ def agent_settings(seed: int) -> dict[str, Any]:
     return {
         "agent": _AGENT.value,
         "threshold": _THRESHOLD.value,
+        "embedding_model": _EMBEDDING_MODEL.value,
         "endpoint": endpoint_flags.settings_from_flags(seed) if _AGENT.value == "openai" else None,
         "judge": JudgeSettings(
             criteria_file=_CRITERIA.value,
