@@ -70,7 +70,8 @@ def test_what_is_not_installed_is_named(monkeypatch):
         minilm.MiniLM()
 
 
-def test_eight_devices_give_the_vectors_of_one(float32):
+@pytest.mark.devices
+def test_eight_devices_give_the_vectors_of_one(float32, tmp_path):
     code = """
 import sys
 import numpy as np
@@ -82,13 +83,8 @@ assert jax.device_count() == 8
 np.save(sys.argv[1], vectors(minilm.MiniLM(), TEXTS))
 assert "torch" not in sys.modules
 """
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/vectors.npy"
-        command = [sys.executable, "-c", code, path]
-        done = subprocess.run(
-            command, cwd=ROOT, env=virtual_devices(8), capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        assert np.abs(np.load(path) - vectors(float32, TEXTS)).max() < 1e-6
+    path = tmp_path / "vectors.npy"
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, cwd=ROOT, env=virtual_devices(8), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert np.abs(np.load(path) - vectors(float32, TEXTS)).max() < 1e-6
