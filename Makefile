@@ -117,7 +117,7 @@ test-xpk: env
 	@test -x .venv-xpk/bin/xpk || { $(PYTHON) -m venv .venv-xpk && .venv-xpk/bin/python -m pip install --quiet xpk==1.16.0; }
 	@PATH="$(CURDIR)/.venv-xpk/bin:$$PATH" $(BIN)/python -m pytest tests/launch/test_sweep.py -k xpk_understands $(PYTEST_ARGS)
 
-# Documents a second of the JAX MiniLM beside sentence-transformers, and the first minute of a score.
+# Documents a second of the JAX MiniLM beside sentence-transformers.
 bench-embedding: torch
 	@$(BIN)/python tools/benchmarks/bench_embedding.py $(BENCH_ARGS)
 

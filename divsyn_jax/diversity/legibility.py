@@ -16,11 +16,11 @@ def warning(score: Mapping[str, Any]) -> str | None:
 
 
 def cut(score: Mapping[str, Any]) -> str | None:
-    """How many documents are longer than the model reads; None where none is, or nothing is known."""
+    """How many documents are longer than the model reads; None where none is or none is known."""
     reading = score.get("reading")
     if not reading or not reading["documents_cut"]:
         return None
     return (
-        f"{score['corpus']['name']}: {reading['documents_cut']:.1%} of the documents are longer than"
-        f" the first {reading['max_pieces']} word pieces that the embedding model reads of each"
+        f"{score['corpus']['name']}: {reading['documents_cut']:.1%} of the documents are longer"
+        f" than the first {reading['max_pieces']} word pieces that the embedding model reads of each"
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import ReadOptions, split_name
-from divsyn_jax.diversity import baselines, result
+from divsyn_jax.diversity import baselines, embedder, result
 from divsyn_jax.diversity.agents.base import Agent
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.estimation import stopping
@@ -185,12 +185,12 @@ def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
     if settings.agent == "embedding":
         from divsyn_jax.diversity.agents.embedding import EmbeddingAgent
 
-        embedder = EmbeddingAgent(
+        offline = EmbeddingAgent(
             settings.threshold, settings.embedding_cache, settings.embedding_model
         )
         for name, sample in samples.items():
-            embedder.reading(sample).require_readable(name)
-        return embedder
+            offline.reading(sample).require_readable(name)
+        return offline
     from divsyn_jax.diversity.agents.llm import LLMAgent
 
     if settings.embedding_model is not None:  # before anything is paid for
@@ -316,7 +316,7 @@ def _content(
     budget: baselines.Budget,
     settings: ScoreSettings,
 ) -> dict[str, Any]:
-    embedding, no_vectors = _embedding_agent(agent, settings, name, judged.sample)
+    embedding, no_vectors = embedder.beside(agent, settings, name, judged.sample)
     numbers = result.metric(judged)
     cut = (
         ""
@@ -368,32 +368,6 @@ def usage(agent: Agent) -> dict[str, Any]:
 
 
 _CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be the judged ones
-
-
-def _embedding_agent(
-    agent: Agent, settings: ScoreSettings, name: str, sample: Sample
-) -> "tuple[EmbeddingAgent | None, str]":
-    """Who embeds the documents, or nobody and the reason:
-
-    beside the oracle, or where nothing needs it, no model is installed or it cannot spell them.
-    """
-    from divsyn_jax.diversity.agents.embedding import EmbeddingAgent
-
-    if isinstance(agent, EmbeddingAgent):
-        return agent, ""
-    if agent.kind == "oracle" or not (settings.control_variate or settings.baselines):
-        return None, baselines.NO_EMBEDDINGS
-    try:
-        made = EmbeddingAgent(
-            settings.threshold, settings.embedding_cache, settings.embedding_model
-        )
-    except UserError:  # scoring by an endpoint needs no model on this machine
-        return None, baselines.NO_EMBEDDINGS
-    try:
-        made.reading(sample).require_readable(name)
-    except UserError as unreadable:
-        return None, str(unreadable)
-    return made, ""
 
 
 def _control_variate(

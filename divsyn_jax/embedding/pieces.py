@@ -1,6 +1,6 @@
 """A document as an embedding model reads it: the pieces of its vocabulary, up to the model's limit.
 
-The tokenizers are those of the `tokenizers` library: neither JAX nor torch is loaded to read a text.
+The tokenizers are those of the `tokenizers` library: neither JAX nor torch is loaded to read.
 """
 
 import dataclasses

@@ -61,8 +61,8 @@ class Reading:
         """Raise `UserError` for a corpus of which the model sees less than it does not see."""
         if self.unknown > REFUSED_UNKNOWN:
             raise UserError(
-                f"{corpus}: the embedding model cannot spell {self.unknown:.0%} of its text (unknown"
-                f" word pieces): no number is given; use {REMEDY}"
+                f"{corpus}: the embedding model cannot spell {self.unknown:.0%} of its text"
+                f" (unknown word pieces): no number is given; use {REMEDY}"
             )
 
 

@@ -1,9 +1,9 @@
-"""`make bench-embedding`: the JAX MiniLM beside sentence-transformers on torch, in one process on the
-same documents, and where the time of a first score goes.
+"""`make bench-embedding`: the JAX MiniLM beside sentence-transformers on torch, in one process, on
+the same documents.
 
   python tools/benchmarks/bench_embedding.py [--corpus=...] [--documents=240] [--repeats=3]
 
-Documents of 30, 100 and 200 words are cut from the corpus, and both read 128 pieces of each. Runs of
+Documents of 30, 100 and 200 words are cut from the corpus; both read 128 pieces of each. Runs of
 the two take turns; the fastest counts, in wall time and in CPU time, which a busy machine does not
 stretch. Compiling is apart: it is what the first pass takes beyond a later one, and the last column
 adds it to 2,000 documents of that length. Both have all cores."""
