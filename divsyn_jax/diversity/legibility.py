@@ -22,5 +22,6 @@ def cut(score: Mapping[str, Any]) -> str | None:
         return None
     return (
         f"{score['corpus']['name']}: {reading['documents_cut']:.1%} of the documents are"
-        f" longer than the first {reading['max_pieces']} word pieces that the embedding model reads of each"
+        f" longer than the first {reading['max_pieces']} word pieces that the embedding model"
+        " reads of each"
     )
