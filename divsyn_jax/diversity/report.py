@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from divsyn_jax.base.html_page import interval, interval_plot, number, page, table, text
-from divsyn_jax.diversity import baselines
+from divsyn_jax.diversity import baselines, legibility
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, measurement
 from divsyn_jax.diversity.draws_report import corpus_section
@@ -45,6 +45,7 @@ def render_scores(
         [
             "<h1>Diversity of corpora</h1>",
             _words(scores, comparison),
+            _legibility(scores),
             (
                 f"<p>{AGENTS[scores[0]['agent']['kind']].explanation} Scores of different agents, settings or"
                 " K are not comparable, effective clusters excepted, which do not depend on K.</p>"
@@ -115,6 +116,17 @@ def _words(scores: Sequence[Score], comparison: Comparison) -> str:
             f"{len(refused)} pairs were not compared; the table of differences says why."
         )
     return f'<p class="verdict">{" ".join(sentences)}</p>'
+
+
+def _legibility(scores: Sequence[Score]) -> str:
+    warned = [note for note in map(legibility.warning, scores) if note]
+    cut = [note for note in map(legibility.cut, scores) if note]
+    return "".join(
+        [
+            *[f'<p class="verdict"><strong>Warning.</strong> {text(note)}.</p>' for note in warned],
+            *[f'<p class="soft">{text(note)}.</p>' for note in cut],
+        ]
+    )
 
 
 def _plot(scores: Sequence[Score], metric: str) -> str:

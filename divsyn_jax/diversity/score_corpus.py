@@ -206,7 +206,7 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
 def _write_comparison(
     output: pathlib.Path, scores: Sequence["Score"], samples: Sequence["Sample"]
 ) -> None:
-    from divsyn_jax.diversity import comparison, report, score_file
+    from divsyn_jax.diversity import comparison, legibility, report, score_file
 
     compared = comparison.compare(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
@@ -234,6 +234,12 @@ def _write_comparison(
         f"\nAgent {agent['kind']} {agent['settings']}; 95% intervals over"
         f" draws{f'; {failed} draws failed' * (failed > 0)}."
     )
+    for note in [legibility.warning(score) for score in scores]:
+        if note:
+            print(f"WARNING: {note}")
+    for note in [legibility.cut(score) for score in scores]:
+        if note:
+            print(note)
     print(f"Report: {output / 'report.html'}")
 
 

@@ -261,6 +261,8 @@ class Score(Identity, Numbers, Duplicates):
     usage: UsageRecord
     draws_written: int
     rounds: NotRequired[RoundsRecord]
+    # Scores of 0.1.0 lack it; null where nobody embedded the documents.
+    reading: NotRequired[dict[str, Any] | None]
 
 
 class NamedCluster(TypedDict):

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from divsyn_jax.base.commandline import UserError
-from divsyn_jax.diversity import baselines, result
+from divsyn_jax.diversity import baselines, embedder, result
 from divsyn_jax.diversity.agents.base import Agent, Embedder, record_of
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.judging import Judged, judge
@@ -97,6 +96,12 @@ def identity(
             "baseline_documents": budget.documents,
             "parity": settings.parity,
             "perplexity_models": list(settings.perplexity_models),
+            # Only where one is named, so that other scores keep the identity that they had.
+            **(
+                {"embedding_model": settings.embedding_model}
+                if settings.embedding_model is not None
+                else {}
+            ),
         },
     }
 
@@ -143,7 +148,7 @@ def _content(
     budget: baselines.Budget,
     settings: ScoreSettings,
 ) -> Score:
-    embedding = _embedder(agent, settings)
+    embedding, no_vectors = embedder.beside(agent, settings, name, judged.sample)
     numbers = result.metric(judged)
     cut = (
         ""
@@ -162,11 +167,16 @@ def _content(
         "verification": result.verification(judged),
         "position_bias": result.position_bias_record(judged),
         "test_retest": retest,
-        "control_variate": _control_variate(judged, agent, embedding, settings),
+        "control_variate": _control_variate(judged, agent, embedding, no_vectors, settings),
         **result.duplicates(judged.sample, embedding, numbers["curve"]),
         "baselines": baselines.compute(
-            sample, budget, settings.baseline_settings(), _vectors(judged.sample, embedding)
+            sample,
+            budget,
+            settings.baseline_settings(),
+            _vectors(judged.sample, embedding),
+            no_vectors,
         ),
+        "reading": embedding and embedding.reading(judged.sample).to_json(),
         "usage": agent.usage(),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }
@@ -175,32 +185,19 @@ def _content(
 _CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be the judged ones
 
 
-def _embedder(agent: Agent, settings: ScoreSettings) -> Embedder | None:
-    """Who embeds the documents: the agent itself where it can, or one beside it; nobody where
-    nothing needs it or no model is installed.
-    """
-    if isinstance(agent, Embedder):
-        return agent
-    needed = settings.control_variate or settings.baselines
-    if not (agent.kind.embeddings_beside and needed):
-        return None
-    from divsyn_jax.diversity.agents.embedding import make_embedding_agent
-
-    try:
-        return make_embedding_agent(settings, {})
-    except UserError:  # scoring by an endpoint needs no model on this machine
-        return None
-
-
 def _control_variate(
-    judged: Judged, agent: Agent, embedding: Embedder | None, settings: ScoreSettings
+    judged: Judged,
+    agent: Agent,
+    embedding: Embedder | None,
+    no_vectors: str,
+    settings: ScoreSettings,
 ) -> ControlVariateRecord | None:
     if agent.kind.free:
         return None
     if not settings.control_variate:
         return {"reason": "not asked for (--control_variate)"}
     if embedding is None:
-        return {"reason": "no sentence embeddings here: pip install 'divsyn-jax[score]'"}
+        return {"reason": no_vectors}
     many_DK = random_draws(
         judged.sample, result.CHEAP_DRAWS, settings.sample_size, settings.seed + _CONTROL_STREAM
     )

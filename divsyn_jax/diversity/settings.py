@@ -51,6 +51,8 @@ class ScoreSettings:
       rounds: samples of each corpus to score, for the spread between them.
       embedding_cache: directory that keeps embeddings between runs; the commands keep them in
         OUTPUT/embeddings unless told otherwise.
+      embedding_model: sentence-transformers model, a folder or hub name, that embeds documents
+        (needs the extra 'embeddings'); by default all-MiniLM-L6-v2 in JAX.
       read: how to read the corpus.
 
     Raises `UserError` for a value that cannot be used.
@@ -76,6 +78,7 @@ class ScoreSettings:
     max_documents: int = 5_000
     rounds: int = 1
     embedding_cache: str | os.PathLike[str] | None = None
+    embedding_model: str | None = None
     read: ReadOptions = dataclasses.field(default_factory=ReadOptions)
 
     def __post_init__(self) -> None:
@@ -99,6 +102,11 @@ class ScoreSettings:
             self.max_documents >= self.sample_size,
             "max_documents",
             f"give --sample_size={self.sample_size} or more",
+        )
+        require(
+            self.kind.embeds or self.kind.embeddings_beside or self.embedding_model is None,
+            "embedding_model",
+            f"--agent={self.agent} embeds nothing; leave it out",
         )
         if self.kind.asks_endpoint:
             if self.endpoint is None:

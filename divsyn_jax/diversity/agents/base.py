@@ -13,6 +13,7 @@ from divsyn_jax.diversity.agents.criteria import CriteriaSet
 from divsyn_jax.diversity.agents.kinds import AgentKind
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_file import AgentRecord, UsageRecord
+from divsyn_jax.embedding.reading import Reading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +114,9 @@ class Embedder(Agent, Protocol):
 
     def near_duplicate_share(self, sample: Sample) -> float:
         """Share of the sampled documents that nearly repeat an earlier sampled one."""
+
+    def reading(self, sample: Sample) -> Reading:
+        """How much of the sampled documents the model can see."""
 
 
 def nothing_used() -> UsageRecord:

@@ -16,7 +16,8 @@ from divsyn_jax.diversity.agents.clustering import average_linkage, cosine_dista
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_file import UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
-from divsyn_jax.embedding import embeddings
+from divsyn_jax.embedding import embeddings, models, reading
+from divsyn_jax.embedding.pieces import Pieces
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.20, 0.25, ..., 0.80
 NEAR_DUPLICATE_CUT = 0.3  # clusters of near-duplicates; one of THRESHOLDS
@@ -26,8 +27,14 @@ _ROWS_AT_ONCE = 1024
 
 
 def make_embedding_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Embedder:
-    """See `base.Agent`. Raises `UserError` where no embedding model is installed."""
-    return EmbeddingAgent(settings.threshold, settings.embedding_cache)
+    """See `base.Agent`.
+
+    Raises `UserError` where no embedding model is installed, and for a corpus that it cannot spell.
+    """
+    made = EmbeddingAgent(settings.threshold, settings.embedding_cache, settings.embedding_model)
+    for name, sample in samples.items():
+        made.reading(sample).require_readable(name)
+    return made
 
 
 class EmbeddingAgent:
@@ -39,14 +46,22 @@ class EmbeddingAgent:
     kind = kinds.EMBEDDING
     criteria = ()
 
-    def __init__(self, threshold: float = 0.5, cache: str | os.PathLike | None = None) -> None:
-        """`cache`: directory of the embedding store; None keeps no vectors.
+    def __init__(
+        self,
+        threshold: float = 0.5,
+        cache: str | os.PathLike[str] | None = None,
+        embedding_model: str | None = None,
+    ) -> None:
+        """`cache`: directory of the embedding store; None keeps no vectors. `embedding_model`: a
+        folder or hub name; None is the default.
 
         Raises `UserError` without the model.
         """
-        self.model = embeddings.model_name()
+        self._model = models.load(embedding_model)
+        self.model = self._model.name
         self.threshold = threshold
         self._cache = cache
+        self._pieces_of: tuple[Sample, list[Pieces]] | None = None
         self._vectors_of: tuple[Sample, np.ndarray] | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -54,8 +69,9 @@ class EmbeddingAgent:
             "threshold": self.threshold,
             "distance": "cosine",
             "linkage": "average",
-            "document_tokens": embeddings.TOKENS,
-            "precision": embeddings.precision(),
+            "document_tokens": self._model.max_pieces,
+            "precision": self._model.precision,
+            "weights": self._model.weights[:16],
         }
 
     def partition(self, corpora: Sequence[Draws], repetition: int = 0) -> list[Partitions]:
@@ -93,11 +109,23 @@ class EmbeddingAgent:
         # One corpus at a time: partition and near_duplicate_share ask for the same vectors one
         # after the other.
         if self._vectors_of is None or self._vectors_of[0] is not sample:
-            self._vectors_of = (sample, embeddings.embed(sample.texts, self._cache))
+            pieces = self._pieces(sample)
+            found_NE = embeddings.embed(pieces, self._model, self._cache, sample.spec)
+            self._vectors_of = (sample, found_NE)
         return self._vectors_of[1]
 
     def usage(self) -> UsageRecord:
         return nothing_used()
 
+    def reading(self, sample: Sample) -> reading.Reading:
+        """How much of the sampled documents the model can see."""
+        return reading.summarise(self._pieces(sample), self._model)
+
+    def _pieces(self, sample: Sample) -> list[Pieces]:
+        if self._pieces_of is None or self._pieces_of[0] is not sample:
+            self._pieces_of = (sample, self._model.read(sample.texts))
+        return self._pieces_of[1]
+
     def close(self) -> None:
         self._vectors_of = None
+        self._pieces_of = None

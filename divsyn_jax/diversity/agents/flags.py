@@ -9,7 +9,7 @@ from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind, agents_with
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint import flags as endpoint_flags
 
-AGENT_SETTINGS = ("agent", "threshold")
+AGENT_SETTINGS = ("agent", "threshold", "embedding_model")
 _AGENT = setting_flags.define(
     ScoreSettings, {"agent": AGENT_SETTINGS}, without=setting_flags.THE_REST
 )

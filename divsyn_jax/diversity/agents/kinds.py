@@ -21,6 +21,7 @@ class AgentKind:
         asked again for its repeatability, cut to smaller sizes, and helped by a control variate.
       asks_endpoint: it needs an endpoint, whose calls a dry run counts.
       reads_labels: it needs the field of the records that holds their labels.
+      embeds: it compares documents by their vectors (`base.Embedder`).
       embeddings_beside: sentence embeddings of the documents are taken beside it, where a model is
         installed, for what needs them.
     """
@@ -33,6 +34,7 @@ class AgentKind:
     free: bool
     asks_endpoint: bool = False
     reads_labels: bool = False
+    embeds: bool = False
     embeddings_beside: bool = False
 
 
@@ -44,6 +46,7 @@ EMBEDDING = AgentKind(
     default_draws=20_000,
     first_look=1000,
     free=True,
+    embeds=True,
 )
 LLM = AgentKind(
     name="openai",

@@ -29,6 +29,7 @@ from divsyn_jax.diversity.agents.question import Question
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_file import UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
+from divsyn_jax.embedding import models
 from divsyn_jax.endpoint import running
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.fence import Fenced
@@ -46,6 +47,8 @@ def make_llm_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Ag
     """See `base.Agent`. Raises what `LLMAgent.prepare` does."""
     if settings.endpoint is None:
         raise UserError(f"--agent={kinds.LLM.name} needs an endpoint: --base_url and --model")
+    if settings.embedding_model is not None:  # a missing model is told before anything is paid for
+        models.load(settings.embedding_model)
     agent = LLMAgent(settings.endpoint, settings.judge, settings.seed, settings.answers)
     try:
         agent.prepare(list(samples.values()), settings.sample_size)

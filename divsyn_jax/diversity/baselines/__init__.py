@@ -48,6 +48,7 @@ METRICS: dict[str, Baseline] = {
     **embedding.METRICS,
 }
 OFFERED = tuple(METRICS)
+NO_EMBEDDINGS = "no sentence embeddings here: pip install 'divsyn-jax[score]'"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,15 +84,19 @@ class Settings:
 
 
 def compute(
-    sample: Sample, budget: Budget, settings: Settings, vectors: Callable[[], np.ndarray] | None
+    sample: Sample,
+    budget: Budget,
+    settings: Settings,
+    vectors: Callable[[], np.ndarray] | None,
+    no_vectors: str = NO_EMBEDDINGS,
 ) -> dict[str, dict[str, Any]]:
     """Every baseline of `OFFERED` by name: {value, settings, interval or why there is none} or
     {value: None, reason}.
 
     Args: sample: the sample that the draws come from. budget: what every compared corpus
       contributes (`common_budget`). settings: see there. vectors: makes the sample's unit vectors
-      [N, E], called only when a metric needs them; None where no embedding model is installed, and
-      then those metrics have that reason in place of a value.
+      [N, E], called only when a metric needs them; None where there are none, and then those
+      metrics have the reason `no_vectors` in place of a value.
     """
     order_N = random_order(sample, settings.seed)
     texts = [sample.texts[position] for position in order_N]
@@ -114,7 +119,7 @@ def compute(
         some = matched[: settings.perplexity_documents]
         found |= _perplexity(chosen, some, budget, settings.perplexity_models)
     if chosen & embedding.METRICS.keys():
-        found |= _embedding(chosen, order_N[: budget.documents], settings, vectors)
+        found |= _embedding(chosen, order_N[: budget.documents], settings, vectors, no_vectors)
     if settings.parity:
         for name in chosen & _WITH_PARITY:
             found[name]["parity"] = settings.parity
@@ -189,11 +194,11 @@ def _embedding(
     positions_N: np.ndarray,
     settings: Settings,
     vectors: Callable[[], np.ndarray] | None,
+    no_vectors: str,
 ) -> dict[str, dict[str, Any]]:
     asked = chosen & embedding.METRICS.keys()
     if vectors is None:
-        reason = "no sentence embeddings here: pip install 'divsyn-jax[score]'"
-        return {name: {"value": None, "reason": reason} for name in asked}
+        return {name: {"value": None, "reason": no_vectors} for name in asked}
     vectors_NE = vectors()[positions_N]
     fixed_size = {
         "documents": len(vectors_NE),

@@ -65,7 +65,7 @@ def _named_errors(name: str) -> Iterator[None]:
         yield
     except ImportError:
         raise UserError(
-            "--perplexity_models needs torch and transformers: pip install 'divsyn-jax[score]'"
+            "--perplexity_models needs torch and transformers: pip install 'divsyn-jax[perplexity]'"
         ) from None
     except (
         OSError,

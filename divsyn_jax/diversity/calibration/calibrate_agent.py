@@ -124,6 +124,9 @@ def main(arguments: list[str]) -> None:
             criteria.save_criteria(
                 output / "criteria.json", agent.criteria, {"agent": agent.settings()}
             )
+        warnings = _warnings(agent, rungs)
+        for warning in warnings:
+            print(f"WARNING: {warning}")
         found = []
         for ladder in ladders:
             figures = calibration.calibrate(
@@ -145,12 +148,23 @@ def main(arguments: list[str]) -> None:
                 "seed": settings.seed,
                 "max_documents": settings.max_documents,
             },
+            "warnings": warnings,
             "ladders": found,
             "usage": agent.usage(),
         }
     files.write_json(output / "calibration.json", result)
     files.write_text(output / "report.html", calibration_report.render_calibration(result))
     print(f"\nReport: {output / 'report.html'}")
+
+
+def _warnings(agent: Any, rungs: dict[str, Any]) -> list[str]:
+    """What the embedding agent cannot see of the rungs, in words."""
+    from divsyn_jax.diversity.agents.base import Embedder
+
+    if not isinstance(agent, Embedder):
+        return []
+    readings = {name: agent.reading(sample) for name, sample in rungs.items()}
+    return [f"{name}: {each.warning}" for name, each in readings.items() if each.warning]
 
 
 def _read(ladder: Any, settings: Any) -> list[Any]:

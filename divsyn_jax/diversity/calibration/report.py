@@ -24,6 +24,7 @@ def render_calibration(result: Mapping[str, Any]) -> str:
     parts = [
         "<h1>May this judge be trusted, and on what?</h1>",
         f"<p>{conditions}</p>",
+        *[f"<p><strong>Warning.</strong> {text(each)}.</p>" for each in result.get("warnings", [])],
         *[_summary(ladder) for ladder in result["ladders"]],
         (
             "<p class='soft'>Holds for texts like these, this judge and these settings: labels set"

