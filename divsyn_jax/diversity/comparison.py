@@ -29,7 +29,10 @@ METRICS = {
         "share of documents that repeat an earlier one exactly: less is more diverse"
     ),
     "duplicates.near": "share of documents that nearly repeat an earlier one: less is more diverse",
-    **{f"baselines.{name}": baseline.meaning for name, baseline in baselines.METRICS.items()},
+    **{
+        f"baselines.{name}": baselines.BASELINES[name].sentence
+        for name in baselines.baseline_names()
+    },
 }
 
 
@@ -44,6 +47,7 @@ def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "corpora": names,
         "agent": scores[0]["agent"],
         "settings": scores[0]["settings"],
+        "lengths": scores[0].get("lengths"),
         "metrics": {
             metric: {score["corpus"]["name"]: measurement(score, metric) for score in scores}
             for metric in METRICS
@@ -62,12 +66,20 @@ def compare(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def measurement(score: dict[str, Any], metric: str) -> dict[str, Any]:
-    """One metric of a score: `value`, with `ci_low` and `ci_high` where it has an interval."""
-    group, _, name = metric.rpartition(".")
-    found = score[group][name] if group else score[name]
+    """One metric of a score: `value`, with `ci_low` and `ci_high` where it has an interval,
+    `method` that says how it was made or why there is none, and `warning` or `reason` where there
+    is one."""
+    group, _, name = metric.partition(".")
+    found = score[group]
+    if name:
+        found = found.get(name, _LATER)
     if not isinstance(found, dict):
         return {"value": found}
-    return {key: found[key] for key in ("value", "ci_low", "ci_high", "reason") if key in found}
+    return {key: found[key] for key in _MEASURED if key in found}
+
+
+_MEASURED = ("value", "ci_low", "ci_high", "method", "warning", "reason")
+_LATER = {"value": None, "reason": "this score was made before the metric was offered"}
 
 
 def failure_rate(score: dict[str, Any]) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from divsyn_jax.diversity.baselines import Budget
+from divsyn_jax.diversity.baselines import SharedText
 from divsyn_jax.diversity.sampling import Sample, random_draws
 from divsyn_jax.diversity.scoring import ScoreSettings, as_read
 
@@ -15,7 +15,7 @@ _SENTENCE = (
 )
 
 
-def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettings) -> str:
+def dry_run(samples: Mapping[str, Sample], shared: SharedText, settings: ScoreSettings) -> str:
     """A table of calls, tokens and cost with a range, for people; an offline agent asks nothing."""
     draws = settings.total_draws
     read = "\n".join(
@@ -27,7 +27,7 @@ def dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettin
         return f"{read}\nagent {settings.agent}: no calls, no cost"
     from divsyn_jax.endpoint.forecast import forecast
 
-    shown = {name: as_read(sample, budget) for name, sample in samples.items()}
+    shown = {name: as_read(sample, shared) for name, sample in samples.items()}
     table = forecast(_planned(shown, settings), settings.endpoint).table(settings.endpoint)
     notes = [
         "verify: at most; draws without a cluster of two documents need none.",

@@ -44,6 +44,7 @@ def render(
         [
             "<h1>Diversity of corpora</h1>",
             _words(scores, comparison),
+            _lengths(comparison),
             (
                 f"<p>{_AGENTS[scores[0]['agent']['kind']]} Scores of different agents, settings or"
                 " K are not comparable, effective clusters excepted, which do not depend on K.</p>"
@@ -116,6 +117,12 @@ def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> str:
     return f'<p class="verdict">{" ".join(sentences)}</p>'
 
 
+def _lengths(comparison: dict[str, Any]) -> str:
+    """What was cut, or left whole, because corpora differ in the length of documents."""
+    notes = (comparison.get("lengths") or {}).get("notes", ())
+    return "".join(f'<p class="verdict">{text(note)}</p>' for note in notes)
+
+
 def _plot(scores: Sequence[dict[str, Any]], metric: str) -> str:
     drawn = interval_plot(
         [(score["corpus"]["name"], measurement(score, metric)) for score in scores], metric
@@ -138,11 +145,21 @@ def _metric_table(title: str, scores: Sequence[dict[str, Any]], metrics: Sequenc
                 f"{metric.removeprefix('baselines.')}<br><span"
                 f' class="soft">{text(METRICS[metric])}</span>'
             ),
-            *[interval(measurement(score, metric)) for score in scores],
+            *[_cell(measurement(score, metric)) for score in scores],
         ]
         for metric in metrics
     ]
     return f"<h2>{title}, with 95% intervals</h2>{table(['metric', *_names(scores)], rows)}"
+
+
+def _cell(measured: Mapping[str, Any]) -> str:
+    """A value with its interval, or with why there is none, and what warns of it."""
+    said = [measured.get("warning")]
+    if measured["value"] is not None and "ci_low" not in measured:
+        said.append(measured.get("method"))
+    return interval(measured) + "".join(
+        f'<br><span class="soft">{text(each)}</span>' for each in said if each
+    )
 
 
 def _difference_table(comparison: dict[str, Any]) -> str:
@@ -314,7 +331,8 @@ def _curve_table(scores: Sequence[dict[str, Any]]) -> str:
 
 def _baseline_sources() -> str:
     rows = [
-        [name, text(row.source), text(row.depends_on)] for name, row in baselines.METRICS.items()
+        [name, text(baselines.BASELINES[name].source), text(baselines.BASELINES[name].depends_on)]
+        for name in baselines.baseline_names()
     ]
     head = ["baseline", "source", "also moves with"]
     return (

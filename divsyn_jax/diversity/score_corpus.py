@@ -59,7 +59,9 @@ _CONTROL_VARIATE = flags.DEFINE_bool(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of sample, draws and order of documents.")
 _BASELINES = flags.DEFINE_string(
-    "baselines", "all", "all, none, or some of those that the report lists, by name."
+    "baselines",
+    "default",
+    "default, all, none, or some by name (python -m divsyn_jax.diversity.baselines lists them).",
 )
 _PARITY = flags.DEFINE_enum(
     "parity",
@@ -75,7 +77,8 @@ _PERPLEXITY_MODELS = flags.DEFINE_list(
 _BASELINE_TOKENS = flags.DEFINE_integer(
     "baseline_tokens",
     2_000_000,
-    "Words that baselines read from each corpus, at most; the same number from each.",
+    "Words (UAX 29 segments) that baselines read from each corpus, at most; the same number from"
+    " each.",
 )
 _MATCH_LENGTHS = flags.DEFINE_bool(
     "match_lengths", True, "Compare corpora whose documents differ in length at one length."
@@ -147,7 +150,7 @@ def main(arguments: list[str]) -> None:
         control_variate=_CONTROL_VARIATE.value,
         answers=output / _ANSWERS,
         seed=_SEED.value,
-        baselines=_baseline_names(baselines.OFFERED),
+        baselines=_baseline_names(baselines.baseline_names()),
         baseline_tokens=_BASELINE_TOKENS.value,
         match_lengths=_MATCH_LENGTHS.value,
         parity=_PARITY.value,
@@ -158,23 +161,25 @@ def main(arguments: list[str]) -> None:
         read=corpus_flags.read_options(),
     )
     # Every corpus is read before anything is written: a bad one leaves nothing behind, and all
-    # share one word budget.
+    # share one budget of text.
     samples = {name: scoring.sample_corpus(spec, settings) for name, spec in corpora.items()}
     for name, sample in samples.items():
         for problem in sample.problems:
             print(f"{name}: skipped {problem}")
-    budget = baselines.common_budget(
-        [scoring.corpus_budget(sample, settings) for sample in samples.values()],
+    shared = baselines.common_shared_text(
+        [scoring.corpus_shared_text(sample, settings) for sample in samples.values()],
         settings.match_lengths,
     )
+    for note in shared.notes():
+        print(note)
     if _DRY_RUN.value:
-        print(cost.dry_run(samples, budget, settings))
+        print(cost.dry_run(samples, shared, settings))
         return
     with (
         files.kept_directory(output),
         contextlib.closing(scoring.make_agent(settings, samples)) as agent,
     ):
-        _score(output, corpora, samples, agent, budget, settings)
+        _score(output, corpora, samples, agent, shared, settings)
 
 
 def _score(
@@ -182,7 +187,7 @@ def _score(
     corpora: Mapping[str, str],
     samples: Mapping[str, Any],
     agent: Any,
-    budget: Any,
+    shared: Any,
     settings: Any,
 ) -> None:
     from divsyn_jax.diversity import rounds, scoring
@@ -192,7 +197,7 @@ def _score(
         criteria.save(output / "criteria.json", agent.criteria, {"agent": agent.settings()})
     scores: dict[str, dict[str, Any]] = {}
     for name, sample in samples.items():
-        finished = _finished(output / name, scoring.identity(name, sample, agent, budget, settings))
+        finished = _finished(output / name, scoring.identity(name, sample, agent, shared, settings))
         if finished is not None:
             print(
                 f"{name}: scored before with the same content and settings; reused"
@@ -201,10 +206,10 @@ def _score(
             scores[name] = finished
     missing = {name: sample for name, sample in samples.items() if name not in scores}
     if missing:
-        made = scoring.score_corpora(missing, agent, budget, settings)
+        made = scoring.score_corpora(missing, agent, shared, settings)
         if settings.rounds > 1:
             rounds.add_rounds(
-                {name: score for name, (score, _) in made.items()}, corpora, agent, budget, settings
+                {name: score for name, (score, _) in made.items()}, corpora, agent, shared, settings
             )
         for name, (score, draws) in made.items():
             with files.new_directory(output / name) as folder:
@@ -213,7 +218,9 @@ def _score(
                 )
                 files.write_json(folder / "score.json", score)
             scores[name] = score
-    _write_comparison(output, [scores[name] for name in samples], list(samples.values()))
+    # The page shows the documents as they were judged.
+    judged = [scoring.as_read(sample, shared) for sample in samples.values()]
+    _write_comparison(output, [scores[name] for name in samples], judged)
 
 
 def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
@@ -243,6 +250,7 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
 
 
 def _baseline_names(offered: Sequence[str]) -> tuple[str, ...]:
+    # `default` stays a name: a baseline that is added later does not invalidate finished scores.
     if _BASELINES.value in ("all", "none"):
         return tuple(offered) if _BASELINES.value == "all" else ()
     return tuple(dict.fromkeys(name.strip() for name in _BASELINES.value.split(",")))

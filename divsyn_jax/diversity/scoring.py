@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.words import first_words
 from divsyn_jax.data.readers.corpus import ReadOptions, split_name
 from divsyn_jax.diversity import baselines, result
 from divsyn_jax.diversity.agents.base import Agent
@@ -22,7 +23,6 @@ from divsyn_jax.diversity.estimation import stopping
 from divsyn_jax.diversity.judging import Judged, judge
 from divsyn_jax.diversity.sampling import (
     Sample,
-    cut_to_words,
     random_draws,
     random_order,
     read_sample,
@@ -36,7 +36,7 @@ DRAWS = {
     "oracle": 20_000,
     "openai": 1_000,
 }  # where --draws says nothing; the paper's full run: 5,000
-VERSION = 4  # of score.json: a score written under another version is made anew
+VERSION = 5  # of score.json: a score written under another version is made anew
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,8 @@ class ScoreSettings:
       embedding agent cuts its dendrograms. label_field: field of the records that holds the
       oracle's labels. endpoint, judge: whom the LLM agent asks, and what. answers: SQLite file that
       keeps the endpoint's answers; None keeps none. seed: of the document sample, the draws and the
-      order of documents in baselines. baselines: those to compute, of `baselines.OFFERED`.
+      order of documents in baselines. baselines: those to compute (see
+      `baselines.Settings`).
       baseline_tokens: words that baselines read, at most. match_lengths: compared corpora whose
       documents differ in length are read at one length. parity, perplexity_models: see
       `baselines.Settings`. max_documents: documents sampled from the corpus for draws and
@@ -75,7 +76,7 @@ class ScoreSettings:
     judge: JudgeSettings = dataclasses.field(default_factory=JudgeSettings)
     answers: pathlib.Path | None = None
     seed: int = 0
-    baselines: tuple[str, ...] = baselines.OFFERED
+    baselines: tuple[str, ...] = (baselines.DEFAULT,)
     baseline_tokens: int = 2_000_000
     match_lengths: bool = True
     parity: str | None = None
@@ -147,18 +148,18 @@ def score(path: str, agent: str = "embedding", **settings: Any) -> dict[str, Any
 
     Raises:
       UserError: the corpus or a setting cannot be used; the message says what to do.
-      Unfinished: the endpoint stopped answering or a budget is used up.
+      Unfinished: the endpoint stopped answering or a shared is used up.
     """
     chosen = ScoreSettings(agent=agent, **settings)
     name, spec = split_name(path)
     sample = sample_corpus(spec, chosen)
-    budget = corpus_budget(sample, chosen)
+    shared = corpus_shared_text(sample, chosen)
     with contextlib.closing(make_agent(chosen, {name: sample})) as made:
-        found = score_corpora({name: sample}, made, budget, chosen)[name][0]
+        found = score_corpora({name: sample}, made, shared, chosen)[name][0]
         if chosen.rounds > 1:
             from divsyn_jax.diversity import rounds  # which scores, too
 
-            rounds.add_rounds({name: found}, {name: spec}, made, budget, chosen)
+            rounds.add_rounds({name: found}, {name: spec}, made, shared, chosen)
     return found
 
 
@@ -205,13 +206,13 @@ def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
     return sample
 
 
-def corpus_budget(sample: Sample, settings: ScoreSettings) -> baselines.Budget:
+def corpus_shared_text(sample: Sample, settings: ScoreSettings) -> baselines.SharedText:
     """The text this corpus can contribute to baselines; corpora compared share the smallest."""
-    return baselines.largest_budget(_shuffled(sample, settings.seed), settings.baseline_tokens)
+    return baselines.largest_shared_text(_shuffled(sample, settings.seed), settings.baseline_tokens)
 
 
 def identity(
-    name: str, sample: Sample, agent: Agent, budget: baselines.Budget, settings: ScoreSettings
+    name: str, sample: Sample, agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
 ) -> dict[str, Any]:
     """The part of score.json that determines the rest: the same identity means the same score."""
     rule = settings.stopping_rule()
@@ -222,7 +223,7 @@ def identity(
             "path": sample.spec,
             "documents": sample.documents,
             "tokens": sample.words,
-            "token_unit": "white-space words",
+            "token_unit": "words (UAX 29 segments)",
             "fingerprint": sample.fingerprint,
             "label_fingerprint": sample.label_fingerprint,
             "malformed": sample.malformed,
@@ -239,11 +240,12 @@ def identity(
             "seed": settings.seed,
             "max_documents": settings.max_documents,
             "rounds": settings.rounds,
-            "document_words": budget.document_words,
+            "document_words": shared.document_words,
+            "judged_words": shared.judged_words,
             "baselines": list(settings.baselines),
-            "baseline_words": budget.words,
-            "baseline_bytes": budget.bytes,
-            "baseline_documents": budget.documents,
+            "baseline_words": shared.words,
+            "baseline_bytes": shared.bytes,
+            "baseline_documents": shared.documents,
             "parity": settings.parity,
             "perplexity_models": list(settings.perplexity_models),
         },
@@ -251,14 +253,17 @@ def identity(
 
 
 def score_corpora(
-    samples: Mapping[str, Sample], agent: Agent, budget: baselines.Budget, settings: ScoreSettings
+    samples: Mapping[str, Sample],
+    agent: Agent,
+    shared: baselines.SharedText,
+    settings: ScoreSettings,
 ) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Score corpora that have been read, their draws asked in turn.
 
     Returns:
       by corpus: the content of score.json, and the records of draws.jsonl.
     """
-    read = {name: as_read(sample, budget) for name, sample in samples.items()}
+    read = {name: as_read(sample, shared) for name, sample in samples.items()}
     draws = {
         name: random_draws(sample, settings.total_draws, settings.sample_size, settings.seed)
         for name, sample in read.items()
@@ -267,20 +272,21 @@ def score_corpora(
     retests = {name: result.retest(agent, found, settings.retest) for name, found in judged.items()}
     return {
         name: (
-            _content(name, samples[name], found, retests[name], agent, budget, settings),
+            _content(name, samples[name], found, retests[name], agent, shared, settings),
             result.records(found),
         )
         for name, found in judged.items()
     }
 
 
-def as_read(sample: Sample, budget: baselines.Budget) -> Sample:
+def as_read(sample: Sample, shared: baselines.SharedText) -> Sample:
     """The sample with its documents cut to the length at which corpora are compared, where there is
     one.
     """
-    if budget.document_words is None:
+    if shared.judged_words is None:
         return sample
-    return dataclasses.replace(sample, texts=cut_to_words(sample.texts, budget.document_words))
+    cut = [first_words(text, shared.judged_words) for text in sample.texts]
+    return dataclasses.replace(sample, texts=cut)
 
 
 def _content(
@@ -289,23 +295,24 @@ def _content(
     judged: Judged,
     retest: dict[str, Any],
     agent: Agent,
-    budget: baselines.Budget,
+    shared: baselines.SharedText,
     settings: ScoreSettings,
 ) -> dict[str, Any]:
     embedding = _embedding_agent(agent, settings)
     numbers = result.metric(judged)
     cut = (
         ""
-        if budget.document_words is None
-        else f", each cut to its first {budget.document_words} words"
+        if shared.judged_words is None
+        else f", each cut to its first {shared.judged_words} words"
     )
     return {
-        **identity(name, sample, agent, budget, settings),
+        **identity(name, sample, agent, shared, settings),
         "population": (
             f"ci: the {len(sample):,} sampled documents of {sample.documents:,}{cut}, over draws;"
             f" generator_ci: {len(sample):,} documents of the process that wrote them, over draws"
             " and documents"
         ),
+        "lengths": shared.as_json(),
         **numbers,
         "by_sample_size": result.by_sample_size(judged, agent, settings.seed),
         "verification": result.verification(judged),
@@ -314,7 +321,7 @@ def _content(
         "control_variate": _control_variate(judged, agent, embedding, settings),
         **result.duplicates(judged.sample, embedding, numbers["curve"]),
         "baselines": baselines.compute(
-            sample, budget, settings.baseline_settings(), _vectors(judged.sample, embedding)
+            sample, shared, settings.baseline_settings(), _vectors(judged.sample, embedding)
         ),
         "usage": usage(agent),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
