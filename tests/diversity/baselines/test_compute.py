@@ -1,6 +1,5 @@
 """All baselines of a sample: what is reported, and that compared corpora contribute alike."""
 
-import dataclasses
 import json
 import random
 

@@ -33,9 +33,7 @@ def test_remote_clique_equals_the_matrix():
     distances_NN = 1 - vectors_NE.astype(float) @ vectors_NE.T
     found = embedding.remote_clique(vectors_NE)
     assert found.value == pytest.approx(distances_NN.mean(), abs=1e-6)
-    without = [
-        embedding.remote_clique(np.delete(vectors_NE, i, axis=0)).value for i in range(40)
-    ]
+    without = [embedding.remote_clique(np.delete(vectors_NE, i, axis=0)).value for i in range(40)]
     half_width = 2.022691 * math.sqrt(39 * np.var(without))  # t, 39 degrees of freedom
     assert found.ci_high - found.value == pytest.approx(half_width, rel=1e-4)
     assert embedding.remote_clique(vectors_NE, PARITY).value == round(distances_NN.mean(), 3)

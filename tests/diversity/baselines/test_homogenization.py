@@ -87,11 +87,7 @@ def test_the_interval_covers_the_mean_of_the_generator():
 
     truth = homogenization(_folded(corpus(1500))).value
     intervals = [homogenization(_folded(corpus(40))) for _ in range(300)]
-    assert (
-        0.91
-        <= np.mean([found.ci_low <= truth <= found.ci_high for found in intervals])
-        <= 0.99
-    )
+    assert 0.91 <= np.mean([found.ci_low <= truth <= found.ci_high for found in intervals]) <= 0.99
 
 
 def test_too_few_documents():

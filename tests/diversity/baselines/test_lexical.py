@@ -59,7 +59,9 @@ def test_parity_splits_words_at_single_spaces_only():
     words = " ".join(texts).split(" ")
     assert words == ["a", "", "b\nc", "d", "a", "b\nc"]
     assert lexical.published_ngram_diversity(texts) == round(4 / 6 + 5 / 5 + 4 / 4 + 3 / 3, 3)
-    assert lexical.ngram_diversity(words_of(" ".join(texts))) == pytest.approx(4 / 7 + 4 / 6 + 4 / 5 + 4 / 4)
+    assert lexical.ngram_diversity(words_of(" ".join(texts))) == pytest.approx(
+        4 / 7 + 4 / 6 + 4 / 5 + 4 / 4
+    )
 
 
 def test_ngram_diversity_equals_its_definition():
@@ -94,7 +96,9 @@ def test_legacy_self_repetition_equals_its_definition():
         total += math.log(
             sum(1 + sum(gram in other for other in others) for gram in _grams(text)) or 1
         )
-    assert lexical.self_repetition_legacy(_split(texts)) == pytest.approx(total / len(texts), abs=1e-12)
+    assert lexical.self_repetition_legacy(_split(texts)) == pytest.approx(
+        total / len(texts), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("words", [50, 100, 200, 400])
@@ -157,9 +161,7 @@ def test_what_is_sorted_grows_as_the_words(metric, monkeypatch):
     for documents in (20, 200):
         sorted_elements = 0
         texts = (NATURAL * 10)[:documents]
-        metric(
-            " ".join(texts).split() if metric is lexical.ngram_diversity else _split(texts)
-        )
+        metric(" ".join(texts).split() if metric is lexical.ngram_diversity else _split(texts))
         sizes.append(sorted_elements)
     assert 0 < sizes[0] <= 4 * 20 * 60
     assert sizes[1] <= 10.1 * sizes[0]

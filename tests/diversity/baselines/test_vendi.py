@@ -55,7 +55,9 @@ def test_the_profile_names_its_orders_and_order_one_warns_below_its_convergence(
         return compute(sample, shared, settings, lambda: np.eye(40))
 
     found = entries()
-    assert found["hill_profile"]["orders"] == pytest.approx(dict.fromkeys(("0", "1", "2", "inf"), 40))
+    assert found["hill_profile"]["orders"] == pytest.approx(
+        dict.fromkeys(("0", "1", "2", "inf"), 40)
+    )
     assert found["hill_profile"]["value"] == pytest.approx(40)
     assert "40 documents" in found["vendi_score"]["warning"]
     assert "20,000" in found["vendi_score"]["warning"]
