@@ -17,7 +17,7 @@ at cosine distance 0.5 and 0.3 and a Vendi score of
 
 and cutting a corpus to its own lower quartile, as matching does to the shortest, moves it by 1.25,
 1.22 and 0.99 (intents). So a cut costs about as much as a difference of lengths of 1.25 to 1.5
-does; and one content has 1.0 to 1.4 times as many words in one language as in another (a test's
+does; and one content has 1.0 to 1.2 times as many words in one language as in another (a test's
 twins). Up to `JUDGED_LENGTHS_APART` documents are read whole, beyond it at one length, and either
 is said. A cut below `FEWEST_WORDS` words is never made: too little is left of a document to say
 what it is about.
@@ -62,7 +62,7 @@ class SharedText:
         if self.lengths_apart <= LENGTHS_APART:
             return []
         if self.document_words is None:
-            quartile = f"a quarter of the documents of the shortest corpus have {_at_most(self)}"
+            quartile = f"a quarter of the documents of one corpus have {_at_most(self)}"
             why = (
                 f"{quartile}, and no cut is made below {FEWEST_WORDS}"
                 if self.lower_quartile < FEWEST_WORDS

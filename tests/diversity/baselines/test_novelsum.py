@@ -21,7 +21,7 @@ def test_in_blocks_it_equals_the_definition(monkeypatch):
         weights = [1 / rank for rank in range(1, 51)]
         expected.append(np.dot(weights, distances) / sum(weights))
     monkeypatch.setattr(novelsum, "_ROWS_AT_ONCE", 7)
-    assert novelsum.novelsum(vectors_NE) == pytest.approx(np.mean(expected), abs=1e-12)
+    assert novelsum.novelsum(vectors_NE) == pytest.approx(np.mean(expected), abs=1e-8)
     assert novelsum.novelsum(vectors_NE.astype(np.float32)) == pytest.approx(
         np.mean(expected), abs=1e-6
     )
