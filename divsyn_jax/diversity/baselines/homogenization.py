@@ -29,7 +29,8 @@ def homogenization(documents: Sequence[Sequence[str]], parity: str | None = None
     """Mean over pairs of documents of the ROUGE-L F1, 2 LCS / (m + n) for documents of m and n
     words.
 
-    Words are compared without case and without stemming; two documents without words score 0. Higher is more homogeneous. Longer documents share longer subsequences, so compared
+    Words are compared without case and without stemming; two documents without words
+    score 0. Higher is more homogeneous. Longer documents share longer subsequences, so compared
     corpora are cut to one length; the number of documents does not move the mean. Time grows with
     the pairs: the caller samples the documents.
 
@@ -103,7 +104,9 @@ register(
         needs="texts",
         direction="down",
         meaning="mean ROUGE-L F1 of two documents",
-        source="Padmakumar and He 2023, arXiv 2309.05196; ROUGE-L of Lin 2004 (PyPI diversity 0.3.1)",
+        source=(
+            "Padmakumar and He 2023, arXiv 2309.05196; ROUGE-L of Lin 2004 (PyPI diversity 0.3.1)"
+        ),
         depends_on="document length",
         parity=True,
     )

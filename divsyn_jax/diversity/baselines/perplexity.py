@@ -276,7 +276,9 @@ register(
         _perplexity,
         needs="model",
         direction="up",
-        meaning="exp of the mean loss per token of the first of --perplexity_models (noise as well)",
+        meaning=(
+            "exp of the mean loss per token of the first of --perplexity_models (noise as well)"
+        ),
         source="Chen et al. 2024, arXiv 2410.15226, Table 1 (there GPT-2-L)",
         depends_on="document length, the model",
         check=_check_models,
