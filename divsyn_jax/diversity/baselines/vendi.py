@@ -79,8 +79,8 @@ def _vendi_score(reading: Reading) -> Value:
     if documents < CONVERGED:
         warning = (
             f"made from {documents:,} documents: order 1 of a rich kernel has not converged"
-            f" below about {CONVERGED:,} (arXiv 2410.21719) and rises with more documents; compare it"
-            " only between corpora of one number of documents, or read order 2 (hill_profile)"
+            f" below about {CONVERGED:,} (arXiv 2410.21719) and rises with more documents; compare"
+            " it only between corpora of one number of documents, or read order 2 (hill_profile)"
         )
     details = {"orders": orders, "documents": documents}
     return Value(orders["1"], FIXED_SIZE, warning=warning, details=details)
