@@ -186,6 +186,7 @@ def _losses(
     from tqdm import tqdm
 
     prefix = _prefix(tokenizer)
+    assert prefix is not None  # `_load` refuses a tokenizer without one
     windows = []  # (document, tokens): L + 1 tokens of which the first is only read
     tokens_N = np.zeros(len(texts))
     # Far longer documents than the context are the purpose of the windows: no warning about them.
