@@ -25,9 +25,9 @@ def score(path: str, agent: str = "embedding", **settings: Any) -> Score:
     chosen = ScoreSettings(agent=agent, **settings)
     name, spec = split_name(path)
     sample = scoring.sample_corpus(spec, chosen)
-    budget = scoring.corpus_budget(sample, chosen)
+    shared = scoring.corpus_shared_text(sample, chosen)
     with contextlib.closing(scoring.make_agent(chosen, {name: sample})) as made:
-        found = scoring.score_corpora({name: sample}, made, budget, chosen)[name][0]
+        found = scoring.score_corpora({name: sample}, made, shared, chosen)[name][0]
         if chosen.rounds > 1:
-            rounds.add_rounds({name: found}, {name: spec}, made, budget, chosen)
+            rounds.add_rounds({name: found}, {name: spec}, made, shared, chosen)
     return found

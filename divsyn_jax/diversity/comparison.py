@@ -5,7 +5,7 @@ every metric with its interval, and tests of their differences.
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
@@ -34,7 +34,10 @@ COMPARED = {
         "share of documents that repeat an earlier one exactly: less is more diverse"
     ),
     "duplicates.near": "share of documents that nearly repeat an earlier one: less is more diverse",
-    **{f"baselines.{name}": baseline.meaning for name, baseline in baselines.METRICS.items()},
+    **{
+        f"baselines.{name}": baselines.BASELINES[name].sentence
+        for name in baselines.baseline_names()
+    },
 }
 
 
@@ -44,6 +47,8 @@ class Measurement(TypedDict):
     value: float | None
     ci_low: NotRequired[float | None]
     ci_high: NotRequired[float | None]
+    method: NotRequired[str | None]
+    warning: NotRequired[str | None]
     reason: NotRequired[str | None]
 
 
@@ -69,6 +74,7 @@ class Comparison(TypedDict):
     corpora: list[str]
     agent: AgentRecord
     settings: SettingsRecord
+    lengths: NotRequired[dict[str, Any] | None]
     metrics: dict[str, dict[str, Measurement]]
     differences: list[DifferenceRecord]
     differences_method: str
@@ -101,6 +107,7 @@ def compare(scores: Sequence[Score]) -> Comparison:
         "corpora": names,
         "agent": scores[0]["agent"],
         "settings": scores[0]["settings"],
+        "lengths": scores[0].get("lengths"),
         "metrics": {
             metric: {score["corpus"]["name"]: measurement(score, metric) for score in scores}
             for metric in COMPARED
@@ -118,15 +125,20 @@ def compare(scores: Sequence[Score]) -> Comparison:
 
 
 def measurement(score: Score, metric: str) -> Measurement:
-    """One metric of a score: `value`, with `ci_low` and `ci_high` where it has an interval."""
+    """One metric of a score: `value`, with `ci_low` and `ci_high` where it has an interval,
+    `method` that says how it was made or why there is none, and `warning` or `reason` where there
+    is one."""
     place: object = score
     for key in metric.split("."):
         assert isinstance(place, Mapping)
-        place = place[key]
+        place = place.get(key, _LATER)
     if not isinstance(place, Mapping):
         place = {"value": place}
     known = {key: place[key] for key in Measurement.__annotations__ if key in place}
     return as_typed(Measurement, known)
+
+
+_LATER = {"value": None, "reason": "this score was made before the metric was offered"}
 
 
 def failure_rate(score: Score) -> float:

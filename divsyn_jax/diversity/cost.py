@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from divsyn_jax.diversity.baselines import Budget
+from divsyn_jax.diversity.baselines import SharedText
 from divsyn_jax.diversity.sampling import Sample, random_draws
 from divsyn_jax.diversity.scoring import as_read
 from divsyn_jax.diversity.settings import ScoreSettings
@@ -16,7 +16,9 @@ _SENTENCE = (
 )
 
 
-def scoring_dry_run(samples: Mapping[str, Sample], budget: Budget, settings: ScoreSettings) -> str:
+def scoring_dry_run(
+    samples: Mapping[str, Sample], shared: SharedText, settings: ScoreSettings
+) -> str:
     """A table of calls, tokens and cost with a range, for people; an offline agent asks nothing."""
     draws = settings.total_draws
     read = "\n".join(
@@ -29,7 +31,7 @@ def scoring_dry_run(samples: Mapping[str, Sample], budget: Budget, settings: Sco
         return f"{read}\nagent {settings.agent}: no calls, no cost"
     from divsyn_jax.endpoint.forecast import forecast
 
-    shown = {name: as_read(sample, budget) for name, sample in samples.items()}
+    shown = {name: as_read(sample, shared) for name, sample in samples.items()}
     table = forecast(_planned(shown, settings), endpoint).table(endpoint)
     notes = [
         "verify: at most; draws without a cluster of two documents need none.",

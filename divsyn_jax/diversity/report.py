@@ -9,7 +9,7 @@ from typing import Literal
 from divsyn_jax.base.html_page import interval, interval_plot, number, page, table, text
 from divsyn_jax.diversity import baselines, legibility
 from divsyn_jax.diversity.agents.kinds import AGENTS
-from divsyn_jax.diversity.comparison import COMPARED, Comparison, measurement
+from divsyn_jax.diversity.comparison import COMPARED, Comparison, Measurement, measurement
 from divsyn_jax.diversity.draws_report import corpus_section
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
@@ -46,6 +46,7 @@ def render_scores(
             "<h1>Diversity of corpora</h1>",
             _words(scores, comparison),
             _legibility(scores),
+            _lengths(comparison),
             (
                 f"<p>{AGENTS[scores[0]['agent']['kind']].explanation} Scores of different agents, settings or"
                 " K are not comparable, effective clusters excepted, which do not depend on K.</p>"
@@ -129,6 +130,12 @@ def _legibility(scores: Sequence[Score]) -> str:
     )
 
 
+def _lengths(comparison: Comparison) -> str:
+    """What was cut, or left whole, because corpora differ in the length of documents."""
+    notes = (comparison.get("lengths") or {}).get("notes", ())
+    return "".join(f'<p class="verdict">{text(note)}</p>' for note in notes)
+
+
 def _plot(scores: Sequence[Score], metric: str) -> str:
     drawn = interval_plot(
         [(score["corpus"]["name"], measurement(score, metric)) for score in scores], metric
@@ -151,11 +158,21 @@ def _metric_table(title: str, scores: Sequence[Score], metrics: Sequence[str]) -
                 f"{metric.removeprefix('baselines.')}<br><span"
                 f' class="soft">{text(COMPARED[metric])}</span>'
             ),
-            *[interval(measurement(score, metric)) for score in scores],
+            *[_cell(measurement(score, metric)) for score in scores],
         ]
         for metric in metrics
     ]
     return f"<h2>{title}, with 95% intervals</h2>{table(['metric', *_names(scores)], rows)}"
+
+
+def _cell(measured: Measurement) -> str:
+    """A value with its interval, or with why there is none, and what warns of it."""
+    said = [measured.get("warning")]
+    if measured["value"] is not None and "ci_low" not in measured:
+        said.append(measured.get("method"))
+    return interval(measured) + "".join(
+        f'<br><span class="soft">{text(each)}</span>' for each in said if each
+    )
 
 
 def _difference_table(comparison: Comparison) -> str:
@@ -327,7 +344,8 @@ def _curve_table(scores: Sequence[Score]) -> str:
 
 def _baseline_sources() -> str:
     rows = [
-        [name, text(row.source), text(row.depends_on)] for name, row in baselines.METRICS.items()
+        [name, text(baselines.BASELINES[name].source), text(baselines.BASELINES[name].depends_on)]
+        for name in baselines.baseline_names()
     ]
     head = ["baseline", "source", "also moves with"]
     return (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from divsyn_jax.diversity import scoring
 from divsyn_jax.diversity.agents.base import Agent
-from divsyn_jax.diversity.baselines import Budget
+from divsyn_jax.diversity.baselines import SharedText
 from divsyn_jax.diversity.comparison import COMPARED, measurement
 from divsyn_jax.diversity.score_file import Score, Spread
 from divsyn_jax.diversity.settings import ScoreSettings
@@ -20,7 +20,7 @@ def add_rounds(
     scores: Mapping[str, Score],
     corpora: Mapping[str, str],
     agent: Agent,
-    budget: Budget,
+    shared: SharedText,
     settings: ScoreSettings,
 ) -> None:
     """Score `settings.rounds` - 1 further samples of each corpus and put `rounds` into each of
@@ -33,7 +33,7 @@ def add_rounds(
     for seed in seeds[1:]:
         anew = dataclasses.replace(settings, seed=seed, retest=0, rounds=1)
         samples = {name: scoring.sample_corpus(corpora[name], anew) for name in scores}
-        for name, (score, _) in scoring.score_corpora(samples, agent, budget, anew).items():
+        for name, (score, _) in scoring.score_corpora(samples, agent, shared, anew).items():
             found[name].append(score)
     for name, score in scores.items():
         metrics: dict[str, Spread] = {}

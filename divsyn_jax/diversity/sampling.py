@@ -10,12 +10,12 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.words import count_words
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
 
 _SKETCH_DIGESTS = 1 << 17
@@ -44,7 +44,7 @@ class Sample:
       texts, wheres: their texts and places (`file:line`).
       labels: their labels, as canonical JSON, when a label field was asked for.
       documents: documents in the corpus.
-      words: white-space separated words in the corpus.
+      words: words in the corpus (see `base.words`).
       words_sd: standard deviation of the words of a document, over the corpus.
       fingerprint: `TextFingerprint` of the corpus.
       label_fingerprint: the same function over the labels.
@@ -143,7 +143,7 @@ def read_sample(
     for index, document in enumerate(progress):
         fingerprint.update(document.text)
         duplicates.add(document.text)
-        count = len(document.text.split())
+        count = count_words(document.text)
         words += count
         squares += count * count
         label = ""
@@ -230,19 +230,6 @@ def random_order(sample: Sample, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(
         [seed, _ORDER_STREAM, int(sample.fingerprint[:16], 16)]
     ).permutation(len(sample))
-
-
-def cut_to_words(texts: Sequence[str], words: int) -> list[str]:
-    """Every text up to the end of its `words`-th white-space word."""
-    return [head(text, words) for text in texts]
-
-
-def head(text: str, words: int) -> str:
-    """`text` up to the end of its `words`-th white-space word; the white space inside stays as it
-    is.
-    """
-    parts = text.split(maxsplit=words)
-    return text if len(parts) <= words else text[: len(text) - len(parts[-1])].rstrip()
 
 
 def _label(document: Document, field: str) -> str:

@@ -37,7 +37,7 @@ from divsyn_jax.diversity.settings import ScoreSettings
 
 if TYPE_CHECKING:
     from divsyn_jax.diversity.agents.base import Agent
-    from divsyn_jax.diversity.baselines import Budget
+    from divsyn_jax.diversity.baselines import SharedText
     from divsyn_jax.diversity.sampling import Sample
     from divsyn_jax.diversity.score_file import Score
 
@@ -120,23 +120,25 @@ def main(arguments: list[str]) -> None:
         read=corpus_flags.read_options(),
     )
     # Every corpus is read before anything is written: a bad one leaves nothing behind, and all
-    # share one word budget.
+    # share one budget of text.
     samples = {name: scoring.sample_corpus(spec, settings) for name, spec in corpora.items()}
     for name, sample in samples.items():
         for problem in sample.problems:
             print(f"{name}: skipped {problem}")
-    budget = baselines.common_budget(
-        [scoring.corpus_budget(sample, settings) for sample in samples.values()],
+    shared = baselines.common_shared_text(
+        [scoring.corpus_shared_text(sample, settings) for sample in samples.values()],
         settings.match_lengths,
     )
+    for note in shared.notes():
+        print(note)
     if asked.dry_run:
-        print(cost.scoring_dry_run(samples, budget, settings))
+        print(cost.scoring_dry_run(samples, shared, settings))
         return
     with (
         files.kept_directory(output),
         contextlib.closing(scoring.make_agent(settings, samples)) as agent,
     ):
-        _score(output, corpora, samples, agent, budget, settings)
+        _score(output, corpora, samples, agent, shared, settings)
 
 
 def _score(
@@ -144,7 +146,7 @@ def _score(
     corpora: Mapping[str, str],
     samples: Mapping[str, "Sample"],
     agent: "Agent",
-    budget: "Budget",
+    shared: "SharedText",
     settings: "ScoreSettings",
 ) -> None:
     from divsyn_jax.diversity import rounds, score_file, scoring
@@ -156,7 +158,7 @@ def _score(
         )
     scores: dict[str, Score] = {}
     for name, sample in samples.items():
-        identity = scoring.identity(name, sample, agent, budget, settings)
+        identity = scoring.identity(name, sample, agent, shared, settings)
         finished = score_file.finished_score(output / name, identity)
         if finished is not None:
             print(
@@ -166,15 +168,17 @@ def _score(
             scores[name] = finished
     missing = {name: sample for name, sample in samples.items() if name not in scores}
     if missing:
-        made = scoring.score_corpora(missing, agent, budget, settings)
+        made = scoring.score_corpora(missing, agent, shared, settings)
         if settings.rounds > 1:
             rounds.add_rounds(
-                {name: score for name, (score, _) in made.items()}, corpora, agent, budget, settings
+                {name: score for name, (score, _) in made.items()}, corpora, agent, shared, settings
             )
         for name, (score, draws) in made.items():
             score_file.write_score(output / name, score, draws)
             scores[name] = score
-    _write_comparison(output, [scores[name] for name in samples], list(samples.values()))
+    # The page shows the documents as they were judged.
+    judged = [scoring.as_read(sample, shared) for sample in samples.values()]
+    _write_comparison(output, [scores[name] for name in samples], judged)
 
 
 def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:

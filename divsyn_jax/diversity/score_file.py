@@ -13,7 +13,7 @@ from divsyn_jax.diversity.estimation.intervals import EstimateRecord
 from divsyn_jax.diversity.estimation.reliability import PositionBiasRecord, RetestRecord
 from divsyn_jax.diversity.estimation.stopping import StoppedRecord, StoppingRecord
 
-SCORE_VERSION = 4  # of score.json: a score written under another version is made anew
+SCORE_VERSION = 5  # of score.json: a score written under another version is made anew
 _SCORE, _DRAWS = "score.json", "draws.jsonl"
 
 
@@ -41,7 +41,7 @@ class AgentRecord(TypedDict):
 
 
 class SettingsRecord(TypedDict):
-    """How it was scored; see `settings.ScoreSettings` and `baselines.Budget`."""
+    """How it was scored; see `settings.ScoreSettings` and `baselines.SharedText`."""
 
     sample_size: int
     draws: int
@@ -52,6 +52,7 @@ class SettingsRecord(TypedDict):
     max_documents: int
     rounds: int
     document_words: int | None
+    judged_words: NotRequired[int | None]  # scores of 0.1.0 lack it
     baselines: list[str]
     baseline_words: int
     baseline_bytes: int
@@ -261,6 +262,8 @@ class Score(Identity, Numbers, Duplicates):
     usage: UsageRecord
     draws_written: int
     rounds: NotRequired[RoundsRecord]
+    # Scores of 0.1.0 lack it.
+    lengths: NotRequired[dict[str, Any]]
     # Scores of 0.1.0 lack it; null where nobody embedded the documents.
     reading: NotRequired[dict[str, Any] | None]
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from divsyn_jax.base.words import first_words
 from divsyn_jax.diversity import baselines, embedder, result
 from divsyn_jax.diversity.agents.base import Agent, Embedder, record_of
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.judging import Judged, judge
 from divsyn_jax.diversity.sampling import (
     Sample,
-    cut_to_words,
     random_draws,
     random_order,
     read_sample,
@@ -55,13 +55,13 @@ def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
     return sample
 
 
-def corpus_budget(sample: Sample, settings: ScoreSettings) -> baselines.Budget:
+def corpus_shared_text(sample: Sample, settings: ScoreSettings) -> baselines.SharedText:
     """The text this corpus can contribute to baselines; corpora compared share the smallest."""
-    return baselines.largest_budget(_shuffled(sample, settings.seed), settings.baseline_tokens)
+    return baselines.largest_shared_text(_shuffled(sample, settings.seed), settings.baseline_tokens)
 
 
 def identity(
-    name: str, sample: Sample, agent: Agent, budget: baselines.Budget, settings: ScoreSettings
+    name: str, sample: Sample, agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
 ) -> Identity:
     """The part of score.json that determines the rest: the same identity means the same score."""
     rule = settings.stopping_rule()
@@ -72,7 +72,7 @@ def identity(
             "path": sample.spec,
             "documents": sample.documents,
             "tokens": sample.words,
-            "token_unit": "white-space words",
+            "token_unit": "words (UAX 29 segments)",
             "fingerprint": sample.fingerprint,
             "label_fingerprint": sample.label_fingerprint,
             "malformed": sample.malformed,
@@ -89,11 +89,12 @@ def identity(
             "seed": settings.seed,
             "max_documents": settings.max_documents,
             "rounds": settings.rounds,
-            "document_words": budget.document_words,
+            "document_words": shared.document_words,
+            "judged_words": shared.judged_words,
             "baselines": list(settings.baselines),
-            "baseline_words": budget.words,
-            "baseline_bytes": budget.bytes,
-            "baseline_documents": budget.documents,
+            "baseline_words": shared.words,
+            "baseline_bytes": shared.bytes,
+            "baseline_documents": shared.documents,
             "parity": settings.parity,
             "perplexity_models": list(settings.perplexity_models),
             # Only where one is named, so that other scores keep the identity that they had.
@@ -107,14 +108,17 @@ def identity(
 
 
 def score_corpora(
-    samples: Mapping[str, Sample], agent: Agent, budget: baselines.Budget, settings: ScoreSettings
+    samples: Mapping[str, Sample],
+    agent: Agent,
+    shared: baselines.SharedText,
+    settings: ScoreSettings,
 ) -> dict[str, tuple[Score, list[DrawRecord]]]:
     """Score corpora that have been read, their draws asked in turn.
 
     Returns:
       by corpus: the content of score.json, and the records of draws.jsonl.
     """
-    read = {name: as_read(sample, budget) for name, sample in samples.items()}
+    read = {name: as_read(sample, shared) for name, sample in samples.items()}
     draws = {
         name: random_draws(sample, settings.total_draws, settings.sample_size, settings.seed)
         for name, sample in read.items()
@@ -123,20 +127,21 @@ def score_corpora(
     retests = {name: result.retest(agent, found, settings.retest) for name, found in judged.items()}
     return {
         name: (
-            _content(name, samples[name], found, retests[name], agent, budget, settings),
+            _content(name, samples[name], found, retests[name], agent, shared, settings),
             result.records(found),
         )
         for name, found in judged.items()
     }
 
 
-def as_read(sample: Sample, budget: baselines.Budget) -> Sample:
+def as_read(sample: Sample, shared: baselines.SharedText) -> Sample:
     """The sample with its documents cut to the length at which corpora are compared, where there is
     one.
     """
-    if budget.document_words is None:
+    if shared.judged_words is None:
         return sample
-    return dataclasses.replace(sample, texts=cut_to_words(sample.texts, budget.document_words))
+    cut = [first_words(text, shared.judged_words) for text in sample.texts]
+    return dataclasses.replace(sample, texts=cut)
 
 
 def _content(
@@ -145,23 +150,24 @@ def _content(
     judged: Judged,
     retest: RetestRecord,
     agent: Agent,
-    budget: baselines.Budget,
+    shared: baselines.SharedText,
     settings: ScoreSettings,
 ) -> Score:
     embedding, no_vectors = embedder.beside(agent, settings, name, judged.sample)
     numbers = result.metric(judged)
     cut = (
         ""
-        if budget.document_words is None
-        else f", each cut to its first {budget.document_words} words"
+        if shared.judged_words is None
+        else f", each cut to its first {shared.judged_words} words"
     )
     return {
-        **identity(name, sample, agent, budget, settings),
+        **identity(name, sample, agent, shared, settings),
         "population": (
             f"ci: the {len(sample):,} sampled documents of {sample.documents:,}{cut}, over draws;"
             f" generator_ci: {len(sample):,} documents of the process that wrote them, over draws"
             " and documents"
         ),
+        "lengths": shared.to_json(),
         **numbers,
         "by_sample_size": result.by_sample_size(judged, agent, settings.seed),
         "verification": result.verification(judged),
@@ -171,7 +177,7 @@ def _content(
         **result.duplicates(judged.sample, embedding, numbers["curve"]),
         "baselines": baselines.compute(
             sample,
-            budget,
+            shared,
             settings.baseline_settings(),
             _vectors(judged.sample, embedding),
             no_vectors,

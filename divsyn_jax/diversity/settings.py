@@ -40,9 +40,10 @@ class ScoreSettings:
       judge: what the LLM agent asks.
       answers: SQLite file that keeps the endpoint's answers; None keeps none.
       seed: seed of the document sample, the draws and the order of documents.
-      baselines: all, none, or some of those that the report lists, by name.
-      baseline_tokens: words that baselines read from each corpus, at most; the same number from
-        each.
+      baselines: default, all, none, or some by name (python -m divsyn_jax.diversity.baselines lists
+        them).
+      baseline_tokens: words (UAX 29 segments) that baselines read from each corpus, at most; the
+        same number from each.
       match_lengths: compare corpora whose documents differ in length at one length.
       parity: give the baselines of that package, with its defects and rounding.
       perplexity_models: one or two causal models for perplexity and its gap: Hugging Face
@@ -70,7 +71,7 @@ class ScoreSettings:
     judge: JudgeSettings = dataclasses.field(default_factory=JudgeSettings)
     answers: pathlib.Path | None = None
     seed: int = 0
-    baselines: tuple[str, ...] = ("all",)
+    baselines: tuple[str, ...] = ("default",)
     baseline_tokens: int = 2_000_000
     match_lengths: bool = True
     parity: Literal["diversity-0.3"] | None = None
@@ -145,8 +146,10 @@ class ScoreSettings:
 
 
 def _baseline_names(asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The names asked for. `default` stays a name, so that a baseline that is added later does not
+    invalidate finished scores that did not ask for it."""
     from divsyn_jax.diversity import baselines
 
-    if asked == ("all",):
-        return tuple(baselines.OFFERED)
-    return () if asked == ("none",) else tuple(dict.fromkeys(name.strip() for name in asked))
+    if asked == (baselines.ALL,):
+        return tuple(baselines.baseline_names())
+    return () if asked == (baselines.NONE,) else tuple(dict.fromkeys(map(str.strip, asked)))

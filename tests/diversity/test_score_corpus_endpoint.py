@@ -130,8 +130,8 @@ def test_a_dry_run_counts_documents_at_the_length_at_which_they_are_compared(tmp
         endpoint=EndpointSettings("http://localhost:1/v1", "m", price_input=1.0, price_output=0.0),
         draws=10,
     )
-    budget = baselines.common_budget(
-        [scoring.corpus_budget(sample, settings) for sample in (long, short)], True
+    budget = baselines.common_shared_text(
+        [scoring.corpus_shared_text(sample, settings) for sample in (long, short)], True
     )
 
     def foreseen(samples):

@@ -305,7 +305,7 @@ class _Scorer:
         with contextlib.closing(
             scoring.make_agent(self._within_budget(settings), samples)
         ) as agent:
-            budget = scoring.corpus_budget(self._sample, settings)
+            budget = scoring.corpus_shared_text(self._sample, settings)
             content = scoring.score_corpora(samples, agent, budget, settings)[self._name][0]
             criteria = agent.criteria
         self._calls += content["usage"]["calls"]

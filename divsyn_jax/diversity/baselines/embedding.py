@@ -1,4 +1,4 @@
-"""Baselines on sentence embeddings: spread, nearest neighbours, clusters and effective numbers.
+"""Baselines on sentence embeddings: spread, nearest neighbours, clusters and DCScore.
 
 They see what the embedding sees (the first word pieces of a document), so the length of documents
 enters only where they are shorter than that. All but the remote clique change with the number of
@@ -7,56 +7,26 @@ documents: compared corpora give the same.
 Shapes: N documents, E embedding dimensions, B documents of a block. Vectors are rows of length 1.
 """
 
-import math
 import warnings
-from typing import Any
 
 import numpy as np
 
-from divsyn_jax.diversity.baselines.intervals import jackknife
-from divsyn_jax.diversity.baselines.table import Baseline
+from divsyn_jax.diversity.baselines.baseline import (
+    Baseline,
+    BaselineInputs,
+    Value,
+    missing,
+    register,
+)
+from divsyn_jax.diversity.baselines.document_intervals import jackknife
 
 CLUSTERS = 100
 TEMPERATURE = 0.1
-EIGENVALUE_FLOOR = 1e-12
-ORDERS = (0.0, 0.5, 1.0, 2.0, math.inf)
+FIXED_SIZE = "no interval: depends on the number of documents, which resampling would change"
 _ROWS_AT_ONCE = 1024
 
-METRICS = {
-    "kmeans": Baseline(
-        "mean squared distance to the nearest of a fixed number of K-means centres: more is more"
-        " diverse",
-        "the K-means baseline of Chen et al. 2024, arXiv 2410.15226, which leaves its score"
-        " unstated; mini-batches of Sculley 2010",
-        "number of documents and of centres",
-    ),
-    "vendi_score": Baseline(
-        "exponential entropy of the eigenvalues of the cosine matrix (order 1): more is more"
-        " diverse",
-        "Friedman and Dieng 2023, arXiv 2210.02410; other orders: Pasarkar and Dieng 2023, arXiv"
-        " 2310.12952",
-        "number of documents",
-    ),
-    "dcscore": Baseline(
-        f"sum of the softmax weights of documents on themselves (temperature {TEMPERATURE}): more"
-        " is more diverse",
-        "Zhu et al. 2025, arXiv 2502.08512",
-        "number of documents, temperature",
-    ),
-    "remote_clique": Baseline(
-        "mean cosine distance of documents: more is more diverse",
-        "Cox et al. 2021, doi 10.1145/3411764.3445782 (PyPI diversity 0.3.1)",
-        "nothing else",
-    ),
-    "chamfer": Baseline(
-        "mean cosine distance to the nearest other document: more is more diverse",
-        "Cox et al. 2021, doi 10.1145/3411764.3445782 (PyPI diversity 0.3.1)",
-        "number of documents",
-    ),
-}
 
-
-def kmeans(vectors_NE: np.ndarray, seed: int = 0, clusters: int = CLUSTERS) -> dict[str, Any]:
+def kmeans(vectors_NE: np.ndarray, seed: int = 0, clusters: int = CLUSTERS) -> Value:
     """K-means with mini-batches (Sculley 2010, WWW) and k-means++ starts: how far documents lie
     from their centre.
 
@@ -83,50 +53,13 @@ def kmeans(vectors_NE: np.ndarray, seed: int = 0, clusters: int = CLUSTERS) -> d
         labels_N = model.fit_predict(vectors_NE)
     shares = np.bincount(labels_N) / len(labels_N)
     shares = shares[shares > 0]
-    return {
-        "value": float(model.inertia_) / len(vectors_NE),
+    details = {
         "occupied": len(shares),
         "exp_entropy": float(np.exp(-(shares * np.log(shares)).sum())),
         "centres": clusters,
         "documents": len(vectors_NE),
-        "method": "no interval: one fit",
     }
-
-
-def vendi_score(vectors_NE: np.ndarray, order: float = 1.0) -> float:
-    """Vendi score: exp of the Renyi entropy of order q of the eigenvalues of K / N, K the cosine
-    matrix, in [1, N].
-
-    exp(H_q), H_1 = -sum(l ln l), H_q = ln(sum l^q) / (1 - q), H_inf = -ln(max l) (Friedman and
-    Dieng 2023; Pasarkar and Dieng 2023). Eigenvalues are those of the E x E covariance when N > E,
-    which shares them; those up to `EIGENVALUE_FLOOR` are noise around 0 and count nothing, or order
-    0 would count them whole. Rises with N until the embedding's dimensions saturate."""
-    return _renyi(_eigenvalues(vectors_NE), order)
-
-
-def vendi_scores(vectors_NE: np.ndarray) -> dict[str, Any]:
-    """`value` of order 1 and every order of `ORDERS`, from one decomposition."""
-    eigenvalues = _eigenvalues(vectors_NE)
-    return {
-        "value": _renyi(eigenvalues, 1.0),
-        "orders": {f"{order:g}": _renyi(eigenvalues, order) for order in ORDERS},
-    }
-
-
-def _eigenvalues(vectors_NE: np.ndarray) -> np.ndarray:
-    vectors_NE = vectors_NE.astype(np.float64)
-    documents, dimensions = vectors_NE.shape
-    product = vectors_NE.T @ vectors_NE if documents > dimensions else vectors_NE @ vectors_NE.T
-    eigenvalues = np.linalg.eigvalsh(product / documents)
-    return eigenvalues[eigenvalues > EIGENVALUE_FLOOR]
-
-
-def _renyi(eigenvalues: np.ndarray, order: float) -> float:
-    if order == 1:
-        return float(np.exp(-(eigenvalues * np.log(eigenvalues)).sum()))
-    if order == math.inf:
-        return float(1 / eigenvalues.max())
-    return float((eigenvalues**order).sum() ** (1 / (1 - order)))
+    return Value(float(model.inertia_) / len(vectors_NE), "no interval: one fit", details=details)
 
 
 def dcscore(vectors_NE: np.ndarray, temperature: float = TEMPERATURE) -> float:
@@ -145,7 +78,7 @@ def dcscore(vectors_NE: np.ndarray, temperature: float = TEMPERATURE) -> float:
     return total
 
 
-def remote_clique(vectors_NE: np.ndarray, parity: str | None = None) -> dict[str, Any]:
+def remote_clique(vectors_NE: np.ndarray, parity: str | None = None) -> Value:
     """Mean over all N^2 ordered pairs of the cosine distance, 1 - |mean vector|^2: no matrix is
     needed.
 
@@ -159,16 +92,16 @@ def remote_clique(vectors_NE: np.ndarray, parity: str | None = None) -> dict[str
     count, sum_E = len(vectors_NE), vectors_NE.sum(axis=0)
     value = 1 - float(np.square(sum_E / count).sum())
     if parity:
-        return {
-            "value": round(value, 3),
-            "documents": count,
-            "method": "no interval: published form",
-        }
+        published = "no interval: published form"
+        return Value(round(value, 3), published, details={"documents": count})
     squared_N = (
         sum_E @ sum_E - 2 * vectors_NE @ sum_E + np.square(vectors_NE).sum(axis=1)
     )  # |sum without i|^2
     without_N = 1 - squared_N / max(1, count - 1) ** 2
-    return {"value": value, **jackknife(value, without_N, 0, 2), "documents": count}
+    interval = jackknife(value, without_N, 0, 2)
+    return Value(
+        value, interval.method, interval.ci_low, interval.ci_high, details={"documents": count}
+    )
 
 
 def chamfer(vectors_NE: np.ndarray, parity: str | None = None) -> float | None:
@@ -186,3 +119,78 @@ def chamfer(vectors_NE: np.ndarray, parity: str | None = None) -> float | None:
         total += float(np.clip(1 - cosines_BN.max(axis=1).astype(np.float64), 0, 2).sum())
     value = total / len(vectors_NE)
     return round(value, 3) if parity else value
+
+
+def _kmeans(reading: BaselineInputs) -> Value:
+    return kmeans(reading.vectors_NE, reading.settings.seed)
+
+
+def _dcscore(reading: BaselineInputs) -> Value:
+    details = {"temperature": TEMPERATURE, "documents": len(reading.vectors_NE)}
+    return Value(dcscore(reading.vectors_NE), FIXED_SIZE, details=details)
+
+
+def _remote_clique(reading: BaselineInputs) -> Value:
+    return remote_clique(reading.vectors_NE, reading.settings.parity)
+
+
+def _chamfer(reading: BaselineInputs) -> Value:
+    value = chamfer(reading.vectors_NE, reading.settings.parity)
+    if value is None:
+        return missing("fewer than two documents")
+    return Value(value, FIXED_SIZE, details={"documents": len(reading.vectors_NE)})
+
+
+_COX = "Cox et al. 2021, doi 10.1145/3411764.3445782 (PyPI diversity 0.3.1)"
+register(
+    Baseline(
+        "kmeans",
+        _kmeans,
+        needs="vectors",
+        direction="up",
+        meaning="mean squared distance to the nearest of a fixed number of K-means centres",
+        source=(
+            "the K-means baseline of Chen et al. 2024, arXiv 2410.15226, which leaves its score"
+            " unstated; mini-batches of Sculley 2010"
+        ),
+        depends_on="number of documents and of centres",
+    )
+)
+register(
+    Baseline(
+        f"dcscore_tau{TEMPERATURE:g}",
+        _dcscore,
+        needs="vectors",
+        direction="up",
+        meaning=(
+            "sum of the softmax weights of documents on themselves at temperature"
+            f" {TEMPERATURE:g} (published with 1)"
+        ),
+        source="Zhu et al. 2025, arXiv 2502.08512",
+        depends_on="number of documents, temperature",
+    )
+)
+register(
+    Baseline(
+        "remote_clique",
+        _remote_clique,
+        needs="vectors",
+        direction="up",
+        meaning="mean cosine distance of documents",
+        source=_COX,
+        depends_on="nothing else",
+        parity=True,
+    )
+)
+register(
+    Baseline(
+        "chamfer",
+        _chamfer,
+        needs="vectors",
+        direction="up",
+        meaning="mean cosine distance to the nearest other document",
+        source=_COX,
+        depends_on="number of documents",
+        parity=True,
+    )
+)

@@ -12,60 +12,42 @@ import gzip
 import io
 import zlib
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from divsyn_jax.diversity.baselines.table import Baseline
+from divsyn_jax.diversity.baselines.baseline import (
+    Baseline,
+    BaselineInputs,
+    Value,
+    missing,
+    register,
+)
 
 NGRAM_ORDERS = 4
+_ONE_TEXT = "no interval: one text of this length"
 _SHAIB = "Shaib et al. 2024, arXiv 2403.00553 (PyPI diversity 0.3.1)"
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SOME_TIME = 1_700_000_000
 _GZIP_CONTAINER = 31  # zlib's window bits for a gzip header and trailer, without file name or time
 
-METRICS = {
-    "context_length": Baseline(
-        "mean words of a document: a size, not a diversity",
-        "Chen et al. 2024, arXiv 2410.15226, Table 1, in white-space words",
-        "nothing else",
-    ),
-    "compression_ratio": Baseline(
-        "bytes over gzip bytes: less is more diverse", _SHAIB, "bytes read, order of documents"
-    ),
-    "ngram_diversity": Baseline(
-        "distinct over all n-grams, summed over n = 1..4: more is more diverse", _SHAIB, "words"
-    ),
-    "self_repetition": Baseline(
-        "log of 4-grams shared with other documents: less is more diverse",
-        "Salkar et al. 2022, arXiv 2210.07613, as in PyPI diversity since 2025-03",
-        "document length, number of documents",
-    ),
-    "self_repetition_legacy": Baseline(
-        "self-repetition as published before 2025-03: confounded with length, ln(words - 3) without"
-        " any repetition",
-        "Salkar et al. 2022; the form printed by Chen et al. 2024, Table 1",
-        "document length (above all), number of documents",
-    ),
-}
 
+def context_length(
+    lengths_D: np.ndarray, mean: float, sd: float, documents: int
+) -> tuple[float, dict[str, object]]:
+    """Mean words of a document ("context length" of Chen et al. 2024, in words, not tokens).
 
-def context_length(texts: Sequence[str], mean: float, sd: float, documents: int) -> dict[str, Any]:
-    """Mean white-space words of a document ("context length" of Chen et al. 2024, in words, not
-    tokens).
+    Args: lengths_D: words of a uniform sample of the documents, for the quantiles. mean, sd,
+      documents: of every document of the corpus, so the mean has a spread and no sampling error.
 
-    Args: texts: a uniform sample of the documents, for the quantiles. mean, sd, documents: of every
-      document of the corpus, so the mean has a spread and no sampling error.
+    Returns:
+      the mean, and what is written beside it.
     """
-    lengths_D = np.array([len(text.split()) for text in texts])
-    return {
-        "value": mean,
+    return mean, {
         "sd": sd,
         "documents": documents,
         "quantiles": {f"{q:g}": float(np.quantile(lengths_D, q)) for q in _QUANTILES},
-        "quantiles_of": f"{len(texts):,} sampled documents",
-        "method": "no interval: every document is counted",
+        "quantiles_of": f"{len(lengths_D):,} sampled documents",
     }
 
 
@@ -102,18 +84,13 @@ def compression_ratio(
     return read / (compressed + len(compressor.flush()))
 
 
-def ngram_diversity(texts: Sequence[str], parity: str | None = None) -> float | None:
-    """Sum over n = 1..4 of distinct n-grams / n-grams of the joined documents, in (0, 4]; None
-    under four words.
+def ngram_diversity(words: Sequence[str]) -> float | None:
+    """Sum over n = 1..4 of distinct n-grams / n-grams of the words of the joined documents, in
+    (0, 4]; None under four words.
 
     Higher is more diverse. n-grams cross from a document into the next, as in `diversity` 0.3.1, so
     the length of documents does not enter; it falls with the number of words (Heaps' law).
-
-    Parity: words end at single spaces only (a line break stays inside a word, two spaces make an
-    empty one), and the sum is rounded to 3 decimals."""
-    words = (
-        " ".join(texts).split(" ") if parity else [word for text in texts for word in text.split()]
-    )
+    """
     if len(words) < NGRAM_ORDERS:
         return None
     total, word_W = 0.0, _word_numbers(words)
@@ -121,24 +98,36 @@ def ngram_diversity(texts: Sequence[str], parity: str | None = None) -> float | 
     for order in range(1, NGRAM_ORDERS + 1):
         gram_G = word_W if order == 1 else _longer_grams(gram_G, word_W[order - 1 :])
         total += (int(gram_G.max()) + 1) / len(gram_G)
-    return round(total, 3) if parity else total
+    return total
 
 
-def self_repetition(texts: Sequence[str]) -> float:
+def published_ngram_diversity(texts: Sequence[str]) -> float | None:
+    """As `diversity` 0.3.1 prints it: words end at single spaces only (a line break stays inside a
+    word, two spaces make an empty one), and the sum is rounded to 3 decimals.
+    """
+    value = ngram_diversity(" ".join(texts).split(" "))
+    return None if value is None else round(value, 3)
+
+
+def self_repetition(documents: Sequence[Sequence[str]]) -> float:
     """Mean over documents of ln(1 + sum over the document's distinct 4-grams g of (df(g) - 1)),
     df(g) documents holding g.
 
     Higher is more repetitive; documents of fewer than four words count 0. The formula of
-    `diversity` since March 2025, which it computes correctly, so there is no parity. Grows with the
-    length of documents and with their number."""
-    gram_G, document_G = _grams_inside(texts)
+    `diversity` since March 2025, which it computes correctly: parity changes only the words. Grows
+    with the length of documents and with their number.
+
+    Args:
+      documents: the words of each document.
+    """
+    gram_G, document_G = _grams_inside(documents)
     _, document_U, frequency_U = _document_frequencies(gram_G, document_G)
     return float(
-        np.log1p(np.bincount(document_U, weights=frequency_U - 1, minlength=len(texts))).mean()
+        np.log1p(np.bincount(document_U, weights=frequency_U - 1, minlength=len(documents))).mean()
     )
 
 
-def self_repetition_legacy(texts: Sequence[str]) -> float:
+def self_repetition_legacy(documents: Sequence[Sequence[str]]) -> float:
     """Mean over documents of ln(sum over the document's 4-gram occurrences g of (n_g + 1)), n_g
     other documents with g.
 
@@ -149,15 +138,19 @@ def self_repetition_legacy(texts: Sequence[str]) -> float:
 
     4-grams are compared as words; the published code searched for them as character strings, in
     time quadratic in the documents, and so also found one whose first or last word is only the end
-    or the start of a word there."""
-    gram_G, document_G = _grams_inside(texts)
+    or the start of a word there.
+
+    Args:
+      documents: the words of each document.
+    """
+    gram_G, document_G = _grams_inside(documents)
     gram_U, _, frequency_U = _document_frequencies(gram_G, document_G)
     frequency_of_gram = np.zeros(int(gram_G.max(initial=0)) + 1)
     frequency_of_gram[gram_U] = frequency_U
-    times = Counter(texts)
-    copies_D = np.array([times[text] for text in texts])
+    times = Counter(map(tuple, documents))
+    copies_D = np.array([times[tuple(words)] for words in documents])
     with_self_G = frequency_of_gram[gram_G] - copies_D[document_G] + 1
-    sums_D = np.bincount(document_G, weights=with_self_G, minlength=len(texts))
+    sums_D = np.bincount(document_G, weights=with_self_G, minlength=len(documents))
     return float(np.log(np.maximum(sums_D, 1)).mean())
 
 
@@ -173,9 +166,8 @@ def _longer_grams(gram_G: np.ndarray, next_word_W: np.ndarray) -> np.ndarray:
     return np.unique(pair_G, return_inverse=True)[1]
 
 
-def _grams_inside(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _grams_inside(documents: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the 4-gram occurrences that lie inside one document, and the document of each."""
-    documents = [text.split() for text in texts]
     lengths_D = np.array([len(words) for words in documents])
     word_W = _word_numbers([word for words in documents for word in words])
     if len(word_W) < NGRAM_ORDERS:
@@ -195,3 +187,115 @@ def _document_frequencies(
     grams = int(gram_G.max(initial=0)) + 1
     document_U, gram_U = np.divmod(np.unique(document_G * grams + gram_G), grams)
     return gram_U, document_U, np.bincount(gram_U, minlength=1)[gram_U]
+
+
+def _context_length(reading: BaselineInputs) -> Value:
+    sample = reading.sample
+    value, details = context_length(
+        np.array(reading.lengths),
+        sample.words / sample.documents,
+        sample.words_sd,
+        sample.documents,
+    )
+    return Value(value, "no interval: every document is counted", details=details)
+
+
+def _compression_ratio(reading: BaselineInputs) -> Value:
+    limit = reading.shared.bytes
+    value = compression_ratio(reading.texts, limit, reading.settings.parity)
+    return Value(value, _ONE_TEXT, details={"bytes": limit})
+
+
+def _ngram_diversity(reading: BaselineInputs) -> Value:
+    if reading.settings.parity:
+        value = published_ngram_diversity(reading.shared_texts)
+    else:
+        value = ngram_diversity([word for words in reading.shared_words for word in words])
+    if value is None:
+        return missing(f"fewer than {NGRAM_ORDERS} words")
+    return Value(value, _ONE_TEXT, details={"words": reading.shared.words})
+
+
+def _repetition(
+    reading: BaselineInputs, metric: Callable[[Sequence[Sequence[str]]], float]
+) -> Value:
+    documents = reading.matched_words
+    if reading.settings.parity:
+        documents = [text.split() for text in reading.matched_texts]
+    short = sum(len(words) < NGRAM_ORDERS for words in documents)
+    if short == len(documents):
+        return missing(f"no document has {NGRAM_ORDERS} words: there is no {NGRAM_ORDERS}-gram")
+    details = {"documents": len(documents), "without_4_grams": short, **reading.document_words}
+    return Value(metric(documents), _ONE_TEXT, details=details)
+
+
+def _self_repetition(reading: BaselineInputs) -> Value:
+    return _repetition(reading, self_repetition)
+
+
+def _self_repetition_legacy(reading: BaselineInputs) -> Value:
+    return _repetition(reading, self_repetition_legacy)
+
+
+register(
+    Baseline(
+        "context_length",
+        _context_length,
+        needs="sample",
+        direction="none",
+        meaning="mean words of a document",
+        source="Chen et al. 2024, arXiv 2410.15226, Table 1, in words (UAX 29 segments)",
+        depends_on="nothing else",
+    )
+)
+register(
+    Baseline(
+        "compression_ratio",
+        _compression_ratio,
+        needs="texts",
+        direction="down",
+        meaning="bytes over gzip bytes",
+        source=_SHAIB,
+        depends_on="bytes read, order of documents",
+        parity=True,
+    )
+)
+register(
+    Baseline(
+        "ngram_diversity",
+        _ngram_diversity,
+        needs="texts",
+        direction="up",
+        meaning="distinct over all n-grams of words, summed over n = 1..4",
+        source=_SHAIB,
+        depends_on="words",
+        parity=True,
+    )
+)
+register(
+    Baseline(
+        "self_repetition",
+        _self_repetition,
+        needs="texts",
+        direction="down",
+        meaning="log of 4-grams of words shared with other documents",
+        source="Salkar et al. 2022, arXiv 2210.07613, as in PyPI diversity since 2025-03",
+        depends_on="document length, number of documents",
+        parity=True,
+    )
+)
+register(
+    Baseline(
+        "self_repetition_legacy",
+        _self_repetition_legacy,
+        needs="texts",
+        direction="down",
+        meaning=(
+            "self-repetition as published before 2025-03, confounded with length (ln(words - 3)"
+            " without any repetition)"
+        ),
+        source="Salkar et al. 2022; the form printed by Chen et al. 2024, Table 1",
+        depends_on="document length (above all), number of documents",
+        parity=True,
+    )
+)

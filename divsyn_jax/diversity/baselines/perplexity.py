@@ -17,22 +17,16 @@ from typing import Any
 import numpy as np
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.diversity.baselines.intervals import normal, ratio
-from divsyn_jax.diversity.baselines.table import Baseline
+from divsyn_jax.diversity.baselines.baseline import (
+    Baseline,
+    BaselineInputs,
+    Settings,
+    Value,
+    missing,
+    register,
+)
+from divsyn_jax.diversity.baselines.document_intervals import normal, ratio
 
-METRICS = {
-    "perplexity": Baseline(
-        "exp of the mean loss per token of the first of --perplexity_models: more is read as more"
-        " diverse, noise as well",
-        "Chen et al. 2024, arXiv 2410.15226, Table 1 (there GPT-2-L)",
-        "document length, the model",
-    ),
-    "perplexity_gap": Baseline(
-        "absolute difference of two models' losses, in bits per byte: more is read as more diverse",
-        "Chen et al. 2024, arXiv 2410.15226, Table 1 (there GPT-2-L and GPT-2-XL, in perplexity)",
-        "document length, both models",
-    ),
-}
 MAX_CONTEXT = 2048
 _TOKENS_AT_ONCE = 2048  # the logits of a batch are this times the vocabulary
 
@@ -131,7 +125,7 @@ def perplexity(texts: Sequence[str], models: Sequence[str]) -> dict[str, dict[st
             "second_minus_first": {
                 "value": signed,
                 "standard_error": error,
-                **normal(signed, error),
+                **normal(signed, error).to_json(),
             },
             "token_perplexity_gap": (
                 abs(described[1]["perplexity"] - first["perplexity"]) if shared else None
@@ -152,7 +146,10 @@ def _describe(
         "model": name,
         "perplexity": math.exp(loss),
         "standard_error": None if loss_error is None else math.exp(loss) * loss_error,
-        **{key: end if key == "method" else math.exp(end) for key, end in interval.items()},
+        **{
+            key: math.exp(end) if isinstance(end, float) else end
+            for key, end in interval.to_json().items()
+        },
         "bits_per_byte": bits,
         "bits_per_byte_standard_error": bits_error,
         "tokens": int(tokens_N.sum()),
@@ -189,6 +186,7 @@ def _losses(
     from tqdm import tqdm
 
     prefix = _prefix(tokenizer)
+    assert prefix is not None  # `_load` refuses a tokenizer without one
     windows = []  # (document, tokens): L + 1 tokens of which the first is only read
     tokens_N = np.zeros(len(texts))
     # Far longer documents than the context are the purpose of the windows: no warning about them.
@@ -246,3 +244,58 @@ def _batches(windows: list[tuple[int, list[int]]]) -> Iterator[list[tuple[int, l
         batch.append(window)
     if batch:
         yield batch
+
+
+def _check_models(settings: Settings) -> None:
+    check_models(settings.perplexity_models)
+
+
+def _read(reading: BaselineInputs) -> dict[str, dict[str, Any]]:
+    texts = reading.matched_texts[: reading.settings.perplexity_documents]
+    return perplexity(texts, reading.settings.perplexity_models)
+
+
+def _perplexity(reading: BaselineInputs) -> Value:
+    entry = dict(reading.once(_read)["perplexity"])
+    value, method = entry.pop("value"), entry.pop("method")
+    low, high = entry.pop("ci_low", None), entry.pop("ci_high", None)
+    return Value(value, method, low, high, details={**entry, **reading.document_words})
+
+
+def _perplexity_gap(reading: BaselineInputs) -> Value:
+    entry = dict(reading.once(_read)["perplexity_gap"])
+    value = entry.pop("value")
+    if value is None:
+        return missing(entry["reason"])
+    method = "no interval: an absolute value; that of the signed difference is second_minus_first"
+    return Value(value, method, details={**entry, **reading.document_words})
+
+
+register(
+    Baseline(
+        "perplexity",
+        _perplexity,
+        needs="model",
+        direction="up",
+        meaning=(
+            "exp of the mean loss per token of the first of --perplexity_models (noise as well)"
+        ),
+        source="Chen et al. 2024, arXiv 2410.15226, Table 1 (there GPT-2-L)",
+        depends_on="document length, the model",
+        check=_check_models,
+    )
+)
+register(
+    Baseline(
+        "perplexity_gap",
+        _perplexity_gap,
+        needs="model",
+        direction="up",
+        meaning="absolute difference of two models' losses, in bits per byte",
+        source=(
+            "Chen et al. 2024, arXiv 2410.15226, Table 1 (there GPT-2-L and GPT-2-XL, in"
+            " perplexity)"
+        ),
+        depends_on="document length, both models",
+    )
+)

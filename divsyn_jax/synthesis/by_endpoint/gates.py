@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.synthesis.grammar.sentences import words
+from divsyn_jax.base.words import count_words, words
 
 # Near-duplicates as in FineWeb (Penedo et al. 2024, arXiv 2406.17557): 5-grams of words, 14 bands
 # of 8 of 112 hashes, which finds pairs of Jaccard similarity 0.75 with probability 0.77.
@@ -22,7 +22,6 @@ _NEEDS = (
     "the gates of an endpoint's documents need rensa and py3langid: pip install"
     " 'divsyn-jax[generate]'"
 )
-_WORD = re.compile(r"\w+")
 # What an assistant says of itself; characters of a dialogue may be sorry, or unable to come.
 _UNABLE = (
     r"I(?: can(?:no|['\u2019])t| can not|(?: am|['\u2019]m) (?:unable|not able) to| won['\u2019]t)"
@@ -40,9 +39,10 @@ _REFUSAL = re.compile(
 class Gates:
     """What a document must be like.
 
-    Attributes: min_words, max_words: of its flattened text. language: ISO 639-1 code of what it
-      must be written in; '' for any. near_duplicate: Jaccard similarity of word 5-grams from which
-      it is another's near-duplicate; above 1: none is.
+    Attributes: min_words, max_words: of its flattened text, counted as in every script
+      (`base.words`). language: ISO 639-1 code of what it must be written in; '' for any.
+      near_duplicate: Jaccard similarity of word 5-grams from which it is another's near-duplicate;
+      above 1: none is.
 
     Raises `UserError` naming a bad value.
     """
@@ -70,7 +70,7 @@ class Gates:
 
     def fault(self, text: str) -> str | None:
         """Why `text`, taken alone, is rejected."""
-        count = words(text)
+        count = count_words(text)
         if _REFUSAL.search(text):
             return "refusal"
         if count < self.min_words:
@@ -116,7 +116,7 @@ class NearDuplicates:
 
 
 def _shingles(text: str) -> list[str]:
-    found = _WORD.findall(text.casefold())
+    found = words(text.casefold())
     return [
         " ".join(found[start : start + _SHINGLE])
         for start in range(max(1, len(found) - _SHINGLE + 1))

@@ -1,6 +1,5 @@
 """All baselines of a sample: what is reported, and that compared corpora contribute alike."""
 
-import dataclasses
 import json
 import random
 
@@ -10,19 +9,19 @@ import pytest
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity import baselines
 from divsyn_jax.diversity.baselines import (
-    METRICS,
-    OFFERED,
+    BASELINES,
     PARITY,
     Settings,
+    baseline_names,
     compute,
-    largest_budget,
+    largest_shared_text,
 )
 from divsyn_jax.diversity.comparison import measurement
 
 from ..corpora import score_corpus, write_records
 from .test_lexical import DISJOINT
 
-VECTOR_METRICS = {"kmeans", "vendi_score", "dcscore", "remote_clique", "chamfer"}
+VECTOR_METRICS = {name for name, each in BASELINES.items() if each.needs == "vectors"}
 
 
 def _texts(count, words, seed=0):
@@ -41,9 +40,9 @@ def _vectors(sample):
 
 def test_every_baseline_has_a_value_or_a_reason(sample):
     found = compute(
-        sample, largest_budget(sample.texts, 1000), Settings(), lambda: _vectors(sample)
+        sample, largest_shared_text(sample.texts, 1000), Settings(), lambda: _vectors(sample)
     )
-    assert tuple(found) == OFFERED
+    assert tuple(found) == baseline_names()
     json.dumps(found, allow_nan=False)
     for name, entry in found.items():
         assert entry["value"] is not None or entry["reason"], name
@@ -58,7 +57,7 @@ def test_every_baseline_has_a_value_or_a_reason(sample):
 
 
 def test_vectors_are_made_only_when_needed_and_their_absence_is_a_reason(sample):
-    budget = largest_budget(sample.texts, 1000)
+    budget = largest_shared_text(sample.texts, 1000)
 
     def fail():
         raise AssertionError("nothing needs vectors")
@@ -67,17 +66,17 @@ def test_vectors_are_made_only_when_needed_and_their_absence_is_a_reason(sample)
     assert found["chamfer"]["value"] is None
     assert "divsyn-jax[score]" in found["chamfer"]["reason"]
     assert found["kmeans"]["reason"] == "not asked for (--baselines)"
-    lexical = [name for name in OFFERED if name not in VECTOR_METRICS]
+    lexical = [name for name in baseline_names() if name not in VECTOR_METRICS]
     assert compute(sample, budget, Settings(names=lexical), fail)["homogenization"]["value"] > 0
 
 
 def test_the_fixed_number_of_documents_is_that_of_the_smaller_corpus(make_sample, tmp_path):
     small, large = (
-        make_sample([{"text": t} for t in _texts(20, 9)]),
-        make_sample([{"text": t} for t in _texts(50, 30, 1)]),
+        make_sample([{"text": t} for t in _texts(20, 29)]),
+        make_sample([{"text": t} for t in _texts(50, 90, 1)]),
     )
-    budget = baselines.common_budget(
-        [largest_budget(sample.texts, 10_000) for sample in (small, large)]
+    budget = baselines.common_shared_text(
+        [largest_shared_text(sample.texts, 10_000) for sample in (small, large)]
     )
     found = [
         compute(sample, budget, Settings(), lambda sample=sample: _vectors(sample))
@@ -87,16 +86,16 @@ def test_the_fixed_number_of_documents_is_that_of_the_smaller_corpus(make_sample
         assert [entry[name]["documents"] for entry in found] == [20, 20]
     for name in ("self_repetition", "self_repetition_legacy", "homogenization"):
         assert [(entry[name]["documents"], entry[name]["document_words"]) for entry in found] == [
-            (15, 9)
+            (15, 29)
         ] * 2
     # Without repetition the legacy form is ln(words - 3): equal once lengths are.
-    assert found[0]["self_repetition_legacy"]["value"] == pytest.approx(np.log(6), abs=0.2)
-    assert found[1]["self_repetition_legacy"]["value"] == pytest.approx(np.log(6), abs=0.2)
+    assert found[0]["self_repetition_legacy"]["value"] == pytest.approx(np.log(26), abs=0.2)
+    assert found[1]["self_repetition_legacy"]["value"] == pytest.approx(np.log(26), abs=0.2)
 
 
 def test_parity_reaches_the_published_values(make_sample):
     sample = make_sample([{"text": text} for text in DISJOINT])
-    budget = largest_budget(sample.texts, 1000)
+    budget = largest_shared_text(sample.texts, 1000)
     published = compute(sample, budget, Settings(parity=PARITY), lambda: np.eye(3))
     true = compute(sample, budget, Settings(), lambda: np.eye(3))
     assert (published["homogenization"]["value"], true["homogenization"]["value"]) == (1.0, 0.0)
@@ -111,17 +110,26 @@ def test_parity_reaches_the_published_values(make_sample):
         "compression_ratio",
         "ngram_diversity",
         "self_repetition",
+        "self_repetition_legacy",
         "homogenization",
         "remote_clique",
         "chamfer",
     }
 
 
-def test_matched_documents_too_short_for_4_grams_have_no_self_repetition(make_sample):
-    sample = make_sample([{"text": "a b"}, {"text": "c d e"}, {"text": "f g h i"}])
-    budget = dataclasses.replace(largest_budget(sample.texts, 100), document_words=2)
-    found = compute(sample, budget, Settings(names=("self_repetition",)), None)["self_repetition"]
-    assert found == {"value": None, "reason": "compared at 2 words a document: no 4-gram in them"}
+def test_documents_too_short_for_4_grams_have_no_self_repetition(make_sample):
+    def found(records):
+        sample = make_sample([{"text": text} for text in records])
+        shared = largest_shared_text(sample.texts, 100)
+        return compute(sample, shared, Settings(names=("self_repetition",)), None)[
+            "self_repetition"
+        ]
+
+    assert found(["a b", "c d e", "f g h i"])["without_4_grams"] == 2
+    assert found(["a b c"] * 3) == {
+        "value": None,
+        "reason": "no document has 4 words: there is no 4-gram",
+    }
 
 
 def test_names_and_sources_are_in_the_report(tmp_path):
@@ -143,7 +151,7 @@ def test_names_and_sources_are_in_the_report(tmp_path):
         score["baselines"]["homogenization"]["value"], 3
     )
     page = (output / "report.html").read_text()
-    for baseline in METRICS.values():
+    for baseline in BASELINES.values():
         assert baseline.source in page
 
 
