@@ -66,7 +66,7 @@ class Reading:
             )
 
 
-def summarise(texts: Sequence[Pieces], model: EmbeddingModel) -> Reading:
+def summarise_reading(texts: Sequence[Pieces], model: EmbeddingModel) -> Reading:
     """What `model` sees of these documents, at least one."""
     pieces = sum(max(1, len(text.ids_L)) for text in texts)
     unseen = sum(text.unknown_pieces if len(text.ids_L) else 1 for text in texts)

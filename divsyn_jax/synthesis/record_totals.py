@@ -7,7 +7,7 @@ from typing import Any
 
 from divsyn_jax.data.readers.corpus import TextFingerprint
 from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS
-from divsyn_jax.synthesis.grammar.sentences import words
+from divsyn_jax.synthesis.grammar.sentences import spaced_words
 
 # Provenance that the manifest counts.
 _COUNTED = ("template", "topic", "style", "persona", "generator", "form")
@@ -35,7 +35,7 @@ class RecordTotals:
         self._seen.add(_key(record))
         self._fingerprint.update(text)
         self.records += 1
-        self._words += words(text)
+        self._words += spaced_words(text)
         self._bytes += len(text.encode())
         for name, counter in self._counts.items():
             counter.update(record[name].split(BETWEEN_TOPICS) if name in record else [])

@@ -37,7 +37,7 @@ def model():
 
 
 def summary(model, texts):
-    return reading.summarise(model.read(texts), model)
+    return reading.summarise_reading(model.read(texts), model)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -119,7 +119,7 @@ class EmbeddingAgent:
 
     def reading(self, sample: Sample) -> reading.Reading:
         """How much of the sampled documents the model can see."""
-        return reading.summarise(self._pieces(sample), self._model)
+        return reading.summarise_reading(self._pieces(sample), self._model)
 
     def _pieces(self, sample: Sample) -> list[Pieces]:
         if self._pieces_of is None or self._pieces_of[0] is not sample:

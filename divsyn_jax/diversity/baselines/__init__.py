@@ -27,7 +27,7 @@ from divsyn_jax.diversity.baselines.baseline import (
     Settings,
     Value,
     baseline_names,
-    missing,
+    no_value,
     register,
 )
 from divsyn_jax.diversity.baselines.shared_text import (
@@ -53,7 +53,7 @@ __all__ = [
     "compute",
     "largest_shared_text",
     "markdown_table",
-    "missing",
+    "no_value",
     "register",
 ]
 
@@ -93,14 +93,14 @@ def compute(
     return found
 
 
-_NOT_ASKED = missing("not asked for (--baselines)")
+_NOT_ASKED = no_value("not asked for (--baselines)")
 
 
 def _value(baseline: Baseline, reading: BaselineInputs, no_vectors: str) -> Value:
     if baseline.needs == "model" and not reading.settings.perplexity_models:
-        return missing("no model named (--perplexity_models=A,B)")
+        return no_value("no model named (--perplexity_models=A,B)")
     if baseline.needs == "vectors" and reading.embed is None:
-        return missing(no_vectors)
+        return no_value(no_vectors)
     return baseline.function(reading)
 
 

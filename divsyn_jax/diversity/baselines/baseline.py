@@ -120,7 +120,7 @@ class Value:
         return {"value": self.value, **ends, "method": self.method, **warning, **self.details}
 
 
-def missing(reason: str) -> Value:
+def no_value(reason: str) -> Value:
     """No value, and why."""
     return Value(None, reason=reason)
 

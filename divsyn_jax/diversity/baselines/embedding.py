@@ -15,7 +15,7 @@ from divsyn_jax.diversity.baselines.baseline import (
     Baseline,
     BaselineInputs,
     Value,
-    missing,
+    no_value,
     register,
 )
 from divsyn_jax.diversity.baselines.document_intervals import jackknife
@@ -137,7 +137,7 @@ def _remote_clique(reading: BaselineInputs) -> Value:
 def _chamfer(reading: BaselineInputs) -> Value:
     value = chamfer(reading.vectors_NE, reading.settings.parity)
     if value is None:
-        return missing("fewer than two documents")
+        return no_value("fewer than two documents")
     return Value(value, FIXED_SIZE, details={"documents": len(reading.vectors_NE)})
 
 

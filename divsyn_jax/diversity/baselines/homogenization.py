@@ -15,7 +15,7 @@ from divsyn_jax.diversity.baselines.baseline import (
     Baseline,
     BaselineInputs,
     Value,
-    missing,
+    no_value,
     register,
 )
 from divsyn_jax.diversity.baselines.document_intervals import jackknife
@@ -44,7 +44,7 @@ def homogenization(documents: Sequence[Sequence[str]], parity: str | None = None
       the mean with its interval over documents (a mean over pairs is a U-statistic: jackknife).
     """
     if len(documents) < 2:
-        return missing("fewer than two documents")
+        return no_value("fewer than two documents")
     rows_N = rouge_l(documents).sum(axis=1)  # each pair stands in two rows
     count, total = len(documents), float(rows_N.sum())
     value = total / (count * (count - 1))

@@ -20,7 +20,7 @@ from divsyn_jax.diversity.baselines.baseline import (
     Baseline,
     BaselineInputs,
     Value,
-    missing,
+    no_value,
     register,
 )
 
@@ -212,7 +212,7 @@ def _ngram_diversity(reading: BaselineInputs) -> Value:
     else:
         value = ngram_diversity([word for words in reading.shared_words for word in words])
     if value is None:
-        return missing(f"fewer than {NGRAM_ORDERS} words")
+        return no_value(f"fewer than {NGRAM_ORDERS} words")
     return Value(value, _ONE_TEXT, details={"words": reading.shared.words})
 
 
@@ -224,7 +224,7 @@ def _repetition(
         documents = [text.split() for text in reading.matched_texts]
     short = sum(len(words) < NGRAM_ORDERS for words in documents)
     if short == len(documents):
-        return missing(f"no document has {NGRAM_ORDERS} words: there is no {NGRAM_ORDERS}-gram")
+        return no_value(f"no document has {NGRAM_ORDERS} words: there is no {NGRAM_ORDERS}-gram")
     details = {"documents": len(documents), "without_4_grams": short, **reading.document_words}
     return Value(metric(documents), _ONE_TEXT, details=details)
 

@@ -6,7 +6,7 @@ from divsyn_jax.diversity.baselines.baseline import (
     Baseline,
     BaselineInputs,
     Value,
-    missing,
+    no_value,
     register,
 )
 
@@ -42,7 +42,7 @@ def _words_per_factor(words: Sequence[str], factor: float) -> float | None:
 def _mtld(reading: BaselineInputs) -> Value:
     value = mtld([word.lower() for words in reading.shared_words for word in words])
     if value is None:
-        return missing("no word repeats: MTLD has no bound")
+        return no_value("no word repeats: MTLD has no bound")
     method = "no interval: one text of this length"
     return Value(value, method, details={"factor": FACTOR, "words": reading.shared.words})
 

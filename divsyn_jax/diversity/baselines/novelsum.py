@@ -8,11 +8,11 @@ import numpy as np
 from divsyn_jax.diversity.baselines.baseline import Baseline, BaselineInputs, Value, register
 from divsyn_jax.diversity.baselines.embedding import FIXED_SIZE
 
-ALPHA = 1.0
+RANK_EXPONENT = 1.0
 _ROWS_AT_ONCE = 512
 
 
-def novelsum(vectors_NE: np.ndarray, alpha: float = ALPHA) -> float:
+def novelsum(vectors_NE: np.ndarray, alpha: float = RANK_EXPONENT) -> float:
     """NovelSum without a reference set (beta 0), in [0, 2): the mean over documents of the weighted
     mean of a document's cosine distances to all N, itself included, in ascending order, the k-th
     nearest weighing 1 / k^alpha (Yang et al. 2025, ACL, arXiv 2502.17184).
@@ -37,7 +37,7 @@ def novelsum(vectors_NE: np.ndarray, alpha: float = ALPHA) -> float:
 
 
 def _novelsum(reading: BaselineInputs) -> Value:
-    details = {"alpha": ALPHA, "beta": 0.0, "documents": len(reading.vectors_NE)}
+    details = {"alpha": RANK_EXPONENT, "beta": 0.0, "documents": len(reading.vectors_NE)}
     return Value(novelsum(reading.vectors_NE), FIXED_SIZE, details=details)
 
 

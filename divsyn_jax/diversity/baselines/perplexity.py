@@ -22,7 +22,7 @@ from divsyn_jax.diversity.baselines.baseline import (
     BaselineInputs,
     Settings,
     Value,
-    missing,
+    no_value,
     register,
 )
 from divsyn_jax.diversity.baselines.document_intervals import normal, ratio
@@ -266,7 +266,7 @@ def _perplexity_gap(reading: BaselineInputs) -> Value:
     entry = dict(reading.once(_read)["perplexity_gap"])
     value = entry.pop("value")
     if value is None:
-        return missing(entry["reason"])
+        return no_value(entry["reason"])
     method = "no interval: an absolute value; that of the signed difference is second_minus_first"
     return Value(value, method, details={**entry, **reading.document_words})
 

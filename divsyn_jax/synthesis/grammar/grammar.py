@@ -19,7 +19,7 @@ from typing import Any
 
 from divsyn_jax.synthesis.grammar.knowledge import Topic, topics
 from divsyn_jax.synthesis.grammar.personas import Persona, Voice, personas
-from divsyn_jax.synthesis.grammar.sentences import capitalise, words
+from divsyn_jax.synthesis.grammar.sentences import capitalise, spaced_words
 from divsyn_jax.synthesis.grammar.styles import GENERATORS, MAX_WORDS, MIN_WORDS, STYLES, Style
 
 # Goes up with every change of the texts that the grammar writes.
@@ -192,5 +192,5 @@ def seeded(purpose: str, seed: int, number: int) -> random.Random:
 
 def _excess(text: str) -> int:
     """How many words `text` is too short or too long."""
-    count = words(text)
+    count = spaced_words(text)
     return max(MIN_WORDS - count, count - MAX_WORDS, 0)

@@ -83,7 +83,7 @@ def join_list(clauses: Sequence[str]) -> str:
     return ", ".join(clauses[:-1]) + " and " + clauses[-1]
 
 
-def words(text: str) -> int:
+def spaced_words(text: str) -> int:
     """The number of white-space separated words of `text`."""
     return len(text.split())
 

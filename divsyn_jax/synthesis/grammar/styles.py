@@ -19,8 +19,8 @@ from divsyn_jax.synthesis.grammar.sentences import (
     asks,
     capitalise,
     fill_template,
+    spaced_words,
     with_article,
-    words,
 )
 
 MIN_WORDS, MAX_WORDS = 90, 150
@@ -194,8 +194,8 @@ def _paragraphs(writer: _Writer, reserved: int = 0) -> list[str]:
         endings = ["close"]
     paragraphs = [[text for slot in slots if (text := writer.say(slot))] for slots in plan]
     closing = [text for slot in endings if (text := writer.say(slot))]
-    reserved += words(" ".join(closing))
-    while words(" ".join(map(" ".join, paragraphs))) < writer.target - reserved:
+    reserved += spaced_words(" ".join(closing))
+    while spaced_words(" ".join(map(" ".join, paragraphs))) < writer.target - reserved:
         index = writer.rng.randrange(len(paragraphs))
         paragraph = paragraphs[index]
         # The first two sentences of a passage set the scene: fillers go after them.
@@ -249,7 +249,7 @@ def how_to(topic: Topic, voice: Voice, rng: random.Random) -> str:
     )
     tail = [text for slot in plan if (text := writer.say(slot))]
     tail = tail or [writer.say("close")]
-    while words(" ".join([title, *head, *steps, *tail])) + count < writer.target:
+    while spaced_words(" ".join([title, *head, *steps, *tail])) + count < writer.target:
         note = writer.say(writer.fillers()[0])
         place = rng.randrange(count + 2)
         if place < count and steps[place].count(".") == 1:
@@ -280,7 +280,7 @@ def dialogue(topic: Topic, voice: Voice, rng: random.Random) -> str:
 
 
 def _turn_words(turns: Sequence[tuple[str, str]]) -> int:
-    return sum(words(text) + 1 for _, text in turns)
+    return sum(spaced_words(text) + 1 for _, text in turns)
 
 
 def question_and_answer_page(topic: Topic, voice: Voice, rng: random.Random) -> str:
@@ -296,7 +296,8 @@ def question_and_answer_page(topic: Topic, voice: Voice, rng: random.Random) -> 
     foot = writer.say(close) or writer.say("close")
     pairs = [writer.pair("define")] if rng.random() < 0.6 else []
     while (
-        words(" ".join([title, head, foot])) + sum(words(f"Q: {q} A: {a}") for q, a in pairs)
+        spaced_words(" ".join([title, head, foot]))
+        + sum(spaced_words(f"Q: {q} A: {a}") for q, a in pairs)
         < writer.target
         or len(pairs) < 4
     ):
@@ -312,7 +313,7 @@ def letter(topic: Topic, voice: Voice, rng: random.Random) -> str:
     """A private letter with salutation, one or two paragraphs, farewell and name."""
     writer = _Writer("07_letter", topic, voice, rng, personal=True)
     greeting, farewell = writer.title("greeting"), writer.title("farewell")
-    paragraphs = _paragraphs(writer, reserved=words(greeting) + words(farewell) + 1)
+    paragraphs = _paragraphs(writer, reserved=spaced_words(greeting) + spaced_words(farewell) + 1)
     return "\n\n".join([greeting, *paragraphs, f"{farewell}\n{writer.deck.common['sender']}"])
 
 
