@@ -89,7 +89,7 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
     app.run(guarded, flags_parser=parse)
 
 
-_Required = TypeVar("T")
+_Required = TypeVar("_Required")
 
 
 def require(value: _Required | None, flag: str, example: str) -> _Required:

@@ -66,7 +66,7 @@ FLAG_GROUPS: tuple[str, ...] = get_args(Group)
 THE_REST: Literal["the rest"] = "the rest"
 
 flags.disclaim_key_flags()  # a flag belongs to the module that calls `define`
-_Value = TypeVar("T")
+_Value = TypeVar("_Value")
 
 
 @dataclasses.dataclass(frozen=True)

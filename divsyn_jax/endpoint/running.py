@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.request import EndpointStopped
 
-_Result = TypeVar("T")
+_Result = TypeVar("_Result")
 
 
 def run_stoppable(
