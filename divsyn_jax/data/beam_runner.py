@@ -49,7 +49,7 @@ def run_in_order(
     for task in tasks:
         (exchange / f"{count}.task").write_bytes(pickle.dumps(task))
         count += 1
-    own = (f"--runner={runner}",)
+    own: tuple[str, ...] = (f"--runner={runner}",)
     if runner == "DirectRunner":
         own += (f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing")
     with apache_beam.Pipeline(options=PipelineOptions([*own, *options])) as pipeline:

@@ -59,6 +59,7 @@ class SettingsRecord(TypedDict):
     baseline_documents: int
     parity: str | None
     perplexity_models: list[str]
+    embedding_model: NotRequired[str]  # only where one is named
 
 
 class Identity(TypedDict):
