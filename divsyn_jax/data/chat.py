@@ -171,7 +171,9 @@ class ChatTemplate:
         )
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
-        """The conversation as text; with `add_generation_prompt` it ends where a response begins."""
+        """The conversation as text; with `add_generation_prompt` it ends where a response
+        begins.
+        """
         return "".join(text for text, _ in self._parts(messages, add_generation_prompt))
 
     def encode_conversations(

@@ -48,8 +48,9 @@ def render_scores(
             _legibility(scores),
             _lengths(comparison),
             (
-                f"<p>{AGENTS[scores[0]['agent']['kind']].explanation} Scores of different agents, settings or"
-                " K are not comparable, effective clusters excepted, which do not depend on K.</p>"
+                f"<p>{AGENTS[scores[0]['agent']['kind']].explanation} Scores of different agents,"
+                " settings or K are not comparable, effective clusters excepted, which do not"
+                " depend on K.</p>"
             ),
             *[_plot(scores, metric) for metric in _PLOTTED],
             _metric_table(
@@ -253,7 +254,8 @@ def _position(score: Score) -> str:
     found = score["position_bias"]
     if found["z"] is None:
         return "-"
-    return f"{found['z']:+.1f}{' <strong>looks at places, not documents</strong>' if found['warning'] else ''}"
+    warning = " <strong>looks at places, not documents</strong>" if found["warning"] else ""
+    return f"{found['z']:+.1f}{warning}"
 
 
 def _agreement(found: RetestRecord) -> str:

@@ -1,4 +1,4 @@
-"""score.json and draws.jsonl: what a scored corpus leaves on disk, its one writer and one reader."""
+"""score.json and draws.jsonl: what a scored corpus leaves on disk, its one writer and reader."""
 
 import json
 import os

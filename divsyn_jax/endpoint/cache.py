@@ -17,10 +17,13 @@ from divsyn_jax.base.commandline import UserError
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (
-  key TEXT PRIMARY KEY, purpose TEXT NOT NULL, request TEXT NOT NULL, value TEXT NOT NULL, request_id TEXT,
-  prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+  key TEXT PRIMARY KEY, purpose TEXT NOT NULL, request TEXT NOT NULL, value TEXT NOT NULL,
+  request_id TEXT, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+  created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, about TEXT NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (
+  key TEXT PRIMARY KEY, about TEXT NOT NULL, value TEXT NOT NULL
+) WITHOUT ROWID;
 """
 _FORMAT = 1
 _BUSY_S = 30.0

@@ -11,7 +11,9 @@ LEVEL = 0.95
 
 
 def mean_interval(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two values."""
+    """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two
+    values.
+    """
     x = np.asarray(values, float)
     mean = float(x.mean())
     if len(x) < 2:

@@ -104,7 +104,8 @@ def _ladder(ladder: Mapping[str, Any]) -> str:
         *_repeated("order", ladder["order_sensitivity"]),
     ]
     return (
-        f"<h2>{text(ladder['name'])}</h2>{table(['may it ...', '', 'because'], verdicts, words=True)}"
+        f"<h2>{text(ladder['name'])}</h2>"
+        f"{table(['may it ...', '', 'because'], verdicts, words=True)}"
         f"{table(head, rungs)}{table(['figure', 'value, 95% interval'], figures)}"
     )
 

@@ -184,7 +184,9 @@ def mean_of(values_D: np.ndarray, set_D: np.ndarray | None = None) -> Mean:
 
 
 def add_variance(mean: Mean, variance: float) -> Mean:
-    """The mean with an independent, known variance added; degrees of freedom by Satterthwaite 1946."""
+    """The mean with an independent, known variance added; degrees of freedom by Satterthwaite
+    1946.
+    """
     if variance == 0:
         return mean
     total = mean.error**2 + variance
