@@ -13,7 +13,7 @@ import numpy as np
 from divsyn_jax import statistics
 from divsyn_jax.base import files
 from divsyn_jax.statistics import ItemScores
-from divsyn_jax.study import hypotheses
+from divsyn_jax.study.hypotheses import paper_claims as hypotheses
 from divsyn_jax.study.identity import fingerprint
 from divsyn_jax.study.recipe import Run, Study
 from divsyn_jax.training import recipe_file

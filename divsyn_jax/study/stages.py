@@ -17,7 +17,7 @@ from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 from divsyn_jax.study import local_runner, results
 from divsyn_jax.study import plan as study_plan
-from divsyn_jax.study import report as page
+from divsyn_jax.study.reporting import report as page
 from divsyn_jax.study import texts as study_data
 from divsyn_jax.study.identity import difference, fingerprint
 from divsyn_jax.study.local_runner import Job, Slot

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from divsyn_jax.statistics import ItemScores
-from divsyn_jax.study import hypotheses
-from divsyn_jax.study.hypotheses import CANNOT_TELL, NOT_SUPPORTED, SUPPORTED
+from divsyn_jax.study.hypotheses import paper_claims as hypotheses
+from divsyn_jax.study.hypotheses.paper_claims import CANNOT_TELL, NOT_SUPPORTED, SUPPORTED
 from divsyn_jax.study.results import Outcome, _correlations
 
 OUTCOMES = [Outcome("text/bits_per_byte", "", "pretrain", "text/bits_per_byte", False)]

@@ -16,7 +16,7 @@ from configs.studies import corpora, tiny
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.study import __main__ as study
-from divsyn_jax.study import figures as study_figures
+from divsyn_jax.study.reporting import figures as study_figures
 from divsyn_jax.study import local_runner
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import recipe as study_recipe

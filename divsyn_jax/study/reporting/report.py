@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base import files
-from divsyn_jax.study import figures as study_figures
-from divsyn_jax.study import paper_results
-from divsyn_jax.study.figures import LABELS
+from divsyn_jax.study.reporting import figures as study_figures
+from divsyn_jax.study.reporting import paper_results
+from divsyn_jax.study.reporting.figures import LABELS
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2b36;--soft:#5b6b78;--line:#d5dde3;--paper:#fff;--card:#f5f8fa;--good:#1a7f4b;--bad:#b3361f;--unsure:#8a6d00}
