@@ -3,17 +3,29 @@
 what the numbers say, whether the judge may be believed, and the draws behind them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from divsyn_jax.base.html_page import interval, interval_plot, number, page, table, text
+from divsyn_jax.base.html import (
+    Html,
+    Part,
+    as_html,
+    details,
+    interval,
+    interval_plot,
+    join,
+    markup,
+    number,
+    p_value,
+    page,
+    table,
+)
 from divsyn_jax.diversity import baselines
 from divsyn_jax.diversity.comparison import METRICS, measurement
 from divsyn_jax.diversity.estimation.estimators import hill
+from divsyn_jax.diversity.report_draws import corpus_part
 from divsyn_jax.diversity.sampling import Sample
 
-_DRAWS_SHOWN = 5
-_CHARACTERS_SHOWN = 400
 _PLOTTED = ("effective_clusters", "cluster_score", "near_duplicate_clusters")
 _LEVEL = 0.05  # of Holm-corrected tests, for the words
 _AGENTS = {
@@ -38,42 +50,45 @@ def render(
       draws: records of draws.jsonl of each corpus.
     """
     names = [score["corpus"]["name"] for score in scores]
-    drawn = [_corpus(*each) for each in zip(scores, samples, draws, strict=True)]
+    measured = [name for name in METRICS if not name.startswith("baselines.")]
+    baseline_names = [name for name in METRICS if name.startswith("baselines.")]
     return page(
         "Diversity of corpora",
         [
-            "<h1>Diversity of corpora</h1>",
+            Html("<h1>Diversity of corpora</h1>"),
             _words(scores, comparison),
-            (
-                f"<p>{_AGENTS[scores[0]['agent']['kind']]} Scores of different agents, settings or"
-                " K are not comparable, effective clusters excepted, which do not depend on K.</p>"
+            markup(
+                "<p>{} Scores of different agents, settings or K are not comparable, effective"
+                " clusters excepted, which do not depend on K.</p>",
+                _AGENTS[scores[0]["agent"]["kind"]],
             ),
             *[_plot(scores, metric) for metric in _PLOTTED],
-            _metric_table(
-                "Metrics", scores, [name for name in METRICS if not name.startswith("baselines.")]
-            ),
+            _metric_table("Metrics", scores, measured),
             _difference_table(comparison),
             _size_table(scores),
             _judge_table(scores),
             _policy_table(scores),
             _round_table(scores),
             _curve_table(scores),
-            _metric_table(
-                "Baselines", scores, [name for name in METRICS if name.startswith("baselines.")]
-            ),
+            _metric_table("Baselines", scores, baseline_names),
             _baseline_sources(),
-            "<h2>Corpora and their draws</h2>",
-            *drawn,
+            Html("<h2>Corpora and their draws</h2>"),
+            *[corpus_part(*each) for each in zip(scores, samples, draws, strict=True)],
             _usage_table(scores),
-            f'<h2>How this was made</h2><p class="soft">Agent {text(scores[0]["agent"]["kind"])},'
-            " model "
-            f"{text(scores[0]['agent']['model'])}; {text(scores[0]['agent']['settings'])}. "
-            f"{text(scores[0]['settings'])}. Corpora: {text(', '.join(names))}.</p>",
+            markup(
+                '<h2>How this was made</h2><p class="soft">Agent {}, model {}; {}. {}. Corpora:'
+                " {}.</p>",
+                scores[0]["agent"]["kind"],
+                str(scores[0]["agent"]["model"] or "none"),
+                as_html(scores[0]["agent"]["settings"]),
+                as_html(scores[0]["settings"]),
+                join(names, ", "),
+            ),
         ],
     )
 
 
-def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> str:
+def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> Html:
     """The outcome in words, from the tests of effective clusters:
 
     of one number of documents, where corpora differ in it.
@@ -87,86 +102,95 @@ def _words(scores: Sequence[dict[str, Any]], comparison: dict[str, Any]) -> str:
     ranked = sorted(values, key=values.get)
     if len(ranked) == 1:
         only = comparison["metrics"]["effective_clusters"][ranked[0]]
-        return (
-            f'<p class="verdict">{text(ranked[0])} is worth {interval(only)} equally common kinds'
-            " of document (effective clusters).</p>"
+        return markup(
+            '<p class="verdict">{} is as diverse as a corpus of {} equally common kinds of document'
+            " (effective clusters).</p>",
+            ranked[0],
+            interval(only),
         )
     tests = [row for row in comparison["differences"] if row["metric"] == "effective_clusters"]
     refused = [row for row in tests if row["difference"] is None]
     open_pairs = [
-        f"{text(row['first'])} and {text(row['second'])}"
+        markup("{} and {}", row["first"], row["second"])
         for row in tests
         if row["difference"] is not None
         and not (row["p_value_holm"] is not None and row["p_value_holm"] < _LEVEL)
     ]
-    order = " &lt; ".join(f"{text(name)} ({number(values[name])})" for name in ranked)
+    order = join((markup("{} ({})", name, values[name]) for name in ranked), " &lt; ")
     alike = all(each["documents"] == documents for each in found)
     of_each = (
         "" if alike else f" of {documents:,} documents of each (below: of all that were sampled)"
     )
-    sentences = [f"From least to most diverse by effective clusters{of_each}: {order}."]
+    sentences = [
+        markup("From least to most diverse by effective clusters{}: {}.", Html(of_each), order)
+    ]
     if open_pairs:
-        sentences.append(f"Not told apart: {'; '.join(open_pairs)}.")
+        sentences.append(markup("Not told apart: {}.", join(open_pairs, "; ")))
     elif len(tests) > len(refused):
-        sentences.append("Every pair that was tested is told apart.")
+        sentences.append(
+            Html("All pairs that were tested differ significantly (Holm-corrected p &lt; 0.05).")
+        )
     if refused:
         sentences.append(
-            f"{len(refused)} pairs were not compared; the table of differences says why."
+            markup("{} pairs were not compared; the table of differences says why.", len(refused))
         )
-    return f'<p class="verdict">{" ".join(sentences)}</p>'
+    return markup('<p class="verdict">{}</p>', join(sentences, " "))
 
 
-def _plot(scores: Sequence[dict[str, Any]], metric: str) -> str:
-    drawn = interval_plot(
-        [(score["corpus"]["name"], measurement(score, metric)) for score in scores], metric
-    )
-    return f"{drawn and f'<h3>{metric}</h3>'}{drawn and _meaning(metric)}{drawn}"
+def _plot(scores: Sequence[dict[str, Any]], metric: str) -> Html:
+    rows = [(score["corpus"]["name"], measurement(score, metric)) for score in scores]
+    drawn = interval_plot(rows, metric)
+    if not drawn:
+        return drawn
+    return markup("<h3>{}</h3>{}{}", metric.replace("_", " "), _meaning(metric), drawn)
 
 
-def _meaning(metric: str) -> str:
-    return f'<p class="soft">{text(METRICS[metric])}</p>'
+def _meaning(metric: str) -> Html:
+    return markup('<p class="soft">{}</p>', METRICS[metric])
 
 
 def _names(scores: Sequence[dict[str, Any]]) -> list[str]:
-    return [text(score["corpus"]["name"]) for score in scores]
+    return [score["corpus"]["name"] for score in scores]
 
 
-def _metric_table(title: str, scores: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
+def _metric_table(title: str, scores: Sequence[dict[str, Any]], metrics: Sequence[str]) -> Html:
     rows = [
         [
-            (
-                f"{metric.removeprefix('baselines.')}<br><span"
-                f' class="soft">{text(METRICS[metric])}</span>'
+            markup(
+                '{}<br><span class="soft">{}</span>',
+                metric.removeprefix("baselines."),
+                METRICS[metric],
             ),
             *[interval(measurement(score, metric)) for score in scores],
         ]
         for metric in metrics
     ]
-    return f"<h2>{title}, with 95% intervals</h2>{table(['metric', *_names(scores)], rows)}"
+    head = ["metric", *_names(scores)]
+    return markup("<h2>{}, with 95% intervals</h2>{}", title, table(head, rows))
 
 
-def _difference_table(comparison: dict[str, Any]) -> str:
+def _difference_table(comparison: dict[str, Any]) -> Html:
     if not comparison["differences"]:
-        return ""
+        return Html("")
     rows = [
         [
-            text(row["statistic"]),
-            text(row["first"]),
-            text(row["second"]),
-            interval({**row, "value": row["difference"]}),
-            number(row["p_value"]),
-            number(row["p_value_holm"]),
-            text(row["method"] or "refused"),
+            row["statistic"],
+            row["first"],
+            row["second"],
+            interval(row, of="difference"),
+            p_value(row["p_value"]),
+            p_value(row["p_value_holm"]),
+            row["method"] or "refused",
         ]
         for row in comparison["differences"]
     ]
     head = ["statistic", "first", "second", "second - first", "p", "p (Holm)", "test"]
-    return (
-        f"<h2>Differences</h2><p>{text(comparison['differences_method'])}.</p>{table(head, rows)}"
+    return markup(
+        "<h2>Differences</h2><p>{}.</p>{}", comparison["differences_method"], table(head, rows)
     )
 
 
-def _size_table(scores: Sequence[dict[str, Any]]) -> str:
+def _size_table(scores: Sequence[dict[str, Any]]) -> Html:
     rows = []
     for points in zip(*[score["by_sample_size"] for score in scores], strict=False):
         for metric in ("cluster_score", "effective_clusters"):
@@ -176,25 +200,23 @@ def _size_table(scores: Sequence[dict[str, Any]]) -> str:
                     *[interval(point[metric]) for point in points],
                 ]
             )
-    note = (
-        "<p>The published score grows with K and runs into it; effective clusters estimate one"
-        " number at every K.</p>"
-    )
-    return (
-        f"<h2>The same corpora at other draw sizes</h2>{note}{table(['', *_names(scores)], rows)}"
+    return markup(
+        "<h2>The same corpora at other draw sizes</h2><p>The published score grows with K and"
+        " cannot exceed it; effective clusters estimate one number at every K.</p>{}",
+        table(["", *_names(scores)], rows),
     )
 
 
-def _judge_table(scores: Sequence[dict[str, Any]]) -> str:
+def _judge_table(scores: Sequence[dict[str, Any]]) -> Html:
     """What speaks for and against the judge, from the run itself."""
     if scores[0]["agent"]["kind"] != "openai":
-        return ""
+        return Html("")
 
-    def row(label: str, cell) -> list[str]:
+    def row(label: str, cell: Callable[[dict[str, Any]], Part]) -> list[Part]:
         return [label, *[cell(score) for score in scores]]
 
     rows = [
-        row("answers shaped by", lambda score: text(score["usage"]["mode"])),
+        row("answers shaped by", lambda score: score["usage"]["mode"]),
         row(
             "draws failed",
             lambda score: f"{len(score['failures'])} of {score['cluster_score']['draws_asked']}",
@@ -216,22 +238,24 @@ def _judge_table(scores: Sequence[dict[str, Any]]) -> str:
         row("score with control variate", lambda score: _control(score, "cluster_score")),
         row("draws saved by the control variate", _saved),
     ]
-    return f"<h2>May this judge be believed here?</h2>{table(['check', *_names(scores)], rows)}"
+    head = ["check", *_names(scores)]
+    return markup("<h2>How far can this judge be trusted here?</h2>{}", table(head, rows))
 
 
-def _position(score: dict[str, Any]) -> str:
+def _position(score: dict[str, Any]) -> Part:
     found = score["position_bias"]
     if found["z"] is None:
         return "-"
-    return f"{found['z']:+.1f}{' <strong>looks at places, not documents</strong>' if found['warning'] else ''}"
+    warning = Html(" <strong>looks at places, not documents</strong>" if found["warning"] else "")
+    return markup("{}{}", f"{found['z']:+.1f}", warning)
 
 
-def _retest(score: dict[str, Any], key: str) -> str:
+def _retest(score: dict[str, Any], key: str) -> Part:
     found = score["test_retest"].get(key)
     return interval(found) if isinstance(found, Mapping) else number(found)
 
 
-def _interval_of(found: Mapping[str, Any], key: str) -> str:
+def _interval_of(found: Mapping[str, Any], key: str) -> Part:
     return interval(found[key]) if key in found else "-"
 
 
@@ -240,7 +264,7 @@ def _between_sets(score: dict[str, Any]) -> str:
     return number(criteria and criteria.get("sets_sd"))
 
 
-def _control(score: dict[str, Any], metric: str) -> str:
+def _control(score: dict[str, Any], metric: str) -> Part:
     found = score["control_variate"] or {}
     return _interval_of(found, metric)
 
@@ -250,10 +274,10 @@ def _saved(score: dict[str, Any]) -> str:
     return "-" if found is None else f"{found['variance_saved']:.0%}"
 
 
-def _policy_table(scores: Sequence[dict[str, Any]]) -> str:
+def _policy_table(scores: Sequence[dict[str, Any]]) -> Html:
     policies = scores[0]["verification"].get("policies")
     if not policies or len(policies) < 2:
-        return ""
+        return Html("")
     rows = [
         [
             f"{policy}: {metric}",
@@ -262,16 +286,17 @@ def _policy_table(scores: Sequence[dict[str, Any]]) -> str:
         for policy in policies
         for metric in ("cluster_score", "effective_clusters")
     ]
-    note = (
-        "<p>Clusters that verification found invalid are split into single documents (the"
-        " headline), dropped with their documents, or kept. All three come from the same calls.</p>"
+    return markup(
+        "<h2>Invalid clusters</h2><p>Clusters that verification found invalid are split into single"
+        " documents (the headline), dropped with their documents, or kept. All three come from the"
+        " same calls.</p>{}",
+        table(["policy", *_names(scores)], rows),
     )
-    return f"<h2>Invalid clusters</h2>{note}{table(['policy', *_names(scores)], rows)}"
 
 
-def _round_table(scores: Sequence[dict[str, Any]]) -> str:
+def _round_table(scores: Sequence[dict[str, Any]]) -> Html:
     if "rounds" not in scores[0]:
-        return ""
+        return Html("")
     metrics = [
         name for name in METRICS if all(name in score["rounds"]["metrics"] for score in scores)
     ]
@@ -279,23 +304,26 @@ def _round_table(scores: Sequence[dict[str, Any]]) -> str:
         [
             name,
             *[
-                f"{number(score['rounds']['metrics'][name]['mean'])} &plusmn;"
-                f" {number(score['rounds']['metrics'][name]['sd'])}"
+                markup(
+                    "{} &plusmn; {}",
+                    number(score["rounds"]["metrics"][name]["mean"]),
+                    number(score["rounds"]["metrics"][name]["sd"]),
+                )
                 for score in scores
             ],
         ]
         for name in metrics
     ]
-    note = (
-        f"<p>Mean and standard deviation over {scores[0]['rounds']['rounds']} fresh samples of each"
-        " corpus.</p>"
+    return markup(
+        "<h2>Rounds</h2><p>Mean and standard deviation over {} fresh samples of each corpus.</p>{}",
+        scores[0]["rounds"]["rounds"],
+        table(["metric", *_names(scores)], rows),
     )
-    return f"<h2>Rounds</h2>{note}{table(['metric', *_names(scores)], rows)}"
 
 
-def _curve_table(scores: Sequence[dict[str, Any]]) -> str:
+def _curve_table(scores: Sequence[dict[str, Any]]) -> Html:
     if not scores[0]["curve"]:
-        return ""
+        return Html("")
     rows = [
         [
             f"{points[0]['threshold']:g}",
@@ -303,30 +331,25 @@ def _curve_table(scores: Sequence[dict[str, Any]]) -> str:
         ]
         for points in zip(*[score["curve"] for score in scores], strict=True)
     ]
-    note = (
-        "<p>The threshold sets the granularity; it is chosen by calibration, never per corpus.</p>"
-    )
-    return (
-        "<h2>Effective clusters at every"
-        f" threshold</h2>{note}{table(['threshold', *_names(scores)], rows)}"
+    return markup(
+        "<h2>Effective clusters at every threshold</h2><p>The threshold sets the granularity; it is"
+        " chosen by calibration, never per corpus.</p>{}",
+        table(["threshold", *_names(scores)], rows),
     )
 
 
-def _baseline_sources() -> str:
-    rows = [
-        [name, text(row.source), text(row.depends_on)] for name, row in baselines.METRICS.items()
-    ]
+def _baseline_sources() -> Html:
+    rows = [[name, row.source, row.depends_on] for name, row in baselines.METRICS.items()]
     head = ["baseline", "source", "also moves with"]
-    return (
-        "<details><summary>Who defined the baselines, and what else moves"
-        f" them</summary>{table(head, rows, words=True)}</details>"
+    return details(
+        "Who defined the baselines, and what else moves them", table(head, rows, words=True)
     )
 
 
-def _usage_table(scores: Sequence[dict[str, Any]]) -> str:
+def _usage_table(scores: Sequence[dict[str, Any]]) -> Html:
     usage = scores[0]["usage"]
     if not usage.get("by_purpose"):
-        return ""
+        return Html("")
     keys = (
         "calls",
         "cached_calls",
@@ -337,7 +360,7 @@ def _usage_table(scores: Sequence[dict[str, Any]]) -> str:
         "failed",
     )
     rows = [
-        [text(purpose), *[f"{counts[key]:,}" for key in keys]]
+        [purpose, *[f"{counts[key]:,}" for key in keys]]
         for purpose, counts in [*usage["by_purpose"].items(), ("total", usage)]
     ]
     cost = (
@@ -347,84 +370,14 @@ def _usage_table(scores: Sequence[dict[str, Any]]) -> str:
     )
     others = [score["corpus"]["name"] for score in scores if score["usage"] != usage]
     apart = (
-        f" Not in it, as they were scored in another run: {text(', '.join(others))}."
+        markup(" Not in it, as they were scored in another run: {}.", join(others, ", "))
         if others
         else ""
     )
-    note = (
-        f"<p>For corpora that were scored together; answers used cost {cost}, those of earlier runs"
-        f" included.{apart}</p>"
+    return markup(
+        "<h2>Calls and cost</h2><p>For corpora that were scored together; answers used cost {},"
+        " those of earlier runs included.{}</p>{}",
+        cost,
+        apart or Html(""),
+        table(["purpose", *[key.replace("_", " ") for key in keys]], rows),
     )
-    return (
-        "<h2>Calls and"
-        f" cost</h2>{note}{table(['purpose', *[key.replace('_', ' ') for key in keys]], rows)}"
-    )
-
-
-def _corpus(score: dict[str, Any], sample: Sample, records: Sequence[Mapping[str, Any]]) -> str:
-    corpus = score["corpus"]
-    facts = {
-        key: corpus[key]
-        for key in ("path", "documents", "tokens", "malformed", "empty", "fingerprint")
-    }
-    position = {int(index): place for place, index in enumerate(sample.index_N)}
-    drawn = "".join(_draw(record, sample, position) for record in records[:_DRAWS_SHOWN])
-    failed = "".join(
-        f"<li>draw {failure['draw'] + 1}: {text('; '.join(failure['problems']))}</li>"
-        for failure in score["failures"][:20]
-    )
-    failures = (
-        f"<details><summary>{len(score['failures'])} failed"
-        f" draws</summary><ul>{failed}</ul></details>"
-        if failed
-        else ""
-    )
-    return (
-        f'<h3>{text(corpus["name"])}</h3><p class="soft">{text(facts)}; scored:'
-        f" {text(score['population'])}.</p>{drawn}{failures}"
-    )
-
-
-def _draw(record: Mapping[str, Any], sample: Sample, position: Mapping[int, int]) -> str:
-    rows = []
-    for cluster, document in sorted(zip(record["clusters"], record["documents"], strict=True)):
-        place = position[document]
-        shown = sample.texts[place][:_CHARACTERS_SHOWN]
-        cut = "..." if len(sample.texts[place]) > _CHARACTERS_SHOWN else ""
-        rows.append([str(cluster + 1), text(sample.wheres[place]), text(shown + cut)])
-    summary = (
-        f"Draw {record['draw'] + 1}: {max(record['clusters']) + 1} clusters of {len(rows)}"
-        " documents"
-    )
-    body = table(["cluster", "place", "document"], rows, words=True)
-    return f"<details><summary>{summary}</summary>{_named(record)}{body}</details>"
-
-
-def _named(record: Mapping[str, Any]) -> str:
-    """The agent's own words about its clusters, and the verdicts on them."""
-    if "named" not in record:
-        return ""
-    members = {
-        entry["cluster"]: [
-            place + 1
-            for place, cluster in enumerate(record["agent_clusters"])
-            if cluster == entry["cluster"]
-        ]
-        for entry in record["named"]
-    }
-    verdict = {True: "valid", False: "invalid: split", None: "single"}
-    rows = [
-        [
-            f"{entry['cluster'] + 1} ({len(members[entry['cluster']])} documents)",
-            text(entry["name"]),
-            text(entry["reason"]),
-            verdict[entry.get("valid")],
-            text(entry.get("verdict", "")),
-        ]
-        for entry in record["named"]
-    ]
-    note = (
-        '<p class="soft">As the agent grouped them, by criteria set'
-        f" {record['criteria_set'] + 1}:</p>"
-    )
-    return note + table(["cluster", "name", "reason", "verification", "why"], rows, words=True)

@@ -18,7 +18,8 @@ Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_cont
   the one tokenizer, trained on equal bytes of every level and of the real text. score: settings of
   score_corpus. train, sft: the run recipe and the keys it overrides; windows hold train.seq_len
   inputs in every stage. sft.data: conversations, or 'grammar' for the first `sft.instructions` of
-  the built-in grammar's (0: all). budget: seconds a part should take.
+  the built-in grammar's (0: all). hypotheses: what the results are asked; see
+  divsyn_jax/study/hypotheses/listed.py. budget: seconds a part should take.
 """
 
 import dataclasses
@@ -38,6 +39,7 @@ from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, split_name
 from divsyn_jax.evaluation import task_data
 from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
+from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.identity import fingerprint
 from divsyn_jax.training import recipe_file
 
@@ -191,6 +193,7 @@ def resolve(
         )
     if not recipe["heldout"]:
         raise UserError("a study needs held-out text; give it as --eval='name=corpus'")
+    listed.listed(recipe, ())  # refuses what is no hypothesis before anything is computed
     study_checks.check_names(recipe, [_domain(entry)[0] for entry in recipe["heldout"]])
     built_in = recipe["real"] == "pydoc" or any("corpus" not in level for level in recipe["levels"])
     if built_in and recipe["text_field"] != "text":
@@ -208,6 +211,7 @@ def resolve(
             level["corpus"] = _absolute(level["corpus"])
         if "corpus" in level and read:
             level["fingerprint"] = text_of(level["corpus"])
+    listed.listed(recipe, ())  # refuses what is no hypothesis before anything is computed
     domains = {}
     for entry in recipe["heldout"]:
         name, source = _domain(entry)

@@ -98,6 +98,9 @@ TAGS = {
         "path",
         "polyline",
         "g",
+        "bdi",
+        "figure",
+        "figcaption",
     ),
 }
 
@@ -216,7 +219,7 @@ def test_the_report_of_an_endpoint_that_repeats_hostile_documents(site, visit, s
     criteria = tmp_path / "criteria.json"
     entry = {"name": HOSTILE[0], "sentence": HOSTILE[1]}
     criteria.write_text(json.dumps({"sets": [{"metadata": [entry]}] * 2}))
-    server = serve(brain="tests.diversity.judge_brains:hostile")
+    server = serve(brain="tests.diversity.agents.judge_brains:hostile")
     arguments = (
         "--agent=openai",
         f"--base_url={server.base_url}",
@@ -252,7 +255,7 @@ def test_the_calibration_of_a_ladder_with_a_hostile_name(site, visit, command, t
     listed.write_text(json.dumps(ladders))
     flags = ("--agent=oracle", "--label_field=topic", "--draws=50", f"--output={tmp_path / 'out'}")
     done = command(
-        "divsyn_jax.diversity.calibration.calibration.calibrate_agent",
+        "divsyn_jax.diversity.calibration.calibrate_agent",
         listed,
         *flags,
         cwd=REPOSITORY,

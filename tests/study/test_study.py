@@ -16,13 +16,14 @@ from configs.studies import corpora, tiny
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.study import __main__ as study
-from divsyn_jax.study.reporting import figures as study_figures
-from divsyn_jax.study import local_runner
+from divsyn_jax.study import local_runner, study_file
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import recipe as study_recipe
 from divsyn_jax.study import results as study_results
 from divsyn_jax.study import stages as study_stages
 from divsyn_jax.study import texts as study_data
+from divsyn_jax.study.held_equal import held_equal as held_equal_of
+from divsyn_jax.study.reporting import figures as study_figures
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
 CONFIG = "--config=tests/study/small_study.py"
@@ -65,6 +66,8 @@ def test_study_json_holds_what_it_promises(finished):
     for row in content["correlations"]:
         assert row["n"] == 3  # the null twin is left out
     assert any("null control" in verdict["hypothesis"] for verdict in content["verdicts"])
+    read = study_file.read(finished / "study.json")["verdicts"]
+    assert [judged.to_json() for judged in read] == content["verdicts"]
     assert content["heldout"]["grammar"]["documents"] == 20
     for level in content["levels"]:
         for run in (run for run in content["runs"] if run["level"] == level["name"]):
@@ -500,7 +503,7 @@ def held_equal(levels):
         {"name": name, "synthetic_weight": weight} for name, (weight, _, _) in levels.items()
     ]
     records = [{"name": name, "unique_tokens": unique} for name, (_, unique, _) in levels.items()]
-    return study_results._held_equal(recipe, configs, records, runs)
+    return held_equal_of(recipe, configs, records, runs)
 
 
 def test_what_is_held_equal_is_read_off_the_runs():
