@@ -18,7 +18,7 @@ _KEYS = (
 _OPTIONAL_KEYS = ("hypotheses",)  # that recipes written for 0.1.0 lack
 # A level has a corpus, or all that the grammar writes one from.
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
-_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", *_GRAMMAR_KEYS)
+_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", "family", *_GRAMMAR_KEYS)
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:

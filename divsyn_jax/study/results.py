@@ -37,7 +37,7 @@ def collect(study: Study) -> StudyResults:
     measured = outcomes(study)
     levels = [_level_record(study, level, comparison, runs, measured) for level in recipe["levels"]]
     items = {outcome.name: items_of(study, outcome) for outcome in measured}
-    rows = correlations(recipe, levels, measured, items)
+    rows = correlations(recipe, levels, measured)
     first = study.run_dir(study.runs[0])
     environment = files.read_json(first / "environment.json")
     configs = {
@@ -103,7 +103,7 @@ def _level_record(
     epochs = mine[0]["metrics"].get("epochs/synthetic", 0.0)
     return {
         "name": name,
-        **{key: level[key] for key in ("topics", "styles", "personas") if key in level},
+        **{key: level[key] for key in ("topics", "styles", "personas", "family") if key in level},
         "documents": score["corpus"]["documents"],
         "fingerprint": score["corpus"]["fingerprint"],
         "unique_tokens": manifest["tokens"],

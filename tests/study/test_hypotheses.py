@@ -29,6 +29,8 @@ def evidence(
     seeds: int = 3,
     outcomes=OUTCOMES,
     corpus_of=str,
+    controls_of=None,
+    families=None,
     **recipe,
 ) -> Evidence:
     """Levels as {name: (effective clusters, bits per byte of each outcome)}, with little noise;
@@ -53,24 +55,23 @@ def evidence(
         metrics |= {
             f"baselines.{m}": {"value": None} for m in ("ngram_diversity", "self_repetition")
         }
-        controls = {
-            "length": generator.random(),
-            "unique_tokens": generator.random(),
-            "repetition": 1.0,
-        }
+        controls = {"length": 100.0, "unique_tokens": 5000.0, "repetition": 1.0}
+        controls |= (controls_of or {}).get(name, {})
         record = {
             "name": name,
             "metrics": metrics,
             "performance": performance,
             "controls": controls,
         }
+        if families:
+            record["family"] = families[name]
         records.append({**record, "fingerprint": corpus_of(name), "unique_tokens": 100})
     recipe = {
         "null_control": (),
         "seeds": list(range(seeds)),
         "levels": [{"name": name} for name in levels],
     } | recipe
-    rows = correlations(recipe, records, outcomes, items)
+    rows = correlations(recipe, records, outcomes)
     return Evidence(recipe, records, outcomes, items, rows, "effective_clusters")
 
 

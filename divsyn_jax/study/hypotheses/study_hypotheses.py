@@ -33,24 +33,36 @@ def _what(outcome: Outcome) -> str:
 
 
 def correlates(evidence: Evidence, outcome: Outcome, metric: str | None = None) -> Verdict:
-    """Does a metric (the primary one) correlate with an outcome, better with more?
+    """Does a metric (the primary one) correlate with an outcome, better with more, and does the
+    relation survive what could overturn it?
 
-    Raises `NotTestable` where there is no interval."""
+    Supported, or the opposite, only where p, corrected for the number of outcomes, is under 5% and
+    `statistics.associate` has no objection; each objection stands in the reason. Raises
+    `NotTestable` where there is no interval."""
     row = evidence.row(outcome.name, metric)
     low, high, n = row.get("ci_low"), row.get("ci_high"), row["n"]
+    families = row.get("families")
     if low is None or high is None:
         raise NotTestable(row.get("reason", f"{n} corpora are too few for an interval"))
-    better, worse = (low > 0, high < 0) if outcome.higher_is_better else (high < 0, low > 0)
     reason = (
         f"r = {row['estimate']:.2f} [{low:.2f}, {high:.2f}] with {outcome.name} over {n} corpora"
     )
+    if families is not None:
+        reason += f", within families ({families['words']})"
     if row["descriptive"]:
         return Verdict(Kind.CANNOT_TELL, f"{reason}: descriptive only")
-    if better or worse:
-        return Verdict(Kind.SUPPORTED if better else Kind.OPPOSITE, reason)
-    return Verdict(
-        Kind.CANNOT_TELL, f"{reason}; 80% power needs a true |r| of {row['detectable']:.2f}"
-    )
+    if families is not None and families["opposite"]:
+        return Verdict(Kind.DEPENDS, reason)
+    p, over = row["p_holm"], row["p_holm_over"]
+    if p >= statistics.ALPHA:
+        corrected = f"p = {p:.3f} corrected for {over} tests" if over > 1 else f"p = {p:.3f}"
+        needed = row["detectable"]
+        power = "" if needed is None else f"; 80% power needs a true |r| of {needed:.2f}"
+        return Verdict(Kind.CANNOT_TELL, f"{reason}, {corrected}{power}")
+    if row["objections"]:
+        return Verdict(Kind.CANNOT_TELL, f"{reason}, but {'; '.join(row['objections'])}")
+    better = (row["estimate"] > 0) == outcome.higher_is_better
+    return Verdict(Kind.SUPPORTED if better else Kind.OPPOSITE, reason)
 
 
 def null_control(one: str, two: str) -> Hypothesis:

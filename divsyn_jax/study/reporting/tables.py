@@ -107,19 +107,26 @@ def correlations(study: StudyResults) -> Html:
             rows.append([*label, row["reason"], "", "", "", str(row["n"]), ""])
             continue
         rank, primary = row["spearman"], row["metric"] == study["primary_metric"]
-        role = "primary" if primary else "Holm-corrected"
+        role = "primary, corrected for outcomes" if primary else "corrected for metrics"
         rows.append(
             [
                 *label,
                 interval(row, 2, of="estimate"),
-                p_value(row["p"] if primary else row.get("p_holm")),
+                p_value(row.get("p_holm", row["p"])),
                 number(row["critical"], 2) if row["critical"] else "",
                 f"{rank['estimate']:.2f} (p = {p_value(rank['p'])}, {rank['method']})",
                 str(row["n"]),
                 "descriptive only" if row["descriptive"] else role,
             ]
         )
-    header = ["metric", "performance", "Pearson r [95%]", "p", "|r| needed at 5%", "Spearman"]
+    header = [
+        "metric",
+        "performance",
+        "Pearson r [95%]",
+        "p (Holm)",
+        "|r| needed at 5%",
+        "Spearman",
+    ]
     return table([*header, "corpora", "standing"], rows)
 
 
@@ -144,6 +151,13 @@ def explanations(study: StudyResults) -> Html:
             else:
                 answer = interval(found, 2, of="estimate")
                 add(name, question, answer, found["p"], _standing(found))
+        if (reliability := row.get("reliability")) is not None:
+            text = f"{reliability:.3f}" if reliability > 0 else "none: they differ by their errors"
+            add(name, "reliability of the scores", text, None, "descriptive only")
+        if row.get("families"):
+            add(name, "effects by family", row["families"]["words"], None, "descriptive only")
+        for objection in row.get("objections", ()):
+            add(name, "what overturns it", objection, None, "tested")
         without = row["leave_one_out"]
         if without:
             text = (
