@@ -21,8 +21,11 @@ ALPHA = 1 - LEVEL
 LEAST_R = 0.5  # that is left without any one corpus
 LEAST_RANK_R = 0.6  # two families that each go the other way reach 0.54
 LEAST_RELIABILITY = 0.5
+RELIABILITY_ALPHA = 0.1
 # A corpus with more than this share of the score's sum of squares carries the relation alone.
 CARRYING_SHARE = 0.5
+# Two groups with a gap of this share of the whole range between them are two points.
+GAP_SHARE = 0.5
 CARRYING_ALPHA = 0.03  # one-sided, for the relation without such a corpus
 # A rival that differs by less between corpora explains nothing.
 RIVAL_RANGE = 0.1
@@ -104,7 +107,7 @@ def associate(
         )
     objections += _single_corpora(u, v, r, freedom, names)
     if groups is None:
-        objections += _order(x, y, r)
+        objections += _order(x, y, r) + _two_groups(x, y, r)
     for rival, values in (rivals or {}).items():
         objections += _rival(u, v, r, np.asarray(values, float), rival, groups, freedom)
     if effects is not None:
@@ -127,10 +130,10 @@ def _reliability(
 ) -> tuple[float | None, bool]:
     """Reliability of the scores, and whether it is shown to exceed LEAST_RELIABILITY.
 
-    Where the true scores' sum of squares over the mean squared error is (n - 1) times the odds of
-    the reliability, the observed one is noncentral chi-squared; the least reliability is refused at
-    5%, one-sided. A point estimate above it is no guard: true scores one standard error apart
-    exceed 0.5 every second time."""
+    True scores drawn from a normal population give an observed sum of squares that is, over the
+    mean squared error, chi-squared times 1 + the odds of the reliability; the least reliability is
+    refused at RELIABILITY_ALPHA, one-sided. A point estimate above it is no guard: true scores one
+    standard error apart exceed 0.5 every second time."""
     if stderr is None:
         return None, True
     noise = float(np.mean(np.square(stderr)))
@@ -143,9 +146,7 @@ def _reliability(
 @functools.cache
 def _reliability_threshold(freedom: int) -> float:
     odds = LEAST_RELIABILITY / (1 - LEAST_RELIABILITY)
-    fixed = stats.ncx2.ppf(LEVEL, freedom, freedom * odds)
-    drawn = (1 + odds) * stats.chi2.ppf(LEVEL, freedom)  # corpora drawn from a population
-    return float(max(fixed, drawn))
+    return float((1 + odds) * stats.chi2.ppf(1 - RELIABILITY_ALPHA, freedom))
 
 
 def _single_corpora(
@@ -175,6 +176,24 @@ def _order(x: np.ndarray, y: np.ndarray, r: float) -> list[str]:
     if math.copysign(1, r) * rank >= LEAST_RANK_R:
         return []
     return [f"the order of the corpora does not bear it out (rank correlation {rank:.2f})"]
+
+
+def _two_groups(x: np.ndarray, y: np.ndarray, r: float) -> list[str]:
+    """Corpora in two groups far apart are two points, unless the relation holds within them."""
+    order = np.sort(x)
+    gaps = np.diff(order)
+    place = int(np.argmax(gaps))
+    if gaps[place] < GAP_SHARE * (order[-1] - order[0]) or min(place, len(x) - 2 - place) < 1:
+        return []
+    groups = ["high" if value > order[place] else "low" for value in x]
+    u, v = within(x, groups), within(y, groups)
+    left = 0.0 if _flat(u) or _flat(v) else math.copysign(1, r) * _r(u, v)
+    if len(x) > 3 and left >= critical_r(len(x) - 3, ALPHA):
+        return []
+    return [
+        f"the corpora fall into two groups far apart, within which r = {math.copysign(1, r) * left:.2f}"
+        " (name their kinds as `family` of each level)"
+    ]
 
 
 def _rival(

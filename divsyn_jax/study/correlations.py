@@ -115,9 +115,16 @@ def _correlation(
         **({} if found.reason is None else {"reason": found.reason}),
         "spearman": statistics.spearman(x, y),
         "partial": {
-            control: statistics.partial(x, y, [level["controls"][control] for level in used])
+            control: statistics.partial(
+                x, y, [_control(control, level["controls"][control]) for level in used]
+            )
             for control in CONTROLS
         },
         "leave_one_out": statistics.leave_one_out(x, y, names),
         "curvature": statistics.curvature(x, y),
     }
+
+
+def _control(name: str, value: float) -> float:
+    """A control on the scale of a partial correlation; an amount of text acts by its ratios."""
+    return math.log2(value) if name == "unique_tokens" and value > 0 else value

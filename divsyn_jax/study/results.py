@@ -1,7 +1,6 @@
 """Everything a study found, from the files of its runs and scores: the content of study.json."""
 
 import dataclasses
-import math
 import os
 import platform
 import subprocess
@@ -10,7 +9,7 @@ from typing import Any
 
 from divsyn_jax import statistics
 from divsyn_jax.base import files
-from divsyn_jax.study import study_file
+from divsyn_jax.study import study_file, texts
 from divsyn_jax.study.correlations import CORRELATED_METRICS, PRIMARY_METRIC, correlations
 from divsyn_jax.study.held_equal import held_equal
 from divsyn_jax.study.hypotheses import listed
@@ -100,26 +99,40 @@ def _level_record(
         metric: _metric(metric, score, comparison["metrics"][metric][name])
         for metric in CORRELATED_METRICS
     }
-    epochs = mine[0]["metrics"].get("epochs/synthetic", 0.0)
+    text = _distinct_text(study, level)
+    share = text["distinct_bytes"] / text["bytes"] if text["bytes"] else 1.0
+    distinct = round(manifest["tokens"] * share)
+    epochs = mine[0]["metrics"].get("epochs/synthetic", 0.0) / (share or 1.0)
     return {
         "name": name,
         **{key: level[key] for key in ("topics", "styles", "personas", "family") if key in level},
         "documents": score["corpus"]["documents"],
         "fingerprint": score["corpus"]["fingerprint"],
-        "unique_tokens": manifest["tokens"],
+        "tokens": manifest["tokens"],
+        "unique_tokens": distinct,
         "epochs": epochs,
-        "duplicates": score["duplicates"]["exact"],
+        "duplicates": 1 - text["distinct_documents"] / max(text["documents"], 1),
+        "near_duplicates": score["duplicates"].get("near"),
         "metrics": metrics,
         "controls": {
-            "length": manifest["tokens"] / score["corpus"]["documents"],
-            "unique_tokens": math.log2(manifest["tokens"]),
+            "length": manifest["tokens"] / max(text["documents"], 1),
+            "unique_tokens": float(distinct),
             "repetition": epochs,
+            "bytes_per_token": text["bytes"] / max(manifest["tokens"], 1),
         },
         "performance": {
             outcome.name: statistics.mean_interval(_by_seed(runs, name, outcome))
             for outcome in measured
         },
     }
+
+
+def _distinct_text(study: Study, level: Mapping[str, Any]) -> texts.TextAmount:
+    """How much of a level's corpus is distinct; counted once, also for a study of 0.1.0."""
+    record = study.workdir / "shards" / level["name"] / "distinct.json"
+    if not record.exists():
+        files.write_json(record, texts.text_amount(study.corpus(level), study.options))
+    return files.read_json(record)
 
 
 def _by_seed(runs: Sequence[RunRecord], level: str, outcome: Outcome) -> list[float]:

@@ -42,9 +42,11 @@ class LevelRecord(TypedDict):
     name: str
     documents: int
     fingerprint: str
-    unique_tokens: int  # tokens of distinct documents
+    tokens: NotRequired[int]  # of the shards, repeated documents included
+    unique_tokens: int  # tokens of distinct documents, by their share of the bytes
     epochs: float  # tokens read in pre-training over `unique_tokens`
-    duplicates: float
+    duplicates: float  # share of documents whose text came before, white space and case aside
+    near_duplicates: NotRequired[float | Measured | None]  # of the sample that was scored
     metrics: dict[str, Measured]
     controls: dict[str, float]
     performance: dict[str, Performance]

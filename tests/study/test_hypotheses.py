@@ -289,3 +289,104 @@ def test_results_of_0_1_0_are_read(tmp_path):
     path.write_text(json.dumps(record))
     with pytest.raises(UserError, match="'levels' is missing"):
         study_file.read(path)
+
+
+PREDICTS = "predicts:text/bits_per_byte"
+
+
+def test_what_overturned_a_relation_stands_in_the_verdict():
+    lone = {f"l{i}": (2.0 ** (4 + 0.1 * i), 2.0 + 0.02 * (i % 2)) for i in range(7)}
+    found = reasons(evidence({**lone, "far": (500.0, 1.0)}))[PREDICTS]
+    assert found.kind == CANNOT_TELL
+    assert ", but " in found.reason
+    assert "without that corpus r = " in found.reason
+
+
+def test_scores_that_tie_support_nothing():
+    """Eight scores within their own errors, which performance follows to the letter."""
+    tied = {f"l{i}": (10 + 0.05 * i, 2 - 0.1 * i) for i in range(8)}
+    found = reasons(evidence(tied))[PREDICTS]
+    assert found.kind == CANNOT_TELL
+    assert "the scores are not told apart" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("factor", "kind", "words"), [(1.4, CANNOT_TELL, "length"), (1.005, SUPPORTED, "")]
+)
+def test_a_rival_overturns_where_it_differs(factor, kind, words):
+    """Length rises with diversity: by 40% a rung, or by half a percent."""
+    levels = {f"l{i}": (2.0**i, 3 - 0.2 * i) for i in range(1, 9)}
+    controls = {f"l{i}": {"length": 100 * factor**i} for i in range(1, 9)}
+    found = reasons(evidence(levels, controls_of=controls))[PREDICTS]
+    assert found.kind == kind
+    assert words in found.reason
+    built_in = evidence(levels, controls_of=controls, kind="positive_control")
+    assert reasons(built_in)[PREDICTS].kind == SUPPORTED
+
+
+def test_repetition_is_named():
+    """u0100x20 against u2000x01: the same tokens, a 20th of the text."""
+    levels = {f"l{i}": (2.0**i, 3 - 0.2 * i) for i in range(1, 9)}
+    controls = {
+        f"l{i}": {"unique_tokens": 100 * 2.0**i, "repetition": 2.0**-i} for i in range(1, 9)
+    }
+    found = reasons(evidence(levels, controls_of=controls))[PREDICTS]
+    assert found.kind == CANNOT_TELL
+    assert "repetition" in found.reason
+
+
+def families(within: tuple[float, float], between: float) -> Evidence:
+    """Two families of five corpora, with slopes of their own."""
+    levels, names = {}, {}
+    for place, slope in enumerate(within):
+        for i in range(5):
+            levels[f"f{place}_{i}"] = (2.0 ** (2 + 5 * place + i), 3 + between * place + slope * i)
+            names[f"f{place}_{i}"] = f"family{place}"
+    return evidence(levels, families=names)
+
+
+def test_effects_are_taken_within_families():
+    better, worse = -0.2, 0.2
+    simpson = reasons(families((worse, worse), -3.0))[PREDICTS]
+    assert simpson.kind == Kind.OPPOSITE
+    assert "between families -" in simpson.reason
+    assert "slope within families +" in simpson.reason
+    hidden = reasons(families((better, better), 3.0))[PREDICTS]
+    assert hidden.kind == SUPPORTED
+    opposite = reasons(families((better, worse), 0.0))[PREDICTS]
+    assert opposite.kind == Kind.DEPENDS
+    assert "family0 -" in opposite.reason
+    assert "family1 +" in opposite.reason
+
+
+def test_two_groups_far_apart_are_two_points():
+    found = families((0.2, 0.2), -3.0)
+    levels = {
+        level["name"]: (
+            level["metrics"]["effective_clusters"]["value"]
+            * (1024 if "f1" in level["name"] else 1),
+            level["performance"]["text/bits_per_byte"]["value"],
+        )
+        for level in found.levels
+    }
+    verdict = reasons(evidence(levels))[PREDICTS]
+    assert verdict.kind == CANNOT_TELL
+    assert "two groups far apart" in verdict.reason
+
+
+def test_outcomes_are_corrected_for_their_number():
+    generator = np.random.default_rng(3)
+    outcomes = [
+        Outcome(f"text{k}/bits_per_byte", "", "pretrain", "text/bits_per_byte", False)
+        for k in range(6)
+    ]
+    levels = {
+        f"l{i}": (2.0**i, 3 - 0.05 * i, *(3 + 0.3 * generator.standard_normal(5))) for i in range(6)
+    }
+    rows = [
+        row
+        for row in evidence(levels, outcomes=outcomes).correlations
+        if row["metric"] == "effective_clusters"
+    ]
+    assert {row["p_holm_over"] for row in rows} == {6}
+    assert rows[0]["p_holm"] == pytest.approx(min(1, 6 * rows[0]["p"]))
