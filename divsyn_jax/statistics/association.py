@@ -21,9 +21,9 @@ ALPHA = 1 - LEVEL
 LEAST_R = 0.5  # that is left without any one corpus
 LEAST_RANK_R = 0.6  # two families that each go the other way reach 0.54
 LEAST_RELIABILITY = 0.5
-RELIABILITY_ALPHA = 0.1
+RELIABILITY_ALPHA = 0.07
 # A corpus with more than this share of the score's sum of squares carries the relation alone.
-CARRYING_SHARE = 0.5
+CARRYING_SHARE = 0.55
 # Two groups with a gap of this share of the whole range between them are two points.
 GAP_SHARE = 0.5
 CARRYING_ALPHA = 0.03  # one-sided, for the relation without such a corpus

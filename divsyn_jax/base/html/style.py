@@ -32,9 +32,9 @@ ul.verdicts li.good { border-color: var(--good); } ul.verdicts li.bad { border-c
     linear-gradient(to left, var(--shade), transparent) 100% / 1rem 100% no-repeat scroll; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
-  vertical-align: top; overflow-wrap: anywhere; min-width: 4.5rem; max-width: 24rem; }
+  vertical-align: top; overflow-wrap: anywhere; min-width: 5.6rem; max-width: 24rem; }
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
-th:first-child, td:first-child { min-width: 8rem; }
+th:first-child, td:first-child { min-width: 9.5rem; }
 .words td { min-width: 6rem; max-width: none; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9rem; max-width: 48rem; }
 svg { max-width: 100%; height: auto; } svg text { font: 14px system-ui, sans-serif;

@@ -16,7 +16,7 @@ LABELS = {
     "baselines.ngram_diversity": "n-gram diversity",
     "baselines.self_repetition": "self-repetition",
 }
-_INK, _POINT, _NULL, _BAND = "#22313f", "#1f6fb4", "#c0571a", "#e4e8ec"
+_INK, _POINT, _NULL, _BAND = "#22313f", "#1f6fb4", "#c0571a", "#ccd3da"
 
 
 @contextlib.contextmanager
