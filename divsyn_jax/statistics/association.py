@@ -21,7 +21,7 @@ ALPHA = 1 - LEVEL
 LEAST_R = 0.5  # that is left without any one corpus
 LEAST_RANK_R = 0.6  # two families that each go the other way reach 0.54
 LEAST_RELIABILITY = 0.5
-RELIABILITY_ALPHA = 0.07
+RELIABILITY_ALPHA = 0.05
 # A corpus with more than this share of the score's sum of squares carries the relation alone.
 CARRYING_SHARE = 0.55
 # Two groups with a gap of this share of the whole range between them are two points.
@@ -40,7 +40,8 @@ class Association:
 
     Attributes:
       estimate: r, within families where there are several; corrected for the errors of the scores
-        (Spearman 1904) where those are shown to be the lesser part. None, with a `reason`, where it cannot be taken.
+        (Spearman 1904) where those are shown to be the lesser part. None, with a `reason`, where
+        it cannot be taken.
       ci_low, ci_high: Fisher's 95% interval with the same correction.
       p: two-sided t test of r = 0, which that correction leaves as it is.
       degrees_of_freedom: n - 1 - families.
@@ -102,8 +103,8 @@ def associate(
     objections = []
     if reliability is not None and not told_apart:
         objections.append(
-            f"the scores are not told apart (reliability {max(reliability, 0):.2f}; it must be shown"
-            f" to exceed {LEAST_RELIABILITY})"
+            f"the scores are not told apart (reliability {max(reliability, 0):.2f}; it must be"
+            f" shown to exceed {LEAST_RELIABILITY})"
         )
     objections += _single_corpora(u, v, r, freedom, names)
     if groups is None:
@@ -190,8 +191,9 @@ def _two_groups(x: np.ndarray, y: np.ndarray, r: float) -> list[str]:
     left = 0.0 if _flat(u) or _flat(v) else math.copysign(1, r) * _r(u, v)
     if len(x) > 3 and left >= critical_r(len(x) - 3, ALPHA):
         return []
+    left = math.copysign(1, r) * left
     return [
-        f"the corpora fall into two groups far apart, within which r = {math.copysign(1, r) * left:.2f}"
+        f"the corpora fall into two groups far apart, within which r = {left:.2f}"
         " (name their kinds as `family` of each level)"
     ]
 

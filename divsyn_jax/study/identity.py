@@ -1,7 +1,5 @@
-"""What makes two studies the same:
-
-their resolved recipes, but for how long they may take, what is asked of them and where their texts lie.
-"""
+"""What makes two studies the same: their resolved recipes, but for how long they may take, what
+their results are asked and where their texts lie."""
 
 import hashlib
 import json

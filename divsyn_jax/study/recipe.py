@@ -6,8 +6,8 @@ Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_cont
   weigh its corpus with a `synthetic_weight` of its own (0: real text alone). corpora: more corpora,
   one level each (--corpora). equal_text: cut every level to the bytes of the smallest, so that
   distinct text and repetition are equal. A level may name its `family` (a ladder, a generator, a
-  domain): effects are then taken within families. null_control: names of two levels that differ in nothing
-  but the seed, or empty. real, real_weight, synthetic_weight: text mixed into every run ('pydoc', a
+  domain): effects are then taken within families. null_control: names of two levels that differ in
+  nothing but the seed, or empty. real, real_weight, synthetic_weight: text mixed into every run ('pydoc', a
   corpus, or '' for none) and token weights. heldout, heldout_documents: domains to evaluate on
   ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks, task_data: downstream tasks
   to evaluate on (evaluate --tasks), perhaps none, and the folder of their local files (evaluate
