@@ -239,7 +239,7 @@ def _judge_table(scores: Sequence[dict[str, Any]]) -> Html:
         row("draws saved by the control variate", _saved),
     ]
     head = ["check", *_names(scores)]
-    return markup("<h2>How far can this judge be trusted here?</h2>{}", table(head, rows))
+    return markup("<h2>May this judge be believed here?</h2>{}", table(head, rows))
 
 
 def _position(score: dict[str, Any]) -> Part:

@@ -26,7 +26,7 @@ RELIABILITY_ALPHA = 0.05
 CARRYING_SHARE = 0.55
 # Two groups with a gap of this share of the whole range between them are two points.
 GAP_SHARE = 0.5
-CARRYING_ALPHA = 0.03  # one-sided, for the relation without such a corpus
+CARRYING_ALPHA = ALPHA / 2  # one-sided, for the relation without such a corpus
 # A rival that differs by less between corpora explains nothing.
 RIVAL_RANGE = 0.1
 # A rival this close to the score over the corpora, and to performance, competes with it.
@@ -223,7 +223,7 @@ def _rival(
     if freedom < 2 or 1 - xz * xz < 1e-9 or 1 - yz * yz < 1e-9:
         return [why]
     left = (r - xz * yz) / math.sqrt((1 - xz * xz) * (1 - yz * yz))
-    if math.copysign(1, r) * left >= critical_r(freedom - 1, ALPHA):
+    if math.copysign(1, r) * left >= critical_r(freedom - 1, ALPHA / 2):
         return []
     return [f"{why}; given it, r = {left:.2f}"]
 

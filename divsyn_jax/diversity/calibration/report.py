@@ -54,17 +54,18 @@ def render(result: Mapping[str, Any]) -> str:
 
 
 def _summary(ladder: Mapping[str, Any]) -> Html:
-    def claims(trusted: bool | None) -> str:
-        return "; ".join(
+    def claims(trusted: bool | None) -> Html:  # our own words, which need no isolation
+        found = "; ".join(
             verdict["claim"] for verdict in ladder["verdicts"] if verdict["trusted"] is trusted
         )
+        return attribute(found)
 
     sentences = []
     if claims(True):
-        sentences.append(markup('<span class="yes">It can be trusted to: {}.</span>', claims(True)))
+        sentences.append(markup('<span class="yes">It may be trusted to: {}.</span>', claims(True)))
     if claims(False):
         sentences.append(
-            markup('<span class="no">It cannot be trusted to: {}.</span>', claims(False))
+            markup('<span class="no">It may not be trusted to: {}.</span>', claims(False))
         )
     if claims(None):
         sentences.append(markup("Not tested: {}.", claims(None)))
