@@ -151,7 +151,7 @@ def _print_findings(study: Study) -> None:
     print("part             budget   took (s, this and earlier sessions)")
     for part, seconds in took.items():
         print(f"{part:<16} {budget.get(part, 0):>6} {seconds:>6.0f}")
-    verdicts = study_file.read(study.workdir / "study.json")["verdicts"]
+    verdicts = study_file.read_study(study.workdir / "study.json")["verdicts"]
     for judged in (judged for judged in verdicts if judged.source != "paper"):
         print(f"{judged.verdict.kind.upper()}: {judged.statement} ({judged.verdict.reason})")
     if claims := sum(judged.source == "paper" for judged in verdicts):

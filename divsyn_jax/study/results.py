@@ -21,7 +21,7 @@ from divsyn_jax.study.outcomes import items_of, outcomes
 from divsyn_jax.study.recipe import Run, Study
 from divsyn_jax.study.study_file import (
     LevelRecord,
-    Measured,
+    MeasuredValue,
     Outcome,
     OutcomeRecord,
     RunRecord,
@@ -72,7 +72,7 @@ def collect(study: Study) -> StudyResults:
         "runs": runs,
         "heldout": files.read_json(study.workdir / "heldout" / "heldout.json"),
         "correlations": rows,
-        "verdicts": listed.judge(evidence),
+        "verdicts": listed.judge_hypotheses(evidence),
         "held_equal": equal,
         "not_held_equal": unequal,
         "environment": {
@@ -146,7 +146,7 @@ def _by_seed(runs: Sequence[RunRecord], level: str, outcome: Outcome) -> list[fl
     ]
 
 
-def _metric(metric: str, score: Score, estimate: Measurement) -> Measured:
+def _metric(metric: str, score: Score, estimate: Measurement) -> MeasuredValue:
     """A score with the interval for the process that wrote the corpus, where there is one:
 
     a level is such a process.

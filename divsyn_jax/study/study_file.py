@@ -11,12 +11,12 @@ from typing import Any, NotRequired, TypedDict
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.study.hypotheses.verdict import Judged
+from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis
 
 FORMAT = 2  # 0.1.0 wrote no number
 
 
-class Measured(TypedDict, total=False):
+class MeasuredValue(TypedDict, total=False):
     """A value with its 95% interval; value None with a reason where it was not measured."""
 
     value: float | None
@@ -46,8 +46,8 @@ class LevelRecord(TypedDict):
     unique_tokens: int  # tokens of distinct documents, by their share of the bytes
     epochs: float  # tokens read in pre-training over `unique_tokens`
     duplicates: float  # share of documents whose text came before, white space and case aside
-    near_duplicates: NotRequired[float | Measured | None]  # of the sample that was scored
-    metrics: dict[str, Measured]
+    near_duplicates: NotRequired[float | MeasuredValue | None]  # of the sample that was scored
+    metrics: dict[str, MeasuredValue]
     controls: dict[str, float]
     performance: dict[str, Performance]
     family: NotRequired[str]
@@ -119,7 +119,7 @@ class StudyResults(TypedDict):
     runs: list[RunRecord]
     heldout: dict[str, HeldoutRecord]
     correlations: list[CorrelationRow]
-    verdicts: list[Judged]
+    verdicts: list[JudgedHypothesis]
     held_equal: list[str]
     not_held_equal: list[str]
     environment: dict[str, Any]
@@ -148,7 +148,7 @@ def write(study: StudyResults, path: pathlib.Path) -> None:
     files.write_json(path, {**study, "verdicts": [each.to_json() for each in study["verdicts"]]})
 
 
-def read(path: pathlib.Path) -> StudyResults:
+def read_study(path: pathlib.Path) -> StudyResults:
     """The results that `write` wrote, or version 0.1.0 did.
 
     Raises `UserError` for a file that holds no results of a study."""
@@ -159,5 +159,5 @@ def read(path: pathlib.Path) -> StudyResults:
             f"{path}: no results of a study ({sorted(lacking)[0]!r} is missing); write them with"
             " python -m divsyn_jax.study ... --part=report"
         )
-    verdicts = [Judged.from_json(each) for each in content["verdicts"]]
+    verdicts = [JudgedHypothesis.from_json(each) for each in content["verdicts"]]
     return StudyResults(**{**content, "format": content.get("format", 1), "verdicts": verdicts})

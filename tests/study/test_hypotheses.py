@@ -11,7 +11,7 @@ from divsyn_jax.study import study_file
 from divsyn_jax.study.correlations import correlations
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.hypotheses.evidence import Evidence
-from divsyn_jax.study.hypotheses.verdict import Hypothesis, Judged, Kind, Verdict
+from divsyn_jax.study.hypotheses.verdict import Hypothesis, JudgedHypothesis, Kind, Verdict
 from divsyn_jax.study.study_file import Outcome
 
 SUPPORTED, NOT_SUPPORTED, CANNOT_TELL = Kind.SUPPORTED, Kind.NOT_SUPPORTED, Kind.CANNOT_TELL
@@ -76,11 +76,11 @@ def evidence(
 
 
 def verdicts(found: Evidence) -> dict[str, str]:
-    return {judged.id: judged.verdict.kind for judged in listed.judge(found)}
+    return {judged.id: judged.verdict.kind for judged in listed.judge_hypotheses(found)}
 
 
 def reasons(found: Evidence) -> dict[str, Verdict]:
-    return {judged.id: judged.verdict for judged in listed.judge(found)}
+    return {judged.id: judged.verdict for judged in listed.judge_hypotheses(found)}
 
 
 TEMPLATES = {"topic": (10, 2.0), "topic_styles": (20, 1.8), "topic_styles_persona": (40, 1.6)}
@@ -228,15 +228,15 @@ def test_a_recipe_lists_what_is_asked():
     own = {"id": "mine", "statement": "Topic is the best", "test": "better"}
     own |= {"more": "topic_styles_persona", "less": "topic"}
     found = evidence(TEMPLATES, hypotheses=["templates", own, f"{__name__}:HYPOTHESIS"])
-    judged = listed.judge(found)
+    judged = listed.judge_hypotheses(found)
     assert [(each.id, each.source, each.verdict.kind) for each in judged] == [
         ("templates", "paper", SUPPORTED),
         ("mine", "recipe", SUPPORTED),
         ("of a module", "recipe", NOT_SUPPORTED),
     ]
-    assert [Judged.from_json(each.to_json()) for each in judged] == judged
+    assert [JudgedHypothesis.from_json(each.to_json()) for each in judged] == judged
     rising = {"id": "r", "statement": "Rises", "test": "correlates", "metric": "cluster_score"}
-    assert listed.judge(evidence(TEMPLATES, hypotheses=[rising]))[0].id == "r"
+    assert listed.judge_hypotheses(evidence(TEMPLATES, hypotheses=[rising]))[0].id == "r"
 
 
 HYPOTHESIS = Hypothesis(
@@ -281,14 +281,14 @@ def test_results_of_0_1_0_are_read(tmp_path):
     ]
     path = tmp_path / "study.json"
     path.write_text(json.dumps(record))
-    read = study_file.read(path)
+    read = study_file.read_study(path)
     assert {judged.id: judged.verdict.testable for judged in read["verdicts"]} == {
         name: testable for name, (_, testable) in reasons_of_old.items()
     }
     del record["levels"]
     path.write_text(json.dumps(record))
     with pytest.raises(UserError, match="'levels' is missing"):
-        study_file.read(path)
+        study_file.read_study(path)
 
 
 PREDICTS = "predicts:text/bits_per_byte"

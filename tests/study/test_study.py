@@ -66,7 +66,7 @@ def test_study_json_holds_what_it_promises(finished):
     for row in content["correlations"]:
         assert row["n"] == 3  # the null twin is left out
     assert any("null control" in verdict["hypothesis"] for verdict in content["verdicts"])
-    read = study_file.read(finished / "study.json")["verdicts"]
+    read = study_file.read_study(finished / "study.json")["verdicts"]
     assert [judged.to_json() for judged in read] == content["verdicts"]
     assert content["heldout"]["grammar"]["documents"] == 20
     for level in content["levels"]:

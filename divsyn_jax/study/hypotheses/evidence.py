@@ -68,7 +68,7 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class StudyPart:
     """One comparison of a claim: `value` is positive where it goes as claimed."""
 
     value: float
@@ -77,7 +77,7 @@ class Part:
     text: str
 
 
-def joined(parts: Iterable[Part]) -> Verdict:
+def joined(parts: Iterable[StudyPart]) -> Verdict:
     """Intersection-union: supported where every part is (each part at 5%)."""
     parts = list(parts)
     reason = "; ".join(
@@ -89,7 +89,7 @@ def joined(parts: Iterable[Part]) -> Verdict:
     return Verdict(Kind.SUPPORTED if supported else Kind.CANNOT_TELL, reason)
 
 
-def more_diverse(evidence: Evidence, more: str, less: str) -> Part:
+def more_diverse(evidence: Evidence, more: str, less: str) -> StudyPart:
     """log2 of the primary metric of one level less that of another.
 
     Raises `NotTestable` where a score has no interval."""
@@ -98,10 +98,10 @@ def more_diverse(evidence: Evidence, more: str, less: str) -> Part:
     if errors[0] is None or errors[1] is None or not one["value"] or not other["value"]:
         raise NotTestable(f"no interval for the scores of {more} and {less}")
     value, half = math.log2(one["value"] / other["value"]), 1.96 * math.hypot(errors[0], errors[1])
-    return Part(value, value - half, value + half, f"log2 clusters {more} - {less}")
+    return StudyPart(value, value - half, value + half, f"log2 clusters {more} - {less}")
 
 
-def better(evidence: Evidence, more: str, less: str, stage: str = "pretrain") -> list[Part]:
+def better(evidence: Evidence, more: str, less: str, stage: str = "pretrain") -> list[StudyPart]:
     """Performance of one level less that of another at every size, positive where the first is
     better.
 
@@ -121,7 +121,7 @@ def better(evidence: Evidence, more: str, less: str, stage: str = "pretrain") ->
     return parts
 
 
-def _difference(one: Sequence[ItemScores], two: Sequence[ItemScores], sign: int, text: str) -> Part:
+def _difference(one: Sequence[ItemScores], two: Sequence[ItemScores], sign: int, text: str) -> StudyPart:
     """`two` less `one`, times `sign`, with its interval over items and seeds.
 
     Raises `NotTestable` where there is one seed: an interval over items alone is one of two runs,
@@ -130,7 +130,7 @@ def _difference(one: Sequence[ItemScores], two: Sequence[ItemScores], sign: int,
     if "seeds" not in found["over"]:
         raise NotTestable("one seed: a difference of two runs says nothing about their corpora")
     low, high = sorted((sign * found["ci_low"], sign * found["ci_high"]))
-    return Part(sign * found["value"], low, high, text)
+    return StudyPart(sign * found["value"], low, high, text)
 
 
 def ordered(evidence: Evidence, names: Sequence[str]) -> Verdict:

@@ -19,7 +19,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.study.hypotheses.evidence import Evidence, better, joined, ordered
 from divsyn_jax.study.hypotheses.paper_claims import PAPER_CLAIMS
 from divsyn_jax.study.hypotheses.study_hypotheses import correlates, null_control, predictions
-from divsyn_jax.study.hypotheses.verdict import Hypothesis, Judged, Verdict
+from divsyn_jax.study.hypotheses.verdict import Hypothesis, JudgedHypothesis, Verdict
 from divsyn_jax.study.study_file import Outcome
 
 DEFAULT = ("predicts", "null_control", "paper")
@@ -47,7 +47,7 @@ _TESTS: dict[str, tuple[Callable[..., Verdict], frozenset[str], frozenset[str]]]
 }
 
 
-def judge(evidence: Evidence) -> list[Judged]:
+def judge_hypotheses(evidence: Evidence) -> list[JudgedHypothesis]:
     """Every hypothesis of the study's recipe with its verdict, in the recipe's order."""
     found = listed(evidence.recipe, evidence.outcomes)
     return [hypothesis.judge(evidence) for hypothesis in found]

@@ -10,7 +10,7 @@ from scipy import stats
 from divsyn_jax import statistics
 from divsyn_jax.study.hypotheses.evidence import (
     Evidence,
-    Part,
+    StudyPart,
     better,
     joined,
     more_diverse,
@@ -138,11 +138,11 @@ def _ratio(evidence: Evidence) -> Verdict:
     return joined(parts + better(evidence, "ratio_20b", "ratio_34b"))
 
 
-def _slope(x: Sequence[float], y: Sequence[float], text: str) -> Part:
+def _slope(x: Sequence[float], y: Sequence[float], text: str) -> StudyPart:
     """Least-squares slope of y on x with its t interval on n - 2 degrees of freedom, n at least 3."""
     found = stats.linregress(x, y)
     half = stats.t.ppf((1 + statistics.LEVEL) / 2, len(x) - 2) * found.stderr
-    return Part(found.slope, found.slope - half, found.slope + half, text)
+    return StudyPart(found.slope, found.slope - half, found.slope + half, text)
 
 
 def _gains_more(evidence: Evidence, one: Outcome, other: Outcome) -> Verdict:

@@ -67,11 +67,11 @@ class Hypothesis:
             verdict = self.test(evidence)
         except NotTestable as lacking:
             verdict = Verdict.not_testable(str(lacking))
-        return Judged(self.id, self.source, self.statement, verdict)
+        return JudgedHypothesis(self.id, self.source, self.statement, verdict)
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class JudgedHypothesis:
     """A hypothesis with its verdict, as study.json holds it."""
 
     id: str

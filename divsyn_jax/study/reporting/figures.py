@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from divsyn_jax.base.html import Html
-from divsyn_jax.study.study_file import Measured, OutcomeRecord, Performance, StudyResults
+from divsyn_jax.study.study_file import MeasuredValue, OutcomeRecord, Performance, StudyResults
 
 LABELS = {
     "effective_clusters": "effective clusters",
@@ -193,7 +193,7 @@ def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> 
     axis.margins(0.12)
 
 
-def _bars(estimate: Measured | Performance):
+def _bars(estimate: MeasuredValue | Performance):
     if estimate.get("ci_low") is None:
         return None
     return [[estimate["value"] - estimate["ci_low"]], [estimate["ci_high"] - estimate["value"]]]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from divsyn_jax.base import files
 from divsyn_jax.base.html import Html, Part, bullets, details, figure, join, markup, page
-from divsyn_jax.study.hypotheses.verdict import Judged, Kind
+from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis, Kind
 from divsyn_jax.study.reporting import figures as study_figures
 from divsyn_jax.study.reporting import tables
 from divsyn_jax.study.reporting.figures import LABELS
@@ -74,14 +74,14 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
         _kind_note(study),
         Html("<h2>Verdicts</h2>"),
         _verdict_list([judged for judged in asked if judged not in answer]),
-        tables.limits(study),
+        tables.limits_table(study),
         Html("<h2>Corpora</h2>"),
         tables.level_tables(study),
         _held(study),
         Html("<h2>The noise floor</h2>"),
-        tables.noise_floor(study),
+        tables.noise_floor_table(study),
         Html("<h2>Correlations</h2>"),
-        tables.correlations(study),
+        tables.correlations_table(study),
         Html("<h2>What else could explain it</h2>"),
         tables.explanations(study),
         markup("<h2>Every metric, on {}</h2>", first),
@@ -136,7 +136,7 @@ def _setting(study: StudyResults) -> Html:
     )
 
 
-def _verdict_list(verdicts: Sequence[Judged]) -> Html:
+def _verdict_list(verdicts: Sequence[JudgedHypothesis]) -> Html:
     if not verdicts:
         return Html('<p class="soft">None can be tested here.</p>')
     items = join(
@@ -153,7 +153,7 @@ def _verdict_list(verdicts: Sequence[Judged]) -> Html:
 
 
 def _claims(
-    tested: Sequence[Judged], untested: Sequence[Judged], study: StudyResults
+    tested: Sequence[JudgedHypothesis], untested: Sequence[JudgedHypothesis], study: StudyResults
 ) -> list[Part]:
     if not tested and not untested:
         return []

@@ -6,7 +6,7 @@ from divsyn_jax.study.reporting.figures import LABELS, outcome_label
 from divsyn_jax.study.study_file import CorrelationRow, StudyResults
 
 
-def limits(study: StudyResults) -> Html:
+def limits_table(study: StudyResults) -> Html:
     """What this number of corpora can show at all."""
     row = next(row for row in study["correlations"] if row["metric"] == study["primary_metric"])
     if row.get("critical") is None or row.get("detectable") is None:
@@ -64,7 +64,7 @@ def level_tables(study: StudyResults) -> Html:
     )
 
 
-def noise_floor(study: StudyResults) -> Html:
+def noise_floor_table(study: StudyResults) -> Html:
     """What runs of one corpus differ by, beside what the corpora do."""
     rows: list[list[Part]] = []
     for outcome in study["outcomes"]:
@@ -98,7 +98,7 @@ def _metric_label(row: CorrelationRow) -> str:
     return LABELS.get(row["metric"], row["metric"]) + (" (log2)" if row["scale"] == "log2" else "")
 
 
-def correlations(study: StudyResults) -> Html:
+def correlations_table(study: StudyResults) -> Html:
     """Every metric with every outcome."""
     rows: list[list[Part]] = []
     for row in study["correlations"]:
