@@ -164,7 +164,7 @@ def _single_corpora(
         left = 0.0 if _flat(rest_u) or _flat(rest_v) else math.copysign(1, r) * _r(rest_u, rest_v)
         needed = LEAST_R
         if share[index] > CARRYING_SHARE:
-            needed = max(needed, critical_r(freedom - 1, CARRYING_ALPHA))
+            needed = max(needed, needed_r(freedom - 1, CARRYING_ALPHA))
         if left < needed and (worst is None or left - needed < worst[0]):
             worst = (left - needed, index, math.copysign(1, r) * left)
     if worst is None:
@@ -189,7 +189,7 @@ def _two_groups(x: np.ndarray, y: np.ndarray, r: float) -> list[str]:
     groups = ["high" if value > order[place] else "low" for value in x]
     u, v = within(x, groups), within(y, groups)
     left = 0.0 if _flat(u) or _flat(v) else math.copysign(1, r) * _r(u, v)
-    if len(x) > 3 and left >= critical_r(len(x) - 3, ALPHA):
+    if len(x) > 3 and left >= needed_r(len(x) - 3, ALPHA):
         return []
     left = math.copysign(1, r) * left
     return [
@@ -223,13 +223,13 @@ def _rival(
     if freedom < 2 or 1 - xz * xz < 1e-9 or 1 - yz * yz < 1e-9:
         return [why]
     left = (r - xz * yz) / math.sqrt((1 - xz * xz) * (1 - yz * yz))
-    if math.copysign(1, r) * left >= critical_r(freedom - 1, ALPHA / 2):
+    if math.copysign(1, r) * left >= needed_r(freedom - 1, ALPHA / 2):
         return []
     return [f"{why}; given it, r = {left:.2f}"]
 
 
 @functools.cache
-def critical_r(freedom: int, tail: float) -> float:
+def needed_r(freedom: int, tail: float) -> float:
     """The r that a one-sided t test on so many degrees of freedom needs at level `tail`."""
     t = float(stats.t.ppf(1 - tail, freedom))
     return t / math.sqrt(freedom + t * t)

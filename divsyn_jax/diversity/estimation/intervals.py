@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 CONFIDENCE = 0.95
-ALPHA = 1 - CONFIDENCE
+ERROR_RATE = 1 - CONFIDENCE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +130,8 @@ class Mean:
 def t_quantile(freedom: float) -> float:
     """The quantile of Student's t that a two-sided interval needs."""
     if math.isinf(freedom):
-        return float(special.ndtri(1 - ALPHA / 2))
-    return float(special.stdtrit(freedom, 1 - ALPHA / 2))
+        return float(special.ndtri(1 - ERROR_RATE / 2))
+    return float(special.stdtrit(freedom, 1 - ERROR_RATE / 2))
 
 
 def mean_of(values_D: np.ndarray, set_D: np.ndarray | None = None) -> Mean:
@@ -209,7 +209,7 @@ def bernstein_half_width(values_D: np.ndarray, low: float, high: float) -> float
 
     sqrt(2 V l / D) + 7 (high - low) l / (3 (D - 1)), V the sample variance of D independent values
     in [low, high]."""
-    count, log_term = len(values_D), math.log(4 / ALPHA)
+    count, log_term = len(values_D), math.log(4 / ERROR_RATE)
     sd = float(np.std(values_D, ddof=1))
     return sd * math.sqrt(2 * log_term / count) + 7 * (high - low) * log_term / (3 * (count - 1))
 

@@ -121,7 +121,9 @@ def better(evidence: Evidence, more: str, less: str, stage: str = "pretrain") ->
     return parts
 
 
-def _difference(one: Sequence[ItemScores], two: Sequence[ItemScores], sign: int, text: str) -> StudyPart:
+def _difference(
+    one: Sequence[ItemScores], two: Sequence[ItemScores], sign: int, text: str
+) -> StudyPart:
     """`two` less `one`, times `sign`, with its interval over items and seeds.
 
     Raises `NotTestable` where there is one seed: an interval over items alone is one of two runs,
