@@ -61,7 +61,7 @@ class Hypothesis:
     statement: str
     test: Callable[["Evidence"], Verdict]
 
-    def judge(self, evidence: "Evidence") -> "Judged":
+    def judge(self, evidence: "Evidence") -> "JudgedHypothesis":
         """Test it. What the study lacks becomes a verdict that is not testable."""
         try:
             verdict = self.test(evidence)
@@ -91,7 +91,7 @@ class JudgedHypothesis:
         }
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> "Judged":
+    def from_json(cls, record: Mapping[str, Any]) -> "JudgedHypothesis":
         """The reverse of `to_json`. Raises `ValueError` for a verdict that is none."""
         kind, reason = Kind(record["verdict"]), record["because"]
         testable = record.get("testable")
