@@ -145,13 +145,24 @@ def mean_of(values_D: np.ndarray, set_D: np.ndarray | None = None) -> Mean:
     return Mean(float(means_R.mean()), error, sets - 1, criteria)
 
 
-def add_variance(mean: Mean, variance: float) -> Mean:
-    """The mean with an independent, known variance added; degrees of freedom by Satterthwaite 1946."""
-    if variance == 0:
+def add_variance(mean: Mean, variance: float, variance_error: float = 0.0) -> Mean:
+    """The mean with an independent variance added.
+
+    Degrees of freedom by Satterthwaite 1946: 2 V^2 / Var(V), V the total and Var(V) the sum of the
+    variances of both parts' estimates.
+
+    Args:
+      mean: its own error squared is one part.
+      variance: the other part.
+      variance_error: the standard error of `variance`; 0 where it is known.
+    """
+    if variance == 0 and variance_error == 0:
         return mean
     total = mean.error**2 + variance
-    freedom = math.inf if mean.error == 0 else mean.freedom * (total / mean.error**2) ** 2
-    return dataclasses.replace(mean, error=math.sqrt(total), freedom=freedom)
+    own = 0.0 if math.isinf(mean.freedom) else mean.error**4 / mean.freedom
+    doubt = own + variance_error**2 / 2
+    freedom = total**2 / doubt if doubt > 0 else math.inf
+    return dataclasses.replace(mean, error=math.sqrt(total), freedom=max(1.0, freedom))
 
 
 def near_an_end(values_D: np.ndarray, low: float, high: float) -> bool:
