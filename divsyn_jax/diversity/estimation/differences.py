@@ -155,9 +155,7 @@ def welch(
     variance = part_1 + part_2
     spread = part_1**2 / (count_1 - 1) + part_2**2 / (count_2 - 1)
     freedom = variance**2 / spread if spread else 1.0
-    return _t_test(
-        mean_2 - mean_1, variance, freedom, document_variance, document_variance_error
-    )
+    return _t_test(mean_2 - mean_1, variance, freedom, document_variance, document_variance_error)
 
 
 def _t_test(

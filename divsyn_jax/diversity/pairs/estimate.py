@@ -1,0 +1,239 @@
+"""Effective clusters of a corpus from pairs of its documents that someone judged.
+
+The judged pairs alone make the number: distances only say where to ask and how to weigh an answer
+back (Horvitz and Thompson 1952), so the estimate is right on average whatever the embedding is
+worth (prediction-powered inference in the sense of Angelopoulos et al. 2023, arXiv 2301.09633, with
+strata for the prediction). A bad embedding only widens the interval.
+
+Shapes: N documents, H strata, B bins of distance, P judged pairs.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import optimize, special
+
+from divsyn_jax.diversity.estimation.all_pairs import BINS, PairDistances, share_variance
+from divsyn_jax.diversity.estimation.estimators import hill
+from divsyn_jax.diversity.estimation.intervals import t_quantile
+from divsyn_jax.diversity.pairs.design import (
+    Strata,
+    allocate,
+    bins_of_pairs,
+    draw_pairs,
+    make_strata,
+)
+
+PAIRS = 400  # judged, where nothing else is said
+PILOT = 0.5  # of the budget, asked in equal numbers of every stratum
+PRIOR_PAIRS = 1.0  # what the fitted curve counts in a stratum against its own answers
+_RIDGE = 0.01  # keeps the curve finite where all answers agree
+
+Judge = Callable[[Sequence[tuple[int, int]]], Sequence[bool | None]]
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgedPairs:
+    """Answers about pairs of one sample.
+
+    Attributes:
+      pairs: (first, second) positions in the sample.
+      same_P: [P] whether a pair is of one kind; NaN where there was no answer.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    same_P: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class StratumAnswers:
+    """One stratum: the nearest distance in it, its pairs, and how many of those asked were of one
+    kind.
+    """
+
+    distance: float
+    pairs: int
+    asked: int
+    same: int
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgedEstimate:
+    """Effective clusters from judged pairs.
+
+    Attributes:
+      value, ci_low, ci_high: with the 95% interval over documents and the choice of pairs.
+      share: q, the share of all pairs that are of one kind.
+      log_error: standard error of log q.
+      pairs_log_error, documents_log_error: its two parts: more answers remove the first only.
+      judged, unanswered: pairs with and without an answer.
+      strata: what was asked and answered where.
+      method: how the interval was made.
+    """
+
+    value: float
+    ci_low: float
+    ci_high: float
+    share: float
+    log_error: float
+    pairs_log_error: float
+    documents_log_error: float
+    judged: int
+    unanswered: int
+    strata: tuple[StratumAnswers, ...]
+    method: str = "t on log q over documents and judged pairs"
+
+
+def judge_in_two_phases(
+    vectors_NE: np.ndarray, judge: Judge, budget: int = PAIRS, seed: int = 0
+) -> tuple[JudgedEstimate, JudgedPairs]:
+    """Ask about `budget` pairs: half in equal numbers of every stratum, half where they help most.
+
+    Args:
+      vectors_NE: [N, E] unit vectors of the sample.
+      judge: pairs -> for each whether it is of one kind, or None where there is no answer.
+      budget: pairs to ask about.
+      seed: of their choice.
+
+    Raises:
+      ValueError: no pair got an answer.
+    """
+    from divsyn_jax.diversity.estimation.all_pairs import pair_distances
+
+    distances = pair_distances(vectors_NE)
+    strata = make_strata(distances)
+    rng = np.random.default_rng([seed, distances.documents])
+    pilot_H = allocate(int(budget * PILOT), strata)
+    pairs = draw_pairs(vectors_NE, distances, strata, pilot_H, rng)
+    answers = list(judge(pairs))
+    bins_P = bins_of_pairs(vectors_NE, pairs)
+    chance_H = stratum_chances(strata, distances, bins_P, _floats(answers))
+    room_H = np.asarray(strata.pairs_H) - pilot_H
+    rest = Strata(strata.first_bin_H, tuple(np.maximum(room_H, 0).tolist()))
+    spread_H = (
+        np.sqrt(chance_H * (1 - chance_H)) * strata.weight_H / np.maximum(rest.weight_H, 1e-300)
+    )
+    more_H = allocate(budget - len(pairs), rest, np.where(room_H > 0, spread_H, 0.0))
+    more = draw_pairs(vectors_NE, distances, strata, more_H, rng, known=pairs)
+    if more:
+        answers += list(judge(more))
+        pairs = pairs + more
+    judged = JudgedPairs(tuple(pairs), _floats(answers))
+    return estimate(vectors_NE, distances, strata, judged), judged
+
+
+def estimate(
+    vectors_NE: np.ndarray, distances: PairDistances, strata: Strata, judged: JudgedPairs
+) -> JudgedEstimate:
+    """The estimate from answers about pairs that `draw_pairs` drew from `strata`.
+
+    In a stratum with few answers a curve of the chance over distance, fitted to all answers, counts
+    as `PRIOR_PAIRS` more: a stratum without a hit is then neither taken for empty nor for certain,
+    and its share enters value and variance alike.
+
+    Raises:
+      ValueError: no pair has an answer.
+    """
+    bins_P = bins_of_pairs(vectors_NE, judged.pairs)
+    answered_P = ~np.isnan(judged.same_P)
+    if not answered_P.any():
+        raise ValueError("no pair has an answer")
+    stratum_P, same_P = strata.of_bins(bins_P)[answered_P], judged.same_P[answered_P]
+    asked_H = np.bincount(stratum_P, minlength=len(strata))
+    hits_H = np.bincount(stratum_P, weights=same_P, minlength=len(strata))
+    chance_H = stratum_chances(strata, distances, bins_P, judged.same_P)
+    weight_H, size_H = strata.weight_H, np.asarray(strata.pairs_H)
+    q = float(weight_H @ chance_H)
+    left_H = np.clip(1 - asked_H / size_H, 0.0, 1.0)
+    variance_H = (
+        weight_H**2 * chance_H * (1 - chance_H) * left_H / np.maximum(asked_H + PRIOR_PAIRS, 1)
+    )
+    pairs_error = math.sqrt(float(variance_H.sum())) / q
+    freedom_H = np.maximum(asked_H - 1, 1)
+    total = float(variance_H.sum())
+    freedom = total**2 / float((variance_H**2 / freedom_H).sum()) if total > 0 else math.inf
+    documents_error = _documents_error(distances, strata, chance_H, q)
+    error = math.hypot(pairs_error, documents_error)
+    # The documents' part has many degrees of freedom; the pairs' part decides.
+    quantile = t_quantile(freedom * (error / pairs_error) ** 4) if pairs_error > 0 else 1.96
+    factor = math.exp(min(quantile * error, 700.0))
+    documents = distances.documents
+    low, high = hill(min(1.0, q * factor), documents), hill(q / factor, documents)
+    firsts = strata.first_bin_H
+    return JudgedEstimate(
+        value=hill(q, documents),
+        ci_low=low,
+        ci_high=high,
+        share=q,
+        log_error=error,
+        pairs_log_error=pairs_error,
+        documents_log_error=documents_error,
+        judged=int(answered_P.sum()),
+        unanswered=int((~answered_P).sum()),
+        strata=tuple(
+            StratumAnswers(first * 2 / BINS, int(size), int(asked), int(hits))
+            for first, size, asked, hits in zip(firsts, size_H, asked_H, hits_H, strict=True)
+        ),
+    )
+
+
+def stratum_chances(
+    strata: Strata, distances: PairDistances, bins_P: np.ndarray, same_P: np.ndarray
+) -> np.ndarray:
+    """[H] chance that a pair of each stratum is of one kind: its answers, with the fitted curve.
+
+    The curve is logistic in the logarithm of the stratum's middle rank, falling with distance.
+    """
+    answered_P = ~np.isnan(same_P)
+    stratum_P = strata.of_bins(bins_P)[answered_P]
+    asked_H = np.bincount(stratum_P, minlength=len(strata))
+    hits_H = np.bincount(stratum_P, weights=same_P[answered_P], minlength=len(strata))
+    ends_H = np.cumsum(strata.pairs_H)
+    middle_H = np.log(ends_H - np.asarray(strata.pairs_H) / 2)
+    curve_H = _logistic_curve(middle_H, asked_H, hits_H)
+    chance_H = (hits_H + PRIOR_PAIRS * curve_H) / (asked_H + PRIOR_PAIRS)
+    full_H = asked_H >= np.asarray(strata.pairs_H)
+    return np.where(full_H, hits_H / np.maximum(asked_H, 1), chance_H)
+
+
+def pairs_needed(log_error: float, judged: int, wanted: float) -> int:
+    """Judged pairs after which the pairs' part of the error of log q falls to `wanted`: it falls as
+    one over the root of their number.
+    """
+    return math.ceil(judged * (log_error / wanted) ** 2)
+
+
+def _logistic_curve(x_H: np.ndarray, asked_H: np.ndarray, hits_H: np.ndarray) -> np.ndarray:
+    centre, scale = float(x_H.mean()), float(x_H.std()) or 1.0
+    z_H = (x_H - centre) / scale
+
+    def loss(level_slope: np.ndarray) -> float:
+        level, slope = level_slope
+        logit_H = level - slope * z_H
+        likelihood = hits_H @ special.log_expit(logit_H)
+        likelihood += (asked_H - hits_H) @ special.log_expit(-logit_H)
+        return -float(likelihood) + _RIDGE * float(level**2 + slope**2)
+
+    found = optimize.minimize(
+        loss, np.array([0.0, 1.0]), method="L-BFGS-B", bounds=[(-30, 30), (0, 30)]
+    )
+    level, slope = found.x
+    return special.expit(level - slope * z_H)
+
+
+def _documents_error(
+    distances: PairDistances, strata: Strata, chance_H: np.ndarray, q: float
+) -> float:
+    """Standard error of log q from the choice of documents, each pair standing with its stratum's
+    chance.
+    """
+    chance_B = chance_H[strata.of_bins(np.arange(BINS))]
+    means_N = distances.counts_NB @ chance_B / (distances.documents - 1)
+    variance, _ = share_variance(means_N)
+    return math.sqrt(variance) / q
+
+
+def _floats(answers: Sequence[bool | None]) -> np.ndarray:
+    return np.array([math.nan if answer is None else float(answer) for answer in answers])
