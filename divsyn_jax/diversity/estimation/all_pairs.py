@@ -57,15 +57,16 @@ class PairEstimate:
 
     Attributes:
       value, ci_low, ci_high: effective clusters.
-      share: q, the mean join over pairs.
-      log_error: standard error of log q; None where q is 0 or 1.
+      share: q, the mean join over pairs; None for a mean over granularities.
+      log_error: standard error of the logarithm of the value; None where no pair, or every pair, is
+        joined.
       method: how the interval was made.
     """
 
     value: float
     ci_low: float
     ci_high: float
-    share: float
+    share: float | None
     log_error: float | None
     method: str
 
@@ -84,16 +85,30 @@ class Join:
         return special.expit((self.middle - np.asarray(distances)) / self.width)
 
 
-# A copy differs from its original by a word in ten (distance under 0.1 with MiniLM); two wordings
-# of one answer keep its content (under 0.3); two answers to one question keep its topic (under
-# 0.5). Widths are those of the distances within a kind; a copy's are small.
+# A copy differs from its original by a word in ten (distances under 0.1 with MiniLM), two wordings
+# of one content lie under 0.3, two texts on one topic under 0.5. Joins are a tenth of the range
+# wide, and narrower where the distance itself is small, so that a copy at distance 0 is joined.
+WIDTH = 0.05
+WIDTH_SHARE = 0.2  # of the middle, at most
+
+
+def join_at(middle: float) -> Join:
+    """The soft join around a distance."""
+    return Join(middle, min(WIDTH, WIDTH_SHARE * middle))
+
+
 GRANULARITIES: Mapping[str, Join] = {
-    "copies": Join(0.1, 0.02),
-    "wordings": Join(0.3, 0.05),
-    "topics": Join(0.5, 0.05),
+    "copies": join_at(0.1),
+    "wordings": join_at(0.3),
+    "topics": join_at(0.5),
 }
 CURVE = tuple(round(0.05 * step, 2) for step in range(1, 17))  # middles, 0.05 to 0.80
-CURVE_WIDTH = 0.05
+# A granularity is a scale, so its average runs over equal ratios: half octaves from copies to what
+# random documents of one language share.
+OCTAVES = tuple(0.05 * 2 ** (step / 2) for step in range(9))  # 0.05 to 0.80
+# How far "one topic" may be read, from long answers to one prompt (0.4) to short texts on one
+# subject (0.7), whose pairs lie at 0.57 on average.
+TOPIC_BAND = (0.4, 0.7)
 
 
 def pair_distances(vectors_NE: np.ndarray) -> PairDistances:
@@ -191,19 +206,91 @@ def _estimate(
     q: float,
     bounds: tuple[float, float],
     documents: int,
-    log_error: float | None,
+    share_error: float | None,
     method: str,
 ) -> PairEstimate:
     low, high = bounds
     ends = hill(high, documents), hill(low, documents)
-    return PairEstimate(hill(q, documents), *ends, q, log_error, method)
+    value = hill(q, documents)
+    # d log(value) / d log(q) = -(N-1) q / (1 + (N-1) q)
+    error = None if share_error is None else share_error * (1 - value / documents)
+    return PairEstimate(value, *ends, q, error, method)
 
 
 def curve(
-    distances: PairDistances, middles: Sequence[float] = CURVE, width: float = CURVE_WIDTH
+    distances: PairDistances, middles: Sequence[float] = CURVE
 ) -> list[tuple[float, PairEstimate]]:
     """(middle of the join, estimate), finest first: the whole profile over granularities."""
     return [
-        (middle, effective_clusters_at(distances, Join(middle, width).at(MIDDLES_B)))
+        (middle, effective_clusters_at(distances, join_at(middle).at(MIDDLES_B)))
         for middle in middles
     ]
+
+
+def profile_mean(distances: PairDistances) -> PairEstimate:
+    """Effective kinds over all granularities: the geometric mean of the estimates at `OCTAVES`.
+
+    One number that falls with copies, with rewordings and with fewer topics alike, which no single
+    granularity does. The ends of its interval are the geometric means of theirs: granularities see
+    the same documents, so their errors move together, and where they do not this is wider.
+    """
+    found = [estimate for _, estimate in curve(distances, OCTAVES)]
+    value, low, high = (
+        math.exp(math.fsum(map(math.log, ends)) / len(found))
+        for ends in zip(*((each.value, each.ci_low, each.ci_high) for each in found), strict=True)
+    )
+    errors = [each.log_error for each in found if each.log_error is not None]
+    error = math.fsum(errors) / len(found) if errors else None
+    return PairEstimate(value, low, high, None, error, "geometric mean over granularities")
+
+
+@dataclasses.dataclass(frozen=True)
+class GranularityRange:
+    """Between how many kinds there are, depending on how fine a kind is.
+
+    Attributes:
+      low, high: effective clusters at the coarse and at the fine end, with their intervals.
+      coarse, fine: the middles of the joins there.
+    """
+
+    low: float
+    high: float
+    coarse: float
+    fine: float
+
+
+def topic_range(
+    distances: PairDistances, band: tuple[float, float] = TOPIC_BAND
+) -> GranularityRange:
+    """The range of effective clusters over a band of granularities, intervals included."""
+    fine, coarse = min(band), max(band)
+    middles = np.linspace(fine, coarse, 7)
+    found = [estimate for _, estimate in curve(distances, middles.tolist())]
+    low, high = min(each.ci_low for each in found), max(each.ci_high for each in found)
+    return GranularityRange(low, high, coarse, fine)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+    """Second value over the first, with its 95% interval and two-sided p-value (None where neither
+    error is known).
+    """
+
+    value: float
+    ci_low: float
+    ci_high: float
+    p_value: float | None
+
+
+def ratio(first: PairEstimate, second: PairEstimate) -> Ratio:
+    """How two corpora, sampled independently, differ: a normal test on the logarithm."""
+    value = second.value / first.value
+    if first.log_error is None or second.log_error is None:
+        low, high = second.ci_low / first.ci_high, second.ci_high / first.ci_low
+        return Ratio(value, low, high, None)
+    error = math.hypot(first.log_error, second.log_error)
+    if error == 0:
+        return Ratio(value, value, value, None)
+    factor = math.exp(t_quantile(math.inf) * error)
+    p_value = 2 * float(special.ndtr(-abs(math.log(value)) / error))
+    return Ratio(value, value / factor, value * factor, p_value)

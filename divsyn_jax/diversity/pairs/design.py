@@ -8,6 +8,7 @@ Shapes: N documents, E embedding dimensions, H strata, B bins of distance, P pai
 """
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -55,9 +56,9 @@ def make_strata(distances: PairDistances, strata: int = STRATA) -> Strata:
     nearest = min(total, max(10.0, NEAREST * distances.documents))
     ranks = np.geomspace(nearest, total, strata)[:-1]
     edges = {0, *(int(np.searchsorted(cumulative_B, rank)) + 1 for rank in ranks)}
-    bounds = sorted(edge for edge in edges if edge < BINS) + [BINS]
+    bounds = [*sorted(edge for edge in edges if edge < BINS), BINS]
     firsts, counts = [], []
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds):
         held = int(pairs_B[low:high].sum())
         if held:
             firsts.append(low)
