@@ -148,8 +148,11 @@ def mean_of(values_D: np.ndarray, set_D: np.ndarray | None = None) -> Mean:
 def add_variance(mean: Mean, variance: float, variance_error: float = 0.0) -> Mean:
     """The mean with an independent variance added.
 
-    Degrees of freedom by Satterthwaite 1946: 2 V^2 / Var(V), V the total and Var(V) the sum of the
-    variances of both parts' estimates.
+    Degrees of freedom are the fewer of two: Satterthwaite's 2 V^2 / Var(V) (1946), V the total and
+    Var(V) the sum of the variances of both parts' estimates, and those at which Student's quantile
+    gives Howe's half-width (1974, JASA 69:789), in which each part keeps its own quantile. The
+    first counts the doubt of the added part; the second holds where few set means happen to lie
+    close together, which makes Satterthwaite's degrees of freedom too many.
 
     Args:
       mean: its own error squared is one part.
@@ -158,10 +161,16 @@ def add_variance(mean: Mean, variance: float, variance_error: float = 0.0) -> Me
     """
     if variance == 0 and variance_error == 0:
         return mean
-    total = mean.error**2 + variance
-    own = 0.0 if math.isinf(mean.freedom) else mean.error**4 / mean.freedom
-    doubt = own + variance_error**2 / 2
+    own = mean.error**2
+    total = own + variance
+    doubt = (0.0 if math.isinf(mean.freedom) else own**2 / mean.freedom) + variance_error**2 / 2
     freedom = total**2 / doubt if doubt > 0 else math.inf
+    if own > 0 and total > 0:
+        normal = t_quantile(math.inf)
+        parts = t_quantile(mean.freedom) ** 2 * own + normal**2 * variance
+        quantile = math.sqrt(parts / total)
+        if quantile > normal * (1 + 1e-9):
+            freedom = min(freedom, float(special.stdtridf(1 - ALPHA / 2, quantile)))
     return dataclasses.replace(mean, error=math.sqrt(total), freedom=max(1.0, freedom))
 
 

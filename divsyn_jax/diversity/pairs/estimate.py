@@ -1,9 +1,10 @@
 """Effective clusters of a corpus from pairs of its documents that someone judged.
 
-The judged pairs alone make the number: distances only say where to ask and how to weigh an answer
-back (Horvitz and Thompson 1952), so the estimate is right on average whatever the embedding is
-worth (prediction-powered inference in the sense of Angelopoulos et al. 2023, arXiv 2301.09633, with
-strata for the prediction). A bad embedding only widens the interval.
+Distances say where to ask and how to weigh an answer back (Horvitz and Thompson 1952); the answers
+make the number, so a bad embedding widens the interval and does not move the estimate far
+(prediction-powered inference in the sense of Angelopoulos et al. 2023, arXiv 2301.09633, with
+strata for the prediction). Strata borrow from each other as far as their answers agree with one
+curve (`chances`).
 
 Shapes: N documents, H strata, B bins of distance, P judged pairs.
 """
@@ -13,11 +14,11 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import optimize, special
 
 from divsyn_jax.diversity.estimation.all_pairs import BINS, PairDistances, share_variance
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.estimation.intervals import t_quantile
+from divsyn_jax.diversity.pairs.chances import StratumChances, fit_chances
 from divsyn_jax.diversity.pairs.design import (
     Strata,
     allocate,
@@ -28,8 +29,6 @@ from divsyn_jax.diversity.pairs.design import (
 
 PAIRS = 400  # judged, where nothing else is said
 PILOT = 0.5  # of the budget, asked in equal numbers of every stratum
-PRIOR_PAIRS = 1.0  # what the fitted curve counts in a stratum against its own answers
-_RIDGE = 0.01  # keeps the curve finite where all answers agree
 
 Judge = Callable[[Sequence[tuple[int, int]]], Sequence[bool | None]]
 
@@ -83,7 +82,7 @@ class JudgedEstimate:
     judged: int
     unanswered: int
     strata: tuple[StratumAnswers, ...]
-    method: str = "t on log q over documents and judged pairs"
+    method: str = "normal on log q over documents and judged pairs"
 
 
 def judge_in_two_phases(
@@ -109,7 +108,7 @@ def judge_in_two_phases(
     pairs = draw_pairs(vectors_NE, distances, strata, pilot_H, rng)
     answers = list(judge(pairs))
     bins_P = bins_of_pairs(vectors_NE, pairs)
-    chance_H = stratum_chances(strata, distances, bins_P, _floats(answers))
+    chance_H = _chances(strata, bins_P, _floats(answers)).chance_H
     room_H = np.asarray(strata.pairs_H) - pilot_H
     rest = Strata(strata.first_bin_H, tuple(np.maximum(room_H, 0).tolist()))
     spread_H = (
@@ -129,10 +128,6 @@ def estimate(
 ) -> JudgedEstimate:
     """The estimate from answers about pairs that `draw_pairs` drew from `strata`.
 
-    In a stratum with few answers a curve of the chance over distance, fitted to all answers, counts
-    as `PRIOR_PAIRS` more: a stratum without a hit is then neither taken for empty nor for certain,
-    and its share enters value and variance alike.
-
     Raises:
       ValueError: no pair has an answer.
     """
@@ -143,22 +138,13 @@ def estimate(
     stratum_P, same_P = strata.of_bins(bins_P)[answered_P], judged.same_P[answered_P]
     asked_H = np.bincount(stratum_P, minlength=len(strata))
     hits_H = np.bincount(stratum_P, weights=same_P, minlength=len(strata))
-    chance_H = stratum_chances(strata, distances, bins_P, judged.same_P)
-    weight_H, size_H = strata.weight_H, np.asarray(strata.pairs_H)
+    chances = _chances(strata, bins_P, judged.same_P)
+    chance_H, weight_H, size_H = chances.chance_H, strata.weight_H, np.asarray(strata.pairs_H)
     q = float(weight_H @ chance_H)
-    left_H = np.clip(1 - asked_H / size_H, 0.0, 1.0)
-    variance_H = (
-        weight_H**2 * chance_H * (1 - chance_H) * left_H / np.maximum(asked_H + PRIOR_PAIRS, 1)
-    )
-    pairs_error = math.sqrt(float(variance_H.sum())) / q
-    freedom_H = np.maximum(asked_H - 1, 1)
-    total = float(variance_H.sum())
-    freedom = total**2 / float((variance_H**2 / freedom_H).sum()) if total > 0 else math.inf
+    pairs_error = math.sqrt(float(weight_H @ chances.covariance_HH @ weight_H)) / q
     documents_error = _documents_error(distances, strata, chance_H, q)
     error = math.hypot(pairs_error, documents_error)
-    # The documents' part has many degrees of freedom; the pairs' part decides.
-    quantile = t_quantile(freedom * (error / pairs_error) ** 4) if pairs_error > 0 else 1.96
-    factor = math.exp(min(quantile * error, 700.0))
+    factor = math.exp(min(t_quantile(math.inf) * error, 700.0))
     documents = distances.documents
     low, high = hill(min(1.0, q * factor), documents), hill(q / factor, documents)
     firsts = strata.first_bin_H
@@ -179,23 +165,12 @@ def estimate(
     )
 
 
-def stratum_chances(
-    strata: Strata, distances: PairDistances, bins_P: np.ndarray, same_P: np.ndarray
-) -> np.ndarray:
-    """[H] chance that a pair of each stratum is of one kind: its answers, with the fitted curve.
-
-    The curve is logistic in the logarithm of the stratum's middle rank, falling with distance.
-    """
+def _chances(strata: Strata, bins_P: np.ndarray, same_P: np.ndarray) -> StratumChances:
     answered_P = ~np.isnan(same_P)
     stratum_P = strata.of_bins(bins_P)[answered_P]
     asked_H = np.bincount(stratum_P, minlength=len(strata))
     hits_H = np.bincount(stratum_P, weights=same_P[answered_P], minlength=len(strata))
-    ends_H = np.cumsum(strata.pairs_H)
-    middle_H = np.log(ends_H - np.asarray(strata.pairs_H) / 2)
-    curve_H = _logistic_curve(middle_H, asked_H, hits_H)
-    chance_H = (hits_H + PRIOR_PAIRS * curve_H) / (asked_H + PRIOR_PAIRS)
-    full_H = asked_H >= np.asarray(strata.pairs_H)
-    return np.where(full_H, hits_H / np.maximum(asked_H, 1), chance_H)
+    return fit_chances(np.asarray(strata.pairs_H), asked_H, hits_H)
 
 
 def pairs_needed(log_error: float, judged: int, wanted: float) -> int:
@@ -203,24 +178,6 @@ def pairs_needed(log_error: float, judged: int, wanted: float) -> int:
     one over the root of their number.
     """
     return math.ceil(judged * (log_error / wanted) ** 2)
-
-
-def _logistic_curve(x_H: np.ndarray, asked_H: np.ndarray, hits_H: np.ndarray) -> np.ndarray:
-    centre, scale = float(x_H.mean()), float(x_H.std()) or 1.0
-    z_H = (x_H - centre) / scale
-
-    def loss(level_slope: np.ndarray) -> float:
-        level, slope = level_slope
-        logit_H = level - slope * z_H
-        likelihood = hits_H @ special.log_expit(logit_H)
-        likelihood += (asked_H - hits_H) @ special.log_expit(-logit_H)
-        return -float(likelihood) + _RIDGE * float(level**2 + slope**2)
-
-    found = optimize.minimize(
-        loss, np.array([0.0, 1.0]), method="L-BFGS-B", bounds=[(-30, 30), (0, 30)]
-    )
-    level, slope = found.x
-    return special.expit(level - slope * z_H)
 
 
 def _documents_error(
