@@ -146,7 +146,7 @@ def calibrated_estimate(
 
 def join_rates(calibration: DistanceCalibration, middle: float) -> tuple[float, float]:
     """(s, f): shares of the pairs of one kind, and of two, nearer than `middle`."""
-    nearer = int(round(middle / BIN))
+    nearer = round(middle / BIN)
     same_B, different_B = calibration.same_FB.sum(axis=0), calibration.different_FB.sum(axis=0)
     return (
         float(same_B[:nearer].sum() / same_B.sum()),
