@@ -38,7 +38,7 @@ class Strata:
     @property
     def weight_H(self) -> np.ndarray:
         """[H] share of all pairs."""
-        return np.asarray(self.pairs_H) / sum(self.pairs_H)
+        return np.asarray(self.pairs_H) / max(1, sum(self.pairs_H))
 
     def of_bins(self, bins: np.ndarray) -> np.ndarray:
         """The stratum of each bin of distance."""
