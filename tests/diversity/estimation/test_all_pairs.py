@@ -81,8 +81,8 @@ def test_one_pair_joined_says_little():
 
 
 def test_the_profile_falls_with_copies_and_with_topics():
-    many, _ = kinds([40] * 10)
-    few, _ = kinds([80] * 5)
+    many, _ = kinds([40] * 10, noise=0.06)
+    few, _ = kinds([80] * 5, noise=0.06)
     copied = np.repeat(many[::10], 10, axis=0)
     found = [
         all_pairs.profile_mean(all_pairs.pair_distances(vectors_NE))

@@ -101,7 +101,8 @@ def test_allocation_gives_away_what_full_strata_cannot_use():
     strata = design.Strata((0, 10, 20), (5, 100, 1000))
     assert design.allocate(90, strata).tolist() == [5, 43, 42]
     by_spread_H = design.allocate(90, strata, [0.0, 0.5, 0.02])
-    assert by_spread_H.tolist() == [0, 64, 26]
+    assert by_spread_H.sum() == 90
+    assert abs(by_spread_H - np.array([0, 64.3, 25.7])).max() < 1
     assert design.allocate(5000, strata).tolist() == [5, 100, 1000]
 
 
