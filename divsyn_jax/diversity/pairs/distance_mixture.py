@@ -117,7 +117,7 @@ def calibrated_estimate(
     """Effective clusters of an unlabelled corpus of the calibrated kind of text.
 
     The documents' part of the error is the jackknife of the likelihood equation's terms; the
-    calibration's is the delete-a-fold jackknife over kinds.
+    calibration's is the delete-a-fold jackknife over kinds, for its own and for the corpus's.
     """
     pairs_C = _coarse(distances.pairs_B)
     same_C, different_C = _densities(calibration)
@@ -134,10 +134,13 @@ def calibrated_estimate(
         if calibration.same_FB[fold].sum() > 0
     ]
     folds = len(left_out)
-    calibration_error = math.sqrt((folds - 1) * float(np.var(left_out)))
+    documents = distances.documents
+    # The corpus holds kinds of its own: as far as those of the calibration stray from their mean,
+    # so do they, the more the fewer they are.
+    other_kinds = 1 + calibration.kinds / hill(q, documents)
+    calibration_error = math.sqrt((folds - 1) * float(np.var(left_out)) * other_kinds)
     error = math.hypot(documents_error, calibration_error)
     factor = math.exp(min(1.96 * error, 700.0))
-    documents = distances.documents
     low, high = hill(min(1.0, q * factor), documents), hill(q / factor, documents)
     return CalibratedEstimate(
         hill(q, documents), low, high, q, error, documents_error, calibration_error
