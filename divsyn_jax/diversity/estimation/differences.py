@@ -26,8 +26,9 @@ class Measured:
 
     Attributes: name: the corpus. mean, sd, draws: over its draws. set_means: mean of each criteria
       set, in the order both corpora share; None without criteria. failure_rate: share of the draws
-      asked for that gave no answer. document_variance, document_variance_error: what the choice of documents adds to the
-      mean's variance (`estimators.document_spread`), and the standard error of that.
+      asked for that gave no answer. document_variance, document_variance_error: what the choice of
+      documents adds to the mean's variance (`estimators.document_spread`), and the standard error
+      of that.
     """
 
     name: str

@@ -263,5 +263,5 @@ def generator_interval_of_clusters(
 
 
 def hill(q: float, documents: int) -> float:
-    """Hill number of order 2 of N `documents` of which a share q of the pairs fall in one cluster."""
+    """Hill number of order 2 of N `documents`, a share q of whose pairs fall in one cluster."""
     return documents / (1 + (documents - 1) * q)

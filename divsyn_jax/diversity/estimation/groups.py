@@ -95,7 +95,7 @@ def within_groups_of_vectors(
 def within_groups_of_labels(
     label_N: Sequence[Hashable], group_N: Sequence[Hashable]
 ) -> GroupDiversity:
-    """Diversity within groups of documents whose kinds are known: k^2 / sum(n^2) effective kinds."""
+    """Diversity within groups of documents of known kinds: k^2 / sum(n^2) effective kinds."""
     code: dict[Hashable, int] = {}
     codes_N = np.array([code.setdefault(label, len(code)) for label in label_N], np.int64)
 

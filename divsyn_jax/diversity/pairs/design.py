@@ -68,7 +68,7 @@ def make_strata(distances: PairDistances, strata: int = STRATA) -> Strata:
 
 
 def allocate(budget: int, strata: Strata, spread_H: Sequence[float] | None = None) -> np.ndarray:
-    """[H] questions of each stratum: equally many, or in proportion to weight times spread (Neyman).
+    """[H] questions of each stratum: equally many, or by weight times spread (Neyman).
 
     Args:
       budget: questions in all; fewer where the strata do not hold as many pairs.

@@ -198,8 +198,8 @@ def load(path: str | os.PathLike, model: str | None = None) -> DistanceCalibrati
         raise UserError(f"{path}: holds no pairs of one of the two sorts; {remedy}")
     if model is not None and known["model"] != model:
         raise UserError(
-            f"{path}: measured with {known['model']}, and the vectors are of {model}; calibrate with"
-            " the same --embedding_model"
+            f"{path}: measured with {known['model']}, and the vectors are of {model}; calibrate"
+            " with the same --embedding_model"
         )
     return DistanceCalibration(kind_of_text, known["model"], *counts, same_FB, different_FB)
 
