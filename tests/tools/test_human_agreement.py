@@ -29,4 +29,4 @@ def test_sets_that_differ_more_agree_with_people_who_say_so():
     groups, found = human_agreement.agreement(records, vectors)
     assert groups == ["made up t"]
     for name in ("effective kinds, all granularities", "Vendi score", "NovelSum", "distinct-1"):
-        assert found[name][0] > 0.95, name
+        assert found[name][0] > 0.9, name

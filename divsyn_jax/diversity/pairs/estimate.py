@@ -15,7 +15,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from divsyn_jax.diversity.estimation.all_pairs import BINS, PairDistances, share_variance
+from divsyn_jax.diversity.estimation.all_pairs import (
+    BINS,
+    PairDistances,
+    pair_distances,
+    share_variance,
+)
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.estimation.intervals import t_quantile
 from divsyn_jax.diversity.pairs.chances import StratumChances, fit_chances
@@ -85,6 +90,29 @@ class JudgedEstimate:
     method: str = "normal on log q over documents and judged pairs"
 
 
+def sheet_pairs(
+    vectors_NE: np.ndarray, budget: int = PAIRS, seed: int = 0
+) -> list[tuple[int, int]]:
+    """Pairs to ask people about in one round: equally many of every stratum of distance.
+
+    A second round, where one is wanted, is `judge_in_two_phases` with the people as its judge.
+    """
+    distances = pair_distances(vectors_NE)
+    strata = make_strata(distances)
+    rng = np.random.default_rng([seed, distances.documents])
+    return draw_pairs(vectors_NE, distances, strata, allocate(budget, strata), rng)
+
+
+def estimate_from_sheet(vectors_NE: np.ndarray, judged: JudgedPairs) -> JudgedEstimate:
+    """The estimate from the answers about `sheet_pairs` of the same sample.
+
+    Raises:
+      ValueError: no pair has an answer.
+    """
+    distances = pair_distances(vectors_NE)
+    return estimate(vectors_NE, distances, make_strata(distances), judged)
+
+
 def judge_in_two_phases(
     vectors_NE: np.ndarray, judge: Judge, budget: int = PAIRS, seed: int = 0
 ) -> tuple[JudgedEstimate, JudgedPairs]:
@@ -99,8 +127,6 @@ def judge_in_two_phases(
     Raises:
       ValueError: no pair got an answer.
     """
-    from divsyn_jax.diversity.estimation.all_pairs import pair_distances
-
     distances = pair_distances(vectors_NE)
     strata = make_strata(distances)
     rng = np.random.default_rng([seed, distances.documents])

@@ -71,6 +71,18 @@ def test_unanswered_pairs_are_counted_and_leave_their_stratum():
         estimate.judge_in_two_phases(vectors_NE, lambda pairs: [None] * len(pairs), 50)
 
 
+def test_a_sheet_of_one_round_holds_the_truth():
+    vectors_NE, label_N = overlapping([60] * 16)
+    hits = 0
+    for seed in range(20):
+        pairs = estimate.sheet_pairs(vectors_NE, 400, seed)
+        assert len(set(pairs)) == 400
+        same_P = np.array(oracle(label_N)(pairs), float)
+        found = estimate.estimate_from_sheet(vectors_NE, estimate.JudgedPairs(tuple(pairs), same_P))
+        hits += found.ci_low <= 16 <= found.ci_high
+    assert hits >= 17
+
+
 def test_every_pair_judged_is_exact():
     vectors_NE, label_N = overlapping([5, 4, 3])
     found, _ = estimate.judge_in_two_phases(vectors_NE, oracle(label_N), 1000)
