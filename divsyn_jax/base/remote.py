@@ -21,7 +21,7 @@ def is_remote(path: str | os.PathLike) -> bool:
     return "://" in str(path)
 
 
-def join(root: str, path: str) -> str:
+def join_url(root: str, path: str) -> str:
     """`path` under `root`, unless it is absolute or a URL."""
     if is_remote(path):
         return path

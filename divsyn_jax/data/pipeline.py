@@ -70,7 +70,7 @@ def parse_sources(spec: str, root: str = "") -> tuple[Source, ...]:
         sources.append(
             Source(
                 name or pathlib.Path(folder).name,
-                remote.join(root, folder),
+                remote.join_url(root, folder),
                 value,
                 int(tokens) if tokens else None,
             )

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Unfinished, UserError
-from divsyn_jax.base.html_page import number
+from divsyn_jax.base.html import number
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name

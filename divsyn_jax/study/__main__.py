@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Unfinished, UserError
 from divsyn_jax.base.setting_flags import Flag
-from divsyn_jax.study import local_runner
+from divsyn_jax.study import local_runner, study_file
 from divsyn_jax.study import stages as study_stages
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.study.recipe import Study, resolve, workdir_of
@@ -152,13 +152,11 @@ def _print_findings(study: Study) -> None:
     print("part             budget   took (s, this and earlier sessions)")
     for part, seconds in took.items():
         print(f"{part:<16} {budget.get(part, 0):>6} {seconds:>6.0f}")
-    verdicts = files.read_json(study.workdir / "study.json")["verdicts"]
-    for verdict in (verdict for verdict in verdicts if verdict["of"] == "study"):
-        print(f"{verdict['verdict'].upper()}: {verdict['hypothesis']} ({verdict['because']})")
-    print(
-        f"and the verdicts on {sum(verdict['of'] == 'paper' for verdict in verdicts)} claims of the"
-        " paper, in the report"
-    )
+    verdicts = study_file.read_study(study.workdir / "study.json")["verdicts"]
+    for judged in (judged for judged in verdicts if judged.source != "paper"):
+        print(f"{judged.verdict.kind.upper()}: {judged.statement} ({judged.verdict.reason})")
+    if claims := sum(judged.source == "paper" for judged in verdicts):
+        print(f"and the verdicts on {claims} claims of the paper, in the report")
     print(f"report: {study.workdir / 'report.html'}")
 
 

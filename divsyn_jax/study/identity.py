@@ -1,18 +1,17 @@
-"""What makes two studies the same:
-
-their resolved recipes, but for how long they may take and where their texts lie.
-"""
+"""What makes two studies the same: their resolved recipes, but for how long they may take, what
+their results are asked and where their texts lie."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-_NOT_IDENTITY = ("budget",)  # how long, not what
+# How long, not what; and what is asked of the results, not how they come about.
+_NOT_IDENTITY = ("budget", "hypotheses")
 
 
 def study_fingerprint(recipe: Mapping[str, Any]) -> str:
-    """Identity of a study: its recipe without the time budget and without paths of corpora."""
+    """Identity of a study: its recipe without time budget, hypotheses and paths of corpora."""
     return hashlib.sha256(json.dumps(_identity(recipe), sort_keys=True).encode()).hexdigest()
 
 

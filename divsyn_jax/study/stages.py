@@ -16,13 +16,13 @@ from divsyn_jax.data.readers.corpus import corpus_files
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 from divsyn_jax.diversity.score_file import read_score
-from divsyn_jax.study import local_runner, results
+from divsyn_jax.study import local_runner, results, study_file
 from divsyn_jax.study import plan as study_plan
-from divsyn_jax.study import report as page
 from divsyn_jax.study import texts as study_data
 from divsyn_jax.study.identity import difference, study_fingerprint
 from divsyn_jax.study.local_runner import Job, Slot
 from divsyn_jax.study.recipe import Study
+from divsyn_jax.study.reporting import report as page
 
 _SHARD_BYTES = 16 << 20  # text of a shard: a process for less costs more than it saves
 
@@ -266,5 +266,5 @@ def report(study: Study) -> None:
             f" ({lacking[0].name} first); run or submit the study again"
         )
     result = results.collect(study)
-    files.write_json(study.workdir / "study.json", result)
+    study_file.write(result, study.workdir / "study.json")
     page.write_report(result, study.workdir)
