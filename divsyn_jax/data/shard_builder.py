@@ -5,7 +5,7 @@ import concurrent.futures
 import dataclasses
 import multiprocessing
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,27 @@ class _Shard:
     tokens: int
     inputs: int = 0
     too_long: tuple[str, ...] = ()
+
+
+def _to_json(task: _ShardTask) -> dict[str, Any]:
+    return {**dataclasses.asdict(task), "dtype": task.dtype.str}
+
+
+def _write_from_json(task: Mapping[str, Any]) -> dict[str, Any]:
+    """`_write` for workers that tasks and results reach as JSON."""
+    template = task["template"]
+    shard = _write(
+        _ShardTask(
+            **{
+                **task,
+                "texts": tuple(task["texts"]),
+                "tokenizer": tokenizers.Tokenizer(**task["tokenizer"]),
+                "dtype": np.dtype(task["dtype"]),
+                "template": template and ChatTemplate(**template),
+            }
+        )
+    )
+    return dataclasses.asdict(shard)
 
 
 def _write(task: _ShardTask) -> _Shard:
@@ -137,7 +158,17 @@ def build_shards(
         )
         with bar as progress:
             written = (
-                beam_runner.in_order(tasks, _write, folder, runner, workers, beam_options)
+                (
+                    _Shard(**shard)
+                    for shard in beam_runner.in_order(
+                        map(_to_json, tasks),
+                        _write_from_json,
+                        folder,
+                        runner,
+                        workers,
+                        beam_options,
+                    )
+                )
                 if runner
                 else _in_order(tasks, workers)
             )

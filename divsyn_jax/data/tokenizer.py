@@ -164,7 +164,7 @@ class _HuggingFace:
             raise UserError(f"hf:{path}: needs transformers: pip install transformers") from None
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(
-                path, local_files_only=True
+                path, local_files_only=True, trust_remote_code=False
             )
         except (
             Exception

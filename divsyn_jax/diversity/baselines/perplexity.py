@@ -56,7 +56,7 @@ def _check_model(name: str) -> None:
     with _named_errors(name):
         import transformers
 
-        transformers.AutoConfig.from_pretrained(name)
+        transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
 
 
 @contextlib.contextmanager
@@ -67,11 +67,12 @@ def _named_errors(name: str) -> Iterator[None]:
         raise UserError(
             "--perplexity_models needs torch and transformers: pip install 'divsyn-jax[score]'"
         ) from None
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # what transformers raises for a missing, foreign or damaged model
-        why = str(error).strip().splitlines()[0]
+    except UserError:
+        raise
+    except Exception as error:
+        # A missing, foreign or damaged model surfaces as many types: OSError, KeyError, the Rust
+        # library's own.
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"--perplexity_models={name}: cannot be loaded as a causal model ({why})"
         ) from None
@@ -167,8 +168,11 @@ def _load(name: str) -> tuple[Any, Any]:
         import transformers
 
         transformers.utils.logging.disable_progress_bar()
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-        model = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+        # A model brings no code and no pickle: never a question on the terminal, safetensors alone.
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+        )
     if _prefix(tokenizer) is None:
         raise UserError(
             f"--perplexity_models={name}: its tokenizer has neither BOS nor EOS for a document to"
