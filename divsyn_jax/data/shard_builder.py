@@ -19,6 +19,15 @@ from divsyn_jax.data.chat import TEMPLATE_FILE, ChatTemplate, ConversationReader
 from divsyn_jax.data.packing import pack_conversations
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
 
+# What a shards folder consists of: an output folder that holds anything else is not replaced.
+_WRITTEN = (
+    "shard-*.array_record",
+    "manifest.json",
+    "documents.json",
+    TEMPLATE_FILE,
+    *tokenizers.FILES,
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class _ShardTask:
@@ -114,16 +123,7 @@ def build_shards(
     shards' worth of text is held in memory. With `runner` the shards are written by Apache Beam
     (see divsyn_jax/data/beam_runner.py) instead of processes of this one, to the same bytes. Raises
     `UserError` for unreadable input, in which case nothing is left at `output`."""
-    files.check_replaceable(
-        output,
-        [
-            "shard-*.array_record",
-            "manifest.json",
-            "documents.json",
-            TEMPLATE_FILE,
-            *tokenizers.FILES,
-        ],
-    )
+    files.check_replaceable(output, _WRITTEN)
     loaded = tokenizers.load(tokenizer)
     template = ChatTemplate.of(loaded, system_prompt) if packing == "best_fit" else None
     # A packed window holds positions beside ids.
@@ -131,7 +131,7 @@ def build_shards(
         max(loaded.vocab_size, seq_len + 1) if template else loaded.vocab_size
     )
     sources: list[dict[str, Any]] = []
-    with files.new_directory(output) as folder:
+    with files.new_directory(output, _WRITTEN) as folder:
         tasks = (
             _ShardTask(
                 str(folder / f"shard-{index:05d}.array_record"),

@@ -102,6 +102,8 @@ _EMBEDDINGS, _ANSWERS = (
     "cache.sqlite",
 )  # in OUTPUT: the default cache of vectors, and that of answers
 _WRITTEN = ("criteria.json", "comparison.json", "report.html")
+# What the folder of one corpus consists of.
+_SCORE_FILES = ("score.json", "draws.jsonl", "groups.jsonl")
 _RESERVED = (".", "..", _EMBEDDINGS, _ANSWERS, *_WRITTEN)
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and temporary names add to it
 _TABLE = (
@@ -207,7 +209,7 @@ def _score(
                 {name: score for name, (score, _) in made.items()}, corpora, agent, budget, settings
             )
         for name, (score, draws) in made.items():
-            with files.new_directory(output / name) as folder:
+            with files.new_directory(output / name, _SCORE_FILES) as folder:
                 files.write_text(
                     folder / "draws.jsonl", "".join(json.dumps(draw) + "\n" for draw in draws)
                 )
@@ -238,6 +240,7 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
                 f"{argument}: {folder} is not a score's folder; name the corpus otherwise, as"
                 f" NAME={spec}"
             )
+        files.check_replaceable(folder, _SCORE_FILES)
         corpora[name] = spec
     return corpora
 

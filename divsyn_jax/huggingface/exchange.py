@@ -62,7 +62,7 @@ def export_run(
         of_parameter.setdefault(piece.path, []).append(piece)
     with (
         contextlib.closing(run.checkpoints()) as checkpoints,
-        files.new_directory(output) as folder,
+        files.new_directory(output, _WRITTEN) as folder,
     ):
         progress = checkpoints.read_progress(step)
 

@@ -32,7 +32,7 @@ from divsyn_jax.base import commandline, files
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.endpoint import flags as endpoint_flags
-from divsyn_jax.synthesis.corpus_writer import KINDS, generate_corpus
+from divsyn_jax.synthesis.corpus_writer import KINDS, WRITTEN, generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
 
 _TOPICS = "topics"
@@ -89,9 +89,7 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, output: str) -> None:
     for flag in (_TOPICS_FILE, _PERSONAS_FILE, _INPUT, _DRY_RUN):
         if flag.value:
             raise UserError(f"--{flag.name} is for an endpoint: give --base_url and --model too")
-    files.check_replaceable(
-        output, [*(f"{kind}.jsonl.zst" for kind in KINDS), "manifest.json", "score.json"]
-    )
+    files.check_replaceable(output, WRITTEN)
     count = config.documents if _KIND.value == "documents" else config.questions
     manifest = generate_corpus(breadth, count, config.seed, output, _KIND.value)
     rejected = manifest["rejects"]["duplicate"]
