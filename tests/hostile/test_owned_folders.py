@@ -1,5 +1,6 @@
 """We delete and overwrite only what we wrote."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -85,7 +86,7 @@ def test_links_inside_a_partial_folder_are_not_followed(tmp_path, victim, linked
 def test_a_killed_folder_is_taken_up_and_other_settings_start_anew(tmp_path):
     for settings, expected in (({"a": 1}, []), ({"a": 1}, ["x.txt"]), ({"a": 2}, [])):
         with (
-            pytest.raises(KeyboardInterrupt),
+            contextlib.suppress(KeyboardInterrupt),
             files.resumed_directory(tmp_path / "gen", settings, ["x.txt"]) as folder,
         ):
             assert sorted(path.name for path in folder.glob("[!.]*")) == expected
@@ -119,12 +120,14 @@ def test_new_directory_replaces_what_the_command_wrote_and_nothing_else(tmp_path
 
 def test_what_comes_into_the_folder_meanwhile_is_kept(tmp_path):
     (tmp_path / "out").mkdir()
-    with (
-        pytest.raises(UserError, match="thesis.txt"),
-        files.new_directory(tmp_path / "out", ["a.json"]) as folder,
-    ):
-        (folder / "a.json").write_text("new")
-        (tmp_path / "out" / "thesis.txt").write_text("precious")
+
+    def write():
+        with files.new_directory(tmp_path / "out", ["a.json"]) as folder:
+            (folder / "a.json").write_text("new")
+            (tmp_path / "out" / "thesis.txt").write_text("precious")
+
+    with pytest.raises(UserError, match="thesis.txt"):
+        write()
     assert (tmp_path / "out" / "thesis.txt").read_text() == "precious"
 
 
