@@ -251,4 +251,12 @@ def _label(document: Document, field: str) -> str:
         has = ", ".join(map(str, document.fields)) or "none"
         missing = f"no label in field {field!r} (it has: {has})"
         raise UserError(f"{document.where}: {missing}; name another with --label_field")
-    return json.dumps(label, sort_keys=True, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(label, sort_keys=True, ensure_ascii=False, default=str)
+        text.encode("utf-8")
+    except (ValueError, RecursionError, TypeError):
+        raise UserError(
+            f"{document.where}: the label in field {field!r} holds half a surrogate pair or is"
+            " nested too deeply; correct it"
+        ) from None
+    return text

@@ -48,6 +48,14 @@ def send(url, timeout_s=20.0):
     return asyncio.run(run())
 
 
+def attempt(url):
+    """The reply, or in what way the attempt failed."""
+    try:
+        return send(url)
+    except (AttemptFailed, Rejected) as error:
+        return error
+
+
 def completion(content="fine", **changes):
     return json.dumps(
         {"choices": [{"message": {"content": content}, "finish_reason": "stop"}], **changes}
@@ -114,9 +122,9 @@ def test_usage_is_a_count_or_unmetered(prompt, output, metered):
 
 def test_negative_usage_does_not_lift_the_limit_of_cost():
     with serving(lambda handler: respond(handler, with_usage("9", "-1000000000"))) as server:
-        settings = settings_of(server.url, price_input=1.0, price_output=1.0, max_cost=0.01)
-        results, client = ask(settings, [question(number) for number in range(300)])
-    assert client.usage.cost <= 0.01
+        settings = settings_of(server.url, price_input=1.0, price_output=1.0, max_cost=0.002)
+        results, client = ask(settings, [question(number) for number in range(60)])
+    assert client.usage.cost <= 0.002
     assert any("--max_cost" in str(result) for result in results)
 
 
@@ -140,15 +148,14 @@ BODIES = {
 def test_odd_bodies_are_failed_attempts(body, status):
     charset = "application/json; charset=rot13"
     with serving(lambda handler: respond(handler, body, status, content_type=charset)) as server:
-        try:
-            reply = send(server.url)
-        except (AttemptFailed, Rejected) as error:
-            assert len(str(error)) < 400
-        else:
-            assert isinstance(reply.request_id, str | None)
+        outcome = attempt(server.url)
+    if isinstance(outcome, Exception):
+        assert len(str(outcome)) < 400
+    else:
+        assert isinstance(outcome.request_id, str | None)
 
 
-def test_an_answer_just_less_nested_than_the_parser_allows_is_unusable(serve=None):
+def test_an_answer_just_less_nested_than_the_parser_allows_is_unusable():
     from divsyn_jax.endpoint.answers import parsing
 
     for depth in range(300, 1000, 50):
@@ -195,9 +202,11 @@ def test_honest_packing_is_read(encoding):
 
 
 def test_damaged_packing_is_a_failed_attempt():
-    with serving(lambda h: respond(h, b"no gzip", content_encoding="gzip")) as server:
-        with pytest.raises(AttemptFailed, match="damaged"):
-            send(server.url)
+    with (
+        serving(lambda h: respond(h, b"no gzip", content_encoding="gzip")) as server,
+        pytest.raises(AttemptFailed, match="damaged"),
+    ):
+        send(server.url)
 
 
 def test_a_body_that_drips_ends_with_the_time():
@@ -236,7 +245,6 @@ SPELLINGS = {
 @pytest.mark.parametrize("spelled", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_the_key_is_removed_in_every_spelling(spelled):
     cleaned = Redaction(KEY).clean(f"invalid key: {spelled}, see help")
-    assert cleaned == f"invalid key: {'' if False else cleaned[13:-10]}, see help"
     assert "[API key]" in cleaned
     assert spelled not in cleaned
     assert Redaction("").clean(spelled) == spelled
@@ -252,9 +260,11 @@ def test_removal_takes_time_in_proportion_to_the_text():
 def test_an_echoed_key_reaches_neither_message_nor_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     php = json.dumps({"error": {"message": f"bad key {KEY}"}}).replace("/", "\\/").encode()
-    with serving(lambda handler: respond(handler, php, 400)) as server:
-        with pytest.raises(Rejected) as raised:
-            send(server.url)
+    with (
+        serving(lambda handler: respond(handler, php, 400)) as server,
+        pytest.raises(Rejected) as raised,
+    ):
+        send(server.url)
     assert "KEY1234" not in str(raised.value)
     body = completion(id=KEY).replace(b"/", b"\\/")
     for header in (KEY, f"req-{KEY}", "x" * 5000):

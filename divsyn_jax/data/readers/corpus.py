@@ -17,19 +17,21 @@ import pathlib
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 import zstandard
 
-from divsyn_jax.base import remote
+from divsyn_jax.base import remote, terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers import named_datasets
+from divsyn_jax.data.readers.lines import LONGEST_LINE, TOO_LONG, TooLong, bounded_lines
 from divsyn_jax.data.readers.zstd_stream import ZstdStream
 
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
 TEXT_SUFFIXES = (".txt", ".md", ".text")
 MAX_MALFORMED_SHARE = 0.01
 _PROBLEMS_KEPT = 5
+_LONGEST_PROBLEM = 500
 # What other commands put beside the documents of a corpus.
 _NO_DOCUMENTS = ("manifest.json", "score.json")
 
@@ -146,7 +148,7 @@ class CorpusReader:
                 " give a corpus with text"
             )
 
-    def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
+    def _document(self, where: str, record: "bytes | str | Mapping | TooLong") -> Document:
         record = self._decoded(record)
         if isinstance(record, str):
             return Document(record, {}, where)
@@ -168,8 +170,13 @@ class CorpusReader:
         return not document.text.strip()
 
     @staticmethod
-    def _decoded(record: "bytes | str | Mapping") -> str | Mapping:
+    def _decoded(record: "bytes | str | Mapping | TooLong") -> str | Mapping:
         """A line of JSONL becomes its object; text and records of other forms stay as they are."""
+        if isinstance(record, TooLong):
+            raise Malformed(
+                f"longer than {LONGEST_LINE >> 20} MiB; split it, or give --text_unit=paragraph or"
+                " line for a text file"
+            )
         if isinstance(record, bytes):
             try:
                 record = json.loads(record.decode("utf-8"))
@@ -192,13 +199,15 @@ class CorpusReader:
         return record
 
     def _count_malformed(self, problem: str) -> None:
+        # It repeats names from the file, and goes to terminals, pages and result files.
+        problem = terminal_text.one_line(problem, _LONGEST_PROBLEM)
         if self.options.strict:
             raise UserError(f"{problem} (--strict)")
         self.malformed += 1
         if len(self.problems) < _PROBLEMS_KEPT:
             self.problems.append(problem)
 
-    def _records(self) -> Iterator[tuple[str, "bytes | str | Mapping"]]:
+    def _records(self) -> Iterator[tuple[str, "bytes | str | Mapping | TooLong"]]:
         if self.spec.startswith("tfds:"):
             yield from named_datasets.tfds_records(self.spec)
             return
@@ -219,12 +228,13 @@ class CorpusReader:
                     f"{path}: cannot be read to its end ({error}); the file is truncated or damaged"
                 ) from None
 
-    def _text_records(self, path: str) -> Iterator[tuple[str, str]]:
+    def _text_records(self, path: str) -> Iterator[tuple[str, str | TooLong]]:
         with _open(path) as stream:
-            data = stream.read() if self.options.text_unit == "file" else None
-            lines = [(1, data)] if data is not None else _paragraphs(stream, self.options.text_unit)
-            for number, raw in lines:
+            for number, raw in _text_units(stream, self.options.text_unit):
                 where = f"{path}:{number}"
+                if isinstance(raw, TooLong):
+                    yield where, raw
+                    continue
                 try:
                     yield where, raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
@@ -259,8 +269,19 @@ def field_text(record: Mapping, field: str, remedy: str = "") -> str:
 def corpus_files(spec: str) -> list[str]:
     """The files of a path, directory or glob, sorted.
 
-    Raises `UserError` when there are none or a format is unknown.
+    Raises `UserError` when there are none, a format is unknown, or a name is not UTF-8 and so can
+    stand in no result.
     """
+    found = _found(spec)
+    for path in found:
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError:
+            raise UserError(f"{path!a}: its name is not UTF-8; rename it") from None
+    return found
+
+
+def _found(spec: str) -> list[str]:
     if not spec:
         raise UserError("an empty name among the corpora; name a file, directory or glob")
     if remote.is_remote(spec):
@@ -325,29 +346,45 @@ def _open(path: str) -> io.BufferedIOBase:
     return stream
 
 
-def jsonl_records(path: str) -> Iterator[tuple[str, bytes]]:
-    """(`file:line`, bytes) of every line that is not blank."""
+def jsonl_records(path: str) -> Iterator[tuple[str, bytes | TooLong]]:
+    """(`file:line`, bytes) of every line that is not blank; `TooLong` for one over `LONGEST_LINE`."""
     with _open(path) as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(bounded_lines(stream), 1):
+            if isinstance(line, TooLong):
+                yield f"{path}:{number}", line
+                continue
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if line.strip():
                 yield f"{path}:{number}", line
 
 
-def _paragraphs(stream, unit: str) -> Iterator[tuple[int, bytes]]:
-    start, block = 1, []
-    for number, line in enumerate(stream, 1):
+def _text_units(stream: IO[bytes], unit: str) -> Iterator[tuple[int, bytes | TooLong]]:
+    """Line number and bytes of every document of a text file."""
+    if unit == "file":
+        data = stream.read(LONGEST_LINE + 1)
+        yield 1, data if len(data) <= LONGEST_LINE else TOO_LONG
+        return
+    start, block, held = 1, [], 0
+    for number, line in enumerate(bounded_lines(stream), 1):
         if unit == "line":
-            yield number, line.rstrip(b"\r\n")
-        elif line.strip():
-            start = start if block else number
-            block.append(line)
-        elif block:
-            yield start, b"".join(block).rstrip()
-            block = []
-    if block:
-        yield start, b"".join(block).rstrip()
+            yield number, line if isinstance(line, TooLong) else line.rstrip(b"\r")
+        elif isinstance(line, TooLong) or line.strip():
+            start = start if held else number
+            held += LONGEST_LINE + 1 if isinstance(line, TooLong) else len(line) + 1
+            if isinstance(line, TooLong) or held > LONGEST_LINE:
+                block.clear()
+            else:
+                block.append(line)
+        elif held:
+            yield start, _paragraph(block, held)
+            block, held = [], 0
+    if held:
+        yield start, _paragraph(block, held)
+
+
+def _paragraph(lines: list[bytes], held: int) -> bytes | TooLong:
+    return b"\n".join(lines).rstrip() if held <= LONGEST_LINE else TOO_LONG
 
 
 def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mapping]]:

@@ -151,6 +151,8 @@ class Transport:
             http_response = response.http_response
             completion = json_text.parse(self._clean(_text(http_response.content)))
             return self._reply(completion, http_response.headers, body)
+        except bounded_body.BodyRefused as refused:
+            raise AttemptFailed(self._clean(str(refused))) from None
         except (TimeoutError, openai.APITimeoutError):
             raise AttemptFailed(f"no answer within {timeout_s:g} s") from None
         except openai.APIConnectionError as error:
