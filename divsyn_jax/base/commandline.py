@@ -9,9 +9,13 @@ import itertools
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 from absl import app, flags, logging
 
+from divsyn_jax.base import terminal_text
+
+_T = TypeVar("_T")
 EXIT_USAGE = 2
 EXIT_UNFINISHED = 75
 
@@ -39,6 +43,10 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
       main: called with the positional arguments, the program's name excluded.
       doc: the help text; its first line is the summary, the rest holds an example.
     """
+    terminal_text.guard_output()
+    for argument in sys.argv:
+        if not _is_unicode(argument):
+            _fail(f"{argument!a}: not UTF-8; name files and values in UTF-8")
     # absl files the flags of a script under its path, those of an imported module under its dotted
     # name.
     owner = sys.argv[0] if main.__module__ == "__main__" else main.__module__
@@ -80,10 +88,10 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
         except UserError as error:
             _fail(str(error))
         except Unfinished as stop:
-            print(f"{_program()}: {stop}", file=sys.stderr)
+            _say(str(stop))
             sys.exit(EXIT_UNFINISHED)
         except Failure as failure:
-            print(f"{_program()}: {failure}", file=sys.stderr)
+            _say(str(failure))
             sys.exit(1)
         except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
             if error.filename is None:
@@ -100,7 +108,7 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
     app.run(guarded, flags_parser=parse)
 
 
-def require(value, flag: str, example: str):
+def require(value: _T | None, flag: str, example: str) -> _T:
     """Return `value`, or raise `UserError` saying that `--flag` is missing."""
     if not value:
         raise UserError(f"--{flag} is required, e.g. --{flag}={example}")
@@ -111,8 +119,19 @@ def _program() -> str:
     return os.path.basename(sys.argv[0]).removesuffix(".py")
 
 
-def _fail(message: str) -> None:
-    print(
-        f"{_program()}: {' '.join(message.splitlines())}", file=sys.stderr
-    )  # a name may hold a line break
+def _fail(message: str) -> NoReturn:
+    _say(message)
     sys.exit(EXIT_USAGE)
+
+
+def _say(message: str) -> None:
+    # Names in it may hold line breaks and what a terminal obeys.
+    print(f"{_program()}: {terminal_text.one_line(message)}", file=sys.stderr)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
+from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
 
@@ -138,7 +139,12 @@ def read_sample(
     # `delay`: a bar only for a corpus that takes its time. The total is unknown, so it shows a rate
     # and no ETA.
     progress = tqdm(
-        reader, desc=f"reading {spec}", unit="doc", delay=2, mininterval=1, file=sys.stderr
+        reader,
+        desc=terminal_text.one_line(f"reading {spec}", 200),
+        unit="doc",
+        delay=2,
+        mininterval=1,
+        file=sys.stderr,
     )
     for index, document in enumerate(progress):
         fingerprint.update(document.text)

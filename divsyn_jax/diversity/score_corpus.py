@@ -30,7 +30,7 @@ from typing import Any
 
 from absl import flags
 
-from divsyn_jax.base import commandline, files
+from divsyn_jax.base import commandline, files, terminal_text
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
@@ -276,7 +276,8 @@ def _write_comparison(
     files.write_json(output / "comparison.json", compared)
     files.write_text(output / "report.html", report.render(scores, compared, samples, draws))
     names = compared["corpora"]
-    width = max(map(len, [*names, "corpus"]))
+    shown = {name: terminal_text.one_line(name) for name in names}
+    width = max(map(len, [*shown.values(), "corpus"]))
     columns = {metric: max(len(metric), 27) for metric in _TABLE}
     print(
         f"\n{'corpus':<{width}} "
@@ -289,7 +290,7 @@ def _write_comparison(
             bounds = [report.number(values[end]) for end in ("ci_low", "ci_high") if end in values]
             cell = report.number(values["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
             cells.append(f"{cell:>{size}}")
-        print(f"{name:<{width}}  {'  '.join(cells)}")
+        print(f"{shown[name]:<{width}}  {'  '.join(cells)}")
     agent = compared["agent"]
     failed = sum(len(score["failures"]) for score in scores)
     print(

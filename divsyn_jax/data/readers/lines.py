@@ -21,7 +21,7 @@ def bounded_lines(stream: IO[bytes], longest: int = LONGEST_LINE) -> Iterator[by
     """
     parts: list[bytes] = []  # of the line that has not ended
     held = 0
-    while chunk := stream.read(_CHUNK):
+    while chunk := stream.read(min(_CHUNK, longest)):
         first, *rest = chunk.split(b"\n")
         held += len(first)
         if held <= longest:

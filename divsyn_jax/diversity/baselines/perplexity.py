@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.baselines.intervals import normal, ratio
 from divsyn_jax.diversity.baselines.table import Baseline
@@ -207,7 +208,7 @@ def _losses(
     losses_N = np.zeros(len(texts))
     with tqdm(
         total=len(windows),
-        desc=f"perplexity of {name}",
+        desc=terminal_text.one_line(f"perplexity of {name}", 200),
         unit="window",
         mininterval=1,
         delay=2,
