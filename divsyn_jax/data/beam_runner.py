@@ -54,7 +54,7 @@ def in_order(
     for task in tasks:
         (exchange / f"{count}.task").write_text(json.dumps(task))
         count += 1
-    own = (f"--runner={runner}",)
+    own: tuple[str, ...] = (f"--runner={runner}",)
     if runner == "DirectRunner":
         own += (f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing")
     with apache_beam.Pipeline(options=PipelineOptions([*own, *options])) as pipeline:

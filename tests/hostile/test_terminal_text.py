@@ -135,7 +135,7 @@ def test_half_a_surrogate_pair_in_a_label_is_one_line(tmp_path):
     for label in ("\ud8000", ["\ud800"], {"\ud800": 1}):
         path.write_text(json.dumps({"text": "a", "topic": label}))
         with pytest.raises(UserError, match="a.jsonl:1: the label in field 'topic'"):
-            sampling.sample(str(path), ReadOptions(), documents=5, label_field="topic", seed=0)
+            sampling.read_sample(str(path), ReadOptions(), documents=5, label_field="topic", seed=0)
 
 
 def test_a_file_name_that_is_not_utf8_is_refused_before_any_work(tmp_path):

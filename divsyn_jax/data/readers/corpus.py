@@ -32,6 +32,7 @@ TEXT_SUFFIXES = (".txt", ".md", ".text")
 MAX_MALFORMED_SHARE = 0.01
 _PROBLEMS_KEPT = 5
 _LONGEST_PROBLEM = 500
+_LARGEST_ROW_GROUP = 4 << 30  # bytes, unpacked; writers make them of some hundred megabytes
 # What other commands put beside the documents of a corpus.
 _NO_DOCUMENTS = ("manifest.json", "score.json")
 
@@ -405,11 +406,34 @@ def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mappi
                 " name it with --text_field"
             )
         row = 0
-        for batch in table.iter_batches(batch_size=1024):
+        for batch in table.iter_batches(batch_size=_rows_at_a_time(table.metadata, path)):
             for record in batch.to_pylist():
                 row += 1
                 yield f"{path}:{row}", record
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError, OverflowError, RecursionError) as error:
         raise UserError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})"
+            f"{path}: not a readable Parquet file ({(str(error).splitlines() or [type(error).__name__])[0]})"
         ) from None
+
+
+def _rows_at_a_time(metadata: Any, path: str) -> int:
+    """Rows of a Parquet file that take about `LONGEST_LINE` bytes at most by the file's own account:
+    each may repeat the longest value that its column's dictionary can hold.
+
+    Raises `UserError` for row groups that unpack to more than `_LARGEST_ROW_GROUP`."""
+    largest, rows = 0, 1024
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        columns = [group.column(column) for column in range(group.num_columns)]
+        largest = max(largest, sum(column.total_uncompressed_size for column in columns))
+        for column in columns:
+            # A row group that takes little for the rows it has repeats few values, however long.
+            if column.has_dictionary_page and group.num_rows:
+                rows = min(
+                    rows, max(1, LONGEST_LINE * 16 // max(1, column.total_uncompressed_size))
+                )
+    if largest > _LARGEST_ROW_GROUP:
+        raise UserError(
+            f"{path}: a row group of {largest:,} bytes unpacked; write it with smaller row groups"
+        )
+    return rows

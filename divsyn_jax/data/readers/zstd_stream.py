@@ -1,7 +1,7 @@
 """Reading Zstandard files as a stream, in memory that the reader bounds and not the file."""
 
 import io
-from typing import IO
+from typing import IO, cast
 
 import zstandard
 
@@ -20,7 +20,7 @@ class ZstdStream(io.RawIOBase):
     def __init__(self, file: IO[bytes]) -> None:
         self._file = _Frames(file)
         self._reader = zstandard.ZstdDecompressor().stream_reader(
-            self._file, read_size=1 << 17, read_across_frames=True
+            cast(IO[bytes], self._file), read_size=1 << 17, read_across_frames=True
         )
 
     def readable(self) -> bool:
