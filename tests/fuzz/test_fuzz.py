@@ -120,11 +120,10 @@ def test_readers(suffix, data, unit):
 
 def _parquet() -> bytes:
     pyarrow = pytest.importorskip("pyarrow")
-    import pyarrow.parquet
-
+    parquet = pytest.importorskip("pyarrow.parquet")
     sink = pyarrow.BufferOutputStream()
     table = pyarrow.table({"text": ["one", "two"] * 20, "n": list(range(40))})
-    pyarrow.parquet.write_table(table, sink, row_group_size=10)
+    parquet.write_table(table, sink, row_group_size=10)
     return sink.getvalue().to_pybytes()
 
 

@@ -416,3 +416,26 @@ def test_the_cap_leaves_room_for_long_answers():
     text = "word " * 150_000
     with serving(lambda handler: respond(handler, completion(text))) as server:
         assert send(server.url).text == text
+
+
+def test_a_call_that_waits_for_the_budget_does_not_wait_for_a_rounding_error():
+    """0.1 + 0.2 + 0.3 less its parts, in the order they settle, is not 0."""
+    from divsyn_jax.endpoint.budget import Budget
+    from divsyn_jax.endpoint.request import EndpointStopped
+    from divsyn_jax.endpoint.usage import Usage
+
+    limits = settings_of("http://localhost:1/v1", price_input=1e5, price_output=0.0, max_cost=0.7)
+
+    async def run():
+        budget = Budget(limits, Usage(limits))
+        first, second, third = (budget.call(tokens, 0) for tokens in (1, 2, 3))
+        for call in (first, second, third):
+            await call.__aenter__()
+        waiting = asyncio.create_task(budget.call(8, 0).__aenter__())
+        await asyncio.sleep(0)
+        for call in (first, second, third):
+            await call.__aexit__(None, None, None)
+        with pytest.raises(EndpointStopped, match="max_cost"):
+            await asyncio.wait_for(waiting, 20)
+
+    asyncio.run(run())
