@@ -14,6 +14,7 @@ from typing import Any
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
 
 
 def is_remote(path: str | os.PathLike) -> bool:
@@ -71,10 +72,8 @@ def local_copy(url: str) -> pathlib.Path:
     if not folder.is_dir():
         with files.new_directory(folder) as partial:
             for path in filesystem.find(url):
-                with (
-                    filesystem.open(path, "rb") as source,
-                    open(partial / path.rpartition("/")[2], "wb") as target,
-                ):
+                name = contained(partial, path.rpartition("/")[2], url)
+                with filesystem.open(path, "rb") as source, open(name, "xb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
     return folder
 

@@ -158,7 +158,7 @@ def test_the_same_arguments_write_the_same_bytes_and_replace_the_folder(tmp_path
     assert (tmp_path / "a/documents.jsonl.zst").read_bytes() == (
         tmp_path / "b/documents.jsonl.zst"
     ).read_bytes()
-    assert not (tmp_path / "b" / "old").exists()
+    assert not (tmp_path / "b" / "instructions.jsonl.zst").exists()
 
 
 def test_a_finished_corpus_is_not_written_again(tmp_path, monkeypatch):

@@ -417,23 +417,18 @@ def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mappi
 
 
 def _rows_at_a_time(metadata: Any, path: str) -> int:
-    """Rows of a Parquet file that take about `LONGEST_LINE` bytes at most by the file's own account:
-    each may repeat the longest value that its column's dictionary can hold.
+    """Rows of a Parquet file to unpack together: few, since each may repeat a long value that the
+    file holds once, and fewer where rows are long by the file's own account.
 
     Raises `UserError` for row groups that unpack to more than `_LARGEST_ROW_GROUP`."""
-    largest, rows = 0, 1024
+    rows = 64
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
-        columns = [group.column(column) for column in range(group.num_columns)]
-        largest = max(largest, sum(column.total_uncompressed_size for column in columns))
-        for column in columns:
-            # A row group that takes little for the rows it has repeats few values, however long.
-            if column.has_dictionary_page and group.num_rows:
-                rows = min(
-                    rows, max(1, LONGEST_LINE * 16 // max(1, column.total_uncompressed_size))
-                )
-    if largest > _LARGEST_ROW_GROUP:
-        raise UserError(
-            f"{path}: a row group of {largest:,} bytes unpacked; write it with smaller row groups"
-        )
+        columns = (group.column(column) for column in range(group.num_columns))
+        size = sum(column.total_uncompressed_size for column in columns)
+        if size > _LARGEST_ROW_GROUP:
+            raise UserError(
+                f"{path}: a row group of {size:,} bytes unpacked; write it with smaller row groups"
+            )
+        rows = min(rows, max(1, LONGEST_LINE * max(1, group.num_rows) // max(1, size)))
     return rows
