@@ -25,6 +25,7 @@ from divsyn_jax.base import remote, terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers import named_datasets
 from divsyn_jax.data.readers.lines import LONGEST_LINE, TOO_LONG, TooLong, bounded_lines
+from divsyn_jax.data.readers.parquet_rows import parquet_records
 from divsyn_jax.data.readers.zstd_stream import ZstdStream
 
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
@@ -32,7 +33,6 @@ TEXT_SUFFIXES = (".txt", ".md", ".text")
 MAX_MALFORMED_SHARE = 0.01
 _PROBLEMS_KEPT = 5
 _LONGEST_PROBLEM = 500
-_LARGEST_ROW_GROUP = 4 << 30  # bytes, unpacked; writers make them of some hundred megabytes
 # What other commands put beside the documents of a corpus.
 _NO_DOCUMENTS = ("manifest.json", "score.json")
 
@@ -219,7 +219,7 @@ class CorpusReader:
             kind = _kind(path)
             try:
                 if kind == "parquet":
-                    yield from _parquet_records(path, self._column())
+                    yield from parquet_records(path, self._column())
                 elif kind == "jsonl":
                     yield from jsonl_records(path)
                 else:
@@ -386,49 +386,3 @@ def _text_units(stream: IO[bytes], unit: str) -> Iterator[tuple[int, bytes | Too
 
 def _paragraph(lines: list[bytes], held: int) -> bytes | TooLong:
     return b"\n".join(lines).rstrip() if held <= LONGEST_LINE else TOO_LONG
-
-
-def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mapping]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UserError(
-            f"{path}: reading Parquet needs pyarrow: pip install 'divsyn-jax[corpora]'"
-        ) from None
-    try:
-        table = pyarrow.parquet.ParquetFile(
-            remote.open_file(path) if remote.is_remote(path) else path
-        )
-        if column is not None and column not in table.schema_arrow.names:
-            raise UserError(
-                f"{path}: no column {column!r} (it has: {', '.join(table.schema_arrow.names)});"
-                " name it with --text_field"
-            )
-        row = 0
-        for batch in table.iter_batches(batch_size=_rows_at_a_time(table.metadata, path)):
-            for record in batch.to_pylist():
-                row += 1
-                yield f"{path}:{row}", record
-    except (pyarrow.ArrowException, UnicodeDecodeError, OverflowError, RecursionError) as error:
-        raise UserError(
-            f"{path}: not a readable Parquet file ({(str(error).splitlines() or [type(error).__name__])[0]})"
-        ) from None
-
-
-def _rows_at_a_time(metadata: Any, path: str) -> int:
-    """Rows of a Parquet file to unpack together: few, since each may repeat a long value that the
-    file holds once, and fewer where rows are long by the file's own account.
-
-    Raises `UserError` for row groups that unpack to more than `_LARGEST_ROW_GROUP`."""
-    rows = 64
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        columns = (group.column(column) for column in range(group.num_columns))
-        size = sum(column.total_uncompressed_size for column in columns)
-        if size > _LARGEST_ROW_GROUP:
-            raise UserError(
-                f"{path}: a row group of {size:,} bytes unpacked; write it with smaller row groups"
-            )
-        rows = min(rows, max(1, LONGEST_LINE * max(1, group.num_rows) // max(1, size)))
-    return rows
