@@ -31,6 +31,7 @@ def run(main: Coroutine[Any, Any, T], runner: asyncio.Runner | None = None) -> T
 
     async def guarded() -> T:
         task, stopped = asyncio.current_task(), asyncio.Event()
+        assert task is not None
 
         def stop() -> None:
             stopped.set()
