@@ -6,11 +6,10 @@ remote shards folder is copied to $DIVSYN_CACHE (default ~/.cache/divsyn_jax) on
 the copy by content, as it does any shards."""
 
 import hashlib
-import io
 import os
 import pathlib
 import shutil
-from typing import Any
+from typing import IO, Any
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
@@ -33,7 +32,7 @@ def join(root: str, path: str) -> str:
     )
 
 
-def open_file(url: str) -> io.BufferedIOBase:
+def open_file(url: str) -> IO[bytes]:
     """The file at `url`, for reading bytes as a stream."""
     return _filesystem(url).open(url, "rb")
 

@@ -17,7 +17,7 @@ import pathlib
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import zstandard
 
@@ -338,12 +338,12 @@ def _kind(path: str) -> str | None:
     return "parquet" if path.lower().endswith(".parquet") else None
 
 
-def _open(path: str) -> io.BufferedIOBase:
-    stream = remote.open_file(path) if remote.is_remote(path) else open(path, "rb")
+def _open(path: str) -> IO[bytes]:
+    stream: IO[bytes] = remote.open_file(path) if remote.is_remote(path) else open(path, "rb")
     if path.lower().endswith(".gz"):
-        return gzip.open(stream, "rb")
+        return cast(IO[bytes], gzip.open(stream, "rb"))
     if path.lower().endswith(".zst"):
-        return io.BufferedReader(ZstdStream(stream), buffer_size=1 << 20)
+        return cast(IO[bytes], io.BufferedReader(ZstdStream(stream), buffer_size=1 << 20))
     return stream
 
 
@@ -366,7 +366,8 @@ def _text_units(stream: IO[bytes], unit: str) -> Iterator[tuple[int, bytes | Too
         data = stream.read(LONGEST_LINE + 1)
         yield 1, data if len(data) <= LONGEST_LINE else TOO_LONG
         return
-    start, block, held = 1, [], 0
+    start, held = 1, 0
+    block: list[bytes] = []
     for number, line in enumerate(bounded_lines(stream), 1):
         if unit == "line":
             yield number, line if isinstance(line, TooLong) else line.rstrip(b"\r")
