@@ -47,7 +47,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file; raises `UserError` naming the file when it is missing or not JSON."""
     try:
-        return json_text.parse(pathlib.Path(path).read_bytes())
+        return json_text.parse_json(pathlib.Path(path).read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except ValueError as error:
@@ -72,7 +72,7 @@ def read_jsonl(path: str | os.PathLike[str]) -> list[Any]:
     values = []
     for number, line in enumerate(pathlib.Path(path).read_bytes().splitlines(), 1):
         try:
-            values.append(json_text.parse(line))
+            values.append(json_text.parse_json(line))
         except ValueError as error:
             raise UserError(
                 f"{path}:{number}: not valid JSON ({error}); remove the file and repeat the command"

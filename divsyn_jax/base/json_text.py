@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 
-def parse(text: str | bytes) -> Any:
+def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text (bytes: UTF-8).
 
     Raises `ValueError`, its message one line, for anything else: bad syntax or encoding, NaN and

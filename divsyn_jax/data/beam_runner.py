@@ -20,17 +20,17 @@ from divsyn_jax.base.commandline import UserError
 Runner = Literal["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"]
 RUNNERS: tuple[str, ...] = get_args(Runner)
 # What travels: an object that JSON holds.
-Message = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 
 
 def run_in_order(
-    tasks: Iterable[Message],
-    function: Callable[[Message], Message],
+    tasks: Iterable[JsonObject],
+    function: Callable[[JsonObject], JsonObject],
     folder: pathlib.Path,
     runner: str,
     workers: int,
     options: Sequence[str],
-) -> Iterator[Message]:
+) -> Iterator[JsonObject]:
     """Yield `function(task)` of every task, in order. One task at a time is held in memory here.
 
     Args: tasks: JSON objects. function: gives a JSON object; found by its module and name on every
@@ -68,14 +68,14 @@ def run_in_order(
     for number in range(count):
         result = exchange / f"{number}.result"
         try:
-            yield json_text.parse(result.read_bytes())
+            yield json_text.parse_json(result.read_bytes())
         except ValueError as error:
             raise UserError(f"{result}: damaged ({error}); run the command again") from None
     shutil.rmtree(exchange)
 
 
-def _run(function: Callable[[Message], Message], place: str) -> None:
-    task = json_text.parse(pathlib.Path(f"{place}.task").read_bytes())
+def _run(function: Callable[[JsonObject], JsonObject], place: str) -> None:
+    task = json_text.parse_json(pathlib.Path(f"{place}.task").read_bytes())
     result = pathlib.Path(f"{place}.result")
     # A runner may repeat a task, even beside itself: the file appears whole, and its content is
     # always the same.

@@ -179,7 +179,7 @@ class Cache:
         try:
             if hashlib.sha256(request.encode()).hexdigest() != key:
                 raise ValueError(f"the row {key[:12]} does not answer what it is kept for")
-            value = json_text.parse(text)
+            value = json_text.parse_json(text)
             if not isinstance(value, dict):
                 raise ValueError(f"the row {key[:12]} holds no object")
             return value

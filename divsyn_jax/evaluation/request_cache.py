@@ -29,7 +29,7 @@ class RequestCache:
                     if not line.endswith(b"\n"):
                         break
                     try:
-                        entry = json_text.parse(line)
+                        entry = json_text.parse_json(line)
                         self._answers[entry["request"]] = entry["answer"]
                     except (ValueError, KeyError, TypeError):
                         raise UserError(

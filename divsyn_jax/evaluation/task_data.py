@@ -54,7 +54,7 @@ def read(path: pathlib.Path, task: str) -> list[Item]:
         try:
             if isinstance(line, TooLong):
                 raise _Unusable("a line longer than any item")
-            item = json_text.parse(line)
+            item = json_text.parse_json(line)
             if not isinstance(item, dict):
                 raise _Unusable(f"a JSON object is expected, not {type(item).__name__}")
             items.append(_in_harness_form(item, task))

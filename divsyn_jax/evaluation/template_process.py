@@ -33,7 +33,7 @@ def _compiled(template: str) -> Any:
     return ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
 
 
-def render(template: str, variables: Mapping[str, Any]) -> dict[str, str]:
+def render_here(template: str, variables: Mapping[str, Any]) -> dict[str, str]:
     """What is answered: the text, or why there is none."""
     try:
         text = _compiled(template).render(**variables, raise_exception=_refuse)
@@ -55,7 +55,7 @@ def _serve() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for line in sys.stdin:
         request = json.loads(line)
-        print(json.dumps(render(request["template"], request["variables"])), flush=True)
+        print(json.dumps(render_here(request["template"], request["variables"])), flush=True)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def read_prompts(path: pathlib.Path) -> list[str]:
     prompts = []
     for number, line in enumerate(lines, 1):
         try:
-            value = json_text.parse(line)
+            value = json_text.parse_json(line)
         except ValueError:
             raise UserError(
                 f"{path}:{number}: not JSON; one string or object with 'prompt' a line is expected"

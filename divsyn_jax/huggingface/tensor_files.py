@@ -99,7 +99,7 @@ def _open_file(
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header: Any = (
-                json_text.parse(file.read(length))
+                json_text.parse_json(file.read(length))
                 if 0 < length <= min(size - 8, _LONGEST_HEADER)
                 else None
             )

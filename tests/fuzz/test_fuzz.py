@@ -162,7 +162,7 @@ def test_endpoint_answers(body, status):
     with contextlib.suppress(
         ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError
     ):  # what Transport.send makes a failed attempt
-        reply = transport._reply(transport.json_text.parse(text), sent)
+        reply = transport._reply(transport.json_text.parse_json(text), sent)
         assert 0 <= reply.prompt_tokens < 2**31
         assert 0 <= reply.completion_tokens < 2**31
         assert isinstance(reply.request_id, str | None)

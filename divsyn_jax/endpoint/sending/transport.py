@@ -149,7 +149,7 @@ class Transport:
             # Parsed here: with a body that is no JSON the SDK's own parser returns a string or
             # raises anything.
             http_response = response.http_response
-            completion = json_text.parse(self._clean(_text(http_response.content)))
+            completion = json_text.parse_json(self._clean(_text(http_response.content)))
             return self._reply(completion, http_response.headers, body)
         except bounded_body.BodyRefused as refused:
             raise AttemptFailed(self._clean(str(refused))) from None
