@@ -5,7 +5,7 @@ import concurrent.futures
 import dataclasses
 import multiprocessing
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,6 +20,15 @@ from divsyn_jax.data.beam_runner import Runner
 from divsyn_jax.data.chat import TEMPLATE_FILE, ChatTemplate, ConversationReader, Message
 from divsyn_jax.data.packing import pack_conversations
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
+
+# What a shards folder consists of: an output folder that holds anything else is not replaced.
+_WRITTEN = (
+    "shard-*.array_record",
+    "manifest.json",
+    "documents.json",
+    TEMPLATE_FILE,
+    *tokenizers.FILES,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +57,28 @@ class _Shard:
     tokens: int
     inputs: int = 0
     too_long: tuple[str, ...] = ()
+
+
+def _to_json(task: _ShardTask) -> dict[str, Any]:
+    return {**dataclasses.asdict(task), "dtype": task.dtype.str}
+
+
+def _write_from_json(task: Mapping[str, Any]) -> dict[str, Any]:
+    """`_write` for workers that tasks and results reach as JSON."""
+    template = task["template"]
+    shard = _write(
+        _ShardTask(
+            path=task["path"],
+            texts=tuple(task["texts"]),
+            tokenizer=tokenizers.Tokenizer(**task["tokenizer"]),
+            seq_len=task["seq_len"],
+            packing=task["packing"],
+            dtype=np.dtype(task["dtype"]),
+            template=None if template is None else ChatTemplate(**template),
+            conversations=tuple((where, messages) for where, messages in task["conversations"]),
+        )
+    )
+    return dataclasses.asdict(shard)
 
 
 def _write(task: _ShardTask) -> _Shard:
@@ -112,16 +143,7 @@ def build_shards(
     Raises:
       UserError: unreadable input, in which case nothing is left at `output`.
     """
-    files.check_replaceable(
-        output,
-        [
-            "shard-*.array_record",
-            "manifest.json",
-            "documents.json",
-            TEMPLATE_FILE,
-            *tokenizers.FILES,
-        ],
-    )
+    files.check_replaceable(output, _WRITTEN)
     loaded = tokenizers.load_tokenizer(tokenizer)
     template = ChatTemplate.of(loaded, system_prompt) if packing == "best_fit" else None
     # A packed window holds positions beside ids.
@@ -129,7 +151,7 @@ def build_shards(
         max(loaded.vocab_size, seq_len + 1) if template else loaded.vocab_size
     )
     sources: list[dict[str, Any]] = []
-    with files.new_directory(output) as folder:
+    with files.new_directory(output, _WRITTEN) as folder:
         tasks = (
             _ShardTask(
                 str(folder / f"shard-{index:05d}.array_record"),
@@ -160,7 +182,17 @@ def build_shards(
         )
         with bar as progress:
             written = (
-                beam_runner.run_in_order(tasks, _write, folder, runner, workers, beam_options)
+                (
+                    _Shard(**shard)
+                    for shard in beam_runner.run_in_order(
+                        map(_to_json, tasks),
+                        _write_from_json,
+                        folder,
+                        runner,
+                        workers,
+                        beam_options,
+                    )
+                )
                 if runner
                 else _in_order(tasks, workers)
             )

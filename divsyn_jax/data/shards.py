@@ -27,6 +27,7 @@ import numpy as np
 
 from divsyn_jax.base import files, remote
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
 
 FORMAT_VERSION = 1
 TEXT_PACKINGS = ("concat", "document")
@@ -171,7 +172,7 @@ class ShardedWindows:
         _check_manifest(self.manifest, self.folder)
         paths = []
         for shard in self.manifest["shards"]:
-            path = self.folder / shard["file"]
+            path = contained(self.folder, shard["file"], str(self.folder / "manifest.json"))
             if not path.is_file():
                 raise UserError(f"{path}: this shard is missing; build the shards again")
             if path.stat().st_size != shard["bytes"]:

@@ -15,6 +15,8 @@ from divsyn_jax.diversity.estimation.stopping import StoppedRecord, StoppingReco
 
 SCORE_VERSION = 5  # of score.json: a score written under another version is made anew
 _SCORE, _DRAWS = "score.json", "draws.jsonl"
+# What the folder of one corpus consists of.
+SCORE_FILES = (_SCORE, _DRAWS, "groups.jsonl")
 
 
 class CorpusRecord(TypedDict):
@@ -298,7 +300,7 @@ class DrawRecord(TypedDict):
 
 def write_score(folder: pathlib.Path, score: Score, draws: Sequence[DrawRecord]) -> None:
     """Write a corpus's folder whole, in place of an earlier score."""
-    with files.new_directory(folder) as made:
+    with files.new_directory(folder, SCORE_FILES) as made:
         files.write_text(made / _DRAWS, "".join(json.dumps(draw) + "\n" for draw in draws))
         files.write_json(made / _SCORE, score)
 

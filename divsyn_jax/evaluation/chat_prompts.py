@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import Tokenizer
+from divsyn_jax.evaluation import template_renderer
+
+LONGEST_TEMPLATE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,28 +34,33 @@ class ChatPrompts:
     ) -> str:
         """The conversation ({role, content} each) as text; with `add_generation_prompt` it ends
         where a response begins.
-        """
-        from jinja2 import TemplateError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        try:
-            return environment.from_string(self.template).render(
-                messages=messages,
-                add_generation_prompt=add_generation_prompt,
-                bos_token=self.bos,
-                eos_token=self.eos,
-                raise_exception=_refuse,
-            )
-        except TemplateError as error:
-            raise UserError(f"{TEMPLATE_FILE}: cannot be rendered ({error})") from None
+        Raises `UserError` where the template refuses it, fails, or goes beyond the limits of
+        template_renderer.py.
+        """
+        return template_renderer.render(
+            self.template,
+            {
+                "messages": [dict(message) for message in messages],
+                "add_generation_prompt": add_generation_prompt,
+                "bos_token": self.bos,
+                "eos_token": self.eos,
+            },
+            TEMPLATE_FILE,
+        )
 
 
 def load_chat_template(folder: pathlib.Path, tokenizer: Tokenizer) -> ChatPrompts | None:
-    """The chat template in the tokenizer folder of a run, None where there is none."""
+    """The chat template in the tokenizer folder of a run, None where there is none.
+
+    Raises `UserError` for one that is no text or longer than `LONGEST_TEMPLATE` bytes.
+    """
     path = folder / TEMPLATE_FILE
-    return ChatPrompts(path.read_text(encoding="utf-8"), tokenizer) if path.is_file() else None
-
-
-def _refuse(message: str) -> None:
-    raise UserError(f"{TEMPLATE_FILE}: {message}")
+    if not path.is_file():
+        return None
+    if path.stat().st_size > LONGEST_TEMPLATE:
+        raise UserError(f"{path}: over {LONGEST_TEMPLATE:,} bytes; not a chat template")
+    try:
+        return ChatPrompts(path.read_text(encoding="utf-8"), tokenizer)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 (byte {error.start}); correct it") from None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.huggingface import hostile_config
 from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.model.parameters import LAYERS, find_parameter
 
@@ -112,6 +113,7 @@ def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int
     def refuse(key: str, expected: str) -> None:
         raise UserError(f"{place}: {key}={theirs.get(key)!r} cannot be imported; only {expected}")
 
+    hostile_config.check_kinds(theirs, place)
     if theirs.get("model_type") != "llama":
         refuse("model_type", "'llama'")
     rope = theirs.get("rope_parameters") or {}
@@ -152,5 +154,5 @@ def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int
         raise UserError(
             f"{place}: {error.args[0]} is missing; not the config of a Llama checkpoint"
         ) from None
-    except ValueError as error:
+    except (ValueError, ArithmeticError, TypeError) as error:
         raise UserError(f"{place}: {error}") from None

@@ -6,10 +6,13 @@ from typing import Any
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import MODEL_FILE, Tokenizer
 
+# The merges of a piece take the square of its length; SentencePiece's own limit is 16 by default.
+_LONGEST_PIECE = 1000
 _PROBE = (  # what normalising models do not give back
     "two  spaces, a ligature \ufb01, full width \uff21"
 )
@@ -24,7 +27,7 @@ def export(source: pathlib.Path, tokenizer: Tokenizer, context: int, folder: pat
     (and hash) of the run."""
     for file in tokenizers.tokenizer_files(tokenizer.path):
         shutil.copyfile(file, folder / file.name)
-    has_template = (source / TEMPLATE_FILE).is_file()
+    has_template = contained(source, TEMPLATE_FILE, str(source)).is_file()
     if has_template:
         shutil.copyfile(source / TEMPLATE_FILE, folder / TEMPLATE_FILE)
     if (source / MODEL_FILE).is_file():
@@ -51,7 +54,11 @@ def import_files(source: pathlib.Path, folder: pathlib.Path) -> Tokenizer:
     same (our own exports);
     otherwise the Hugging Face files are: they may hold tokens added later."""
     folder.mkdir(parents=True)
-    names = [name for name in (*tokenizers.FILES, TEMPLATE_FILE) if (source / name).is_file()]
+    names = [
+        name
+        for name in (*tokenizers.FILES, TEMPLATE_FILE)
+        if contained(source, name, str(source)).is_file()
+    ]
     if MODEL_FILE in names and "tokenizer.json" in names:
         definition, *_ = _from_sentencepiece(str(source / MODEL_FILE))
         if files.read_json(source / "tokenizer.json") == definition:
@@ -74,9 +81,16 @@ def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
     it encodes it."""
     import sentencepiece
 
-    processor = sentencepiece.SentencePieceProcessor(model_file=path)
+    try:
+        processor = sentencepiece.SentencePieceProcessor(model_file=path)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"{path}: not a SentencePiece model ({str(error).splitlines()[0]})"
+        ) from None
     ids = range(processor.vocab_size())
     pieces = [processor.id_to_piece(i) for i in ids]
+    if (longest := max(map(len, pieces))) > _LONGEST_PIECE:
+        raise UserError(f"{path}: a piece of {longest:,} characters; not a tokenizer of text")
     special = [i for i in ids if processor.is_control(i) or processor.is_unknown(i)]
     text_ids = {pieces[i]: i for i in ids if i not in special and not processor.is_byte(i)}
     if (

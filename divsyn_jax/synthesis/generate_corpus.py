@@ -39,7 +39,7 @@ from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.endpoint import flags as endpoint_flags
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.synthesis.corpus_writer import RECORD_KINDS, generate_corpus
+from divsyn_jax.synthesis.corpus_writer import WRITTEN, generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
 
 _TOPICS = "topics"
@@ -115,9 +115,7 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
         if getattr(asked, flag):
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
     output, kind = asked.output, asked.kind
-    files.check_replaceable(
-        output, [*(f"{kind}.jsonl.zst" for kind in RECORD_KINDS), "manifest.json", "score.json"]
-    )
+    files.check_replaceable(output, WRITTEN)
     count = config.documents if kind == "documents" else config.questions
     manifest = generate_corpus(breadth, count, config.seed, output, kind)
     rejected = manifest["rejects"]["duplicate"]

@@ -21,7 +21,7 @@ from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped, 
 from divsyn_jax.endpoint.fence import SYSTEM_NOTE, Fenced, fence, quoted
 from divsyn_jax.endpoint.settings import EndpointSettings
 
-VERSION = 1  # of the wording; a change of it is a change of the judge
+PAIR_PROMPT_VERSION = 1  # of the wording; a change of it is a change of the judge
 PAIRS_A_CALL = 5
 _ORDER_STREAM = 5  # of the random streams of one --seed; see `llm`
 _SYSTEM = (
@@ -69,7 +69,7 @@ class PairJudge:
         """What determines the answers, as JSON."""
         return {
             **self._endpoint.identity(),
-            "prompts": VERSION,
+            "prompts": PAIR_PROMPT_VERSION,
             "one_kind": self._one_kind,
             "document_characters": self._characters,
             "pairs_a_call": self._pairs_a_call,
@@ -130,8 +130,8 @@ class PairJudge:
     async def _ask(self, client: Client, pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
         """The answers to one call; pairs of a call without a usable answer are asked one by one."""
         texts = [text for pair in pairs for text in pair]
-        shown = fence(texts, f"{self._seed} pairs {VERSION}", self._characters)
-        identity = {"pairs": len(pairs), "version": VERSION}
+        shown = fence(texts, f"{self._seed} pairs {PAIR_PROMPT_VERSION}", self._characters)
+        identity = {"pairs": len(pairs), "version": PAIR_PROMPT_VERSION}
         try:
             value = (await client.complete(request(shown, self._one_kind, identity))).value
         except ContentFailure:

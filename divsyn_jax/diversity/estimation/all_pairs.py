@@ -288,7 +288,7 @@ class Ratio:
     p_value: float | None
 
 
-def ratio(first: PairEstimate, second: PairEstimate) -> Ratio:
+def pair_ratio(first: PairEstimate, second: PairEstimate) -> Ratio:
     """How two corpora, sampled independently, differ: a normal test on the logarithm."""
     value = second.value / first.value
     if first.log_error is None or second.log_error is None:

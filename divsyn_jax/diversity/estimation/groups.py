@@ -27,7 +27,7 @@ DISTINCT_CUT = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
-class Group:
+class DocumentGroup:
     """One group's diversity.
 
     Attributes:
@@ -55,7 +55,7 @@ class GroupDiversity:
       sizes: (smallest, largest) number of documents of the groups counted; None without groups.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[DocumentGroup, ...]
     distinct_kinds: Estimate | None
     effective_kinds: Estimate | None
     single: int
@@ -128,7 +128,7 @@ def _within_groups(
     for group, indices in members.items():
         if len(indices) > 1:
             distinct, effective = measure(np.array(indices))
-            found.append(Group(str(group), len(indices), distinct, effective))
+            found.append(DocumentGroup(str(group), len(indices), distinct, effective))
     sizes = [group.documents for group in found]
     return GroupDiversity(
         groups=tuple(found),

@@ -208,7 +208,7 @@ def add_variance(mean: Mean, variance: float, variance_error: float = 0.0) -> Me
         parts = t_quantile(mean.freedom) ** 2 * own + normal**2 * variance
         quantile = math.sqrt(parts / total)
         if quantile > normal * (1 + 1e-9):
-            freedom = min(freedom, float(special.stdtridf(1 - ALPHA / 2, quantile)))
+            freedom = min(freedom, float(special.stdtridf(1 - ERROR_RATE / 2, quantile)))
     return dataclasses.replace(mean, error=math.sqrt(total), freedom=max(1.0, freedom))
 
 

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-CONTROLS = 24  # pairs, half of each answer
+CONTROL_PAIRS = 24  # pairs, half of each answer
 LEAST_ACCURACY = 0.9  # of the mean over the two answers; chance is 0.5
 LEAST_OF_ONE_ANSWER = 0.75  # who always says one thing gets the other wrong
 LEAST_ANSWERED = 8  # control pairs of each answer; fewer prove nothing
 DROPPED_WORDS = 0.1  # of a copy
-PASSAGES = (
+CONTROL_PASSAGES = (
     "Let the dough rest under a damp cloth until it has doubled, then fold it twice and bake it on"
     " a hot stone until the crust is dark and the loaf sounds hollow.",
     "The telescope's mirror was cooled overnight so that faint infrared light from the nebula would"
@@ -76,7 +76,9 @@ class JudgeCheck:
     rule: str
 
 
-def control_pairs(texts: Sequence[str], seed: int, controls: int = CONTROLS) -> list[ControlPair]:
+def control_pairs(
+    texts: Sequence[str], seed: int, controls: int = CONTROL_PAIRS
+) -> list[ControlPair]:
     """`controls` pairs of known answer, made from documents of a sample.
 
     Args:
@@ -92,11 +94,11 @@ def control_pairs(texts: Sequence[str], seed: int, controls: int = CONTROLS) -> 
     if not usable:
         raise ValueError("no text holds a word")
     chosen = rng.choice(usable, controls, replace=len(usable) < controls)
-    passages = rng.permutation(np.resize(np.arange(len(PASSAGES)), controls))
+    passages = rng.permutation(np.resize(np.arange(len(CONTROL_PASSAGES)), controls))
     pairs = []
     for number, (index, passage) in enumerate(zip(chosen, passages, strict=True)):
         same = number % 2 == 0
-        second = _copy(texts[index], rng) if same else PASSAGES[passage]
+        second = _copy(texts[index], rng) if same else CONTROL_PASSAGES[passage]
         pairs.append(ControlPair(int(index), texts[index], second, same))
     return pairs
 

@@ -24,7 +24,7 @@ from divsyn_jax.diversity.estimation.all_pairs import BIN, BINS, PairDistances, 
 from divsyn_jax.diversity.estimation.all_pairs import share_variance as _share_variance
 from divsyn_jax.diversity.estimation.estimators import hill
 
-VERSION = 1
+MIXTURE_VERSION = 1
 FOLDS = 10  # parts of the kinds, left out in turn for the calibration's own uncertainty
 LEAST_KINDS = 4  # with two documents or more
 COARSE = 4  # bins joined into one of 0.02, wide enough to be filled
@@ -162,7 +162,7 @@ def save(path: str | os.PathLike, calibration: DistanceCalibration) -> None:
     files.write_json(
         path,
         {
-            "version": VERSION,
+            "version": MIXTURE_VERSION,
             "kind_of_text": calibration.kind_of_text,
             "model": calibration.model,
             "documents": calibration.documents,
@@ -174,7 +174,7 @@ def save(path: str | os.PathLike, calibration: DistanceCalibration) -> None:
     )
 
 
-def load(path: str | os.PathLike, model: str | None = None) -> DistanceCalibration:
+def load_mixture(path: str | os.PathLike, model: str | None = None) -> DistanceCalibration:
     """Read calibration.json.
 
     Raises:
@@ -190,7 +190,7 @@ def load(path: str | os.PathLike, model: str | None = None) -> DistanceCalibrati
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: no calibration of distances ({error!r}); {remedy}") from None
     shape = (FOLDS, BINS)
-    if known["version"] != VERSION or known["bin"] != BIN or same_FB.shape != shape:
+    if known["version"] != MIXTURE_VERSION or known["bin"] != BIN or same_FB.shape != shape:
         raise UserError(f"{path}: a calibration of another version; {remedy}")
     if different_FB.shape != shape or min(same_FB.min(), different_FB.min()) < 0:
         raise UserError(f"{path}: its counts are damaged; {remedy}")

@@ -22,7 +22,7 @@ from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.pairs.agreement import ControlPair
 
-COLUMNS = ("pair", "first", "second", "text_first", "text_second", "same")
+SHEET_COLUMNS = ("pair", "first", "second", "text_first", "text_second", "same")
 CONTROL = "control"
 LONGEST_CELL = 32_000  # characters; a spreadsheet's cell holds 32,767
 _ANSWERS = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "": math.nan}
@@ -72,7 +72,7 @@ def write_sheet(
     known = iter(controls)
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    writer.writerow(SHEET_COLUMNS)
     for place in range(len(pairs) + len(controls)):
         if place in control_places:
             control = next(known)
@@ -151,10 +151,10 @@ def _rows(path: str | os.PathLike) -> list[tuple[str, dict[str, str]]]:
                 continue
             if names is None:
                 names = [cell.strip() for cell in cells]
-                missing = [name for name in COLUMNS if name not in names]
+                missing = [name for name in SHEET_COLUMNS if name not in names]
                 if missing:
                     raise UserError(
-                        f"{where}: no column {missing[0]!r}; the columns are {','.join(COLUMNS)}"
+                        f"{where}: no column {missing[0]!r}; the columns are {','.join(SHEET_COLUMNS)}"
                     )
                 continue
             if len(cells) > len(names) or len(cells) < len(names) - 1:

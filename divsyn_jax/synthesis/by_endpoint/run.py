@@ -11,7 +11,7 @@ import sys
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from divsyn_jax.base import files
+from divsyn_jax.base import files, owned_folders
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.endpoint import running
 from divsyn_jax.endpoint.client import Client, EndpointStopped
@@ -41,7 +41,7 @@ def new_records(output: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
     """
     output.mkdir(parents=True, exist_ok=True)
     partial = output / f".{name}.partial"
-    with open(partial, "ab") as lock:
+    with owned_folders.open_kept(partial, "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -90,7 +90,7 @@ def test_the_profile_falls_with_copies_and_with_topics():
     ]
     assert found[1].ci_high < found[0].ci_low
     assert found[2].value < found[0].value
-    reversed_order = all_pairs.ratio(found[0], found[1])
+    reversed_order = all_pairs.pair_ratio(found[0], found[1])
     assert reversed_order.value < 1
     assert reversed_order.p_value < 0.001
     assert reversed_order.ci_high < 1

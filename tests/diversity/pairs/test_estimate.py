@@ -137,7 +137,7 @@ def test_a_mixture_of_calibrated_densities_counts_an_unlabelled_corpus(tmp_path)
     made = distance_mixture.calibrate_distances(labelled, label_N.tolist(), "made up", "none")
     path = tmp_path / "calibration.json"
     distance_mixture.save(path, made)
-    calibration = distance_mixture.load(path, "none")
+    calibration = distance_mixture.load_mixture(path, "none")
     assert (calibration.same_FB == made.same_FB).all()
     assert calibration.same_FB.sum() == 16 * 40 * 39 / 2
     for number in (8, 24):
@@ -156,9 +156,9 @@ def test_a_calibration_of_another_model_or_without_kinds_is_refused(tmp_path):
     path = tmp_path / "calibration.json"
     distance_mixture.save(path, made)
     with pytest.raises(UserError, match="measured with one"):
-        distance_mixture.load(path, "another")
+        distance_mixture.load_mixture(path, "another")
     path.write_text('{"ladders": []}')
     with pytest.raises(UserError, match="no calibration of distances"):
-        distance_mixture.load(path)
+        distance_mixture.load_mixture(path)
     with pytest.raises(UserError, match="0 labels with two documents"):
         distance_mixture.calibrate_distances(vectors_NE, list(range(60)), "made up", "one")
