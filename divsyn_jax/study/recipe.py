@@ -162,7 +162,8 @@ class Study:
 
     def size(self, run: Run) -> dict[str, Any]:
         """What the run's size overrides."""
-        found = next((size for size in self.recipe["sizes"] if size["name"] == run.size), {})
+        sizes: Sequence[Mapping[str, Any]] = self.recipe["sizes"]
+        found = next((size for size in sizes if size["name"] == run.size), {})
         return {key: value for key, value in found.items() if key != "name"}
 
 
