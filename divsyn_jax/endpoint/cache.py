@@ -1,10 +1,9 @@
 """Paid answers on disk, so that a crashed or repeated run pays for nothing twice.
 
 SQLite in WAL mode, one transaction an answer: a killed process loses only the calls in flight. Rows
-hold JSON and no
-secret: the request as it was keyed, the valid answer, and what it took. Failures are not kept; they
-may succeed again. The file is its owner's alone, and a row is an answer only to the request that it
-holds."""
+hold JSON and no secret: the request as it was keyed, the valid answer, and what it took. Failures
+are not kept; they may succeed again. The file is its owner's alone, and a row is an answer only to
+the request that it holds."""
 
 import contextlib
 import hashlib

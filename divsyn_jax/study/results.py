@@ -132,7 +132,10 @@ def _level_record(
     if "family" in level:
         record["family"] = level["family"]
     if "topics" in level:
-        record["topics"], record["styles"] = level["topics"], level["styles"]
+        record["topics"] = level["topics"]
+    if "styles" in level:
+        record["styles"] = level["styles"]
+    if "personas" in level:
         record["personas"] = level["personas"]
     return record
 

@@ -19,7 +19,8 @@ class Redaction:
 
     def clean(self, text: str) -> str:
         r"""`text` without the key: as it is, in JSON's escapes (`\/`, `\u0041`, also escaped
-        again), percent and HTML escapes, Base64 (alone or inside `user:key`), and hexadecimal digits."""
+        again), percent and HTML escapes, Base64 (alone or inside `user:key`), and hexadecimal
+        digits."""
         if self._pattern is None:
             return text
         text = self._pattern.sub(_SHOWN, text)
