@@ -11,6 +11,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity import score
 from divsyn_jax.diversity.agents import criteria
 from divsyn_jax.diversity.agents import llm as llm_agent
+from divsyn_jax.diversity.agents import question
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.endpoint.fence import Fenced
 from tests.diversity.corpora import write_labelled, write_records
@@ -170,7 +171,7 @@ def test_without_fences_the_same_documents_win(judges, tmp_path, two_sets, monke
         return Fenced(tags, "\n\n".join(bodies) + "\n" + lines, (False,) * len(texts))
 
     path = hostile(tmp_path / "c.jsonl")
-    monkeypatch.setattr(llm_agent, "fence", bare)
+    monkeypatch.setattr(question, "fence", bare)
     # Draws so large that each holds a hostile document (all but 6 in a million would).
     found = judged(
         path, judges("gullible"), two_sets, judge={"verification": False}, sample_size=20
