@@ -83,7 +83,7 @@ class PairJudge:
           Unfinished: it stopped serving or a budget is used up; a rerun goes on.
         """
         try:
-            return running.run(self._judge(pairs))
+            return running.run_stoppable(self._judge(pairs))
         except EndpointStopped as stop:
             raise Unfinished(str(stop)) from None
 

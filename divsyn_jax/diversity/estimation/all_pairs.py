@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 
 from divsyn_jax.diversity.estimation.estimators import hill
-from divsyn_jax.diversity.estimation.intervals import ALPHA, t_quantile
+from divsyn_jax.diversity.estimation.intervals import ERROR_RATE, t_quantile
 
 BIN = 0.005  # of cosine distance
 BINS = 400  # over [0, 2]
@@ -180,8 +180,8 @@ def estimate_of_means(means_N: np.ndarray) -> PairEstimate:
     low, high, method = q / factor, q * factor, "t on log q over documents"
     joined = q * pairs
     if joined < _FEW_PAIRS:
-        few_low = special.gammaincinv(joined, ALPHA / 2) / pairs
-        few_high = special.gammaincinv(joined + 1, 1 - ALPHA / 2) / pairs
+        few_low = special.gammaincinv(joined, ERROR_RATE / 2) / pairs
+        few_high = special.gammaincinv(joined + 1, 1 - ERROR_RATE / 2) / pairs
         if few_low < low or few_high > high:
             low, high = min(low, few_low), max(high, few_high)
             method = "t on log q over documents, Poisson limits of the pairs joined"

@@ -19,7 +19,7 @@ from divsyn_jax.diversity.estimation.all_pairs import (
     pair_distances,
     profile_mean,
 )
-from divsyn_jax.diversity.estimation.intervals import Estimate, mean_interval
+from divsyn_jax.diversity.estimation.intervals import Estimate, bounded_mean
 
 # Distinct kinds of short answers agree best with judged classes as a count at 0.3
 # (research/truth.md, section 2).
@@ -142,7 +142,7 @@ def _within_groups(
 def _mean(values: Sequence[float], sizes: Sequence[int]) -> Estimate | None:
     if len(values) < 2:
         return None
-    estimate = mean_interval(np.array(values), 1.0, float(max(sizes)))
+    estimate = bounded_mean(np.array(values), 1.0, float(max(sizes)))
     return dataclasses.replace(estimate, method=f"{estimate.method} over {len(values)} groups")
 
 
