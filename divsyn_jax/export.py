@@ -7,7 +7,8 @@ the other way round.
 The first writes safetensors, config.json, generation_config.json, the tokenizer (the same ids for
 the same text), the chat template where the run has one, and a model card. The second makes a run of
 any Llama checkpoint with plain rotary embeddings (others are refused by name): it serves as
-init_from of a training run, to evaluate and to generate. Both hold one parameter (of all layers) in memory at a time."""
+init_from of a training run, to evaluate and to generate. Both hold one parameter (of all layers) in
+memory at a time."""
 
 import dataclasses
 import os

@@ -1,7 +1,8 @@
 """Train a language model from a recipe.
 
   python -m divsyn_jax.train --config=configs/350m.py:level=topic_styles_persona --workdir=runs/350m
-  python -m divsyn_jax.train --config=configs/sft_350m.py --config.init_from=runs/350m --config.data.train=instructions --workdir=runs/350m_sft
+  python -m divsyn_jax.train --config=configs/sft_350m.py --config.init_from=runs/350m \\
+      --config.data.train=instructions --workdir=runs/350m_sft
 
 The second fine-tunes the first on conversations, shards made with build_shards --format=chat. Any
 key of the recipe is overridden by --config.key=value. The same command continues an interrupted run
@@ -235,7 +236,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         # A save that was started is finished, also where the loss stopped being finite
         checkpoints.close()
 
-    # -------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------
     # end
     reporter.close()
     if distributed.is_first():

@@ -136,7 +136,8 @@ def remove_written(folder: pathlib.Path, written: Iterable[str], keep: Iterable[
 def put_in_place(made: pathlib.Path, path: pathlib.Path, written: Iterable[str]) -> None:
     """Rename the folder `made` to `path`, removing what a command wrote there before.
 
-    The caller has checked `path`; what came into it since then is kept in a hidden folder beside it.
+    The caller has checked `path`; what came into it since then is kept in a hidden folder beside
+    it.
     """
     aside = None
     if os.path.lexists(path):

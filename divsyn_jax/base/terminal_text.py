@@ -19,8 +19,8 @@ _OBEYED_ON_A_STREAM = re.compile(f"[{_OBEYED_BUT_RETURN}]")
 
 
 def visible(text: str) -> str:
-    r"""`text` with every character that a terminal obeys, or that is not seen, as its escape, such as
-    `\x1b` or `\u202e`.
+    r"""`text` with every character that a terminal obeys, or that is not seen, as its escape, such
+    as `\x1b` or `\u202e`.
 
     Tab and line feed stay; what is visible already is left as it is. In a JSON text the escapes are
     those of JSON: it keeps its meaning."""

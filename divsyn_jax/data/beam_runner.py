@@ -3,8 +3,8 @@ Dataflow cluster.
 
 Tasks and results travel as files in a folder that every worker must reach (a shared file system),
 because what a cluster is sent or sends back is limited in size, and because results come back in
-the order of the tasks whatever finished first. The files hold JSON: who can write to the folder can spoil a
-result, and run nothing."""
+the order of the tasks whatever finished first. The files hold JSON: who can write to the folder can
+spoil a result, and run nothing."""
 
 import functools
 import json

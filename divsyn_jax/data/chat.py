@@ -33,6 +33,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, Malformed, field_text
+from divsyn_jax.data.readers.lines import TooLong
 from divsyn_jax.data.tokenizer import Tokenizer
 
 TEMPLATE_FILE = "chat_template.jinja"
@@ -83,7 +84,7 @@ class ConversationReader(CorpusReader):
         self.left_out: list[str] = []
         yield from super().__iter__()
 
-    def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
+    def _document(self, where: str, record: "bytes | str | Mapping | TooLong") -> Document:
         record = self._decoded(record)
         if isinstance(record, str):
             raise Malformed(
@@ -171,7 +172,9 @@ class ChatTemplate:
         )
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
-        """The conversation as text; with `add_generation_prompt` it ends where a response begins."""
+        """The conversation as text; with `add_generation_prompt` it ends where a response
+        begins.
+        """
         return "".join(text for text, _ in self._parts(messages, add_generation_prompt))
 
     def encode_conversations(

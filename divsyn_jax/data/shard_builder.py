@@ -5,7 +5,7 @@ import concurrent.futures
 import dataclasses
 import multiprocessing
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -36,13 +36,13 @@ class _ShardTask:
     """What one worker turns into one shard file: pure data, so that any process may do it."""
 
     path: str
-    # With a template, (place, messages)
-    texts: "tuple[str, ...] | tuple[tuple[str, list[Message]], ...]"
+    texts: tuple[str, ...]
     tokenizer: tokenizers.Tokenizer
     seq_len: int
     packing: str
     dtype: np.dtype
     template: ChatTemplate | None
+    conversations: tuple[tuple[str, list[Message]], ...] = ()  # of the texts, with a template
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +68,14 @@ def _write_from_json(task: Mapping[str, Any]) -> dict[str, Any]:
     template = task["template"]
     shard = _write(
         _ShardTask(
-            **{
-                **task,
-                "texts": tuple(task["texts"]),
-                "tokenizer": tokenizers.Tokenizer(**task["tokenizer"]),
-                "dtype": np.dtype(task["dtype"]),
-                "template": template and ChatTemplate(**template),
-            }
+            path=task["path"],
+            texts=tuple(task["texts"]),
+            tokenizer=tokenizers.Tokenizer(**task["tokenizer"]),
+            seq_len=task["seq_len"],
+            packing=task["packing"],
+            dtype=np.dtype(task["dtype"]),
+            template=None if template is None else ChatTemplate(**template),
+            conversations=tuple((where, messages) for where, messages in task["conversations"]),
         )
     )
     return dataclasses.asdict(shard)
@@ -82,23 +83,25 @@ def _write_from_json(task: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(task: _ShardTask) -> _Shard:
     if task.template:
-        return _write_conversations(task)
+        return _write_conversations(task, task.template)
     tokenizer, seq_len, dtype = task.tokenizer, task.seq_len, task.dtype
     ids = tokenizer.encode(task.texts)
-    documents = []
+    documents: list[dict[str, int]] = []
+    windows: list[np.ndarray] = []
     if task.packing == "document":
-        windows = []
         for text, document_ids in zip(task.texts, ids, strict=True):
             of_document = shards.document_windows(document_ids, tokenizer.bos_id, seq_len, dtype)
             documents.append({"bytes": len(text.encode()), "windows": len(of_document)})
             windows += of_document
     else:
-        windows = shards.concat_windows(ids, tokenizer.bos_id, tokenizer.eos_id, seq_len, dtype)
+        windows += shards.concat_windows(ids, tokenizer.bos_id, tokenizer.eos_id, seq_len, dtype)
     return _Shard(shards.write_shard(task.path, windows), documents, sum(map(len, ids)))
 
 
-def _write_conversations(task: _ShardTask) -> _Shard:
-    packed = pack_conversations(task.texts, task.tokenizer, task.template, task.seq_len, task.dtype)
+def _write_conversations(task: _ShardTask, template: ChatTemplate) -> _Shard:
+    packed = pack_conversations(
+        task.conversations, task.tokenizer, template, task.seq_len, task.dtype
+    )
     entry = shards.write_shard(task.path, packed.windows) if packed.windows else None
     inputs = packed.tokens - len(packed.documents)
     return _Shard(entry, packed.documents, packed.tokens, inputs, tuple(packed.too_long))
@@ -158,12 +161,16 @@ def build_shards(
                 packing,
                 dtype,
                 template,
+                conversations,
             )
-            for index, texts in enumerate(
+            for index, (texts, conversations) in enumerate(
                 _blocks(inputs, options, shard_bytes, sources, template is not None)
             )
         )
-        entries, documents, tokens, real_inputs, too_long = [], [], 0, 0, []
+        entries: list[dict[str, Any]] = []
+        documents: list[dict[str, int]] = []
+        too_long: list[str] = []
+        tokens = real_inputs = 0
         # `delay`: a bar only for a corpus that takes its time, so that bad input is one line on
         # stderr.
         bar = tqdm(
@@ -239,27 +246,31 @@ def _blocks(
     shard_bytes: int,
     sources: list[dict[str, Any]],
     chat: bool,
-) -> Iterator[tuple]:
+) -> Iterator[tuple[tuple[str, ...], tuple[tuple[str, list[Message]], ...]]]:
     """What one shard after another is made of, in input order; appends a record of each corpus to
     `sources`.
 
-    Texts, or with `chat` pairs of place and messages.
+    Texts, or with `chat` no texts but pairs of place and messages.
     """
-    block: list[Any] = []
+    texts: list[str] = []
+    conversations: list[tuple[str, list[Message]]] = []
     size = 0
     for spec in inputs:
         name, path = split_name(spec)
-        reader = (ConversationReader if chat else CorpusReader)(path, options)
+        reader = ConversationReader(path, options) if chat else CorpusReader(path, options)
         fingerprint, total = TextFingerprint(), 0
         for document in reader:
             fingerprint.update(document.text)
             length = len(document.text.encode())
             total += length
             size += length
-            block.append((document.where, document.fields["messages"]) if chat else document.text)
+            if chat:
+                conversations.append((document.where, document.fields["messages"]))
+            else:
+                texts.append(document.text)
             if size >= shard_bytes:
-                yield tuple(block)
-                block, size = [], 0
+                yield tuple(texts), tuple(conversations)
+                texts, conversations, size = [], [], 0
         sources.append(
             {
                 "name": name,
@@ -268,15 +279,18 @@ def _blocks(
                 "bytes": total,
                 "malformed": reader.malformed,
                 "empty": reader.empty,
-                "problems": reader.problems + (reader.left_out if chat else []),
+                "problems": [
+                    *reader.problems,
+                    *(reader.left_out if isinstance(reader, ConversationReader) else ()),
+                ],
                 "fingerprint": fingerprint.hexdigest(),
             }
         )
-    if block:
-        yield tuple(block)
+    if size:
+        yield tuple(texts), tuple(conversations)
 
 
-def _in_order(tasks: Iterator[_ShardTask], workers: int) -> Iterator[_Shard]:
+def _in_order(tasks: Iterable[_ShardTask], workers: int) -> Iterator[_Shard]:
     if workers == 1:
         yield from map(_write, tasks)
         return
@@ -284,7 +298,7 @@ def _in_order(tasks: Iterator[_ShardTask], workers: int) -> Iterator[_Shard]:
     with concurrent.futures.ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn")
     ) as pool:
-        pending: collections.deque = collections.deque()
+        pending: collections.deque[concurrent.futures.Future[_Shard]] = collections.deque()
         for task in tasks:
             pending.append(pool.submit(_write, task))
             if len(pending) > workers:

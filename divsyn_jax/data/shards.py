@@ -198,7 +198,7 @@ class ShardedWindows:
     def __getitem__(self, index: int) -> np.ndarray:
         return np.frombuffer(self._source[index], self._dtype).astype(np.int32)
 
-    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+    def read(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """The windows at `indices`, read together, in the type they are stored in."""
         return [np.frombuffer(record, self._dtype) for record in self._source.__getitems__(indices)]
 

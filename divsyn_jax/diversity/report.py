@@ -103,7 +103,7 @@ def _words(scores: Sequence[Score], comparison: Comparison) -> Html:
         score["corpus"]["name"]: hill(each["pair_share"], documents)
         for score, each in zip(scores, found, strict=True)
     }
-    ranked = sorted(values, key=values.get)
+    ranked = sorted(values, key=values.__getitem__)
     if len(ranked) == 1:
         only = comparison["metrics"]["effective_clusters"][ranked[0]]
         return markup(

@@ -1,4 +1,4 @@
-"""score.json and draws.jsonl: what a scored corpus leaves on disk, its one writer and one reader."""
+"""score.json and draws.jsonl: what a scored corpus leaves on disk, its one writer and reader."""
 
 import json
 import os
@@ -61,6 +61,7 @@ class SettingsRecord(TypedDict):
     baseline_documents: int
     parity: str | None
     perplexity_models: list[str]
+    embedding_model: NotRequired[str]  # only where one is named
 
 
 class Identity(TypedDict):

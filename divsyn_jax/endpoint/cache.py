@@ -1,10 +1,9 @@
 """Paid answers on disk, so that a crashed or repeated run pays for nothing twice.
 
 SQLite in WAL mode, one transaction an answer: a killed process loses only the calls in flight. Rows
-hold JSON and no
-secret: the request as it was keyed, the valid answer, and what it took. Failures are not kept; they
-may succeed again. The file is its owner's alone, and a row is an answer only to the request that it
-holds."""
+hold JSON and no secret: the request as it was keyed, the valid answer, and what it took. Failures
+are not kept; they may succeed again. The file is its owner's alone, and a row is an answer only to
+the request that it holds."""
 
 import contextlib
 import hashlib
@@ -22,10 +21,13 @@ from divsyn_jax.base.commandline import UserError
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (
-  key TEXT PRIMARY KEY, purpose TEXT NOT NULL, request TEXT NOT NULL, value TEXT NOT NULL, request_id TEXT,
-  prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+  key TEXT PRIMARY KEY, purpose TEXT NOT NULL, request TEXT NOT NULL, value TEXT NOT NULL,
+  request_id TEXT, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+  created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, about TEXT NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (
+  key TEXT PRIMARY KEY, about TEXT NOT NULL, value TEXT NOT NULL
+) WITHOUT ROWID;
 """
 _FORMAT = 1
 _BUSY_S = 30.0

@@ -1,4 +1,4 @@
-"""Prompts through the chat template that a run (or an imported model) keeps beside its tokenizer."""
+"""Prompts through the chat template that a run (or imported model) keeps beside its tokenizer."""
 
 import dataclasses
 import pathlib

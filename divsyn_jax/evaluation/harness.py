@@ -115,7 +115,8 @@ def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
     except _ITEM_ERRORS as error:
         why = f"{type(error).__name__}: {error}"
         raise UserError(
-            f"{task_data.find_items(folder, name)}: not items of {name} ({why}); see --help for the form"
+            f"{task_data.find_items(folder, name)}: not items of {name} ({why}); see --help for the"
+            " form"
         ) from None
 
 

@@ -1,5 +1,5 @@
-"""Checks of a stranger's checkpoint before anything is computed from it: the kinds of numbers in its
-config.json, and that the shape it claims is that of the tensors it holds."""
+"""Checks of a stranger's checkpoint before anything is computed from it: the kinds of numbers in
+its config.json, and that the shape it claims is that of the tensors it holds."""
 
 import math
 from collections.abc import Mapping

@@ -22,7 +22,14 @@ from divsyn_jax.statistics.correlation import (
     spearman,
 )
 from divsyn_jax.statistics.families import FamilyEffects, family_effects
-from divsyn_jax.statistics.intervals import LEVEL, mean_interval, noise_floor, standard_error
+from divsyn_jax.statistics.intervals import (
+    LEVEL,
+    MeanInterval,
+    NoiseFloor,
+    mean_interval,
+    noise_floor,
+    standard_error,
+)
 from divsyn_jax.statistics.multiplicity import holm
 from divsyn_jax.statistics.power import critical_r, detectable_r, is_descriptive
 
@@ -32,6 +39,8 @@ __all__ = [
     "Association",
     "FamilyEffects",
     "ItemScores",
+    "MeanInterval",
+    "NoiseFloor",
     "associate",
     "compare_dependent",
     "critical_r",

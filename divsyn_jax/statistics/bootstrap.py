@@ -94,7 +94,7 @@ def noise_free_correlation(
         _moments(x_C, y_C),
         (x_noise_BC.var(-1, ddof=1).mean(), y_noise_BC.var(-1, ddof=1).mean()),
     )
-    refused = {"estimate": None, "ci_low": None, "ci_high": None, "over": over}
+    refused: dict[str, Any] = {"estimate": None, "ci_low": None, "ci_high": None, "over": over}
     if C < 4 or xx == 0 or yy == 0:
         return {
             **refused,
@@ -121,7 +121,10 @@ def noise_free_correlation(
         xx_B, yy_B, xy_B = _moments(noisy_x_BC, latent_C + y_noise_BC)
         return float(np.quantile(xy_B / np.sqrt(xx_B * yy_B), share)) - xy / math.sqrt(xx * yy)
 
-    low, high = (_root(lambda rho, q=q: excess(rho, q)) for q in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
+    def root(share: float) -> float:
+        return _root(lambda rho: excess(rho, share))
+
+    low, high = root((1 + LEVEL) / 2), root((1 - LEVEL) / 2)
     return {**refused, "estimate": r, "ci_low": min(low, r), "ci_high": max(high, r)}
 
 

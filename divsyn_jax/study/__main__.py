@@ -1,7 +1,8 @@
 """A diversity study: corpora of different diversity in, models trained on each, one report out.
 
   python -m divsyn_jax.study --config=configs/studies/tiny.py
-  python -m divsyn_jax.study --config=configs/studies/corpora.py --corpora='a.jsonl.gz b.jsonl.gz' --eval='news=heldout.jsonl'
+  python -m divsyn_jax.study --config=configs/studies/corpora.py \\
+      --corpora='a.jsonl.gz b.jsonl.gz' --eval='news=heldout.jsonl'
 
 Parts: prepare (corpora and held-out text, scores, tokenizer, shards); runs (levels x sizes x seeds,
 each through its stages); report. Every part leaves files and is skipped when they are there, so the

@@ -11,9 +11,9 @@ from divsyn_jax.base.commandline import UserError
 
 _STAGES = ("pretrain", "evaluate", "sft", "evaluate")
 _KEYS = (
-    "name", "kind", "levels", "corpora", "equal_text", "null_control", "documents", "text_field", "real", "real_weight",
-    "synthetic_weight", "heldout", "heldout_documents", "tasks", "task_data", "primary", "seeds", "sizes", "stages",
-    "vocab_size", "score", "train", "sft", "budget",
+    "name", "kind", "levels", "corpora", "equal_text", "null_control", "documents", "text_field",
+    "real", "real_weight", "synthetic_weight", "heldout", "heldout_documents", "tasks", "task_data",
+    "primary", "seeds", "sizes", "stages", "vocab_size", "score", "train", "sft", "budget",
 )  # fmt: skip
 _OPTIONAL_KEYS = ("hypotheses",)  # that recipes written for 0.1.0 lack
 # A level has a corpus, or all that the grammar writes one from.

@@ -61,7 +61,11 @@ def collect(study: Study) -> StudyResults:
         "primary_outcome": measured[0].name,
         "outcomes": [
             OutcomeRecord(
-                **dataclasses.asdict(outcome),
+                name=outcome.name,
+                size=outcome.size,
+                stage=outcome.stage,
+                test=outcome.test,
+                higher_is_better=outcome.higher_is_better,
                 noise_floor=statistics.noise_floor(
                     [_by_seed(runs, level, outcome) for level in study.level_names]
                 ),
@@ -104,9 +108,8 @@ def _level_record(
     share = text["distinct_bytes"] / text["bytes"] if text["bytes"] else 1.0
     distinct = round(manifest["tokens"] * share)
     epochs = mine[0]["metrics"].get("epochs/synthetic", 0.0) / (share or 1.0)
-    return {
+    record: LevelRecord = {
         "name": name,
-        **{key: level[key] for key in ("topics", "styles", "personas", "family") if key in level},
         "documents": score["corpus"]["documents"],
         "fingerprint": score["corpus"]["fingerprint"],
         "tokens": manifest["tokens"],
@@ -122,10 +125,19 @@ def _level_record(
             "bytes_per_token": text["bytes"] / max(manifest["tokens"], 1),
         },
         "performance": {
-            outcome.name: statistics.mean_interval(_by_seed(runs, name, outcome))
+            outcome.name: {**statistics.mean_interval(_by_seed(runs, name, outcome))}
             for outcome in measured
         },
     }
+    if "family" in level:
+        record["family"] = level["family"]
+    if "topics" in level:
+        record["topics"] = level["topics"]
+    if "styles" in level:
+        record["styles"] = level["styles"]
+    if "personas" in level:
+        record["personas"] = level["personas"]
+    return record
 
 
 def _distinct_text(study: Study, level: Mapping[str, Any]) -> texts.TextAmount:
@@ -153,7 +165,7 @@ def _metric(metric: str, score: Score, estimate: Measurement) -> MeasuredValue:
     """
     own = score.get(metric)
     if not isinstance(own, Mapping) or own.get("generator_ci_low") is None:
-        return estimate
+        return {**estimate}
     return {
         "value": own["value"],
         "ci_low": own["generator_ci_low"],
@@ -177,7 +189,9 @@ def _run_record(study: Study, run: Run, stage: str) -> RunRecord:
         metrics["eval/tasks/mean"] = sum(values.values()) / len(values)
     curve = _curve(lines)
     return {
-        **dataclasses.asdict(run),
+        "size": run.size,
+        "level": run.level,
+        "seed": run.seed,
         "stage": stage,
         "step": last["step"],
         "metrics": {"train_loss": curve[-1][1], **metrics},

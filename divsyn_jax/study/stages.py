@@ -111,10 +111,9 @@ def _corpora(study: Study) -> None:
             study_data.write_level_corpus(
                 level, recipe["documents"], study.workdir / "corpora" / level["name"]
             )
-    if recipe["real"] == "pydoc" and not os.path.exists(study.real_corpus):
-        study_data.write_jsonl(
-            pathlib.Path(study.real_corpus), study_data.pydoc_passages(heldout=False)
-        )
+    real = study.real_corpus
+    if recipe["real"] == "pydoc" and real is not None and not os.path.exists(real):
+        study_data.write_jsonl(pathlib.Path(real), study_data.pydoc_passages(heldout=False))
     if "sft" in recipe["stages"] and recipe["sft"]["data"] == "grammar":
         folder = study.workdir / "corpora" / "instructions"
         study_data.write_questions(

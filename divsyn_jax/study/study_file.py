@@ -7,24 +7,25 @@ types, never the file.
 
 import dataclasses
 import pathlib
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict, cast
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.diversity.comparison import Measurement
+from divsyn_jax.diversity.score_file import AgentRecord, SettingsRecord
+from divsyn_jax.statistics import NoiseFloor
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis
 
 FORMAT = 2  # 0.1.0 wrote no number
 
 
-class MeasuredValue(TypedDict, total=False):
+class MeasuredValue(Measurement):
     """A value with its 95% interval; value None with a reason where it was not measured."""
 
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n: int
-    of: str  # 'generator': the interval is for the process that wrote the corpus
-    reason: str
+    n: NotRequired[int]
+    # 'generator': the interval is for the process that wrote the corpus
+    of: NotRequired[str]
 
 
 class Performance(TypedDict):
@@ -69,14 +70,6 @@ class RunRecord(TypedDict):
     seconds: float
 
 
-class NoiseFloor(TypedDict):
-    """What runs of one corpus differ by; see `statistics.noise_floor`."""
-
-    sd: float
-    degrees_of_freedom: int
-    least_difference: float
-
-
 class OutcomeRecord(TypedDict):
     """A measure of performance, as `Outcome`, with what seeds alone make of it."""
 
@@ -108,9 +101,9 @@ class StudyResults(TypedDict):
     name: str
     kind: str
     fingerprint: str
-    recipe: dict[str, Any]
-    agent: dict[str, Any]
-    score_settings: dict[str, Any]
+    recipe: Mapping[str, Any]
+    agent: AgentRecord
+    score_settings: SettingsRecord
     primary_metric: str
     primary_domain: str
     primary_outcome: str
@@ -160,4 +153,5 @@ def read_study(path: pathlib.Path) -> StudyResults:
             " python -m divsyn_jax.study ... --part=report"
         )
     verdicts = [JudgedHypothesis.from_json(each) for each in content["verdicts"]]
-    return StudyResults(**{**content, "format": content.get("format", 1), "verdicts": verdicts})
+    complete = {**content, "format": content.get("format", 1), "verdicts": verdicts}
+    return cast(StudyResults, complete)

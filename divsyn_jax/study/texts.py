@@ -160,8 +160,8 @@ def heldout_source(
         for document in pydoc_passages(heldout=True):
             yield document["text"]
     else:
-        for document in CorpusReader(source, options):
-            yield document.text
+        for read in CorpusReader(source, options):
+            yield read.text
 
 
 def write_heldout(

@@ -40,7 +40,8 @@ HOSTILE = (
     "<object data=HIT/object></object><embed src=HIT/embed><video src=HIT/video autoplay></video>",
     "<form action=HIT/form><input onfocus=\"document.title='ran'\" autofocus></form>",
     (
-        "<!-- --><script>document.title='ran'</script><![CDATA[<script>document.title='ran'</script>]]>"
+        "<!-- --><script>document.title='ran'</script>"
+        "<![CDATA[<script>document.title='ran'</script>]]>"
     ),
     (
         "&lt;script&gt;document.title='ran'&lt;/script&gt; &#60;img src=HIT/entity&#62;"

@@ -1,5 +1,5 @@
-"""Whatever a stranger's file or server holds, the answer is a result or one line: `UserError`, or the
-client's own failures. Anything else that is raised is a finding.
+"""Whatever a stranger's file or server holds, the answer is a result or one line: `UserError`, or
+the client's own failures. Anything else that is raised is a finding.
 
 Run by `make test-slow`; longer with DIVSYN_FUZZ_SECONDS=3600, which each target then takes.
 """

@@ -1,4 +1,4 @@
-"""Checkpoints of strangers: sizes are compared before anything is made, files stay in their folder."""
+"""Checkpoints of strangers: sizes are compared before anything is made, files stay in place."""
 
 import json
 import os

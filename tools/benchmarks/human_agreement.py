@@ -39,9 +39,10 @@ OUTPUT = pathlib.Path(__file__).with_suffix(".md")
 DATA = ROOT.parent / "shared" / "data" / "human_sets_dev.jsonl.gz"
 HEAD = """# Agreement with people
 
-Spearman's correlation of each metric with people's mean score of a set's diversity, by group of tasks, and the mean
-over groups; {sets:,} sets; made by `tools/benchmarks/human_agreement.py` with {model}. The standard error of one
-correlation over 200 sets is about 0.05, that of a difference of two metrics on the same sets less.
+Spearman's correlation of each metric with people's mean score of a set's diversity, by group of
+tasks, and the mean over groups; {sets:,} sets; made by `tools/benchmarks/human_agreement.py` with
+{model}. The standard error of one correlation over 200 sets is about 0.05, that of a difference of
+two metrics on the same sets less.
 
 """
 

@@ -1,4 +1,4 @@
-"""Writes tools/benchmarks/judged_pairs.md: effective clusters from pairs judged by the known labels.
+"""Writes tools/benchmarks/judged_pairs.md: effective clusters from pairs judged by known labels.
 
   python tools/benchmarks/judged_pairs.py CORPUS.jsonl.gz:label_field ... [--repetitions=300]
       [--pairs=400] [--documents=2000]

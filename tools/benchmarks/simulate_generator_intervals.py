@@ -31,10 +31,11 @@ SIZE = 10  # K
 METRICS = ("effective clusters", "C/S")
 HEAD = """# The interval over documents and draws, and the test of no difference
 
-Nominal 95% and 5%; a faultless agent, K = 10, on corpora written by processes of known chances; made by
-`tools/benchmarks/simulate_generator_intervals.py`, {replications:,} corpora a row (a coverage of 95% is then known
-to {error:.1%}, one standard error) and half as many pairs of corpora. The criteria sets add a normal shift to the
-score (sd 0.1) and to the share of pairs (sd 5% of it), the same for both corpora of a pair.
+Nominal 95% and 5%; a faultless agent, K = 10, on corpora written by processes of known chances;
+made by `tools/benchmarks/simulate_generator_intervals.py`, {replications:,} corpora a row (a
+coverage of 95% is then known to {error:.1%}, one standard error) and half as many pairs of corpora.
+The criteria sets add a normal shift to the score (sd 0.1) and to the share of pairs (sd 5% of it),
+the same for both corpora of a pair.
 
 """
 
@@ -101,7 +102,9 @@ def truth(process: Process) -> dict[str, float]:
 
 
 def simulate(process: Process, replications: int, seed: int = 0) -> dict[str, Outcome]:
-    """Coverage over `replications` corpora, and false rejections over half as many pairs of them."""
+    """Coverage over `replications` corpora, and false rejections over half as many pairs of
+    them.
+    """
     rng = np.random.default_rng([seed, process.documents, len(process.chances_T)])
     true = truth(process)
     hits, widths, rejections = (collections.defaultdict(list) for _ in range(3))

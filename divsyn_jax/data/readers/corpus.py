@@ -349,7 +349,9 @@ def _open(path: str) -> IO[bytes]:
 
 
 def jsonl_records(path: str) -> Iterator[tuple[str, bytes | TooLong]]:
-    """(`file:line`, bytes) of every line that is not blank; `TooLong` for one over `LONGEST_LINE`."""
+    """(`file:line`, bytes) of every line that is not blank; `TooLong` for one over
+    `LONGEST_LINE`.
+    """
     with _open(path) as stream:
         for number, line in enumerate(bounded_lines(stream), 1):
             if isinstance(line, TooLong):

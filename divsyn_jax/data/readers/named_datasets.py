@@ -1,5 +1,5 @@
-"""Corpora that a library knows by name: `tfds:name[/config]:split` (or the folder of a prepared TFDS
-dataset in place of its name) and `hf:name[:config]:split`."""
+"""Corpora that a library knows by name: `tfds:name[/config]:split` (or the folder of a prepared
+TFDS dataset in place of its name) and `hf:name[:config]:split`."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -45,8 +45,8 @@ def tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
 
 
 def hf_records(spec: str) -> Iterator[tuple[str, Mapping]]:
-    """(`spec:number`, record) of every record of a Hugging Face dataset; raises `UserError` where it
-    cannot be read.
+    """(`spec:number`, record) of every record of a Hugging Face dataset; raises `UserError` where
+    it cannot be read.
     """
     config, name, split = _dataset_spec(spec, "hf:name[:config]:split")
     try:

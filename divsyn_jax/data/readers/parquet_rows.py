@@ -11,8 +11,8 @@ _LARGEST_ROW_GROUP = 4 << 30  # bytes, unpacked; writers make them of some hundr
 
 
 def parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mapping]]:
-    """(`file:row`, record) of every row; raises `UserError` for a file that is not readable or lacks
-    `column`.
+    """(`file:row`, record) of every row; raises `UserError` for a file that is not readable or
+    lacks `column`.
     """
     try:
         import pyarrow
@@ -36,9 +36,8 @@ def parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mappin
                 row += 1
                 yield f"{path}:{row}", record
     except (pyarrow.ArrowException, UnicodeDecodeError, OverflowError, RecursionError) as error:
-        raise UserError(
-            f"{path}: not a readable Parquet file ({(str(error).splitlines() or [type(error).__name__])[0]})"
-        ) from None
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not a readable Parquet file ({why})") from None
 
 
 def _rows_at_a_time(metadata: Any, path: str) -> int:

@@ -1,9 +1,12 @@
 """Reading Zstandard files as a stream, in memory that the reader bounds and not the file."""
 
 import io
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import zstandard
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _MAGIC, _SKIPPABLE = 0xFD2FB528, 0x184D2A50
 _CONTENT_SIZE_BYTES, _DICTIONARY_BYTES = (0, 2, 4, 8), (0, 1, 2, 4)
@@ -26,7 +29,7 @@ class ZstdStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def, override]
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
         count = self._reader.readinto(buffer)
         if not count and not self._file.is_between_frames:
             raise EOFError("compressed file ended before the end-of-frame marker was reached")

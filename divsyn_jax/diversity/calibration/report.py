@@ -97,7 +97,7 @@ def _ladder(ladder: Mapping[str, Any]) -> Html:
         [verdict["claim"], answer[verdict["trusted"]], verdict["because"]]
         for verdict in ladder["verdicts"]
     ]
-    rungs = [
+    rungs: list[list[Part]] = [
         [
             rung["name"],
             f"{rung['documents']:,}",
@@ -122,7 +122,7 @@ def _ladder(ladder: Mapping[str, Any]) -> Html:
         "ARI",
         "bias z",
     ]
-    figures = [
+    figures: list[list[Part]] = [
         ["rank correlation of effective clusters", interval(_estimate(ladder["spearman"]))],
         ["rank correlation of C/S", interval(_estimate(ladder["spearman_cluster_score"]))],
         ["adjusted Rand index against labels", interval(ladder["ari"])],

@@ -118,14 +118,14 @@ def check_judge(controls: Sequence[ControlPair], answers: Sequence[bool | None])
     shares = {same: float(np.mean(found)) if found else None for same, found in right.items()}
     answered = sum(map(len, right.values()))
     same, different = shares[True], shares[False]
-    area = None if same is None or different is None else (same + different) / 2
-    enough = min(map(len, right.values())) >= LEAST_ANSWERED
-    believed = (
-        enough
-        and area is not None
-        and area >= LEAST_ACCURACY
-        and min(same, different) >= LEAST_OF_ONE_ANSWER
-    )
+    area, believed = None, False
+    if same is not None and different is not None:
+        area = (same + different) / 2
+        believed = (
+            min(map(len, right.values())) >= LEAST_ANSWERED
+            and area >= LEAST_ACCURACY
+            and min(same, different) >= LEAST_OF_ONE_ANSWER
+        )
     rule = (
         f"{len(right[True])} control pairs of one kind answered, {_percent(same)} rightly, and"
         f" {len(right[False])} of two kinds, {_percent(different)} rightly; asked: {LEAST_ANSWERED}"

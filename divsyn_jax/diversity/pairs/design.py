@@ -67,13 +67,13 @@ def make_strata(distances: PairDistances, strata: int = STRATA) -> Strata:
     return Strata(tuple(firsts), tuple(counts))
 
 
-def allocate(budget: int, strata: Strata, spread_H: Sequence[float] | None = None) -> np.ndarray:
+def allocate(budget: int, strata: Strata, spread_H: np.ndarray | None = None) -> np.ndarray:
     """[H] questions of each stratum: equally many, or by weight times spread (Neyman).
 
     Args:
       budget: questions in all; fewer where the strata do not hold as many pairs.
       strata: of the corpus.
-      spread_H: standard deviation of an answer in each stratum; None for equal shares.
+      spread_H: [H] standard deviation of an answer in each stratum; None for equal shares.
     """
     sizes_H = np.asarray(strata.pairs_H)
     ratio_H = (
@@ -93,8 +93,7 @@ def allocate(budget: int, strata: Strata, spread_H: Sequence[float] | None = Non
         more_H = np.minimum(np.floor(exact_H).astype(np.int64), room_H)
         if more_H.sum() == 0:
             order = np.argsort(-(exact_H - np.floor(exact_H)), kind="stable")
-            order = [h for h in order if room_H[h] > 0 and share_H[h] > 0][:left]
-            more_H[order] = 1
+            more_H[order[(room_H[order] > 0) & (share_H[order] > 0)][:left]] = 1
         asked_H += more_H
         left -= int(more_H.sum())
     return asked_H
@@ -104,7 +103,7 @@ def draw_pairs(
     vectors_NE: np.ndarray,
     distances: PairDistances,
     strata: Strata,
-    asked_H: Sequence[int],
+    asked_H: np.ndarray,
     rng: np.random.Generator,
     known: Collection[tuple[int, int]] = (),
 ) -> list[tuple[int, int]]:
@@ -116,7 +115,7 @@ def draw_pairs(
     Args:
       vectors_NE: [N, E] unit vectors, those of `distances`.
       distances, strata: of them.
-      asked_H: pairs wanted of each stratum, at most what it holds less the known ones.
+      asked_H: [H] pairs wanted of each stratum, at most what it holds less the known ones.
       rng: the randomness.
       known: pairs drawn before, which are not drawn again.
     """

@@ -185,7 +185,7 @@ def load_mixture(path: str | os.PathLike, model: str | None = None) -> DistanceC
     try:
         known: Mapping[str, Any] = {key: made[key] for key in ("version", "bin", "model")}
         same_FB, different_FB = (np.asarray(made[key], np.int64) for key in ("same", "different"))
-        counts = [int(made[key]) for key in ("documents", "kinds")]
+        documents, kinds = int(made["documents"]), int(made["kinds"])
         kind_of_text = str(made["kind_of_text"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: no calibration of distances ({error!r}); {remedy}") from None
@@ -201,7 +201,9 @@ def load_mixture(path: str | os.PathLike, model: str | None = None) -> DistanceC
             f"{path}: measured with {known['model']}, and the vectors are of {model}; calibrate"
             " with the same --embedding_model"
         )
-    return DistanceCalibration(kind_of_text, known["model"], *counts, same_FB, different_FB)
+    return DistanceCalibration(
+        kind_of_text, known["model"], documents, kinds, same_FB, different_FB
+    )
 
 
 def _coarse(counts_B: np.ndarray) -> np.ndarray:

@@ -154,7 +154,8 @@ def _rows(path: str | os.PathLike) -> list[tuple[str, dict[str, str]]]:
                 missing = [name for name in SHEET_COLUMNS if name not in names]
                 if missing:
                     raise UserError(
-                        f"{where}: no column {missing[0]!r}; the columns are {','.join(SHEET_COLUMNS)}"
+                        f"{where}: no column {missing[0]!r}; the columns are"
+                        f" {','.join(SHEET_COLUMNS)}"
                     )
                 continue
             if len(cells) > len(names) or len(cells) < len(names) - 1:

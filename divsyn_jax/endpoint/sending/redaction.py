@@ -18,8 +18,9 @@ class Redaction:
         self._hex = key.encode().hex()
 
     def clean(self, text: str) -> str:
-        r"""`text` without the key: as it is, in JSON's escapes (`\/`, `\u0041`, also escaped again),
-        percent and HTML escapes, Base64 (alone or inside `user:key`), and hexadecimal digits."""
+        r"""`text` without the key: as it is, in JSON's escapes (`\/`, `\u0041`, also escaped
+        again), percent and HTML escapes, Base64 (alone or inside `user:key`), and hexadecimal
+        digits."""
         if self._pattern is None:
             return text
         text = self._pattern.sub(_SHOWN, text)

@@ -37,6 +37,16 @@ class Evidence:
                 return level
         raise NotTestable(f"the study has no level {name}")
 
+    def score(self, name: str) -> tuple[float, float, float]:
+        """The primary metric of a level: value and the ends of its interval.
+
+        Raises `NotTestable` for a level that is not there or has no such interval."""
+        found = self.level(name)["metrics"][self.primary_metric]
+        value, low, high = found["value"], found.get("ci_low"), found.get("ci_high")
+        if value is None or low is None or high is None:
+            raise NotTestable(f"no interval for the score of {name}")
+        return value, low, high
+
     def outcomes_of(self, stage: str) -> list[Outcome]:
         """The first outcome of a stage at each size.
 

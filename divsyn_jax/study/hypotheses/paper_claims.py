@@ -19,7 +19,7 @@ from divsyn_jax.study.hypotheses.evidence import (
 )
 from divsyn_jax.study.hypotheses.study_hypotheses import correlates
 from divsyn_jax.study.hypotheses.verdict import Hypothesis, Kind, NotTestable, Verdict
-from divsyn_jax.study.study_file import Outcome
+from divsyn_jax.study.study_file import LevelRecord, Outcome
 
 Test = Callable[[Evidence], Verdict]
 
@@ -71,17 +71,18 @@ def _baselines_weaker(evidence: Evidence) -> Verdict:
         raise NotTestable(reason)
     y = [level["performance"][outcome]["value"] for level in used]
 
-    def values(metric: str) -> list[float | None]:
-        return [level["metrics"][metric]["value"] for level in used]
-
-    rivals = [
-        metric
+    score = _values(used, "cluster_score")
+    if score is None:
+        raise NotTestable("the cluster score was not measured at every level")
+    rivals = {
+        metric: _values(used, metric)
         for metric in used[0]["metrics"]
-        if metric.startswith("baselines.") and None not in values(metric)
-    ]
+        if metric.startswith("baselines.")
+    }
     found = [
-        (metric, statistics.compare_dependent(values("cluster_score"), values(metric), y))
-        for metric in rivals
+        (metric, statistics.compare_dependent(score, values, y))
+        for metric, values in rivals.items()
+        if values is not None
     ]
     tested = [(metric, result) for metric, result in found if result["p"] is not None]
     if not tested:
@@ -103,6 +104,13 @@ def _baselines_weaker(evidence: Evidence) -> Verdict:
         for (_, result), p in zip(tested, adjusted, strict=True)
     )
     return Verdict(Kind.NOT_SUPPORTED if worse else Kind.CANNOT_TELL, because)
+
+
+def _values(levels: Sequence[LevelRecord], metric: str) -> list[float] | None:
+    """A metric at every level; None where it was not measured at one."""
+    found = [level["metrics"][metric]["value"] for level in levels]
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else None
 
 
 def _topics(evidence: Evidence) -> Verdict:
@@ -139,7 +147,7 @@ def _ratio(evidence: Evidence) -> Verdict:
 
 
 def _slope(x: Sequence[float], y: Sequence[float], text: str) -> StudyPart:
-    """Least-squares slope of y on x with its t interval on n - 2 degrees of freedom, n at least 3."""
+    """Least-squares slope of y on x with its t interval on n - 2 degrees of freedom; n >= 3."""
     found = stats.linregress(x, y)
     half = stats.t.ppf((1 + statistics.LEVEL) / 2, len(x) - 2) * found.stderr
     return StudyPart(found.slope, found.slope - half, found.slope + half, text)
@@ -156,7 +164,10 @@ def _gains_more(evidence: Evidence, one: Outcome, other: Outcome) -> Verdict:
     ]
     left_out += evidence.recipe["null_control"][1:]
     used = [level for level in evidence.levels if level["name"] not in left_out]
-    x = [math.log2(level["metrics"][evidence.primary_metric]["value"]) for level in used]
+    scores = _values(used, evidence.primary_metric)
+    if scores is None:
+        raise NotTestable(f"{evidence.primary_metric} was not measured at every level")
+    x = [math.log2(score) for score in scores]
     if reason := shared_corpora(used):
         raise NotTestable(reason)
     if len(set(x)) < 3:
@@ -166,7 +177,10 @@ def _gains_more(evidence: Evidence, one: Outcome, other: Outcome) -> Verdict:
         [sign * level["performance"][of.name]["value"] for level in used] for of in (one, other)
     )
     text = f"gain per doubling of effective clusters, {one.name}"
-    parts = [_slope(x, y, text), _slope(x, np.subtract(y, y_other), f"{text} - {other.name}")]
+    parts = [
+        _slope(x, y, text),
+        _slope(x, np.subtract(y, y_other).tolist(), f"{text} - {other.name}"),
+    ]
     found = joined(parts)
     if statistics.is_descriptive(len(used), 2):
         return Verdict(

@@ -1,5 +1,6 @@
 """The hypotheses of every study: diversity predicts performance, and a null control is null."""
 
+import functools
 from collections.abc import Sequence
 
 from divsyn_jax import statistics
@@ -15,7 +16,7 @@ def predictions(outcomes: Sequence[Outcome]) -> list[Hypothesis]:
             f"predicts:{outcome.name}",
             "study",
             f"More diverse corpora train models that {_what(outcome)}",
-            lambda evidence, outcome=outcome: correlates(evidence, outcome),
+            functools.partial(correlates, outcome=outcome),
         )
         for outcome in outcomes
     ]
@@ -89,12 +90,10 @@ def null_control(one: str, two: str) -> Hypothesis:
                 f" {found['ci_high']:+.3f}]"
             )
         clean = min(statistics.holm(p_values), default=1.0) >= 0.05
-        first, second = (
-            evidence.level(name)["metrics"][evidence.primary_metric] for name in (one, two)
-        )
-        overlap = first["ci_low"] <= second["ci_high"] and second["ci_low"] <= first["ci_high"]
+        (first, low, high), (second, other_low, other_high) = map(evidence.score, (one, two))
+        overlap = low <= other_high and other_low <= high
         parts.append(
-            f"effective clusters {first['value']:.1f} and {second['value']:.1f}, intervals"
+            f"effective clusters {first:.1f} and {second:.1f}, intervals"
             f" {'overlap' if overlap else 'do not overlap'}"
         )
         return Verdict(

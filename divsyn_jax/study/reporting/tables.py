@@ -95,7 +95,8 @@ def noise_floor_table(study: StudyResults) -> Html:
 
 
 def _metric_label(row: CorrelationRow) -> str:
-    return LABELS.get(row["metric"], row["metric"]) + (" (log2)" if row["scale"] == "log2" else "")
+    metric: str = row["metric"]
+    return LABELS.get(metric, metric) + (" (log2)" if row["scale"] == "log2" else "")
 
 
 def correlations_table(study: StudyResults) -> Html:

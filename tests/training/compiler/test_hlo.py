@@ -54,11 +54,13 @@ WINDOWED = """
 }
 
 %piece.1 (q.1: bf16[60,4]) -> bf16[960,4] {
-  ROOT %all-gather.2 = bf16[960,4]{1,0} all-gather(%q.1), channel_id=3, backend_config={"async_collective_fusion_config":{"flag_start":"2","flag_end":"8"}}
+  ROOT %all-gather.2 = bf16[960,4]{1,0} all-gather(%q.1), channel_id=3, \
+backend_config={"async_collective_fusion_config":{"flag_start":"2","flag_end":"8"}}
 }
 
 %start.1 (q.2: bf16[60,4]) -> bf16[960,4] {
-  ROOT %all-gather.1 = bf16[960,4]{1,0} all-gather(%q.2), channel_id=3, backend_config={"async_collective_fusion_config":{"flag_start":"-1","flag_end":"-1"}}
+  ROOT %all-gather.1 = bf16[960,4]{1,0} all-gather(%q.2), channel_id=3, \
+backend_config={"async_collective_fusion_config":{"flag_start":"-1","flag_end":"-1"}}
 }
 
 %body.1 (p.2: (bf16[60,4], u32[])) -> (bf16[60,4], u32[]) {
