@@ -23,7 +23,9 @@ import numpy as np
 from scipy import stats
 
 from divsyn_jax.base import files
-from divsyn_jax.diversity.baselines.embedding import dcscore, remote_clique, vendi_score
+from divsyn_jax.diversity.baselines.embedding import dcscore, remote_clique
+from divsyn_jax.diversity.baselines.novelsum import novelsum
+from divsyn_jax.diversity.baselines.vendi import vendi_score
 from divsyn_jax.diversity.estimation.all_pairs import (
     CURVE,
     GRANULARITIES,
@@ -47,16 +49,6 @@ two metrics on the same sets less.
 """
 
 Metric = Callable[[Sequence[str], np.ndarray], float]
-
-
-def novelsum(vectors_KE: np.ndarray) -> float:
-    """NovelSum without reference (Yang et al. 2025, arXiv 2502.17184; beta 0, alpha 1): mean over
-    documents of the distances to all, itself included, ascending, weighted by 1 / rank.
-    """
-    distances_KK = np.clip(1 - vectors_KE @ vectors_KE.T, 0, 2)
-    np.fill_diagonal(distances_KK, 0)
-    weight_K = 1 / np.arange(1, len(vectors_KE) + 1)
-    return float((np.sort(distances_KK, axis=1) @ weight_K).mean() / weight_K.sum())
 
 
 def distinct(texts: Sequence[str], order: int) -> float:
@@ -86,7 +78,7 @@ def metrics() -> Mapping[str, Metric]:
         "Vendi score, order 2": lambda texts, vectors: vendi_score(vectors, 2.0),
         "DCScore, temperature 0.1": lambda texts, vectors: dcscore(vectors),
         "NovelSum": lambda texts, vectors: novelsum(vectors),
-        "remote clique": lambda texts, vectors: remote_clique(vectors)["value"],
+        "remote clique": lambda texts, vectors: remote_clique(vectors).value,
         "distinct-1": lambda texts, vectors: distinct(texts, 1),
         "distinct-2": lambda texts, vectors: distinct(texts, 2),
         "distinct-3": lambda texts, vectors: distinct(texts, 3),
@@ -130,7 +122,9 @@ def main() -> None:
     with gzip.open(arguments.data, "rt", encoding="utf-8") as stream:
         records = [json.loads(line) for line in stream]
     texts = [text for record in records for text in record["texts"]]
-    from divsyn_jax.embedding import embeddings
+    from divsyn_jax.embedding import embeddings, models
+
+    model = models.load(None)
 
     kept = arguments.vectors and pathlib.Path(arguments.vectors)
     if kept and kept.is_file():
@@ -138,13 +132,13 @@ def main() -> None:
         if len(vectors_NE) != len(texts):
             sys.exit(f"{kept}: {len(vectors_NE)} vectors for {len(texts)} texts; remove it")
     else:
-        vectors_NE = embeddings.embed(texts)
+        vectors_NE = embeddings.embed(model.read(texts), model)
         if kept:
             np.save(kept, vectors_NE)
     ends = np.cumsum([len(record["texts"]) for record in records])
     groups, found = agreement(records, np.split(vectors_NE, ends[:-1]))
     lines = [
-        HEAD.format(sets=len(records), model=embeddings.model_name()),
+        HEAD.format(sets=len(records), model=model.name),
         f"| metric | {' | '.join(groups)} | mean |\n",
         f"| --- |{' --- |' * (len(groups) + 1)}\n",
     ]
