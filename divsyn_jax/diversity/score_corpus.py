@@ -213,7 +213,8 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
 def _write_comparison(
     output: pathlib.Path, scores: Sequence["Score"], samples: Sequence["Sample"]
 ) -> None:
-    from divsyn_jax.diversity import comparison, legibility, report, score_file
+    from divsyn_jax.diversity import comparison, legibility, score_file
+    from divsyn_jax.diversity.reporting import report
 
     compared = comparison.compare(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]

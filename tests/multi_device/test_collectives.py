@@ -18,7 +18,8 @@ SCRIPT = """
 import json
 import jax
 from configs import tiny
-from divsyn_jax import ahead_of_time, hlo, model
+from divsyn_jax.model import decoder
+from divsyn_jax.training.compiler import ahead_of_time
 from divsyn_jax.training.recipe import Recipe
 
 def traffic(layout, rows=16, chunk=16):
@@ -31,7 +32,7 @@ def traffic(layout, rows=16, chunk=16):
     found = ahead_of_time.compile_step(recipe, jax.devices()).collectives
     return {"bytes": sum(kind.bytes for kind in found.values()),
             "count": sum(kind.count for kind in found.values()),
-            "weights": 4 * model.count_params(recipe.model)}
+            "weights": 4 * decoder.count_params(recipe.model)}
 
 layouts = {"fsdp": dict(replica=1, fsdp=8, tensor=1),
            "replica x fsdp": dict(replica=2, fsdp=4, tensor=1)}

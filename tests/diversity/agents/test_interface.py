@@ -6,11 +6,12 @@ import types
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity import report, score
+from divsyn_jax.diversity import score
 from divsyn_jax.diversity.agents import kinds
 from divsyn_jax.diversity.agents.base import Embedder, Partitions, nothing_used
 from divsyn_jax.diversity.agents.oracle import OracleAgent
 from divsyn_jax.diversity.comparison import compare
+from divsyn_jax.diversity.reporting import report
 from divsyn_jax.embedding.reading import Reading
 
 from ..corpora import write_labelled

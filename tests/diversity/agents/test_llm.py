@@ -9,9 +9,8 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity import score
-from divsyn_jax.diversity.agents import criteria
+from divsyn_jax.diversity.agents import criteria, question
 from divsyn_jax.diversity.agents import llm as llm_agent
-from divsyn_jax.diversity.agents import question
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.endpoint.fence import Fenced
 from tests.diversity.corpora import write_labelled, write_records

@@ -10,7 +10,7 @@ from tests.conftest import virtual_devices
 SCRIPT = """
 import json, jax, jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
-from divsyn_jax import hlo
+from divsyn_jax.training.compiler import hlo
 mesh = jax.make_mesh((8,), ("d",), axis_types=(AxisType.Auto,))
 jax.set_mesh(mesh)
 def step(w, x):  # seven layers whose weight is gathered in the loop, then one sum

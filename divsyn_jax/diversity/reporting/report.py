@@ -3,12 +3,10 @@
 what the numbers say, whether the judge may be believed, and the draws behind them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from divsyn_jax.base.html import (
     Html,
-    Part,
     as_html,
     details,
     interval,
@@ -24,15 +22,11 @@ from divsyn_jax.diversity import baselines, legibility
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, Measurement, measurement
 from divsyn_jax.diversity.estimation.estimators import hill
-from divsyn_jax.diversity.estimation.reliability import RetestRecord
-from divsyn_jax.diversity.report_draws import corpus_part
+from divsyn_jax.diversity.reporting import judge
+from divsyn_jax.diversity.reporting.draws import corpus_part
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import DrawRecord, PurposeRecord, Score
+from divsyn_jax.diversity.score_file import HEADLINE_METRICS, DrawRecord, Score
 
-_HEADLINES: tuple[Literal["cluster_score", "effective_clusters"], ...] = (
-    "cluster_score",
-    "effective_clusters",
-)
 _PLOTTED = ("effective_clusters", "cluster_score", "near_duplicate_clusters")
 _LEVEL = 0.05  # of Holm-corrected tests, for the words
 
@@ -70,15 +64,15 @@ def render_scores(
             _metric_table("Metrics", scores, measured),
             _difference_table(comparison),
             _size_table(scores),
-            _judge_table(scores),
-            _policy_table(scores),
+            judge.judge_table(scores),
+            judge.policy_table(scores),
             _round_table(scores),
             _curve_table(scores),
             _metric_table("Baselines", scores, baseline_names),
             _baseline_sources(),
             Html("<h2>Corpora and their draws</h2>"),
             *[corpus_part(*each) for each in zip(scores, samples, draws, strict=True)],
-            _usage_table(scores),
+            judge.usage_table(scores),
             markup(
                 '<h2>How this was made</h2><p class="soft">Agent {}, model {}; {}. {}. Corpora:'
                 " {}.</p>",
@@ -226,7 +220,7 @@ def _difference_table(comparison: Comparison) -> Html:
 def _size_table(scores: Sequence[Score]) -> Html:
     rows = []
     for points in zip(*[score["by_sample_size"] for score in scores], strict=False):
-        for metric in _HEADLINES:
+        for metric in HEADLINE_METRICS:
             rows.append(
                 [
                     f"K = {points[0]['sample_size']}: {metric}",
@@ -237,90 +231,6 @@ def _size_table(scores: Sequence[Score]) -> Html:
         "<h2>The same corpora at other draw sizes</h2><p>The published score grows with K and"
         " cannot exceed it; effective clusters estimate one number at every K.</p>{}",
         table(["", *_names(scores)], rows),
-    )
-
-
-def _judge_table(scores: Sequence[Score]) -> Html:
-    """What speaks for and against the judge, from the run itself."""
-    if AGENTS[scores[0]["agent"]["kind"]].free:
-        return Html("")
-
-    def row(label: str, cell: Callable[[Score], Part]) -> list[Part]:
-        return [label, *[cell(score) for score in scores]]
-
-    rows = [
-        row("answers shaped by", lambda score: score["usage"]["mode"]),
-        row(
-            "draws failed",
-            lambda score: f"{len(score['failures'])} of {score['cluster_score']['draws_asked']}",
-        ),
-        row("neighbours put together, z", _position),
-        row(
-            "asked again: same number of clusters (ICC)",
-            lambda score: number(score["test_retest"].get("correlation")),
-        ),
-        row(
-            "asked again: same partition (adjusted Rand)",
-            lambda score: _agreement(score["test_retest"]),
-        ),
-        row("clusters found invalid", _invalid),
-        row("sd of the score between criteria sets", _between_sets),
-        row("score with control variate", _control),
-        row("draws saved by the control variate", _saved),
-    ]
-    head = ["check", *_names(scores)]
-    return markup("<h2>May this judge be believed here?</h2>{}", table(head, rows))
-
-
-def _position(score: Score) -> Part:
-    found = score["position_bias"]
-    if found["z"] is None:
-        return "-"
-    warning = Html(" <strong>looks at places, not documents</strong>" if found["warning"] else "")
-    return markup("{}{}", f"{found['z']:+.1f}", warning)
-
-
-def _agreement(found: RetestRecord) -> Part:
-    return interval(found["adjusted_rand"]) if "adjusted_rand" in found else "-"
-
-
-def _invalid(score: Score) -> Part:
-    found = score["verification"]
-    return interval(found["clusters_changed"]) if "clusters_changed" in found else "-"
-
-
-def _between_sets(score: Score) -> str:
-    criteria = score["cluster_score"].get("criteria")
-    return number(criteria["sets_sd"] if criteria else None)
-
-
-def _control(score: Score) -> Part:
-    found = score["control_variate"] or {}
-    return interval(found["cluster_score"]) if "cluster_score" in found else "-"
-
-
-def _saved(score: Score) -> str:
-    found = (score["control_variate"] or {}).get("cluster_score")
-    return "-" if found is None else f"{found['variance_saved']:.0%}"
-
-
-def _policy_table(scores: Sequence[Score]) -> Html:
-    policies = scores[0]["verification"].get("policies")
-    if not policies or len(policies) < 2:
-        return Html("")
-    rows = [
-        [
-            f"{policy}: {metric}",
-            *[interval(score["verification"]["policies"][policy][metric]) for score in scores],
-        ]
-        for policy in policies
-        for metric in _HEADLINES
-    ]
-    return markup(
-        "<h2>Invalid clusters</h2><p>Clusters that verification found invalid are split into single"
-        " documents (the headline), dropped with their documents, or kept. All three come from the"
-        " same calls.</p>{}",
-        table(["policy", *_names(scores)], rows),
     )
 
 
@@ -373,33 +283,4 @@ def _baseline_sources() -> Html:
     head = ["baseline", "source", "also moves with"]
     return details(
         "Who defined the baselines, and what else moves them", table(head, rows, words=True)
-    )
-
-
-def _usage_table(scores: Sequence[Score]) -> Html:
-    usage = scores[0]["usage"]
-    if not usage.get("by_purpose"):
-        return Html("")
-    keys = tuple(PurposeRecord.__annotations__)
-    table_of: dict[str, Mapping[str, object]] = {**usage["by_purpose"], "total": usage}
-    rows = [
-        [purpose, *[f"{counts[key]:,}" for key in keys]] for purpose, counts in table_of.items()
-    ]
-    cost = (
-        "unknown (no prices given)"
-        if usage["cost_with_cached"] is None
-        else f"{usage['cost_with_cached']:.2f}"
-    )
-    others = [score["corpus"]["name"] for score in scores if score["usage"] != usage]
-    apart = (
-        markup(" Not in it, as they were scored in another run: {}.", join(others, ", "))
-        if others
-        else ""
-    )
-    return markup(
-        "<h2>Calls and cost</h2><p>For corpora that were scored together; answers used cost {},"
-        " those of earlier runs included.{}</p>{}",
-        cost,
-        apart or Html(""),
-        table(["purpose", *[key.replace("_", " ") for key in keys]], rows),
     )
