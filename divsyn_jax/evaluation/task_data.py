@@ -65,6 +65,16 @@ def read(path: pathlib.Path, task: str) -> list[Item]:
     return items
 
 
+def raw_items(path: pathlib.Path) -> Iterator[Item]:
+    """The items of a file as they stand in it. Raises `UserError` naming the line that is wrong."""
+    for where, line in _lines(path):
+        try:
+            item = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
+        yield item
+
+
 def _lines(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:
     try:
         yield from jsonl_records(str(path))

@@ -17,7 +17,9 @@ def study_fingerprint(recipe: Mapping[str, Any]) -> str:
 
 def difference(recorded: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
     """The first key in which the identities of two resolved recipes differ, with both values."""
-    was, now, place = _identity(recorded), _identity(recipe), "config"
+    was: Any = _identity(recorded)
+    now: Any = _identity(recipe)
+    place = "config"
     while type(was) is type(now) and isinstance(was, dict | list) and was and now:
         if isinstance(was, list):
             if len(was) != len(now):

@@ -36,7 +36,7 @@ def items_of(study: Study, outcome: Outcome) -> dict[str, list[ItemScores]] | No
     """
     domain, _, unit = outcome.test.rpartition("/")
     tests = [domain] if unit == "bits_per_byte" else tasks_of(study, outcome)
-    found = {}
+    found: dict[str, list[ItemScores]] = {}
     for level in study.level_names:
         folders = [
             study.run_dir(Run(outcome.size, level, seed), outcome.stage)

@@ -7,10 +7,12 @@ types, never the file.
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.statistics.intervals import MeanInterval, NoiseFloor
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis
 
 FORMAT = 2  # 0.1.0 wrote no number
@@ -24,16 +26,44 @@ class MeasuredValue(TypedDict, total=False):
     ci_high: float | None
     n: int
     of: str  # 'generator': the interval is for the process that wrote the corpus
-    reason: str
+    method: str | None
+    warning: str | None
+    reason: str | None
 
 
-class Performance(TypedDict):
-    """The mean over the seeds of a level, with its t interval where there are two or more."""
+# The mean over the seeds of a level, with its t interval where there are two or more.
+Performance = MeanInterval
 
-    value: float
-    ci_low: NotRequired[float | None]
-    ci_high: NotRequired[float | None]
-    n: NotRequired[int]
+
+class CorpusCloseness(TypedDict):
+    """A corpus against every evaluation text, bits a byte; see `controls.closeness`.
+
+    `of_evaluation`: of the text under a model of the corpus; `of_corpus`: of the corpus under a
+    model of the text."""
+
+    of_evaluation: dict[str, float]
+    of_corpus: dict[str, float]
+
+
+class Divergence(TypedDict):
+    """How far apart the token frequencies of two corpora lie: Jensen-Shannon, bits."""
+
+    first: str
+    second: str
+    divergence: float
+
+
+class ChoiceMeasure(TypedDict):
+    """A measure of the questions beside its control; see `controls.choices`."""
+
+    measure: str
+    size: str
+    stage: str
+    levels: dict[str, float]
+    right: MeasuredValue
+    wrong: MeasuredValue
+    beyond: MeasuredValue
+    knowledge: bool
 
 
 class LevelRecord(TypedDict):
@@ -51,6 +81,7 @@ class LevelRecord(TypedDict):
     controls: dict[str, float]
     performance: dict[str, Performance]
     family: NotRequired[str]
+    closeness: NotRequired[CorpusCloseness]  # lacking in files of 0.1.0
     topics: NotRequired[int]
     styles: NotRequired[int]
     personas: NotRequired[int]
@@ -67,14 +98,6 @@ class RunRecord(TypedDict):
     metrics: dict[str, float]
     curve: list[list[float]]  # [step, loss]
     seconds: float
-
-
-class NoiseFloor(TypedDict):
-    """What runs of one corpus differ by; see `statistics.noise_floor`."""
-
-    sd: float
-    degrees_of_freedom: int
-    least_difference: float
 
 
 class OutcomeRecord(TypedDict):
@@ -108,9 +131,9 @@ class StudyResults(TypedDict):
     name: str
     kind: str
     fingerprint: str
-    recipe: dict[str, Any]
-    agent: dict[str, Any]
-    score_settings: dict[str, Any]
+    recipe: Mapping[str, Any]
+    agent: Mapping[str, Any]
+    score_settings: Mapping[str, Any]
     primary_metric: str
     primary_domain: str
     primary_outcome: str
@@ -123,6 +146,9 @@ class StudyResults(TypedDict):
     held_equal: list[str]
     not_held_equal: list[str]
     environment: dict[str, Any]
+    advice: NotRequired[list[str]]  # given before training; lacking in files of 0.1.0
+    divergences: NotRequired[list[Divergence]]
+    choice_measures: NotRequired[list[ChoiceMeasure]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,4 +186,5 @@ def read_study(path: pathlib.Path) -> StudyResults:
             " python -m divsyn_jax.study ... --part=report"
         )
     verdicts = [JudgedHypothesis.from_json(each) for each in content["verdicts"]]
-    return StudyResults(**{**content, "format": content.get("format", 1), "verdicts": verdicts})
+    found: Any = {**content, "format": content.get("format", 1), "verdicts": verdicts}
+    return found

@@ -71,13 +71,15 @@ def _baselines_weaker(evidence: Evidence) -> Verdict:
         raise NotTestable(reason)
     y = [level["performance"][outcome]["value"] for level in used]
 
-    def values(metric: str) -> list[float | None]:
-        return [level["metrics"][metric]["value"] for level in used]
+    def values(metric: str) -> list[float]:
+        """Of the levels that have one."""
+        found = (level["metrics"][metric]["value"] for level in used)
+        return [value for value in found if value is not None]
 
     rivals = [
         metric
         for metric in used[0]["metrics"]
-        if metric.startswith("baselines.") and None not in values(metric)
+        if metric.startswith("baselines.") and len(values(metric)) == len(used)
     ]
     found = [
         (metric, statistics.compare_dependent(values("cluster_score"), values(metric), y))
@@ -138,7 +140,7 @@ def _ratio(evidence: Evidence) -> Verdict:
     return joined(parts + better(evidence, "ratio_20b", "ratio_34b"))
 
 
-def _slope(x: Sequence[float], y: Sequence[float], text: str) -> StudyPart:
+def _slope(x: Sequence[float], y: Sequence[float] | np.ndarray, text: str) -> StudyPart:
     """Least-squares slope of y on x with its t interval on n - 2 degrees of freedom, n at least 3."""
     found = stats.linregress(x, y)
     half = stats.t.ppf((1 + statistics.LEVEL) / 2, len(x) - 2) * found.stderr
@@ -156,7 +158,10 @@ def _gains_more(evidence: Evidence, one: Outcome, other: Outcome) -> Verdict:
     ]
     left_out += evidence.recipe["null_control"][1:]
     used = [level for level in evidence.levels if level["name"] not in left_out]
-    x = [math.log2(level["metrics"][evidence.primary_metric]["value"]) for level in used]
+    scores = [level["metrics"][evidence.primary_metric]["value"] for level in used]
+    x = [math.log2(score) for score in scores if score]
+    if len(x) < len(used):
+        raise NotTestable("metric not run")
     if reason := shared_corpora(used):
         raise NotTestable(reason)
     if len(set(x)) < 3:

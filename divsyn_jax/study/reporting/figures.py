@@ -194,9 +194,10 @@ def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> 
 
 
 def _bars(estimate: MeasuredValue | Performance):
-    if estimate.get("ci_low") is None:
+    value, low, high = estimate["value"], estimate.get("ci_low"), estimate.get("ci_high")
+    if value is None or low is None or high is None:
         return None
-    return [[estimate["value"] - estimate["ci_low"]], [estimate["ci_high"] - estimate["value"]]]
+    return [[value - low], [high - value]]
 
 
 def curves_figure(study: StudyResults):
