@@ -68,6 +68,18 @@ def read(path: pathlib.Path, task: str) -> list[Item]:
     return items
 
 
+def raw_items(path: pathlib.Path) -> Iterator[Item]:
+    """The items of a file as they stand in it. Raises `UserError` naming the line that is wrong."""
+    for where, line in _lines(path):
+        if isinstance(line, TooLong):
+            raise UserError(f"{where}: a line longer than any item")
+        try:
+            item = json_text.parse_json(line)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
+        yield item
+
+
 def _lines(path: pathlib.Path) -> Iterator[tuple[str, bytes | TooLong]]:
     try:
         yield from jsonl_records(str(path))

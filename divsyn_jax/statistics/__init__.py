@@ -9,7 +9,6 @@ here, from simulated studies with known truth."""
 from divsyn_jax.statistics.association import ALPHA, Association, associate
 from divsyn_jax.statistics.bootstrap import (
     ItemScores,
-    noise_free_correlation,
     paired_bootstrap,
     paired_difference,
 )
@@ -52,7 +51,6 @@ __all__ = [
     "leave_one_out",
     "mean_interval",
     "noise_floor",
-    "noise_free_correlation",
     "paired_bootstrap",
     "paired_difference",
     "partial",

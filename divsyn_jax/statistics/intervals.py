@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from scipy import stats
@@ -11,16 +11,16 @@ LEVEL = 0.95
 
 
 class MeanInterval(TypedDict):
-    """What `mean_interval` found."""
+    """A mean of `n` values with its interval."""
 
     value: float
-    ci_low: float | None
-    ci_high: float | None
-    n: int
+    ci_low: NotRequired[float | None]
+    ci_high: NotRequired[float | None]
+    n: NotRequired[int]
 
 
 class NoiseFloor(TypedDict):
-    """What `noise_floor` found."""
+    """What equal treatments differ by; see `noise_floor`."""
 
     sd: float
     degrees_of_freedom: int
@@ -28,9 +28,7 @@ class NoiseFloor(TypedDict):
 
 
 def mean_interval(values: Sequence[float]) -> MeanInterval:
-    """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two
-    values.
-    """
+    """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two values."""
     x = np.asarray(values, float)
     mean = float(x.mean())
     if len(x) < 2:

@@ -162,8 +162,9 @@ class Study:
 
     def size(self, run: Run) -> dict[str, Any]:
         """What the run's size overrides."""
-        sizes: Sequence[Mapping[str, Any]] = self.recipe["sizes"]
-        found = next((size for size in sizes if size["name"] == run.size), {})
+        found: dict[str, Any] = next(
+            (size for size in self.recipe["sizes"] if size["name"] == run.size), {}
+        )
         return {key: value for key, value in found.items() if key != "name"}
 
 

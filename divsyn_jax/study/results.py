@@ -9,9 +9,13 @@ from typing import Any
 
 from divsyn_jax import statistics
 from divsyn_jax.base import files, recipes
+from divsyn_jax.base.typed_json import as_typed
 from divsyn_jax.diversity.comparison import Comparison, Measurement, read_comparison
 from divsyn_jax.diversity.score_file import Score, read_score
 from divsyn_jax.study import study_file, texts
+from divsyn_jax.study.controls.advice import read_advice
+from divsyn_jax.study.controls.choices import choice_measures
+from divsyn_jax.study.controls.closeness import read_closeness, unlike
 from divsyn_jax.study.correlations import CORRELATED_METRICS, PRIMARY_METRIC, correlations
 from divsyn_jax.study.held_equal import held_equal
 from divsyn_jax.study.hypotheses import listed
@@ -36,8 +40,12 @@ def collect(study: Study) -> StudyResults:
     runs = [_run_record(study, run, stage) for stage in study.trained_stages for run in study.runs]
     measured = outcomes(study)
     levels = [_level_record(study, level, comparison, runs, measured) for level in recipe["levels"]]
+    closeness = read_closeness(study)
+    for level in levels:
+        level["closeness"] = closeness["corpora"][level["name"]]
     items = {outcome.name: items_of(study, outcome) for outcome in measured}
-    rows = correlations(recipe, levels, measured)
+    families = {level["name"]: level.get("family", "") for level in recipe["levels"]}
+    rows = correlations(recipe, levels, measured, bool(unlike(closeness, families)))
     first = study.run_dir(study.runs[0])
     environment = files.read_json(first / "environment.json")
     configs = {
@@ -86,6 +94,9 @@ def collect(study: Study) -> StudyResults:
             "cores": os.cpu_count(),
             **environment,
         },
+        "advice": read_advice(study),
+        "divergences": closeness["divergences"],
+        "choice_measures": choice_measures(study, levels),
     }
 
 
@@ -104,7 +115,7 @@ def _level_record(
         metric: _metric(metric, score, comparison["metrics"][metric][name])
         for metric in CORRELATED_METRICS
     }
-    text = _distinct_text(study, level)
+    text = texts.distinct_text(study.workdir / "shards" / name, study.corpus(level), study.options)
     share = text["distinct_bytes"] / text["bytes"] if text["bytes"] else 1.0
     distinct = round(manifest["tokens"] * share)
     epochs = mine[0]["metrics"].get("epochs/synthetic", 0.0) / (share or 1.0)
@@ -125,27 +136,14 @@ def _level_record(
             "bytes_per_token": text["bytes"] / max(manifest["tokens"], 1),
         },
         "performance": {
-            outcome.name: {**statistics.mean_interval(_by_seed(runs, name, outcome))}
+            outcome.name: statistics.mean_interval(_by_seed(runs, name, outcome))
             for outcome in measured
         },
     }
-    if "family" in level:
-        record["family"] = level["family"]
-    if "topics" in level:
-        record["topics"] = level["topics"]
-    if "styles" in level:
-        record["styles"] = level["styles"]
-    if "personas" in level:
-        record["personas"] = level["personas"]
+    for key in ("topics", "styles", "personas", "family"):
+        if key in level:
+            record[key] = level[key]
     return record
-
-
-def _distinct_text(study: Study, level: Mapping[str, Any]) -> texts.TextAmount:
-    """How much of a level's corpus is distinct; counted once, also for a study of 0.1.0."""
-    record = study.workdir / "shards" / level["name"] / "distinct.json"
-    if not record.exists():
-        files.write_json(record, texts.text_amount(study.corpus(level), study.options))
-    return files.read_json(record)
 
 
 def _by_seed(runs: Sequence[RunRecord], level: str, outcome: Outcome) -> list[float]:
@@ -165,7 +163,7 @@ def _metric(metric: str, score: Score, estimate: Measurement) -> MeasuredValue:
     """
     own = score.get(metric)
     if not isinstance(own, Mapping) or own.get("generator_ci_low") is None:
-        return {**estimate}
+        return as_typed(MeasuredValue, estimate)
     return {
         "value": own["value"],
         "ci_low": own["generator_ci_low"],

@@ -8,33 +8,62 @@ types, never the file.
 import dataclasses
 import pathlib
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.diversity.comparison import Measurement
-from divsyn_jax.diversity.score_file import AgentRecord, SettingsRecord
-from divsyn_jax.statistics import NoiseFloor
+from divsyn_jax.statistics.intervals import MeanInterval, NoiseFloor
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis
 
 FORMAT = 2  # 0.1.0 wrote no number
 
 
-class MeasuredValue(Measurement):
+class MeasuredValue(TypedDict, total=False):
     """A value with its 95% interval; value None with a reason where it was not measured."""
 
-    n: NotRequired[int]
-    # 'generator': the interval is for the process that wrote the corpus
-    of: NotRequired[str]
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    of: str  # 'generator': the interval is for the process that wrote the corpus
+    method: str | None
+    warning: str | None
+    reason: str | None
 
 
-class Performance(TypedDict):
-    """The mean over the seeds of a level, with its t interval where there are two or more."""
+# The mean over the seeds of a level, with its t interval where there are two or more.
+Performance = MeanInterval
 
-    value: float
-    ci_low: NotRequired[float | None]
-    ci_high: NotRequired[float | None]
-    n: NotRequired[int]
+
+class CorpusCloseness(TypedDict):
+    """A corpus against every evaluation text, bits a byte; see `controls.closeness`.
+
+    `of_evaluation`: of the text under a model of the corpus; `of_corpus`: of the corpus under a
+    model of the text."""
+
+    of_evaluation: dict[str, float]
+    of_corpus: dict[str, float]
+
+
+class Divergence(TypedDict):
+    """How far apart the token frequencies of two corpora lie: Jensen-Shannon, bits."""
+
+    first: str
+    second: str
+    divergence: float
+
+
+class ChoiceMeasure(TypedDict):
+    """A measure of the questions beside its control; see `controls.choices`."""
+
+    measure: str
+    size: str
+    stage: str
+    levels: dict[str, float]
+    right: MeasuredValue
+    wrong: MeasuredValue
+    beyond: MeasuredValue
+    knowledge: bool
 
 
 class LevelRecord(TypedDict):
@@ -52,6 +81,7 @@ class LevelRecord(TypedDict):
     controls: dict[str, float]
     performance: dict[str, Performance]
     family: NotRequired[str]
+    closeness: NotRequired[CorpusCloseness]  # lacking in files of 0.1.0
     topics: NotRequired[int]
     styles: NotRequired[int]
     personas: NotRequired[int]
@@ -102,8 +132,8 @@ class StudyResults(TypedDict):
     kind: str
     fingerprint: str
     recipe: Mapping[str, Any]
-    agent: AgentRecord
-    score_settings: SettingsRecord
+    agent: Mapping[str, Any]
+    score_settings: Mapping[str, Any]
     primary_metric: str
     primary_domain: str
     primary_outcome: str
@@ -116,6 +146,9 @@ class StudyResults(TypedDict):
     held_equal: list[str]
     not_held_equal: list[str]
     environment: dict[str, Any]
+    advice: NotRequired[list[str]]  # given before training; lacking in files of 0.1.0
+    divergences: NotRequired[list[Divergence]]
+    choice_measures: NotRequired[list[ChoiceMeasure]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,5 +186,5 @@ def read_study(path: pathlib.Path) -> StudyResults:
             " python -m divsyn_jax.study ... --part=report"
         )
     verdicts = [JudgedHypothesis.from_json(each) for each in content["verdicts"]]
-    complete = {**content, "format": content.get("format", 1), "verdicts": verdicts}
-    return cast(StudyResults, complete)
+    found: Any = {**content, "format": content.get("format", 1), "verdicts": verdicts}
+    return found

@@ -88,6 +88,16 @@ def text_amount(corpus: str, options: ReadOptions) -> TextAmount:
     return found
 
 
+def distinct_text(shards: pathlib.Path, corpus: str, options: ReadOptions) -> TextAmount:
+    """How much of a corpus is distinct, kept beside its shards; counted once, also for a study of
+    0.1.0."""
+    record = shards / "distinct.json"
+    if not record.exists():
+        files.write_json(record, text_amount(corpus, options))
+    found: TextAmount = files.read_json(record)
+    return found
+
+
 EQUAL_WITHIN = 0.01  # of the bytes that every corpus is cut to
 
 
@@ -152,13 +162,13 @@ def heldout_source(
 ) -> Iterator[str]:
     """Texts of a held-out domain before decontamination: `grammar`, `pydoc`, or any corpus."""
     if source == "grammar":
-        for document in itertools.islice(
+        for written in itertools.islice(
             generate_passages(_widest(levels), _HELDOUT_SEED), 2 * documents
         ):
-            yield document["text"]
+            yield written["text"]
     elif source == "pydoc":
-        for document in pydoc_passages(heldout=True):
-            yield document["text"]
+        for passage in pydoc_passages(heldout=True):
+            yield passage["text"]
     else:
         for read in CorpusReader(source, options):
             yield read.text

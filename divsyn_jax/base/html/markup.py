@@ -78,16 +78,31 @@ def interval(measured: Mapping[str, Any], digits: int | None = None, of: str = "
     )
 
 
-def table(header: Sequence[Part], rows: Iterable[Sequence[Part]], words: bool = False) -> Html:
+def table(
+    header: Sequence[Part],
+    rows: Iterable[Sequence[Part]],
+    words: bool = False,
+    stacked: bool = False,
+) -> Html:
     """A table whose head repeats on every printed page; `words` aligns its cells for prose.
+
+    A `stacked` one shows each row as a block on a phone, every cell beside the text of its head.
 
     A table wider than the page scrolls in its own box, with a shadow at the edge that hides more.
     """
     head = join(markup('<th scope="col">{}</th>', cell) for cell in header)
     body = join(
-        markup("<tr>{}</tr>\n", join(markup("<td>{}</td>", cell) for cell in row)) for row in rows
+        markup(
+            "<tr>{}</tr>\n",
+            join(
+                map(_labelled, header, row)
+                if stacked
+                else (markup("<td>{}</td>", cell) for cell in row)
+            ),
+        )
+        for row in rows
     )
-    kind = Html("scroll words" if words else "scroll")
+    kind = Html("scroll" + " words" * words + " stacked" * stacked)
     return markup(
         '<div class="{kind}" tabindex="0"><table><thead><tr>{head}</tr></thead>'
         "<tbody>\n{body}</tbody></table></div>",
@@ -95,6 +110,11 @@ def table(header: Sequence[Part], rows: Iterable[Sequence[Part]], words: bool = 
         head=head,
         body=body,
     )
+
+
+def _labelled(head: Part, cell: Part) -> Html:
+    """A cell that knows the text of its head."""
+    return markup('<td data-head="{}">{}</td>', attribute(str(head)), cell)
 
 
 def details(summary: Part, *parts: Part) -> Html:

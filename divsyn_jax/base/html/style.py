@@ -42,6 +42,12 @@ svg { max-width: 100%; height: auto; } svg text { font: 14px system-ui, sans-ser
 details { margin: .5rem 0; } summary { cursor: pointer; }
 code { background: var(--tint); padding: .1rem .3rem; border-radius: 3px; }
 @media (max-width: 40rem) { body { padding: 1rem .8rem 3rem; }
+  .stacked thead { display: none; } .stacked table, .stacked tbody, .stacked tr { display: block; }
+  .stacked td { display: flex; justify-content: space-between; gap: 1rem; min-width: 0;
+    max-width: none; border: 0; padding: .15rem 0; }
+  .stacked td::before { content: attr(data-head); color: var(--soft); text-align: left; }
+  .stacked td:first-child { font-weight: bold; } .stacked td:first-child::before { content: ""; }
+  .stacked tr { border-bottom: 1px solid var(--line); padding: .4rem 0; }
   figure.wide svg { max-width: none; width: auto; min-width: 40rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 10pt; }
   thead { display: table-header-group; } tr, li, figure { break-inside: avoid; }

@@ -19,7 +19,7 @@ from divsyn_jax.study.hypotheses.evidence import (
 )
 from divsyn_jax.study.hypotheses.study_hypotheses import correlates
 from divsyn_jax.study.hypotheses.verdict import Hypothesis, Kind, NotTestable, Verdict
-from divsyn_jax.study.study_file import LevelRecord, Outcome
+from divsyn_jax.study.study_file import Outcome
 
 Test = Callable[[Evidence], Verdict]
 
@@ -71,18 +71,19 @@ def _baselines_weaker(evidence: Evidence) -> Verdict:
         raise NotTestable(reason)
     y = [level["performance"][outcome]["value"] for level in used]
 
-    score = _values(used, "cluster_score")
-    if score is None:
-        raise NotTestable("the cluster score was not measured at every level")
-    rivals = {
-        metric: _values(used, metric)
+    def values(metric: str) -> list[float]:
+        """Of the levels that have one."""
+        found = (level["metrics"][metric]["value"] for level in used)
+        return [value for value in found if value is not None]
+
+    rivals = [
+        metric
         for metric in used[0]["metrics"]
-        if metric.startswith("baselines.")
-    }
+        if metric.startswith("baselines.") and len(values(metric)) == len(used)
+    ]
     found = [
-        (metric, statistics.compare_dependent(score, values, y))
-        for metric, values in rivals.items()
-        if values is not None
+        (metric, statistics.compare_dependent(values("cluster_score"), values(metric), y))
+        for metric in rivals
     ]
     tested = [(metric, result) for metric, result in found if result["p"] is not None]
     if not tested:
@@ -104,13 +105,6 @@ def _baselines_weaker(evidence: Evidence) -> Verdict:
         for (_, result), p in zip(tested, adjusted, strict=True)
     )
     return Verdict(Kind.NOT_SUPPORTED if worse else Kind.CANNOT_TELL, because)
-
-
-def _values(levels: Sequence[LevelRecord], metric: str) -> list[float] | None:
-    """A metric at every level; None where it was not measured at one."""
-    found = [level["metrics"][metric]["value"] for level in levels]
-    known = [value for value in found if value is not None]
-    return known if len(known) == len(found) else None
 
 
 def _topics(evidence: Evidence) -> Verdict:
@@ -146,8 +140,8 @@ def _ratio(evidence: Evidence) -> Verdict:
     return joined(parts + better(evidence, "ratio_20b", "ratio_34b"))
 
 
-def _slope(x: Sequence[float], y: Sequence[float], text: str) -> StudyPart:
-    """Least-squares slope of y on x with its t interval on n - 2 degrees of freedom; n >= 3."""
+def _slope(x: Sequence[float], y: Sequence[float] | np.ndarray, text: str) -> StudyPart:
+    """Least-squares slope of y on x with its t interval on n - 2 degrees of freedom, n at least 3."""
     found = stats.linregress(x, y)
     half = stats.t.ppf((1 + statistics.LEVEL) / 2, len(x) - 2) * found.stderr
     return StudyPart(found.slope, found.slope - half, found.slope + half, text)
@@ -164,10 +158,10 @@ def _gains_more(evidence: Evidence, one: Outcome, other: Outcome) -> Verdict:
     ]
     left_out += evidence.recipe["null_control"][1:]
     used = [level for level in evidence.levels if level["name"] not in left_out]
-    scores = _values(used, evidence.primary_metric)
-    if scores is None:
-        raise NotTestable(f"{evidence.primary_metric} was not measured at every level")
-    x = [math.log2(score) for score in scores]
+    scores = [level["metrics"][evidence.primary_metric]["value"] for level in used]
+    x = [math.log2(score) for score in scores if score]
+    if len(x) < len(used):
+        raise NotTestable("metric not run")
     if reason := shared_corpora(used):
         raise NotTestable(reason)
     if len(set(x)) < 3:
@@ -177,10 +171,7 @@ def _gains_more(evidence: Evidence, one: Outcome, other: Outcome) -> Verdict:
         [sign * level["performance"][of.name]["value"] for level in used] for of in (one, other)
     )
     text = f"gain per doubling of effective clusters, {one.name}"
-    parts = [
-        _slope(x, y, text),
-        _slope(x, np.subtract(y, y_other).tolist(), f"{text} - {other.name}"),
-    ]
+    parts = [_slope(x, y, text), _slope(x, np.subtract(y, y_other), f"{text} - {other.name}")]
     found = joined(parts)
     if statistics.is_descriptive(len(used), 2):
         return Verdict(

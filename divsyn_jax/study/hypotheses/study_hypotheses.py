@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from divsyn_jax import statistics
 from divsyn_jax.study.hypotheses.evidence import Evidence
 from divsyn_jax.study.hypotheses.verdict import Hypothesis, Kind, NotTestable, Verdict
-from divsyn_jax.study.study_file import Outcome
+from divsyn_jax.study.study_file import MeasuredValue, Outcome
 
 
 def predictions(outcomes: Sequence[Outcome]) -> list[Hypothesis]:
@@ -45,25 +45,26 @@ def correlates(evidence: Evidence, outcome: Outcome, metric: str | None = None) 
     families = row.get("families")
     if low is None or high is None:
         raise NotTestable(row.get("reason", f"{n} corpora are too few for an interval"))
+    judged = functools.partial(Verdict, beside=tuple(row.get("differences", ())))
     reason = (
         f"r = {row['estimate']:.2f} [{low:.2f}, {high:.2f}] with {outcome.name} over {n} corpora"
     )
     if families is not None:
         reason += f", within families ({families['words']})"
     if row["descriptive"]:
-        return Verdict(Kind.CANNOT_TELL, f"{reason}: descriptive only")
+        return judged(Kind.CANNOT_TELL, f"{reason}: descriptive only")
     if families is not None and families["opposite"]:
-        return Verdict(Kind.DEPENDS, reason)
+        return judged(Kind.DEPENDS, reason)
     p, over = row["p_holm"], row["p_holm_over"]
     if p >= statistics.ALPHA:
         corrected = f"p = {p:.3f} corrected for {over} tests" if over > 1 else f"p = {p:.3f}"
         needed = row["detectable"]
         power = "" if needed is None else f"; 80% power needs a true |r| of {needed:.2f}"
-        return Verdict(Kind.CANNOT_TELL, f"{reason}, {corrected}{power}")
+        return judged(Kind.CANNOT_TELL, f"{reason}, {corrected}{power}")
     if row["objections"]:
-        return Verdict(Kind.CANNOT_TELL, f"{reason}, but {'; '.join(row['objections'])}")
+        return judged(Kind.CANNOT_TELL, f"{reason}, but {'; '.join(row['objections'])}")
     better = (row["estimate"] > 0) == outcome.higher_is_better
-    return Verdict(Kind.SUPPORTED if better else Kind.OPPOSITE, reason)
+    return judged(Kind.SUPPORTED if better else Kind.OPPOSITE, reason)
 
 
 def null_control(one: str, two: str) -> Hypothesis:
@@ -90,10 +91,12 @@ def null_control(one: str, two: str) -> Hypothesis:
                 f" {found['ci_high']:+.3f}]"
             )
         clean = min(statistics.holm(p_values), default=1.0) >= 0.05
-        (first, low, high), (second, other_low, other_high) = map(evidence.score, (one, two))
-        overlap = low <= other_high and other_low <= high
+        first, second = (
+            evidence.level(name)["metrics"][evidence.primary_metric] for name in (one, two)
+        )
+        overlap = _overlap(first, second)
         parts.append(
-            f"effective clusters {first:.1f} and {second:.1f}, intervals"
+            f"effective clusters {first['value']:.1f} and {second['value']:.1f}, intervals"
             f" {'overlap' if overlap else 'do not overlap'}"
         )
         return Verdict(
@@ -101,3 +104,12 @@ def null_control(one: str, two: str) -> Hypothesis:
         )
 
     return Hypothesis("null_control", "study", statement, test)
+
+
+def _overlap(one: MeasuredValue, two: MeasuredValue) -> bool:
+    """Raises `NotTestable` where a score has no interval."""
+    low, high = one.get("ci_low"), one.get("ci_high")
+    low_two, high_two = two.get("ci_low"), two.get("ci_high")
+    if low is None or high is None or low_two is None or high_two is None:
+        raise NotTestable("the scores of the null control have no interval")
+    return low <= high_two and low_two <= high

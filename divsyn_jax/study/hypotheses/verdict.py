@@ -27,6 +27,8 @@ class Verdict:
     Attributes:
       kind: the outcome of the test.
       reason: what it rests on, a sentence without its full stop.
+      beside: what else differs between the corpora by over a tenth, whether or not it overturns
+        the verdict.
       testable: False where the study lacks what the hypothesis is about; `kind` is then
         CANNOT_TELL.
     """
@@ -34,6 +36,7 @@ class Verdict:
     kind: Kind
     reason: str
     testable: bool = True
+    beside: tuple[str, ...] = ()
 
     @classmethod
     def not_testable(cls, reason: str) -> "Verdict":
@@ -79,7 +82,7 @@ class JudgedHypothesis:
     statement: str
     verdict: Verdict
 
-    def to_json(self) -> dict[str, str | bool]:
+    def to_json(self) -> dict[str, str | bool | list[str]]:
         """The record of study.json; its first five keys are those of 0.1.0."""
         return {
             "id": self.id,
@@ -88,6 +91,7 @@ class JudgedHypothesis:
             "verdict": str(self.verdict.kind),
             "because": self.verdict.reason,
             "testable": self.verdict.testable,
+            "beside": list(self.verdict.beside),
         }
 
     @classmethod
@@ -98,7 +102,10 @@ class JudgedHypothesis:
         if testable is None:  # 0.1.0 said it in words alone
             testable = kind is not Kind.CANNOT_TELL or not _LACKING_OF_0_1_0.match(reason)
         return cls(
-            record["id"], record["of"], record["hypothesis"], Verdict(kind, reason, testable)
+            record["id"],
+            record["of"],
+            record["hypothesis"],
+            Verdict(kind, reason, testable, tuple(record.get("beside", ()))),
         )
 
 

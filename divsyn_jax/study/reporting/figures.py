@@ -193,7 +193,7 @@ def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> 
     axis.margins(0.12)
 
 
-def _bars(estimate: MeasuredValue | Performance) -> list[list[float]] | None:
+def _bars(estimate: MeasuredValue | Performance):
     value, low, high = estimate["value"], estimate.get("ci_low"), estimate.get("ci_high")
     if value is None or low is None or high is None:
         return None

@@ -75,6 +75,8 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
         Html("<h2>Verdicts</h2>"),
         _verdict_list([judged for judged in asked if judged not in answer]),
         tables.limits_table(study),
+        _advice(study),
+        tables.choices(study),
         Html("<h2>Corpora</h2>"),
         tables.level_tables(study),
         _held(study),
@@ -136,20 +138,38 @@ def _setting(study: StudyResults) -> Html:
     )
 
 
+def _advice(study: StudyResults) -> Html:
+    """What was said before training."""
+    advice = study.get("advice", [])
+    if not advice:
+        return Html("")
+    return join([Html("<h3>Said before training</h3>"), bullets(advice)])
+
+
 def _verdict_list(verdicts: Sequence[JudgedHypothesis]) -> Html:
     if not verdicts:
         return Html('<p class="soft">None can be tested here.</p>')
     items = join(
         markup(
-            '<li class="{}"><b>{}</b><br>{}.<br><span class="soft">{}</span></li>',
+            '<li class="{}"><b>{}</b><br>{}.<br><span class="soft">{}</span>{}</li>',
             Html(_TONES.get(judged.verdict.kind, "unsure")),
             str(judged.verdict.kind),
             judged.statement,
             judged.verdict.reason,
+            _beside(judged),
         )
         for judged in verdicts
     )
     return markup('<ul class="verdicts">{}</ul>', items)
+
+
+def _beside(judged: JudgedHypothesis) -> Html:
+    if not judged.verdict.beside:
+        return Html("")
+    return markup(
+        '<br><span class="soft">These corpora also differ in {}.</span>',
+        "; ".join(judged.verdict.beside),
+    )
 
 
 def _claims(
@@ -208,6 +228,10 @@ def _held(study: StudyResults) -> Html:
     parts = [markup("Held equal: {}.", "; ".join(study["held_equal"]))]
     if study["not_held_equal"]:
         parts.append(markup("<b>Not held equal:</b> {}.", "; ".join(study["not_held_equal"])))
+    near = [
+        markup("{} {}", level["name"], tables.near_duplicates(level)) for level in study["levels"]
+    ]
+    parts.append(markup("Near-duplicates of the documents scored: {}.", join(near, ", ")))
     return markup("<p>{}</p>", join(parts, "<br>"))
 
 

@@ -1,9 +1,23 @@
 """The tables of a study's page."""
 
-from divsyn_jax.base.html import Html, Part, details, interval, join, markup, number, p_value, table
+from collections.abc import Mapping, Sequence
+
+from divsyn_jax.base.html import (
+    Html,
+    Part,
+    as_html,
+    details,
+    interval,
+    join,
+    markup,
+    number,
+    p_value,
+    table,
+)
+from divsyn_jax.study.controls.closeness import UNLIKE_DIVERGENCE
 from divsyn_jax.study.reporting import paper_results
 from divsyn_jax.study.reporting.figures import LABELS, outcome_label
-from divsyn_jax.study.study_file import CorrelationRow, StudyResults
+from divsyn_jax.study.study_file import ChoiceMeasure, CorrelationRow, LevelRecord, StudyResults
 
 
 def limits_table(study: StudyResults) -> Html:
@@ -34,18 +48,25 @@ def level_tables(study: StudyResults) -> Html:
     others.remove(primary)
     measured = [outcome["name"] for outcome in study["outcomes"]]
     main = table(
-        ["corpus", LABELS[primary], *map(outcome_label, measured)],
+        ["corpus", *map(outcome_label, measured), LABELS[primary]],
         [
             [
                 level["name"],
-                interval(level["metrics"][primary]),
                 *(interval(level["performance"][name], 3) for name in measured),
+                interval(level["metrics"][primary]),
             ]
             for level in study["levels"]
         ],
+        stacked=True,
     )
     knobs = [key for key in ("topics", "styles", "personas") if key in study["levels"][0]]
-    header = ["corpus", *knobs, "documents", "unique tokens", "epochs", "duplicates"]
+    header = ["corpus", *knobs, "documents", "unique tokens", "epochs"]
+    header += [
+        "tokens a document",
+        "bytes a token",
+        "duplicates",
+        "near-duplicates (of the sample)",
+    ]
     rows: list[list[Part]] = [
         [
             level["name"],
@@ -53,15 +74,130 @@ def level_tables(study: StudyResults) -> Html:
             level["documents"],
             level["unique_tokens"],
             number(level["epochs"], 2),
+            number(level["controls"].get("length"), 1),
+            number(level["controls"].get("bytes_per_token"), 2),
             f"{level['duplicates']:.1%}",
+            near_duplicates(level),
             *(interval(level["metrics"][metric]) for metric in others),
         ]
         for level in study["levels"]
     ]
     header += [LABELS.get(metric, metric) for metric in others]
     return join(
-        [main, details("What each corpus holds, and its other scores", table(header, rows))]
+        [
+            main,
+            details(
+                "What each corpus holds, and its other scores", table(header, rows, stacked=True)
+            ),
+            closeness_table(study),
+        ]
     )
+
+
+def near_duplicates(level: LevelRecord) -> Html:
+    """The share of near-duplicates in words; 0.1.0 wrote it in other forms."""
+    near = level.get("near_duplicates")
+    if isinstance(near, Mapping):
+        near = near.get("value")
+    return as_html("not measured" if near is None else f"{near:.1%}")
+
+
+def closeness_table(study: StudyResults) -> Html:
+    """How close each corpus is to each evaluation text, each way."""
+    near = [
+        (level["name"], level["closeness"]) for level in study["levels"] if "closeness" in level
+    ]
+    if not near:
+        return Html("")
+    texts = list(near[0][1]["of_evaluation"])
+    named = ["the questions" if text == "tasks/mean" else text for text in texts]
+    header = ["corpus", *named, *(f"the corpus, in {text}" for text in named)]
+    rows: list[list[Part]] = [
+        [
+            name,
+            *(number(each["of_evaluation"][text], 2) for text in texts),
+            *(number(each["of_corpus"][text], 2) for text in texts),
+        ]
+        for name, each in near
+    ]
+    apart = max(study.get("divergences", []), key=lambda pair: pair["divergence"], default=None)
+    farthest = (
+        ""
+        if apart is None
+        else markup(
+            " Farthest apart are {} and {}: their token frequencies diverge by {} bits"
+            " (Jensen-Shannon); corpora of one kind stay under {}.",
+            apart["first"],
+            apart["second"],
+            number(apart["divergence"], 2),
+            number(UNLIKE_DIVERGENCE, 3),
+        )
+    )
+    note = markup(
+        '<p class="soft">Bits a byte of a text under a trigram model that was counted on as many'
+        " bytes of each corpus; on the right the reverse, of the corpus under a model of the text."
+        " The lower, the closer. Among corpora of one kind the broader is closer because it is"
+        " broad; among corpora of unlike kinds closeness competes with diversity, and a verdict"
+        " says so.{}</p>",
+        farthest,
+    )
+    return details(
+        "How close each corpus is to each evaluation text",
+        table(header, rows, stacked=True),
+        note,
+    )
+
+
+def choices(study: StudyResults) -> Html:
+    """The continuous measures of the questions, beside those of wrong answers."""
+    measures = study.get("choice_measures", [])
+    if not measures:
+        return Html("")
+    rows: list[list[Part]] = [
+        [
+            f"{row['measure']}{_after(row)}",
+            interval(row["right"], 3),
+            interval(row["wrong"], 3),
+            interval(row["beyond"], 3),
+            "yes" if row["knowledge"] else "no",
+        ]
+        for row in measures
+    ]
+    header = ["measure", "gain of the right answer", "gain of a wrong answer", "beyond it"]
+    return join(
+        [
+            Html("<h2>Knowledge, or wording?</h2>"),
+            markup('<p class="note">{}</p>', choices_in_words(measures)),
+            table([*header, "knowledge"], rows, stacked=True),
+            Html(
+                '<p class="soft">Gain per doubling of effective clusters, over the corpora of this'
+                " study, with a 95% interval over questions and seeds; a wrong answer is the mean"
+                " over the wrong answers to the same question, each in the right one's place.</p>"
+            ),
+        ]
+    )
+
+
+def choices_in_words(measures: Sequence[ChoiceMeasure]) -> str:
+    """Whether any measure of the questions counts as knowledge."""
+    counted = [row for row in measures if row["knowledge"]]
+    if counted:
+        names = "; ".join(dict.fromkeys(f"{row['measure']}{_after(row)}" for row in counted))
+        return (
+            f"{len(counted)} of {len(measures)} measures of the questions rise with diversity by"
+            f" more than a wrong answer's do: {names}. Those not named show the fit to the wording"
+            " of answers, not a choice between them."
+        )
+    return (
+        f"None of {len(measures)} measures of the questions is shown to rise with diversity by more"
+        " than a wrong answer's does: at this size the questions show no knowledge that diversity"
+        " brings, and what rises is the fit to the wording of answers."
+    )
+
+
+def _after(row: ChoiceMeasure) -> str:
+    where = ", ".join(filter(None, (row["size"], "after fine-tuning" * (row["stage"] == "sft"))))
+    return f" ({where})" if where else ""
 
 
 def noise_floor_table(study: StudyResults) -> Html:
