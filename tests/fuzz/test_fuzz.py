@@ -244,7 +244,7 @@ def test_tokenizers(name, data):
         (pathlib.Path(folder) / "tokenizer.json").write_text("{}")
         (pathlib.Path(folder) / name).write_bytes(data)
         with one_line():
-            tokenizer.load(folder)
+            tokenizer.load_tokenizer(folder)
 
 
 @fuzzed(

@@ -190,7 +190,7 @@ def test_what_workers_exchange_is_json(tmp_path, tokenizer_dir):
     task = shard_builder._ShardTask(
         path=str(tmp_path / "a.array_record"),
         texts=("the river bank", "old mills"),
-        tokenizer=tokenizers.load(str(tokenizer_dir)),
+        tokenizer=tokenizers.load_tokenizer(str(tokenizer_dir)),
         seq_len=8,
         packing="document",
         dtype=shard_builder.np.dtype("<u2"),

@@ -47,7 +47,7 @@ def checkpoint(tmp_path):
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(CONFIG))
     tensors = ((name, np.ones(shape, np.float32)) for name, shape in SHAPES.items())
-    tensor_files.write(folder, SHAPES, tensors, 1 << 30)
+    tensor_files.write_tensors(folder, SHAPES, tensors, 1 << 30)
     return folder
 
 
@@ -191,7 +191,7 @@ def test_a_secret_is_not_copied_through_a_link(tokenizer_dir, tmp_path, name):
         tokenizer_files.import_files(source, tmp_path / "run")
     if name == "chat_template.jinja":
         (tmp_path / "out").mkdir()
-        loaded = tokenizer.load(str(source))
+        loaded = tokenizer.load_tokenizer(str(source))
         with pytest.raises(UserError, match="a link that leaves its folder"):
             tokenizer_files.export(source, loaded, 16, tmp_path / "out")
     for path in tmp_path.rglob("*"):
@@ -257,6 +257,6 @@ def test_a_manifest_names_shards_beside_it(tmp_path):
 def test_a_tokenizer_that_is_none_is_one_line(tmp_path, content):
     (tmp_path / "tokenizer.model").write_bytes(content)
     with pytest.raises(UserError, match="tokenizer.model"):
-        tokenizer.load(str(tmp_path))
+        tokenizer.load_tokenizer(str(tmp_path))
     with pytest.raises(UserError, match="tokenizer.model"):
         tokenizer_files._from_sentencepiece(str(tmp_path / "tokenizer.model"))

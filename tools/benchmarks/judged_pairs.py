@@ -21,7 +21,7 @@ from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.diversity.estimation.exact import true_effective_clusters
 from divsyn_jax.diversity.pairs.estimate import judge_in_two_phases
 from divsyn_jax.diversity.sampling import read_sample
-from divsyn_jax.embedding import embeddings
+from divsyn_jax.embedding import embeddings, models
 
 OUTPUT = pathlib.Path(__file__).with_suffix(".md")
 HEAD = """# Pairs judged by the known labels
@@ -43,12 +43,13 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=2000)
     asked = parser.parse_args()
     lines = [HEAD.format(**vars(asked))]
+    model = models.load(None)
     for corpus in asked.corpora:
         spec, _, field = corpus.rpartition(":")
         sample = read_sample(
             spec, ReadOptions(), documents=asked.documents, label_field=field, seed=0
         )
-        vectors_NE = embeddings.embed(sample.texts)
+        vectors_NE = embeddings.embed(model.read(sample.texts), model)
         label_N = np.unique(sample.labels, return_inverse=True)[1]
         truth = true_effective_clusters(np.bincount(label_N))
 
