@@ -101,3 +101,11 @@ def test_a_long_name_wraps_and_a_wide_table_scrolls_in_its_own_box(tmp_path: pat
     page_width, window, table_width = json.loads(re.search(r"\[\d+,\d+,\d+\]", shown)[0])
     assert window == 390
     assert page_width <= window < table_width
+
+
+def test_a_stacked_table_keeps_the_head_with_every_cell():
+    """On a phone the head row is gone: each cell says what it is, whatever the text of its head."""
+    shown = html.table(["corpus", 'a "b"'], [["x", 1.5]], stacked=True)
+    assert '<div class="scroll stacked"' in shown
+    assert '<td data-head="a &quot;b&quot;"><span>1.5</span></td>' in shown
+    assert "data-head" not in html.table(["corpus"], [["x"]])

@@ -31,6 +31,8 @@ def evidence(
     corpus_of=str,
     controls_of=None,
     families=None,
+    closeness=None,
+    unlike_kinds=False,
     **recipe,
 ) -> Evidence:
     """Levels as {name: (effective clusters, bits per byte of each outcome)}, with little noise;
@@ -65,13 +67,15 @@ def evidence(
         }
         if families:
             record["family"] = families[name]
+        if closeness:
+            record["closeness"] = closeness[name]
         records.append({**record, "fingerprint": corpus_of(name), "unique_tokens": 100})
     recipe = {
         "null_control": (),
         "seeds": list(range(seeds)),
         "levels": [{"name": name} for name in levels],
     } | recipe
-    rows = correlations(recipe, records, outcomes)
+    rows = correlations(recipe, records, outcomes, unlike_kinds)
     return Evidence(recipe, records, outcomes, items, rows, "effective_clusters")
 
 

@@ -34,8 +34,9 @@ runs = pytest.mark.runs
 def finished(tmp_path_factory, command):
     pytest.importorskip("matplotlib")
     workdir = tmp_path_factory.mktemp("study") / "whole"
-    result = command("divsyn_jax.study", CONFIG, f"--workdir={workdir}")
+    result = command("divsyn_jax.study", CONFIG, f"--workdir={workdir}", timeout=1500)
     assert result.returncode == 0, result.stderr + result.stdout
+    (workdir / "output.txt").write_text(result.stdout)
     return workdir
 
 
@@ -110,6 +111,33 @@ def test_a_run_knows_its_level_and_how_diverse_it_was_scored(finished):
             (finished / "scores" / level["name"] / "score.json").read_text()
         )
         assert source["corpora"][0]["name"] == source["score"]["corpus"]["name"] == level["name"]
+
+
+@runs
+def test_a_study_that_decides_nothing_says_so_before_it_trains(finished):
+    shown = (finished / "output.txt").read_text()
+    told = "ADVICE: 3 corpora decide nothing about diversity"
+    assert told in shown
+    assert shown.index(told) < shown.index("[train]")
+    content = results(finished)
+    assert any(line.startswith("3 corpora decide nothing") for line in content["advice"])
+    assert "Said before training" in (finished / "report.html").read_text()
+    (added,) = [line for line in content["advice"] if "Add 2 or more: " in line]
+    assert "--corpora=ANOTHER_1.jsonl ANOTHER_2.jsonl" in added
+
+
+@runs
+def test_closeness_and_the_controls_of_questions_are_in_the_results(finished):
+    content = results(finished)
+    broad, narrow = (
+        next(level["closeness"] for level in content["levels"] if level["name"] == name)
+        for name in ("broad", "narrow")
+    )
+    assert broad["of_evaluation"]["grammar"] < narrow["of_evaluation"]["grammar"]
+    assert set(broad["of_corpus"]) == {*content["heldout"], "tasks/mean"}
+    stages = [row["stage"] for row in content["choice_measures"]]
+    assert stages.count("pretrain") == stages.count("sft") == 5
+    assert not any(row["knowledge"] for row in content["choice_measures"])  # one seed
 
 
 @runs

@@ -1,11 +1,12 @@
 """How often a study says SUPPORTED where it is not so, on simulated studies with known truth;
 writes simulate_verdicts.md beside this file.
 
-  python tools/benchmarks/simulate_verdicts.py [--studies=500] [--page]
+  python tools/benchmarks/simulate_verdicts.py [--studies=500] [--seed=0] [--page]
 
 Each row is a case at a number of corpora: three seeds of sd 0.03 bits per byte, score s.e. 0.06
 doublings (where nothing else is said). `naive` is a significant Pearson's r alone, what 0.1.0
-called supported; `verdict` is what `statistics.associate` leaves of it."""
+called supported; `verdict` is what `statistics.associate` leaves of it. A second table holds how
+often the interval that is printed covers the true r."""
 
 import argparse
 import dataclasses
@@ -154,11 +155,54 @@ def simulate(draw: Draw, n: int, studies: int, seed: int = 0) -> tuple[float, fl
     return naive / studies, supported / studies
 
 
+def coverage(
+    r: float, errors: float, n: int, studies: int, seed: int = 0, families: int = 1
+) -> tuple[float, float]:
+    """Share of printed intervals that hold the true r, and their mean width.
+
+    Scores and performance are bivariate normal with correlation `r` within each of `families`,
+    whose means differ; scores are seen with a standard error of `errors` of their spread."""
+    generator = np.random.default_rng([seed, n, round(100 * r), round(100 * errors), families])
+    names, stderr = [f"corpus {index}" for index in range(n)], [errors] * n
+    named = [f"family {index % families}" for index in range(n)]
+    covered, width = 0, 0.0
+    for _ in range(studies):
+        x = generator.standard_normal(n)
+        y = r * x + (1 - r * r) ** 0.5 * generator.standard_normal(n)
+        shift = 5.0 * (np.arange(n) % families)
+        seen = x + shift + errors * generator.standard_normal(n)
+        found = statistics.associate(seen, y + shift, stderr, names, named)
+        if found.ci_low is None or found.ci_high is None:
+            raise ValueError(f"no interval at n = {n}")
+        covered += found.ci_low <= r <= found.ci_high
+        width += (found.ci_high - found.ci_low) / studies
+    return covered / studies, width
+
+
+def beyond_error(share: float, bound: float, studies: int, above: bool = True) -> bool:
+    """Whether a share is past its bound by more than two Monte Carlo standard errors of the
+    bound."""
+    error = 2 * (bound * (1 - bound) / studies) ** 0.5
+    return share > bound + error if above else share < bound - error
+
+
+# r, standard error of the scores as a share of their spread, families.
+INTERVALS = (
+    *((r, errors, 1) for r in (0.0, 0.6, 0.9) for errors in (0.0, 0.25, 0.5)),
+    *((r, 0.0, 2) for r in (0.0, 0.6)),
+)
+
+
+def _limit(studies: int) -> float:
+    return 0.05 + 2 * (0.05 * 0.95 / studies) ** 0.5
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--studies", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--page", action="store_true", help="write simulate_verdicts.md")
     arguments = parser.parse_args()
     lines = [
@@ -166,9 +210,10 @@ def main() -> None:
         "",
         (
             f"Command: `python tools/benchmarks/simulate_verdicts.py --studies={arguments.studies}"
-            " --page`. Share of studies that say SUPPORTED: first by a significant Pearson's r"
+            f" --seed={arguments.seed} --page`. Share of studies that say SUPPORTED: first by a significant Pearson's r"
             " alone, as 0.1.0 did, then by the verdict. Where SUPPORTED is false, at most 5% is"
-            " wanted; where it is true, at least 90% of the first."
+            " wanted; where it is true, at least 90% of the first. Bold: past that by more than two"
+            f" Monte Carlo standard errors (at 5%: over {_limit(arguments.studies):.1%})."
         ),
         "",
         f"| case | SUPPORTED is | {' | '.join(f'n = {n}' for n in SIZES)} |",
@@ -177,10 +222,33 @@ def main() -> None:
     for name, draw, false in CASES:
         cells = []
         for n in SIZES:
-            naive, kept = simulate(draw, n, arguments.studies)
-            bad = kept > 0.05 if false else kept < 0.9 * naive
+            naive, kept = simulate(draw, n, arguments.studies, arguments.seed)
+            bad = beyond_error(kept, 0.05 if false else 0.9 * naive, arguments.studies, false)
             cells.append(f"{naive:.1%} -> {'**' * bad}{kept:.1%}{'**' * bad}")
         lines.append(f"| {name} | {'false' if false else 'true'} | {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
+    lines += [
+        "",
+        (
+            "Coverage of the printed 95% interval of r (errors of the scores carried in), with its"
+            " mean width. Scores and performance are bivariate normal. Wanted: 93 to 97%; bold: past"
+            " that by more than two Monte Carlo standard errors. `-`: no interval."
+        ),
+        "",
+        (
+            "| true r | s.e. of scores, of their spread | families |"
+            f" {' | '.join(f'n = {n}' for n in SIZES)} |"
+        ),
+        f"|---|---|---|{'---|' * len(SIZES)}",
+    ]
+    for r, errors, families in INTERVALS:
+        cells = []
+        for n in SIZES:
+            share, width = coverage(r, errors, n, 4 * arguments.studies, arguments.seed, families)
+            bad = beyond_error(share, 0.93, 4 * arguments.studies, above=False)
+            bad = bad or beyond_error(share, 0.97, 4 * arguments.studies)
+            cells.append(f"{'**' * bad}{share:.1%}{'**' * bad} ({width:.2f})")
+        lines.append(f"| {r} | {errors} | {families} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     if arguments.page:
         pathlib.Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")

@@ -114,7 +114,7 @@ def table(
 
 def _labelled(head: Part, cell: Part) -> Html:
     """A cell that knows the text of its head."""
-    return markup('<td data-head="{}">{}</td>', attribute(str(head)), cell)
+    return markup('<td data-head="{}"><span>{}</span></td>', attribute(str(head)), cell)
 
 
 def details(summary: Part, *parts: Part) -> Html:

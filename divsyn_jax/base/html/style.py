@@ -46,7 +46,10 @@ code { background: var(--tint); padding: .1rem .3rem; border-radius: 3px; }
   .stacked td { display: flex; justify-content: space-between; gap: 1rem; min-width: 0;
     max-width: none; border: 0; padding: .15rem 0; }
   .stacked td::before { content: attr(data-head); color: var(--soft); text-align: left; }
-  .stacked td:first-child { font-weight: bold; } .stacked td:first-child::before { content: ""; }
+  .stacked td > span { flex: none; max-width: 65%; }
+  .stacked td:first-child { display: block; font-weight: bold; }
+  .stacked td:first-child::before { content: none; }
+  .stacked td:first-child > span { max-width: none; }
   .stacked tr { border-bottom: 1px solid var(--line); padding: .4rem 0; }
   figure.wide svg { max-width: none; width: auto; min-width: 40rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 10pt; }

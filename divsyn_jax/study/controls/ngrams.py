@@ -37,7 +37,11 @@ class TrigramModel:
 
     def bits(self, texts: Sequence[Sequence[int]]) -> float:
         """Bits that the texts take, ends included, at this model's probabilities."""
-        key = self._keys(texts)
+        return float(-np.log2(self.probabilities(self._keys(texts))).sum())
+
+    def probabilities(self, key: np.ndarray) -> np.ndarray:
+        """P(last symbol | the two before it) of trigrams, (first * S + second) * S + last of S
+        symbols: the tokens, the start and the end of a text."""
         probability = np.full(len(key), 1 / (self._symbols - 1))  # the start is never predicted
         for power, order in enumerate(self._orders, 1):
             own = key % self._symbols**power
@@ -47,7 +51,7 @@ class TrigramModel:
             kept = np.maximum(count - DISCOUNT, 0) / total
             left = np.where(known, DISCOUNT * order.kinds[place] / total, 1.0)
             probability = kept + left * probability
-        return float(-np.log2(probability).sum())
+        return probability
 
     def _keys(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
         """Every trigram of the texts as one number."""

@@ -163,12 +163,17 @@ def choices(study: StudyResults) -> Html:
         ]
         for row in measures
     ]
-    header = ["measure", "gain of the right answer", "gain of a wrong answer", "beyond it"]
+    header = [
+        "measure",
+        "gain of the right answer",
+        "gain of a wrong answer",
+        "beyond a wrong answer",
+    ]
     return join(
         [
             Html("<h2>Knowledge, or wording?</h2>"),
             markup('<p class="note">{}</p>', choices_in_words(measures)),
-            table([*header, "knowledge"], rows, stacked=True),
+            table([*header, "counts"], rows, stacked=True),
             Html(
                 '<p class="soft">Gain per doubling of effective clusters, over the corpora of this'
                 " study, with a 95% interval over questions and seeds; a wrong answer is the mean"
