@@ -16,7 +16,7 @@ import zlib
 import pytest
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.endpoint.cache import Cache, Paid, key_of
+from divsyn_jax.endpoint.cache import Cache, Paid, answer_key
 from divsyn_jax.endpoint.sending import bounded_body, transport
 from divsyn_jax.endpoint.sending.redaction import Redaction
 from divsyn_jax.endpoint.sending.transport import AttemptFailed, Rejected, Transport
@@ -402,13 +402,13 @@ def test_another_users_cache_is_not_taken(tmp_path):
 def test_a_row_answers_only_the_request_it_holds(tmp_path, column, value):
     about = {"purpose": "cluster"}
     cache = Cache(tmp_path / "cache.sqlite")
-    cache.keep(key_of(about), about, Paid({"a": 1}, "id", 1, 2))
-    assert cache.answer(key_of(about)) == Paid({"a": 1}, "id", 1, 2)
+    cache.keep(answer_key(about), about, Paid({"a": 1}, "id", 1, 2))
+    assert cache.answer(answer_key(about)) == Paid({"a": 1}, "id", 1, 2)
     cache.close()
     with sqlite3.connect(tmp_path / "cache.sqlite") as database:
         database.execute(f"UPDATE answers SET {column} = ?", (value,))
     with pytest.raises(UserError, match="the answer cache cannot be used"):
-        Cache(tmp_path / "cache.sqlite").answer(key_of(about))
+        Cache(tmp_path / "cache.sqlite").answer(answer_key(about))
 
 
 def test_the_cap_leaves_room_for_long_answers():
