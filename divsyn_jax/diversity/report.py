@@ -21,6 +21,7 @@ from divsyn_jax.base.html import (
     table,
 )
 from divsyn_jax.diversity import baselines, legibility
+from divsyn_jax.diversity.agents import control_draws
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, Measurement, measurement
 from divsyn_jax.diversity.estimation.estimators import hill
@@ -254,6 +255,7 @@ def _judge_table(scores: Sequence[Score]) -> Html:
             "draws failed",
             lambda score: f"{len(score['failures'])} of {score['cluster_score']['draws_asked']}",
         ),
+        row("draws of known answer", _known_answers),
         row("neighbours put together, z", _position),
         row(
             "asked again: same number of clusters (ICC)",
@@ -270,6 +272,14 @@ def _judge_table(scores: Sequence[Score]) -> Html:
     ]
     head = ["check", *_names(scores)]
     return markup("<h2>May this judge be believed here?</h2>{}", table(head, rows))
+
+
+def _known_answers(score: Score) -> Part:
+    found = score.get("control_draws")
+    if found is None:
+        return "-"
+    said = control_draws.line(found)
+    return said if found["usable"] else markup("<strong>{}</strong>", said)
 
 
 def _position(score: Score) -> Part:

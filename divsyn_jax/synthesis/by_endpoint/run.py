@@ -85,9 +85,7 @@ async def open_clients(
 
 
 def spent(clients: Sequence[Client]) -> str:
-    """Calls and cost so far, for the progress bar."""
-    calls, costs = (
-        sum(client.usage.total.calls for client in clients),
-        [client.usage.cost for client in clients],
-    )
-    return f"{calls} calls" if None in costs else f"{calls} calls, cost {sum(costs):.2f}"
+    """Calls, repeats, cost so far and what the endpoints say, for the progress bar."""
+    if len(clients) == 1:
+        return clients[0].usage.spent()
+    return "; ".join(f"{client.settings.model}: {client.usage.spent()}" for client in clients)
