@@ -17,6 +17,9 @@ import numpy as np
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_file import ControlDrawsRecord
 
+# [N, E] unit vectors of a sample's documents; None where they cannot be told by vectors.
+FarApart = Callable[[Sample], np.ndarray | None]
+
 _STREAM = 5  # of the random streams of one --seed; sampling, criteria and orders have 0 to 4
 # Draws of each kind. With 5% of the documents misplaced at random all of them together find fault
 # with an honest judge in fewer than one run of a thousand (tests/diversity/agents).
@@ -29,6 +32,11 @@ _FEWEST_ANSWERED = 0.5  # of the control draws, below which the judge has failed
 _FAR_COSINE = 0.2  # at most, between any two documents of a draw of far ones
 _SENTENCE_END = re.compile(r"([.!?;:。！？]) ")
 _CANDIDATES = 400  # documents among which far ones are looked for
+
+
+def foreseen(vectors: bool) -> int:
+    """Control draws of a run, at most; without vectors there are none of documents far apart."""
+    return sum(count for kind, count in DRAWS.items() if vectors or kind != "apart")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +56,12 @@ def make(
     samples: Sequence[Sample],
     size: int,
     seed: int,
-    far_apart: Callable[[Sample], np.ndarray] | None = None,
+    far_apart: FarApart | None = None,
 ) -> ControlDraws:
     """Control draws of `size` documents from the corpora in turn.
 
     Args:
-      far_apart: [N, E] unit vectors of a sample's documents; None where there are none.
+      far_apart: vectors, for draws of documents far apart.
     """
     rng = np.random.default_rng([seed, _STREAM])
     texts: list[str] = []
@@ -218,11 +226,14 @@ def _far(
     sample: Sample,
     size: int,
     rng: np.random.Generator,
-    far_apart: Callable[[Sample], np.ndarray],
+    far_apart: FarApart,
 ) -> list[str] | None:
     """Documents of which no two are near, found one by one; None where the corpus has too few."""
     chosen_N = rng.permutation(len(sample))[:_CANDIDATES]
-    vectors_NE = far_apart(sample)[chosen_N]
+    vectors = far_apart(sample)
+    if vectors is None:
+        return None
+    vectors_NE = vectors[chosen_N]
     taken = [0]
     nearest_N = vectors_NE @ vectors_NE[0]
     while len(taken) < size:

@@ -15,7 +15,7 @@ import contextlib
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -69,7 +69,7 @@ def make_llm_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Ag
     return agent
 
 
-def _far_apart(settings: ScoreSettings) -> Callable[[Sample], np.ndarray] | None:
+def _far_apart(settings: ScoreSettings) -> control_draws.FarApart | None:
     """Vectors of a sample's documents, where a model for them is installed."""
     from divsyn_jax.diversity.agents.embedding import make_embedding_agent
 
@@ -77,7 +77,15 @@ def _far_apart(settings: ScoreSettings) -> Callable[[Sample], np.ndarray] | None
         beside = make_embedding_agent(settings, {})
     except UserError:  # scoring by an endpoint needs no model on this machine
         return None
-    return beside.vectors
+
+    def vectors(sample: Sample) -> np.ndarray | None:
+        try:
+            beside.reading(sample).require_readable(sample.spec)
+        except UserError:  # documents that it cannot spell are all alike to it
+            return None
+        return beside.vectors(sample)
+
+    return vectors
 
 
 class LLMAgent:
@@ -93,7 +101,7 @@ class LLMAgent:
         judge: JudgeSettings,
         seed: int,
         cache: pathlib.Path | None = None,
-        far_apart: Callable[[Sample], np.ndarray] | None = None,
+        far_apart: control_draws.FarApart | None = None,
     ) -> None:
         """`cache`: the SQLite file of answers; None keeps none. `far_apart`: unit vectors of a
         sample's documents, for control draws of documents far apart.

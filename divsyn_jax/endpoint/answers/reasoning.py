@@ -18,7 +18,7 @@ _CLOSING = re.compile(
     r"|<\|(?:/think|end_thinking|end_of_thought|inner_suffix)\|>"  # Cohere, OpenThinker, Apertus
     r"|<unused95>|<channel\|>"  # Gemma
     r"|<\|channel\|>\s*final\b[^{}]{0,80}?<\|message\|>"  # gpt-oss, the harmony format
-    r"|\bassistantfinal(?=[\s`]*(?:json\s*)?\{)",  # the same without its special tokens
+    r"|assistantfinal(?=[\s`]*(?:json\s*)?(?:\{|\Z))",  # the same without its special tokens
     re.IGNORECASE,
 )
 _OPENING = re.compile(

@@ -29,6 +29,7 @@ FAILURES_TO_BREAK = 20
 # Failures alone do not break the circuit: a server that restarts answers nobody for some seconds.
 OUTAGE_S = 30.0
 LONGEST_QUIET_S = 120.0
+ALONE_TO_BREAK = 3  # calls that time out alone, one after another
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Limiter:
         self._refusals_in_a_row = 0
         self._failures_in_a_row = 0
         self._quiet_since: float | None = None
+        self._alone_in_a_row = 0
         self._says = ""
         # Seconds of the server's work a call, as if it worked on one at a time; None before one was
         # answered or was too slow.
@@ -125,7 +127,7 @@ class Limiter:
             self._work_s = work if known is None else 0.8 * known + 0.2 * work
             self._answered_work = True
         self.last_success = self._quiet_since = asyncio.get_running_loop().time()
-        self._refusals_in_a_row = self._failures_in_a_row = 0
+        self._refusals_in_a_row = self._failures_in_a_row = self._alone_in_a_row = 0
         self._successes += 1
         at_refused_level = self._refused_level is not None and self.limit + 1 == self._refused_level
         if self._successes < (
@@ -157,11 +159,12 @@ class Limiter:
         if not self._answered_work:  # it takes longer than that, whatever it takes
             took = asyncio.get_running_loop().time() - slot.began
             self._work_s = max(self._work_s or 0.0, took / max(1, self._in_flight))
-        alone = self.limit == 1
+        # What the server still does for calls given up may delay one that is alone.
+        self._alone_in_a_row += self.limit == 1
         if slot.began > self._last_decrease:
             self._decrease(TIME_OUT_DECREASE)
         self._says = f"no answer within {self._timeout_s:g} s"
-        if alone:
+        if self._alone_in_a_row >= ALONE_TO_BREAK:
             self.failed(self._says)
 
     def advice(self) -> str:
