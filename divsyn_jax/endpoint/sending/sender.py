@@ -66,6 +66,7 @@ class Sender:
         began = deadline = trial = None
         failure: AttemptFailed | None = None
         attempt = answerless = 0
+        heard = ""  # of the server, in its words
         form = _FormInDoubt()
         while True:
             queued = loop.time()
@@ -83,6 +84,7 @@ class Sender:
                 except AttemptFailed as error:
                     failure = error
                     self._usage.trouble = str(failure)
+                    heard = heard if failure.timed_out else str(failure)
                     if failure.timed_out:
                         self._limiter.timed_out(slot)
                     elif failure.congested or failure.retry_after is not None:
@@ -127,7 +129,7 @@ class Sender:
                     " start it"
                 )
             if loop.time() + wait > deadline:
-                raise self._late(began, failure)
+                raise self._late(began, failure, heard)
             self._usage.of(request.purpose).retries += 1
             await self._limiter.pause(wait)
 
@@ -188,7 +190,7 @@ class Sender:
         self.dialect = adapted
         return None
 
-    def _late(self, began: float, failure: AttemptFailed) -> Exception:
+    def _late(self, began: float, failure: AttemptFailed, heard: str) -> Exception:
         limit = f"{self._settings.deadline_s:g} s"
         if (
             failure.retry_after or 0.0
@@ -199,7 +201,9 @@ class Sender:
         asked = (
             f", asks to wait {failure.retry_after:.0f} s" if failure.retry_after is not None else ""
         )
-        if failure.timed_out:
+        if failure.timed_out and heard:
+            asked = f"; before that: {heard}"
+        elif failure.timed_out:
             asked = f"; {self._limiter.advice()}"
         return EndpointStopped(
             f"{self._settings.base_url} did not answer within {limit} ({failure}{asked}); "
