@@ -239,6 +239,21 @@ class UsageRecord(TypedDict):
     concessions: NotRequired[list[str]]
 
 
+class ControlDrawsRecord(TypedDict):
+    """What the judge made of draws whose answer is known; each pair of counts is [wrong, asked].
+
+    `faults` names in what ways it fails; a judge with any is not `usable`."""
+
+    usable: bool
+    faults: list[str]
+    draws: int
+    answered: int
+    twins_parted: list[int]
+    repeats_parted: list[int]
+    far_joined: list[int]
+    missing: list[str]
+
+
 class Spread(TypedDict):
     """One metric over rounds."""
 
@@ -273,6 +288,8 @@ class Score(Identity, Numbers, Duplicates):
     rounds: NotRequired[RoundsRecord]
     # Scores of 0.1.0 lack it.
     lengths: NotRequired[dict[str, Any]]
+    # Where an endpoint judged; scores of 0.1.0 lack it.
+    control_draws: NotRequired[ControlDrawsRecord]
     # Scores of 0.1.0 lack it; null where nobody embedded the documents.
     reading: NotRequired[dict[str, Any] | None]
 

@@ -6,12 +6,13 @@ Shapes: D draws, K documents a draw.
 import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
 from divsyn_jax.base.words import first_words
 from divsyn_jax.diversity import baselines, embedder, result
-from divsyn_jax.diversity.agents.base import Agent, Embedder, record_of
+from divsyn_jax.diversity.agents.base import Agent, ControlledJudge, Embedder, record_of
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.judging import Judged, judge
 from divsyn_jax.diversity.sampling import (
@@ -23,6 +24,7 @@ from divsyn_jax.diversity.sampling import (
 )
 from divsyn_jax.diversity.score_file import (
     SCORE_VERSION,
+    ControlDrawsRecord,
     ControlVariateRecord,
     DrawRecord,
     Identity,
@@ -30,6 +32,12 @@ from divsyn_jax.diversity.score_file import (
     SettingsRecord,
 )
 from divsyn_jax.diversity.settings import ScoreSettings
+
+
+class _Controlled(TypedDict):
+    """The part of a score that control draws add."""
+
+    control_draws: NotRequired[ControlDrawsRecord]
 
 
 def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
@@ -189,8 +197,16 @@ def _content(
         ),
         "reading": None if embedding is None else embedding.reading(judged.sample).to_json(),
         "usage": agent.usage(),
+        **_controlled(agent),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }
+
+
+def _controlled(agent: Agent) -> _Controlled:
+    """What the judge made of draws whose answer is known, where it was put to any."""
+    if isinstance(agent, ControlledJudge) and agent.control_record is not None:
+        return {"control_draws": agent.control_record}
+    return {}
 
 
 _CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be the judged ones

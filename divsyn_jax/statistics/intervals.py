@@ -28,7 +28,8 @@ class NoiseFloor(TypedDict):
 
 
 def mean_interval(values: Sequence[float]) -> MeanInterval:
-    """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two values."""
+    """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two
+    values."""
     x = np.asarray(values, float)
     mean = float(x.mean())
     if len(x) < 2:

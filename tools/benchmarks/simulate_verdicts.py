@@ -210,7 +210,8 @@ def main() -> None:
         "",
         (
             f"Command: `python tools/benchmarks/simulate_verdicts.py --studies={arguments.studies}"
-            f" --seed={arguments.seed} --page`. Share of studies that say SUPPORTED: first by a significant Pearson's r"
+            f" --seed={arguments.seed} --page`. Share of studies that say"
+            " SUPPORTED: first by a significant Pearson's r"
             " alone, as 0.1.0 did, then by the verdict. Where SUPPORTED is false, at most 5% is"
             " wanted; where it is true, at least 90% of the first. Bold: past that by more than two"
             f" Monte Carlo standard errors (at 5%: over {_limit(arguments.studies):.1%})."
@@ -231,8 +232,8 @@ def main() -> None:
         "",
         (
             "Coverage of the printed 95% interval of r (errors of the scores carried in), with its"
-            " mean width. Scores and performance are bivariate normal. Wanted: 93 to 97%; bold: past"
-            " that by more than two Monte Carlo standard errors. `-`: no interval."
+            " mean width. Scores and performance are bivariate normal. Wanted: 93 to 97%; bold:"
+            " past that by more than two Monte Carlo standard errors. `-`: no interval."
         ),
         "",
         (

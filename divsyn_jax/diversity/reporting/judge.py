@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from divsyn_jax.base.html import Html, Part, interval, join, markup, number, table
+from divsyn_jax.diversity.agents import control_draws
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.score_file import HEADLINE_METRICS, PurposeRecord, Score
@@ -22,6 +23,7 @@ def judge_table(scores: Sequence[Score]) -> Html:
             "draws failed",
             lambda score: f"{len(score['failures'])} of {score['cluster_score']['draws_asked']}",
         ),
+        row("draws of known answer", _known_answers),
         row("neighbours put together, z", _position),
         row(
             "asked again: same number of clusters (ICC)",
@@ -38,6 +40,14 @@ def judge_table(scores: Sequence[Score]) -> Html:
     ]
     head = ["check", *[score["corpus"]["name"] for score in scores]]
     return markup("<h2>May this judge be believed here?</h2>{}", table(head, rows))
+
+
+def _known_answers(score: Score) -> Part:
+    found = score.get("control_draws")
+    if found is None:
+        return "-"
+    said = control_draws.line(found)
+    return said if found["usable"] else markup("<strong>{}</strong>", said)
 
 
 def _position(score: Score) -> Part:
