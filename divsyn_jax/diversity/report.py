@@ -25,6 +25,7 @@ from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, Measurement, measurement
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
+from divsyn_jax.diversity.pairs.report_pairs import pairs_part
 from divsyn_jax.diversity.report_draws import corpus_part
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_file import DrawRecord, PurposeRecord, Score
@@ -66,6 +67,7 @@ def render_scores(
                 " clusters excepted, which do not depend on K.</p>",
                 AGENTS[scores[0]["agent"]["kind"]].explanation,
             ),
+            pairs_part(scores),
             *[_plot(scores, metric) for metric in _PLOTTED],
             _metric_table("Metrics", scores, measured),
             _difference_table(comparison),

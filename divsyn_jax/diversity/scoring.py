@@ -50,6 +50,7 @@ def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
         documents=settings.max_documents,
         label_field=label_field,
         seed=settings.seed,
+        group_field=settings.pairs.group_field,
     )
     require_documents(sample, settings.sample_size)
     return sample
@@ -103,8 +104,21 @@ def identity(
                 if settings.embedding_model is not None
                 else {}
             ),
+            **settings.pairs.identity(),
+            **_judge_identity(sample, settings),
         },
     }
+
+
+def _judge_identity(sample: Sample, settings: ScoreSettings) -> dict[str, object]:
+    """Who is asked about pairs, and what groups there are: both only where they are asked for."""
+    found: dict[str, object] = {}
+    if settings.pairs.pair_judge is not None and settings.endpoint is not None:
+        found["pair_endpoint"] = settings.endpoint.identity()
+        found["pair_characters"] = settings.judge.document_characters
+    if sample.group_fingerprint is not None:
+        found["group_fingerprint"] = sample.group_fingerprint
+    return found
 
 
 def score_corpora(
