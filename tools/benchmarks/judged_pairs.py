@@ -4,8 +4,8 @@
       [--pairs=400] [--documents=2000] [--embedding_cache=DIR]
 
 Every repetition chooses and answers its pairs anew on the same documents; the truth is that of the
-documents' labels. About a second a repetition at 2,000 documents. The table is written anew after
-every corpus.
+documents' labels. About a second a repetition at 2,000 documents. The table is written after every
+corpus; rows of other corpora that were made with the same settings stay in it.
 """
 
 import argparse
@@ -31,8 +31,9 @@ HEAD = """# Pairs judged by the known labels
 {pairs} pairs a repetition, {repetitions} repetitions, {documents:,} documents at most; made by
 `tools/benchmarks/judged_pairs.py`.
 
-| corpus | truth | median estimate | sd of log estimate | median error | interval holds truth |
-| --- | --- | --- | --- | --- | --- |
+| corpus | documents | truth | median estimate | sd of log estimate | median error | interval holds \
+truth |
+| --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -46,7 +47,10 @@ def main() -> None:
     parser.add_argument("--embedding_cache", help="folder that keeps vectors between runs")
     asked = parser.parse_args()
     model = models.load(None)
-    lines = [HEAD.format(**vars(asked))]
+    head = HEAD.format(**vars(asked))
+    before = OUTPUT.read_text(encoding="utf-8") if OUTPUT.exists() else ""
+    kept = before.removeprefix(head).splitlines() if before.startswith(head) else []
+    rows = {line.split("|")[1].strip(): line for line in kept if line}
     for corpus in asked.corpora:
         spec, _, field = corpus.rpartition(":")
         sample = read_sample(
@@ -68,15 +72,16 @@ def main() -> None:
         holds = [estimate.ci_low <= truth <= estimate.ci_high for estimate in found]
         cells = (
             pathlib.Path(spec).name.split(".")[0],
+            f"{len(sample):,}",
             f"{truth:.1f}",
             f"{np.median(values):.1f}",
             f"{np.log(values).std():.3f}",
             f"{np.median(np.abs(values / truth - 1)):.1%}",
             f"{np.mean(holds):.3f}",
         )
-        lines.append(f"| {' | '.join(cells)} |\n")
-        files.write_text(OUTPUT, "".join(lines))
-    print("".join(lines))
+        rows[cells[0]] = f"| {' | '.join(cells)} |"
+        files.write_text(OUTPUT, head + "".join(f"{row}\n" for row in rows.values()))
+    print(OUTPUT.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
