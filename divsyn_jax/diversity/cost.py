@@ -27,14 +27,23 @@ def scoring_dry_run(
         for name, sample in samples.items()
     )
     endpoint = settings.endpoint
-    if endpoint is None or not settings.kind.asks_endpoint:
+    if endpoint is None:
         return f"{read}\nagent {settings.agent}: no calls, no cost"
     from divsyn_jax.endpoint.forecast import PROBE_NOTE, forecast
 
     shown = {name: as_read(sample, shared) for name, sample in samples.items()}
-    table = forecast(_planned(shown, settings), endpoint).table(endpoint)
-    notes = [
-        "verify: at most; draws without a cluster of two documents need none.",
+    planned = _planned(shown, settings) if settings.kind.asks_endpoint else []
+    notes = []
+    if planned and settings.judge.verification:
+        notes.append("verify: at most; draws without a cluster of two documents need none.")
+    if settings.pairs.pair_judge is not None:
+        from divsyn_jax.diversity.pairs.by_endpoint import planned_pairs
+
+        texts = {name: sample.texts for name, sample in shown.items()}
+        planned.append(planned_pairs(texts, settings))
+        notes.append("pairs: control pairs first; a judge that fails them is asked no further.")
+    table = forecast(planned, endpoint).table(endpoint)
+    notes += [
         PROBE_NOTE,
         (
             "Tokens are estimated without the model's tokenizer, and nothing is repeated: allow for"

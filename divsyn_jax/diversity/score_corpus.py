@@ -33,6 +33,7 @@ from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
 from divsyn_jax.diversity.agents.kinds import agents_with
+from divsyn_jax.diversity.pairs.pair_settings import PairSettings
 from divsyn_jax.diversity.settings import ScoreSettings
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ _SCORE = setting_flags.define(
         "baselines": ["baselines", "baseline_tokens", "perplexity_models", "parity"],
         "output": ["embedding_cache"],
     },
-    without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read"],
+    without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read", "pairs"],
 )
+_PAIRS = setting_flags.define(PairSettings, "agent")
 setting_flags.adopt(corpus_flags)
 setting_flags.adopt(agent_flags)
 
@@ -110,15 +112,19 @@ def main(arguments: list[str]) -> None:
     for name in _WRITTEN:
         files.check_no_folder(output / name)
     signal.signal(signal.SIGTERM, _stop)
+    pairs = _PAIRS.given()
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import baselines, cost, scoring
+    from divsyn_jax.diversity.pairs import of_corpus
 
     settings = _SCORE.given(
-        **agent_flags.agent_settings(_SCORE.value("seed")),
+        **agent_flags.agent_settings(_SCORE.value("seed"), bool(pairs.pair_judge)),
+        pairs=pairs,
         answers=output / _ANSWERS,
         embedding_cache=_SCORE.value("embedding_cache") or output / _EMBEDDINGS,
         read=corpus_flags.read_options(),
     )
+    of_corpus.check_corpora(list(corpora), pairs)
     # Every corpus is read before anything is written: a bad one leaves nothing behind, and all
     # share one budget of text.
     samples = {name: scoring.sample_corpus(spec, settings) for name, spec in corpora.items()}
@@ -138,6 +144,9 @@ def main(arguments: list[str]) -> None:
         files.kept_directory(output),
         contextlib.closing(scoring.make_agent(settings, samples)) as agent,
     ):
+        if pairs.pairs_out is not None:
+            print(of_corpus.write_pairs(samples, agent, shared, settings))
+            return
         _score(output, corpora, samples, agent, shared, settings)
 
 
@@ -151,7 +160,9 @@ def _score(
 ) -> None:
     from divsyn_jax.diversity import rounds, score_file, scoring
     from divsyn_jax.diversity.agents import criteria
+    from divsyn_jax.diversity.pairs import of_corpus
 
+    inputs = of_corpus.read_inputs(samples, agent, shared, settings)
     if agent.criteria:
         criteria.save_criteria(
             output / "criteria.json", agent.criteria, {"agent": agent.settings()}
@@ -173,8 +184,10 @@ def _score(
             rounds.add_rounds(
                 {name: score for name, (score, _) in made.items()}, corpora, agent, shared, settings
             )
+        fresh = {name: score for name, (score, _) in made.items()}
+        groups = of_corpus.add_pairs(fresh, samples, inputs, agent, shared, settings)
         for name, (score, draws) in made.items():
-            score_file.write_score(output / name, score, draws)
+            score_file.write_score(output / name, score, draws, groups.get(name))
             scores[name] = score
     # The page shows the documents as they were judged.
     judged = [scoring.as_read(sample, shared) for sample in samples.values()]
@@ -214,6 +227,7 @@ def _write_comparison(
     output: pathlib.Path, scores: Sequence["Score"], samples: Sequence["Sample"]
 ) -> None:
     from divsyn_jax.diversity import comparison, legibility, score_file
+    from divsyn_jax.diversity.pairs import in_words
     from divsyn_jax.diversity.reporting import report
 
     compared = comparison.compare(scores)
@@ -243,6 +257,8 @@ def _write_comparison(
         f"\nAgent {agent['kind']} {agent['settings']}; 95% intervals over"
         f" draws{f'; {failed} draws failed' * (failed > 0)}."
     )
+    for line in [line for score in scores for line in in_words.lines(score)]:
+        print(terminal_text.one_line(line))
     for note in [legibility.warning(score) for score in scores]:
         if note:
             print(f"WARNING: {note}")

@@ -12,6 +12,12 @@ from divsyn_jax.base.typed_json import as_typed
 from divsyn_jax.diversity.estimation.intervals import EstimateRecord
 from divsyn_jax.diversity.estimation.reliability import PositionBiasRecord, RetestRecord
 from divsyn_jax.diversity.estimation.stopping import StoppedRecord, StoppingRecord
+from divsyn_jax.diversity.pairs.records import (
+    CalibratedRecord,
+    GroupLine,
+    GroupsRecord,
+    JudgedRecord,
+)
 
 SCORE_VERSION = 5  # of score.json: a score written under another version is made anew
 # Those of 0.1.0 have version 4: their words are what white space separates.
@@ -20,9 +26,9 @@ HEADLINE_METRICS: tuple[Literal["cluster_score", "effective_clusters"], ...] = (
     "cluster_score",
     "effective_clusters",
 )
-_SCORE, _DRAWS = "score.json", "draws.jsonl"
+_SCORE, _DRAWS, _GROUPS = "score.json", "draws.jsonl", "groups.jsonl"
 # What the folder of one corpus consists of.
-SCORE_FILES = (_SCORE, _DRAWS, "groups.jsonl")
+SCORE_FILES = (_SCORE, _DRAWS, _GROUPS)
 
 
 class CorpusRecord(TypedDict):
@@ -102,6 +108,9 @@ class EffectiveClustersRecord(EstimateRecord):
     pair_share: float
     pair_share_sd: float
     document_variance: float
+    # Where they were asked for (--calibration, --pair_judge, --pairs_in).
+    calibrated: NotRequired[CalibratedRecord]
+    judged: NotRequired[JudgedRecord]
 
 
 class CutRecord(TypedDict):
@@ -292,6 +301,7 @@ class Score(Identity, Numbers, Duplicates):
     control_draws: NotRequired[ControlDrawsRecord]
     # Scores of 0.1.0 lack it; null where nobody embedded the documents.
     reading: NotRequired[dict[str, Any] | None]
+    groups: NotRequired[GroupsRecord]  # where --group_field was given
 
 
 class NamedCluster(TypedDict):
@@ -321,10 +331,18 @@ class DrawRecord(TypedDict):
     named: NotRequired[list[NamedCluster]]
 
 
-def write_score(folder: pathlib.Path, score: Score, draws: Sequence[DrawRecord]) -> None:
-    """Write a corpus's folder whole, in place of an earlier score."""
+def write_score(
+    folder: pathlib.Path,
+    score: Score,
+    draws: Sequence[DrawRecord],
+    groups: Sequence[GroupLine] | None = None,
+) -> None:
+    """Write a corpus's folder whole, in place of an earlier score; `groups` where there are any."""
     with files.new_directory(folder, SCORE_FILES) as made:
         files.write_text(made / _DRAWS, "".join(json.dumps(draw) + "\n" for draw in draws))
+        if groups is not None:
+            lines = [json.dumps(group, ensure_ascii=False) + "\n" for group in groups]
+            files.write_text(made / _GROUPS, "".join(lines))
         files.write_json(made / _SCORE, score)
 
 

@@ -6,7 +6,7 @@ Shapes: D draws, K documents a draw.
 import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -59,6 +59,7 @@ def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
         documents=settings.max_documents,
         label_field=label_field,
         seed=settings.seed,
+        group_field=settings.pairs.group_field,
     )
     require_documents(sample, settings.sample_size)
     return sample
@@ -88,12 +89,12 @@ def identity(
             "problems": sample.problems,
         },
         "agent": record_of(agent),
-        "settings": _settings_record(agent, shared, settings),
+        "settings": _settings_record(sample, agent, shared, settings),
     }
 
 
 def _settings_record(
-    agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
+    sample: Sample, agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
 ) -> SettingsRecord:
     rule = settings.stopping_rule()
     record: SettingsRecord = {
@@ -117,7 +118,19 @@ def _settings_record(
     # Only where one is named, so that other scores keep the identity that they had.
     if settings.embedding_model is not None:
         record["embedding_model"] = settings.embedding_model
-    return record
+    asked = {**settings.pairs.identity(), **_judge_identity(sample, settings)}
+    return cast(SettingsRecord, {**record, **asked})
+
+
+def _judge_identity(sample: Sample, settings: ScoreSettings) -> dict[str, object]:
+    """Who is asked about pairs, and what groups there are: both only where they are asked for."""
+    found: dict[str, object] = {}
+    if settings.pairs.pair_judge is not None and settings.endpoint is not None:
+        found["pair_endpoint"] = settings.endpoint.identity()
+        found["pair_characters"] = settings.judge.document_characters
+    if sample.group_fingerprint is not None:
+        found["group_fingerprint"] = sample.group_fingerprint
+    return found
 
 
 def score_corpora(

@@ -22,6 +22,7 @@ from divsyn_jax.diversity import baselines, legibility
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, Measurement, measurement
 from divsyn_jax.diversity.estimation.estimators import hill
+from divsyn_jax.diversity.pairs.report_pairs import pairs_part
 from divsyn_jax.diversity.reporting import judge
 from divsyn_jax.diversity.reporting.draws import corpus_part
 from divsyn_jax.diversity.sampling import Sample
@@ -60,6 +61,7 @@ def render_scores(
                 " clusters excepted, which do not depend on K.</p>",
                 AGENTS[scores[0]["agent"]["kind"]].explanation,
             ),
+            pairs_part(scores),
             *[_plot(scores, metric) for metric in _PLOTTED],
             _metric_table("Metrics", scores, measured),
             _difference_table(comparison),
