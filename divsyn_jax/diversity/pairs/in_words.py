@@ -51,12 +51,12 @@ def judged(found: JudgedRecord) -> str:
 def groups(found: GroupsRecord) -> str:
     """Mean diversity within groups."""
     kinds = [
-        f"{_ends(found[key])} {key.replace('_', ' ')}"  # type: ignore[literal-required]
+        f"{_ends(found[key])} {key.replace('_', ' ')}"
         for key in ("distinct_kinds", "effective_kinds")
     ]
     line = f"within groups of {found['field']}: {', '.join(kinds)}"
     if found["distinct_kinds"]["value"] is None:
-        line = f"within groups of {found['field']}: {found['distinct_kinds']['reason']}"  # type: ignore[typeddict-item]
+        line = f"within groups of {found['field']}: {found['distinct_kinds']['reason']}"
     if found["sizes"]:
         low, high = found["sizes"]
         size = f"{low}" if low == high else f"{low} to {high}"

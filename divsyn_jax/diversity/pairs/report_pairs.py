@@ -57,7 +57,8 @@ def _numbers(scores: Sequence[Score]) -> Html:
         return Html("")
     return markup(
         "<h2>Effective clusters, calibrated or judged</h2><p>One number each, with its 95%"
-        " interval: over documents and calibration, or over documents and the choice of pairs.</p>{}{}",
+        " interval: over documents and calibration, or over documents and the choice of pairs.</p>"
+        "{}{}",
         join(notes),
         table(["corpus", "effective clusters", "from", "interval"], rows, words=True),
     )
