@@ -268,7 +268,7 @@ def _blocks(
                 "bytes": total,
                 "malformed": reader.malformed,
                 "empty": reader.empty,
-                "problems": reader.problems + (reader.left_out if chat else []),
+                "problems": reader.problems + (reader.unanswered if chat else []),
                 "fingerprint": fingerprint.hexdigest(),
             }
         )

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -18,6 +19,7 @@ from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.words import count_words
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
+from divsyn_jax.data.readers.records import MISSING, field_at
 
 _SKETCH_DIGESTS = 1 << 17
 _RESERVOIR_STREAM, _DRAWS_STREAM, _ORDER_STREAM = range(
@@ -51,6 +53,7 @@ class Sample:
       label_fingerprint: the same function over the labels.
       exact_duplicates: see `DuplicateShare`.
       malformed, empty, problems: what the reader skipped.
+      left_out: what stands beside the documents and is none, a line for each reason.
     """
 
     spec: str
@@ -67,6 +70,7 @@ class Sample:
     malformed: int
     empty: int
     problems: list[str]
+    left_out: list[str] = dataclasses.field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -112,13 +116,18 @@ class DuplicateSketch:
 
 
 def read_sample(
-    spec: str, options: ReadOptions, *, documents: int, label_field: str | None, seed: int
+    spec: str | CorpusReader,
+    options: ReadOptions,
+    *,
+    documents: int,
+    label_field: str | None,
+    seed: int,
 ) -> Sample:
     """Read a corpus once and keep a uniform sample of its documents (all of them when there are
     fewer).
 
     Args:
-      spec: a corpus in any form that `CorpusReader` reads.
+      spec: a corpus in any form that `CorpusReader` reads, or a reader, which has its own options.
       options: how to read it.
       documents: size of the sample, at most.
       label_field: field of each record to keep as the document's label.
@@ -128,7 +137,10 @@ def read_sample(
       UserError: the corpus cannot be read (see `CorpusReader`), or a document has no label.
     """
     rng = np.random.default_rng([seed, _RESERVOIR_STREAM])
-    reader = CorpusReader(spec, options)
+    if isinstance(spec, CorpusReader):
+        reader = spec
+    else:
+        reader = CorpusReader(spec, options, () if label_field is None else (label_field,))
     fingerprint, label_fingerprint, duplicates = (
         TextFingerprint(),
         TextFingerprint(),
@@ -140,7 +152,7 @@ def read_sample(
     # and no ETA.
     progress = tqdm(
         reader,
-        desc=terminal_text.one_line(f"reading {spec}", 200),
+        desc=terminal_text.one_line(f"reading {reader.spec}", 200),
         unit="doc",
         delay=2,
         mininterval=1,
@@ -154,7 +166,7 @@ def read_sample(
         squares += count * count
         label = ""
         if label_field is not None:
-            label = _label(document, label_field)
+            label = _label(document, label_field, reader.columns)
             label_fingerprint.update(label)
         kept = (
             index,
@@ -168,7 +180,7 @@ def read_sample(
     reservoir.sort(key=lambda kept: kept[0])
     total = reader.documents
     return Sample(
-        spec=spec,
+        spec=reader.spec,
         index_N=np.array([index for index, _, _ in reservoir]),
         texts=[document.text for _, document, _ in reservoir],
         wheres=[document.where for _, document, _ in reservoir],
@@ -182,6 +194,7 @@ def read_sample(
         malformed=reader.malformed,
         empty=reader.empty,
         problems=list(reader.problems),
+        left_out=reader.left_out(),
     )
 
 
@@ -238,10 +251,10 @@ def random_order(sample: Sample, seed: int = 0) -> np.ndarray:
     ).permutation(len(sample))
 
 
-def _label(document: Document, field: str) -> str:
-    label = document.fields.get(field)
-    if label is None:
-        has = ", ".join(map(str, document.fields)) or "none"
+def _label(document: Document, field: str, columns: Sequence[str]) -> str:
+    label = field_at(document.fields, field)
+    if label is None or label is MISSING:
+        has = ", ".join(map(str, columns or document.fields)) or "none"
         missing = f"no label in field {field!r} (it has: {has})"
         raise UserError(f"{document.where}: {missing}; name another with --label_field")
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from divsyn_jax.base.words import first_words
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity import baselines, embedder, result
 from divsyn_jax.diversity.agents.base import Agent, Embedder, record_of
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
@@ -41,7 +42,7 @@ def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
     return made
 
 
-def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
+def sample_corpus(spec: str | CorpusReader, settings: ScoreSettings) -> Sample:
     """Read a corpus once. Raises `UserError` when it is unreadable or too small for a draw."""
     label_field = settings.label_field if settings.kind.reads_labels else None
     sample = read_sample(
@@ -78,6 +79,7 @@ def identity(
             "malformed": sample.malformed,
             "empty": sample.empty,
             "problems": sample.problems,
+            "left_out": sample.left_out,
         },
         "agent": record_of(agent),
         "settings": {
