@@ -20,6 +20,7 @@ and, beside it, perhaps a text "system". The rule:
 """
 
 import collections
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -95,9 +96,9 @@ def messages_of(
             if more:
                 messages[-1]["content"] += f"\n\n{more}"
         messages += _side(record, answer, "assistant", left_out)
-    if system and isinstance(record["system"], str) and record["system"].strip():
-        if not any(message["role"] == "system" for message in messages):
-            messages.insert(0, {"role": "system", "content": field_text(record, "system")})
+    has_system = any(message["role"] == "system" for message in messages)
+    if system and not has_system and isinstance(record["system"], str) and record["system"].strip():
+        messages.insert(0, {"role": "system", "content": field_text(record, "system")})
     return messages
 
 
@@ -127,11 +128,11 @@ def _as_list(value: Any) -> Any:
     """Some libraries keep a list of objects as an object of lists; numpy's arrays are lists."""
     if isinstance(value, Mapping) and value:
         columns = [
-            getattr(column, "tolist", lambda column=column: column)() for column in value.values()
+            column.tolist() if hasattr(column, "tolist") else column for column in value.values()
         ]
-        if all(isinstance(column, list) for column in columns):
-            if len({len(column) for column in columns}) == 1:
-                return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+        are_lists = all(isinstance(column, list) for column in columns)
+        if are_lists and len({len(column) for column in columns}) == 1:
+            return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
     return value.tolist() if hasattr(value, "tolist") else value
 
 
@@ -189,10 +190,9 @@ def _call(call: Any) -> str:
     if isinstance(function, Mapping):
         arguments = function.get("arguments")
         if isinstance(arguments, str):
-            try:
+            # A model's broken call is text as it stands.
+            with contextlib.suppress(ValueError, RecursionError):
                 arguments = json.loads(arguments)
-            except (ValueError, RecursionError):
-                pass  # a model's broken call is text as it stands
         function = {"name": function.get("name"), "arguments": arguments}
     try:
         text = json.dumps(function, ensure_ascii=False, default=str)

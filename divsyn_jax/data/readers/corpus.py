@@ -113,7 +113,7 @@ class CorpusReader:
     def __init__(
         self,
         spec: str,
-        options: ReadOptions = ReadOptions(),
+        options: ReadOptions = ReadOptions(),  # noqa: B008  frozen
         fields: Sequence[str] | None = (),
     ) -> None:
         self.spec = spec

@@ -135,7 +135,8 @@ def _remote(url: str) -> FoundFiles:
             raise UserError(f"{url}: unknown format; use {KNOWN}")
         unknown = [path for path in found if path not in {file.path for file in files}]
         return FoundFiles(files, _lines({"of unknown form": unknown}), [])
-    root = os.path.commonprefix([f"{path.rpartition('/')[0]}/" for path in found])
+    # The next line cuts it back to a whole folder.
+    root = os.path.commonprefix([f"{path.rpartition('/')[0]}/" for path in found])  # noqa: RUF071
     root = root[: root.rfind("/") + 1]
     return _of_directory(root.rstrip("/"), [path[len(root) :] for path in found], "/")
 
