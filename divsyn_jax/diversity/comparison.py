@@ -96,7 +96,7 @@ def read_comparison(path: str | os.PathLike) -> Comparison:
         ) from None
 
 
-def compare(scores: Sequence[Score]) -> Comparison:
+def comparison_of(scores: Sequence[Score]) -> Comparison:
     """The content of comparison.json for scores made with one agent and settings.
 
     Every pair of corpora (of neighbours in the order given, when there are many) is tested as

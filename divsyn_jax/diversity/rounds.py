@@ -8,6 +8,7 @@ import dataclasses
 import statistics
 from collections.abc import Mapping
 
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity import scoring
 from divsyn_jax.diversity.agents.base import Agent
 from divsyn_jax.diversity.baselines import SharedText
@@ -18,7 +19,7 @@ from divsyn_jax.diversity.settings import ScoreSettings
 
 def add_rounds(
     scores: Mapping[str, Score],
-    corpora: Mapping[str, str],
+    corpora: Mapping[str, str | CorpusReader],
     agent: Agent,
     shared: SharedText,
     settings: ScoreSettings,

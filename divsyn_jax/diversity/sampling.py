@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -18,6 +19,7 @@ from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.words import count_words
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
+from divsyn_jax.data.readers.records import MISSING, field_at
 from divsyn_jax.diversity.estimation.whole_groups import GroupedDocuments, GroupSampler
 
 _SKETCH_DIGESTS = 1 << 17
@@ -54,6 +56,7 @@ class Sample:
       malformed, empty, problems: what the reader skipped.
       grouped: whole groups of documents, where a group field was asked for.
       group_fingerprint: the function of `fingerprint` over the groups.
+      left_out: what stands beside the documents and is none, a line for each reason.
     """
 
     spec: str
@@ -72,6 +75,7 @@ class Sample:
     problems: list[str]
     grouped: GroupedDocuments | None = None
     group_fingerprint: str | None = None
+    left_out: list[str] = dataclasses.field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -117,7 +121,7 @@ class DuplicateSketch:
 
 
 def read_sample(
-    spec: str,
+    spec: str | CorpusReader,
     options: ReadOptions,
     *,
     documents: int,
@@ -129,7 +133,7 @@ def read_sample(
     fewer).
 
     Args:
-      spec: a corpus in any form that `CorpusReader` reads.
+      spec: a corpus in any form that `CorpusReader` reads, or a reader, which has its own options.
       options: how to read it.
       documents: size of the sample, at most.
       label_field: field of each record to keep as the document's label.
@@ -142,7 +146,11 @@ def read_sample(
         group, or no group is as small as `documents`.
     """
     rng = np.random.default_rng([seed, _RESERVOIR_STREAM])
-    reader = CorpusReader(spec, options)
+    if isinstance(spec, CorpusReader):
+        reader = spec
+    else:
+        fields = tuple(field for field in (label_field, group_field) if field is not None)
+        reader = CorpusReader(spec, options, fields)
     fingerprint, label_fingerprint, duplicates = (
         TextFingerprint(),
         TextFingerprint(),
@@ -156,7 +164,7 @@ def read_sample(
     # and no ETA.
     progress = tqdm(
         reader,
-        desc=terminal_text.one_line(f"reading {spec}", 200),
+        desc=terminal_text.one_line(f"reading {reader.spec}", 200),
         unit="doc",
         delay=2,
         mininterval=1,
@@ -170,7 +178,7 @@ def read_sample(
         squares += count * count
         label = ""
         if label_field is not None:
-            label = _label(document, label_field)
+            label = _label(document, label_field, reader.columns)
             label_fingerprint.update(label)
         if groups is not None and group_field is not None:
             group = _group(document, group_field)
@@ -194,7 +202,7 @@ def read_sample(
             " raise --max_documents or name another --group_field"
         )
     return Sample(
-        spec=spec,
+        spec=reader.spec,
         index_N=np.array([index for index, _, _ in reservoir]),
         texts=[document.text for _, document, _ in reservoir],
         wheres=[document.where for _, document, _ in reservoir],
@@ -210,6 +218,7 @@ def read_sample(
         problems=list(reader.problems),
         grouped=grouped,
         group_fingerprint=None if grouped is None else group_fingerprint.hexdigest(),
+        left_out=reader.left_out(),
     )
 
 
@@ -266,10 +275,10 @@ def random_order(sample: Sample, seed: int = 0) -> np.ndarray:
     ).permutation(len(sample))
 
 
-def _label(document: Document, field: str) -> str:
-    label = document.fields.get(field)
-    if label is None:
-        has = ", ".join(map(str, document.fields)) or "none"
+def _label(document: Document, field: str, columns: Sequence[str]) -> str:
+    label = field_at(document.fields, field)
+    if label is None or label is MISSING:
+        has = ", ".join(map(str, columns or document.fields)) or "none"
         missing = f"no label in field {field!r} (it has: {has})"
         raise UserError(f"{document.where}: {missing}; name another with --label_field")
     try:
@@ -284,8 +293,8 @@ def _label(document: Document, field: str) -> str:
 
 
 def _group(document: Document, field: str) -> str:
-    value = document.fields.get(field)
-    if value is None:
+    value = field_at(document.fields, field)
+    if value is None or value is MISSING:
         has = ", ".join(map(str, document.fields)) or "none"
         raise UserError(
             f"{document.where}: no group in field {field!r} (it has: {has}); name another with"

@@ -230,7 +230,7 @@ def _write_comparison(
     from divsyn_jax.diversity.pairs import in_words
     from divsyn_jax.diversity.reporting import report
 
-    compared = comparison.compare(scores)
+    compared = comparison.comparison_of(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
     comparison.write_comparison(output / "comparison.json", compared)
     files.write_text(output / "report.html", report.render_scores(scores, compared, samples, draws))

@@ -44,6 +44,8 @@ class CorpusRecord(TypedDict):
     malformed: int
     empty: int
     problems: list[str]
+    # What stands beside the documents and is none; scores of 0.1.0 lack it.
+    left_out: NotRequired[list[str]]
 
 
 class AgentRecord(TypedDict):

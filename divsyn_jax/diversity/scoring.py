@@ -11,6 +11,7 @@ from typing import NotRequired, TypedDict, cast
 import numpy as np
 
 from divsyn_jax.base.words import first_words
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity import baselines, embedder, result
 from divsyn_jax.diversity.agents.base import Agent, ControlledJudge, Embedder, record_of
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
@@ -50,7 +51,7 @@ def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
     return made
 
 
-def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
+def sample_corpus(spec: str | CorpusReader, settings: ScoreSettings) -> Sample:
     """Read a corpus once. Raises `UserError` when it is unreadable or too small for a draw."""
     label_field = settings.label_field if settings.kind.reads_labels else None
     sample = read_sample(
@@ -87,6 +88,7 @@ def identity(
             "malformed": sample.malformed,
             "empty": sample.empty,
             "problems": sample.problems,
+            "left_out": sample.left_out,
         },
         "agent": record_of(agent),
         "settings": _settings_record(sample, agent, shared, settings),

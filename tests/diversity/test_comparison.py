@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from divsyn_jax.diversity import score
-from divsyn_jax.diversity.comparison import compare
+from divsyn_jax.diversity.comparison import comparison_of
 from divsyn_jax.diversity.estimation.differences import Measured, compare_corpora
 from divsyn_jax.diversity.reporting import report
 
@@ -25,7 +25,7 @@ def scores(tmp_path):
 
 
 def test_every_pair_is_tested_on_the_summaries_of_its_scores(scores):
-    rows = compare(scores)["differences"]
+    rows = comparison_of(scores)["differences"]
     assert [(row["metric"], row["first"], row["second"]) for row in rows] == [
         (metric, *pair)
         for metric in ("cluster_score", "effective_clusters")
@@ -55,7 +55,7 @@ def test_criteria_sets_pair_the_corpora(scores):
             found[metric]["criteria"] = {
                 "set_means": [2 + shift, 3 + shift + 0.01, 4 + shift - 0.01]
             }
-    rows = compare(scores)["differences"]
+    rows = comparison_of(scores)["differences"]
     assert {row["method"] for row in rows} == {"paired t over 3 criteria sets"}
     assert rows[0]["difference"] == pytest.approx(1)
 
@@ -64,7 +64,8 @@ def test_scores_that_failed_unequally_are_not_compared(scores):
     scores = copy.deepcopy(scores)
     scores[2]["failures"] = [{"draw": n} for n in range(20)]  # 20 of 220
     rows = {
-        (row["metric"], row["first"], row["second"]): row for row in compare(scores)["differences"]
+        (row["metric"], row["first"], row["second"]): row
+        for row in comparison_of(scores)["differences"]
     }
     refused = rows["cluster_score", "c3", "c6"]
     assert refused["difference"] is refused["p_value"] is refused["p_value_holm"] is None
@@ -85,7 +86,7 @@ def test_the_verdict_ranks_corpora_of_different_sizes_as_the_tests_do(tmp_path):
     assert many["value"] < few["value"]
     assert many["pair_share"] < few["pair_share"]
     words = report.render_scores(
-        scores, compare(scores), [types.SimpleNamespace(index_N=[], texts=[])] * 2, [[], []]
+        scores, comparison_of(scores), [types.SimpleNamespace(index_N=[], texts=[])] * 2, [[], []]
     )
     assert "by effective clusters of 500 documents of each" in words
     assert words.index("few (") < words.index("many (")

@@ -6,7 +6,7 @@ import types
 import pytest
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.diversity.comparison import compare, read_comparison
+from divsyn_jax.diversity.comparison import comparison_of, read_comparison
 from divsyn_jax.diversity.reporting import report
 from divsyn_jax.diversity.score_file import (
     finished_score,
@@ -33,7 +33,7 @@ def test_a_score_of_the_first_release_is_read_and_compared(folder):
     assert score["effective_clusters"]["value"] == pytest.approx(4.7719, abs=1e-4)
     old = read_comparison(DATA / "comparison_of_0.1.0.json")
     assert list(old["corpora"]) == ["a", "b"]
-    now = compare([score])
+    now = comparison_of([score])
     # Its name says the temperature now.
     assert old["metrics"].keys() - now["metrics"].keys() == {"baselines.dcscore"}
     for metric, measured in now["metrics"].items():
@@ -138,5 +138,5 @@ def test_a_damaged_comparison_is_named(tmp_path):
 def test_the_page_says_who_judged(folder):
     score = read_score(folder)
     assert "Known labels grouped the documents" in report.render_scores(
-        [score], compare([score]), [types.SimpleNamespace(index_N=[])], [[]]
+        [score], comparison_of([score]), [types.SimpleNamespace(index_N=[])], [[]]
     )
