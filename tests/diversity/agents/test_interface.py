@@ -6,11 +6,13 @@ import types
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity import report, score
+from divsyn_jax.diversity import score
 from divsyn_jax.diversity.agents import kinds
 from divsyn_jax.diversity.agents.base import Embedder, Partitions, nothing_used
 from divsyn_jax.diversity.agents.oracle import OracleAgent
 from divsyn_jax.diversity.comparison import compare
+from divsyn_jax.diversity.reporting import score_page
+from divsyn_jax.embedding.reading import Reading
 
 from ..corpora import write_labelled
 
@@ -50,6 +52,9 @@ class _TopicVectors(_TopicWords):
     def near_duplicate_share(self, sample):
         return 0.25
 
+    def reading(self, sample):
+        return Reading("words 1", len(sample), 256, 0.0, 0.0, 0.0, 0.0, None)
+
 
 def make_topic_words_agent(settings, samples):
     return _TopicWords()
@@ -78,7 +83,7 @@ def test_another_judge_is_one_file_and_one_row(corpus, monkeypatch):
     assert found["duplicates"]["near"] is None
     assert found["control_variate"] is None
     assert found["baselines"]["kmeans"]["value"] is None
-    page = report.render_scores(
+    page = score_page.render_scores(
         [found], compare([found]), [types.SimpleNamespace(index_N=[])], [[]]
     )
     assert "The fifth word grouped the documents." in page
