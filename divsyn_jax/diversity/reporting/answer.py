@@ -242,12 +242,12 @@ def saturation(scores: Sequence[Score]) -> list[Sentence]:
     found = []
     for score in scores:
         name, documents = score["corpus"]["name"], sampled(score)
-        value = score["effective_clusters"]["value"]
+        what, value = _counted(score)
         if value > NEAR_CEILING * documents:
             found.append(
                 Sentence(
-                    "{}: effective clusters {} of at most {}, the documents sampled: read it as at"
-                    " least that; a larger sample may show more.",
+                    f"{{}}: {what} {{}} of at most {{}}, the documents sampled: read it as at least"
+                    " that; a larger sample may show more.",
                     (name, value, f"{documents:,}"),
                 )
             )
@@ -261,6 +261,18 @@ def saturation(scores: Sequence[Score]) -> list[Sentence]:
                 )
             )
     return found
+
+
+def _counted(score: Score) -> tuple[str, float]:
+    """The number that says whether documents ran out. The mean over granularities never reaches
+    their number, as the coarsest join some of any two texts: topics do.
+    """
+    profiles = profiles_of([score])
+    if profiles is None:
+        return "effective clusters", score["effective_clusters"]["value"]
+    (profile,) = profiles.values()
+    of_topics = profile["granularities"]["topics"]["value"]
+    return "effective clusters at the granularity of topics", of_topics
 
 
 def copies(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
