@@ -4,12 +4,13 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NotRequired, Required, TypedDict
+from typing import Any, NotRequired, Required, TypedDict
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.typed_json import as_typed
 from divsyn_jax.diversity.estimation.intervals import EstimateRecord
+from divsyn_jax.diversity.estimation.profile import GranularityRecord, ProfileRecord
 from divsyn_jax.diversity.estimation.reliability import PositionBiasRecord, RetestRecord
 from divsyn_jax.diversity.estimation.stopping import StoppedRecord, StoppingRecord
 from divsyn_jax.diversity.pairs.records import (
@@ -19,13 +20,8 @@ from divsyn_jax.diversity.pairs.records import (
     JudgedRecord,
 )
 
-SCORE_VERSION = 5  # of score.json: a score written under another version is made anew
-# Those of 0.1.0 have version 4: their words are what white space separates.
-READABLE_VERSIONS = (4, SCORE_VERSION)
-HEADLINE_METRICS: tuple[Literal["cluster_score", "effective_clusters"], ...] = (
-    "cluster_score",
-    "effective_clusters",
-)
+SCORE_VERSION = 6  # of score.json: a score written under another version is made anew
+READ_VERSIONS = (4, 5, SCORE_VERSION)  # 4 is that of release 0.1.0
 _SCORE, _DRAWS, _GROUPS = "score.json", "draws.jsonl", "groups.jsonl"
 # What the folder of one corpus consists of.
 SCORE_FILES = (_SCORE, _DRAWS, _GROUPS)
@@ -87,13 +83,26 @@ class Identity(TypedDict):
     settings: SettingsRecord
 
 
-class ClusterScoreRecord(EstimateRecord):
-    """The published score C/S, with its interval for the process that wrote the corpus."""
+class GeneratorInterval(TypedDict, total=False):
+    """The 95% interval for the process that wrote a corpus: documents vary too. Null where there is
+    none, and why.
+    """
 
-    generator_ci_low: float
-    generator_ci_high: float
+    generator_ci_low: float | None
+    generator_ci_high: float | None
+    generator_ci_reason: str | None
+
+
+class DrawEstimateRecord(EstimateRecord, GeneratorInterval):
+    """A mean over draws: `ci` is over the draws alone, `generator_ci` over documents and draws."""
+
+
+class ClusterScoreRecord(DrawEstimateRecord):
+    """The published score C/S."""
+
     sd: float
     document_variance: float
+    document_variance_error: NotRequired[float]
     sample_size: int
     draws: int
     draws_asked: int
@@ -101,15 +110,14 @@ class ClusterScoreRecord(EstimateRecord):
     mean_clusters: float
 
 
-class EffectiveClustersRecord(EstimateRecord):
-    """Effective clusters and the share of same-cluster pairs they are made from."""
+class EffectiveClustersRecord(DrawEstimateRecord):
+    """Effective clusters from draws, and the share of same-cluster pairs they are made from."""
 
-    generator_ci_low: float | None
-    generator_ci_high: float | None
     documents: int
     pair_share: float
     pair_share_sd: float
     document_variance: float
+    document_variance_error: NotRequired[float]
     # Where they were asked for (--calibration, --pair_judge, --pairs_in).
     calibrated: NotRequired[CalibratedRecord]
     judged: NotRequired[JudgedRecord]
@@ -132,12 +140,16 @@ class FailedDraw(TypedDict):
 
 
 class Numbers(TypedDict):
-    """The cluster-agent metric in all its forms."""
+    """The cluster-agent metric in all its forms.
+
+    `effective_clusters` is from all pairs where the agent has vectors (a `ProfileRecord`); the
+    estimate from its draws is then `effective_clusters_of_draws`."""
 
     cluster_score: ClusterScoreRecord
-    effective_clusters: EffectiveClustersRecord
-    clusters_per_document: EstimateRecord
-    exp_entropy: EstimateRecord
+    effective_clusters: EffectiveClustersRecord | ProfileRecord
+    effective_clusters_of_draws: NotRequired[EffectiveClustersRecord]
+    clusters_per_document: DrawEstimateRecord
+    exp_entropy: DrawEstimateRecord
     curve: list[CutRecord]
     stopping: StoppedRecord | None
     failures: list[FailedDraw]
@@ -202,14 +214,16 @@ class DuplicatesRecord(TypedDict):
     exact_standard_error: float
     exact_of: str
     near: float | None
+    near_standard_error: NotRequired[float]
     near_of: NotRequired[str]
     near_cosine_distance: NotRequired[float]
 
 
-class NearDuplicateClusters(EstimateRecord):
-    """Effective clusters at the near-duplicate cut."""
+class NearDuplicateClusters(DrawEstimateRecord):
+    """Effective clusters at the near-duplicate cut: from all pairs, or (before version 6) draws."""
 
     cosine_distance: float
+    granularity: NotRequired[GranularityRecord]
 
 
 class Duplicates(TypedDict):
@@ -362,11 +376,10 @@ def read_score(folder: str | os.PathLike) -> Score:
     path = pathlib.Path(folder) / _SCORE
     content = files.read_json(path)
     version = content.get("version") if isinstance(content, Mapping) else None
-    if version is not None and version not in READABLE_VERSIONS:
-        readable = " and ".join(map(str, READABLE_VERSIONS))
+    if version is not None and version not in READ_VERSIONS:
         raise UserError(
-            f"{path}: of version {version!r}, and {readable} can be read; score the corpus again"
-            " with score_corpus"
+            f"{path}: of version {version!r}, not {SCORE_VERSION}; score the corpus again with"
+            " score_corpus"
         )
     return _typed(Score, content, path)
 

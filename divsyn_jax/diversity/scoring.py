@@ -12,8 +12,9 @@ import numpy as np
 
 from divsyn_jax.base.words import first_words
 from divsyn_jax.data.readers.corpus import CorpusReader
-from divsyn_jax.diversity import baselines, embedder, result
+from divsyn_jax.diversity import baselines, copies, embedder, result
 from divsyn_jax.diversity.agents.base import Agent, ControlledJudge, Embedder, record_of
+from divsyn_jax.diversity.estimation.all_pairs import pair_distances
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.judging import Judged, judge
 from divsyn_jax.diversity.sampling import (
@@ -182,7 +183,9 @@ def _content(
     settings: ScoreSettings,
 ) -> Score:
     embedding, no_vectors = embedder.beside(agent, settings, name, judged.sample)
-    numbers = result.metric(judged)
+    distances = None if embedding is None else pair_distances(embedding.vectors(judged.sample))
+    of_pairs = isinstance(agent, Embedder)
+    numbers = result.metric(judged, distances if of_pairs else None)
     cut = (
         ""
         if shared.judged_words is None
@@ -191,9 +194,9 @@ def _content(
     return {
         **identity(name, sample, agent, shared, settings),
         "population": (
-            f"ci: the {len(sample):,} sampled documents of {sample.documents:,}{cut}, over draws;"
-            f" generator_ci: {len(sample):,} documents of the process that wrote them, over draws"
-            " and documents"
+            f"the {len(sample):,} sampled documents of {sample.documents:,}{cut}; ci: these, over"
+            f" draws; generator_ci: {len(sample):,} documents of the process that wrote them, over"
+            f" draws and documents{_OF_PAIRS * of_pairs}"
         ),
         "lengths": shared.to_json(),
         **numbers,
@@ -202,7 +205,7 @@ def _content(
         "position_bias": result.position_bias_record(judged),
         "test_retest": retest,
         "control_variate": _control_variate(judged, agent, embedding, no_vectors, settings),
-        **result.duplicates(judged.sample, embedding, numbers["curve"]),
+        **copies.duplicates(judged.sample, embedding, distances),
         "baselines": baselines.compute(
             sample,
             shared,
@@ -224,6 +227,7 @@ def _controlled(agent: Agent) -> _Controlled:
     return {}
 
 
+_OF_PAIRS = "; effective clusters: all pairs of them, over documents"
 _CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be the judged ones
 
 
