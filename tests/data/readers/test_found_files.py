@@ -76,7 +76,9 @@ def test_the_same_data_twice_is_said(tmp_path, capsys):
     (tmp_path / "train.jsonl.gz").write_bytes(gzip.compress(data))
     write_jsonl(tmp_path / "test.jsonl", ["b"])
     assert read(tmp_path)[0] == ["a", "a", "b"]
-    assert "the same data twice? train.jsonl, train.jsonl.gz are all read" in capsys.readouterr().err
+    assert (
+        "the same data twice? train.jsonl, train.jsonl.gz are all read" in capsys.readouterr().err
+    )
 
 
 def test_text_files_beside_records_are_said(tmp_path, capsys):
