@@ -25,7 +25,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from divsyn_jax.data.readers.options import Part
+from divsyn_jax.data.readers.options import ConversationSide
 from divsyn_jax.data.readers.records import Malformed, as_text, field_text
 
 Message = dict[str, str]
@@ -114,7 +114,7 @@ def read_messages(value: Any, field: str, left_out: "collections.Counter[str]") 
     return [_message(item, number, left_out) for number, item in enumerate(value, 1)]
 
 
-def conversation_text(messages: Sequence[Message], part: Part = "all") -> str:
+def conversation_text(messages: Sequence[Message], part: ConversationSide = "all") -> str:
     """The text of a conversation, or of one side of it."""
     return "\n\n".join(
         message["content"]

@@ -56,8 +56,6 @@ def _rows(given: Any, name: str) -> Callable[[], Iterable[Any]]:
         raise UserError(
             f"{name}: a mapping; give one of its values, a list of records, or compare() them all"
         )
-    if isinstance(given, bytes) or not isinstance(given, Iterable):
-        raise UserError(f"{name}: texts or records are expected, not {type(given).__name__}")
     if hasattr(given, "iter_rows"):  # a table of Polars
         return lambda: given.iter_rows(named=True)
     if hasattr(given, "itertuples") and hasattr(given, "columns"):  # a table of pandas
@@ -69,6 +67,8 @@ def _rows(given: Any, name: str) -> Callable[[], Iterable[Any]]:
         return lambda: (row for batch in given.to_batches() for row in batch.to_pylist())
     if hasattr(given, "to_pylist"):  # a column of Arrow
         return lambda: (value.as_py() for value in given)
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise UserError(f"{name}: texts or records are expected, not {type(given).__name__}")
     if isinstance(given, Iterator):
         left = [given]
 

@@ -6,7 +6,7 @@ from typing import Literal
 from divsyn_jax.base.errors import UserError
 
 TEXT_FIELD = "text"  # where nothing else is said, and what files of conversations need not have
-Part = Literal["all", "prompt", "response"]
+ConversationSide = Literal["all", "prompt", "response"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ReadOptions:
 
     text_field: str = TEXT_FIELD
     text_template: str | None = None
-    part: Part = "all"
+    part: ConversationSide = "all"
     text_unit: Literal["file", "paragraph", "line"] = "file"
     strict: bool = False
 
