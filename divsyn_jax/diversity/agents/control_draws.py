@@ -173,15 +173,12 @@ def verdict(
 
 def line(record: ControlDrawsRecord) -> str:
     """The verdict in one line, with its counts."""
-    parts = [
-        f"{words} {record[key][0]} of {record[key][1]}"
-        for key, words in (
-            ("twins_parted", "copies parted"),
-            ("repeats_parted", "pairs of one document parted"),
-            ("far_joined", "pairs of far documents joined"),
-        )
-        if record[key][1]
-    ]
+    counted = (
+        (record["twins_parted"], "copies parted"),
+        (record["repeats_parted"], "pairs of one document parted"),
+        (record["far_joined"], "pairs of far documents joined"),
+    )
+    parts = [f"{words} {wrong} of {asked}" for (wrong, asked), words in counted if asked]
     said = "; ".join([*parts, *record["missing"]])
     answered = f"{record['answered']} of {record['draws']} control draws answered"
     if record["usable"]:
