@@ -26,7 +26,7 @@ from divsyn_jax.diversity.estimation.profile import (
     orders_over_band,
 )
 from divsyn_jax.diversity.estimation.ratio_tests import CopyShare, compare_ratios, compare_shares
-from divsyn_jax.diversity.score_file import (
+from divsyn_jax.diversity.score_records import (
     AgentRecord,
     ClusterScoreRecord,
     EffectiveClustersRecord,

@@ -6,7 +6,7 @@ from divsyn_jax.diversity.agents.base import Embedder
 from divsyn_jax.diversity.estimation.all_pairs import BIN, PairDistances
 from divsyn_jax.diversity.estimation.profile import GranularityRecord, named_granularity
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import (
+from divsyn_jax.diversity.score_records import (
     Duplicates,
     DuplicatesRecord,
     NearDuplicateClusters,

@@ -20,7 +20,7 @@ from divsyn_jax.diversity.estimation.invalid_clusters import verification_change
 from divsyn_jax.diversity.estimation.profile import profile_record
 from divsyn_jax.diversity.judging import HEADLINE, Judged
 from divsyn_jax.diversity.sampling import Sample, random_draws
-from divsyn_jax.diversity.score_file import (
+from divsyn_jax.diversity.score_records import (
     AdjustedRecord,
     ClusterScoreRecord,
     ControlVariateRecord,

@@ -13,7 +13,7 @@ from divsyn_jax.diversity import scoring
 from divsyn_jax.diversity.agents.base import Agent
 from divsyn_jax.diversity.baselines import SharedText
 from divsyn_jax.diversity.comparison import COMPARED, measurement
-from divsyn_jax.diversity.score_file import Score, Spread
+from divsyn_jax.diversity.score_records import Score, Spread
 from divsyn_jax.diversity.settings import ScoreSettings
 
 

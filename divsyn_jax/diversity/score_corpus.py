@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from divsyn_jax.diversity.baselines import SharedText
     from divsyn_jax.diversity.comparison import Measurement
     from divsyn_jax.diversity.sampling import Sample
-    from divsyn_jax.diversity.score_file import Score
+    from divsyn_jax.diversity.score_records import Score
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,8 +24,8 @@ from divsyn_jax.diversity.sampling import (
     read_sample,
     require_documents,
 )
-from divsyn_jax.diversity.score_file import (
-    SCORE_VERSION,
+from divsyn_jax.diversity.score_file import SCORE_VERSION
+from divsyn_jax.diversity.score_records import (
     ControlDrawsRecord,
     ControlVariateRecord,
     DrawRecord,

@@ -30,7 +30,8 @@ def test_every_holder_of_records_gives_the_same_score(tmp_path):
     assert expected["effective_clusters"]["value"] == expected.effective_clusters.value
     held = [
         *(str(path), f"named={path}", BROAD, tuple(BROAD), iter(BROAD), (row for row in BROAD)),
-        *(pandas.DataFrame(BROAD), pyarrow.Table.from_pylist(BROAD), datasets.Dataset.from_list(BROAD)),
+        *(pandas.DataFrame(BROAD), pyarrow.Table.from_pylist(BROAD)),
+        datasets.Dataset.from_list(BROAD),
     ]  # fmt: skip
     for corpus in held:
         found = score(corpus, **FAST)
@@ -46,7 +47,8 @@ def test_columns_of_texts_are_corpora_and_none_is_empty():
     pyarrow = pytest.importorskip("pyarrow")
     for column in (
         *(["a", None, "b"], pandas.Series(["a", None, "b"]), pyarrow.array(["a", None, "b"])),
-        *(pandas.Series(["a", float("nan"), "b"], dtype=object), pyarrow.chunked_array([["a", None], ["b"]])),
+        pandas.Series(["a", float("nan"), "b"], dtype=object),
+        pyarrow.chunked_array([["a", None], ["b"]]),
     ):  # fmt: skip
         reader = GivenRecords(column, "corpus", ReadOptions())
         assert [document.text for document in reader] == ["a", "b"]
@@ -99,7 +101,11 @@ def test_corpora_are_compared_in_words():
         ({"draws": True}, UserError, "^draws=True: a whole number"),
         ({"part": "half"}, UserError, "^part='half': choose one of 'all'"),
         ({"max_documents": 5}, UserError, "^max_documents=5: give sample_size=10 or more"),
-        ({"text_field": "body"}, UserError, r"corpus\[0\]: no field 'body'.*name it with text_field=\.\.\."),
+        (
+            {"text_field": "body"},
+            UserError,
+            r"corpus\[0\]: no field 'body'.*name it with text_field=\.\.\.",
+        ),
         ({"model": "m"}, UserError, "model=... is for agent='openai', not agent='embedding'"),
         ({"agent": "openai", "model": "m"}, UserError, r"base_url=\.\.\. is required"),
         ({"strict": True, "text_field": "body"}, UserError, r"\(strict=True\)"),

@@ -8,12 +8,7 @@ import pytest
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.comparison import comparison_of, read_comparison
 from divsyn_jax.diversity.reporting import score_page
-from divsyn_jax.diversity.score_file import (
-    finished_score,
-    read_draws,
-    read_score,
-    write_score,
-)
+from divsyn_jax.diversity.score_file import finished_score, read_draws, read_score, write_score
 
 DATA = pathlib.Path(__file__).parent / "data"
 OLD = DATA / "score_of_0.1.0"  # written by score_corpus --agent=oracle of commit 0955ea8

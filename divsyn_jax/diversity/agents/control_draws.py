@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import ControlDrawsRecord
+from divsyn_jax.diversity.score_records import ControlDrawsRecord
 
 # [N, E] unit vectors of a sample's documents; None where they cannot be told by vectors.
 FarApart = Callable[[Sample], np.ndarray | None]
@@ -178,7 +178,7 @@ def line(record: ControlDrawsRecord) -> str:
         (record["repeats_parted"], "pairs of one document parted"),
         (record["far_joined"], "pairs of far documents joined"),
     )
-    parts = [f"{words} {count[0]} of {count[1]}" for count, words in counted if count[1]]
+    parts = [f"{words} {wrong} of {asked}" for (wrong, asked), words in counted if asked]
     said = "; ".join([*parts, *record["missing"]])
     answered = f"{record['answered']} of {record['draws']} control draws answered"
     if record["usable"]:

@@ -27,7 +27,7 @@ from divsyn_jax.diversity.agents.criteria import CriteriaSet
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.agents.question import Question
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import ControlDrawsRecord, UsageRecord
+from divsyn_jax.diversity.score_records import ControlDrawsRecord, UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.embedding import models
 from divsyn_jax.endpoint import heartbeat, running

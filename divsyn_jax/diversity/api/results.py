@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.html import Html, markup, number, p_value, table
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, Measurement, measurement
-from divsyn_jax.diversity.score_file import Score
+from divsyn_jax.diversity.score_records import Score
 
 if TYPE_CHECKING:
     import pandas

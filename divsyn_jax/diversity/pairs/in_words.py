@@ -5,7 +5,7 @@ from typing import Any
 
 from divsyn_jax.base.html import number
 from divsyn_jax.diversity.pairs.records import CalibratedRecord, GroupsRecord, JudgedRecord
-from divsyn_jax.diversity.score_file import Score
+from divsyn_jax.diversity.score_records import Score
 
 
 def lines(score: Score) -> list[str]:

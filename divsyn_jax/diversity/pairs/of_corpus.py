@@ -15,7 +15,7 @@ from divsyn_jax.diversity.agents.base import Agent, Embedder
 from divsyn_jax.diversity.baselines import SharedText
 from divsyn_jax.diversity.estimation import groups as within
 from divsyn_jax.diversity.estimation.all_pairs import pair_distances
-from divsyn_jax.diversity.estimation.intervals import Estimate
+from divsyn_jax.diversity.estimation.intervals import Estimate, EstimateRecord
 from divsyn_jax.diversity.estimation.whole_groups import GroupedDocuments
 from divsyn_jax.diversity.pairs import distance_mixture, people
 from divsyn_jax.diversity.pairs.distance_mixture import DistanceCalibration
@@ -29,7 +29,7 @@ from divsyn_jax.diversity.pairs.records import (
 )
 from divsyn_jax.diversity.pairs.sheet import Sheet
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import EstimateRecord, Score, UsageRecord
+from divsyn_jax.diversity.score_records import Score, UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
 
 

@@ -7,7 +7,7 @@ from divsyn_jax.base.html import Html, Part, details, interval, join, markup, nu
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.pairs import in_words
 from divsyn_jax.diversity.pairs.records import JudgedRecord
-from divsyn_jax.diversity.score_file import Score
+from divsyn_jax.diversity.score_records import Score
 
 BUDGETS = (100, 400, 1600, 6400)  # pairs of which the page says what they buy
 

@@ -21,7 +21,7 @@ from divsyn_jax.diversity.comparison import (
 )
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.estimation.profile import OrderRecord
-from divsyn_jax.diversity.score_file import Score
+from divsyn_jax.diversity.score_records import Score
 
 APART_LEVEL = 0.05  # of Holm-corrected tests, for the words
 NEAR_CEILING = 0.9  # of the most that effective clusters can be: from there on, "at least"

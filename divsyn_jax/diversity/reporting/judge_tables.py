@@ -7,7 +7,7 @@ from divsyn_jax.diversity.agents import control_draws
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.reporting.tables import HEADLINES, names_of
-from divsyn_jax.diversity.score_file import PurposeRecord, Score
+from divsyn_jax.diversity.score_records import PurposeRecord, Score
 
 
 def judge_part(scores: Sequence[Score]) -> Html:

@@ -20,7 +20,7 @@ from divsyn_jax.diversity.pairs.report_pairs import pairs_part
 from divsyn_jax.diversity.reporting import answer, judge_tables, tables
 from divsyn_jax.diversity.reporting.draws import corpus_part
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import DrawRecord, Score
+from divsyn_jax.diversity.score_records import DrawRecord, Score
 
 
 def render_scores(

@@ -24,7 +24,7 @@ from divsyn_jax.diversity.comparison import (
     measurement,
     profiles_of,
 )
-from divsyn_jax.diversity.score_file import Score
+from divsyn_jax.diversity.score_records import Score
 
 HEADLINES: tuple[Literal["cluster_score", "effective_clusters"], ...] = (
     "cluster_score",
