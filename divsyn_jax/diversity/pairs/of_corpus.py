@@ -91,7 +91,7 @@ def write_pairs(
     path = settings.pairs.pairs_out
     assert path is not None
     read = scoring.as_read(sample, shared)
-    return people.write_pairs(path, read, embedder, settings.pairs.pairs, settings.seed)
+    return people.write_people_sheet(path, read, embedder, settings.pairs.pairs, settings.seed)
 
 
 def add_pairs(

@@ -23,7 +23,7 @@ from divsyn_jax.diversity.sampling import Sample
 LEAST_AGREEMENT = 0.667  # Krippendorff: below it not even tentative conclusions are drawn
 
 
-def write_pairs(
+def write_people_sheet(
     path: pathlib.Path, sample: Sample, embedder: Embedder, pairs: int, seed: int
 ) -> str:
     """Write the sheet for people, and say what to do with it.
