@@ -22,8 +22,9 @@ import numpy as np
 
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.diversity.agents import control_draws, criteria, kinds, prompts
-from divsyn_jax.diversity.agents.base import Agent, ClusterEvidence, DrawEvidence, Draws, Partitions
+from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions
 from divsyn_jax.diversity.agents.criteria import CriteriaSet
+from divsyn_jax.diversity.agents.draw_answers import DrawAnswer, NoDrawAnswer, partitions_of
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.agents.question import Question
 from divsyn_jax.diversity.sampling import Sample
@@ -189,9 +190,9 @@ class LLMAgent:
             asked.append(Draws(controls.sample, controls.documents_DK))
         answers = self._run(self._ask_all(asked, repetition))
         if controls is not None:
-            self._judge_controls(controls, _partitions(asked[-1], answers.pop(), self.judge))
+            self._judge_controls(controls, partitions_of(asked[-1], answers.pop(), self.judge))
         return [
-            _partitions(draws, answered, self.judge)
+            partitions_of(draws, answered, self.judge)
             for draws, answered in zip(corpora, answers, strict=True)
         ]
 
@@ -228,11 +229,11 @@ class LLMAgent:
 
     async def _ask_all(
         self, corpora: Sequence[Draws], repetition: int
-    ) -> list[list["_Answer | _NoAnswer"]]:
+    ) -> list[list["DrawAnswer | NoDrawAnswer"]]:
         from tqdm import tqdm
 
         client = await self._open_client()
-        answers: list[dict[int, _Answer | _NoAnswer]] = [{} for _ in corpora]
+        answers: list[dict[int, DrawAnswer | NoDrawAnswer]] = [{} for _ in corpora]
         todo = _interleaved([len(draws.documents_DK) for draws in corpora])
         total = sum(len(draws.documents_DK) for draws in corpora)
         with tqdm(
@@ -252,7 +253,7 @@ class LLMAgent:
 
     async def _ask(
         self, client: Client, draws: Draws, row: int, repetition: int
-    ) -> "_Answer | _NoAnswer":
+    ) -> "DrawAnswer | NoDrawAnswer":
         number = draws.first + row
         criteria_set = number % len(self.criteria)
         texts = [draws.sample.texts[place] for place in draws.documents_DK[row]]
@@ -293,8 +294,8 @@ class LLMAgent:
                 else {}
             )
         except ContentFailure as failure:
-            return _NoAnswer(criteria_set, [failure.outcome, *failure.problems[:_PROBLEMS_KEPT]])
-        return _Answer(criteria_set, label_K, order_K, names, verdicts)
+            return NoDrawAnswer(criteria_set, [failure.outcome, *failure.problems[:_PROBLEMS_KEPT]])
+        return DrawAnswer(criteria_set, label_K, order_K, names, verdicts)
 
     def _is_control(self, draws: Draws) -> bool:
         """Control draws judge the judge's own partition, which needs no verification."""
@@ -349,27 +350,6 @@ class LLMAgent:
             raise Unfinished(str(stop)) from None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Answer:
-    """What the endpoint said of one draw: labels, the order shown, and of each label (name, reason)
-    and, where it was verified, (valid, reason).
-    """
-
-    criteria_set: int
-    label_K: np.ndarray
-    order_K: np.ndarray
-    names: dict[int, tuple[str, str]]
-    verdicts: dict[int, tuple[bool, str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class _NoAnswer:
-    """Why there is no usable answer about one draw."""
-
-    criteria_set: int
-    problems: list[str]
-
-
 async def _gather(work: Sequence[Awaitable[None]]) -> None:
     """Await all; the first failure cancels the others before it is raised."""
     tasks = [asyncio.ensure_future(each) for each in work]
@@ -394,36 +374,3 @@ def _interleaved(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
 def _line(text: str) -> str:
     """One line of bounded length: an answer is quoted in later prompts and in reports."""
     return " ".join(text.split())[:_REASON_CHARACTERS]
-
-
-def _partitions(
-    draws: Draws, answers: Sequence[_Answer | _NoAnswer], judge: JudgeSettings
-) -> Partitions:
-    shape = count, size = draws.documents_DK.shape
-    labels_DK = np.full(shape, -1, np.int16)
-    valid_DK = np.ones(shape, bool)
-    order_DK = np.tile(np.arange(size), (count, 1))
-    evidence: list[DrawEvidence] = []
-    for row, answer in enumerate(answers):
-        if isinstance(answer, _NoAnswer):
-            evidence.append({"criteria_set": answer.criteria_set, "failure": answer.problems})
-            continue
-        labels_DK[row], order_DK[row] = answer.label_K, answer.order_K
-        clusters: list[ClusterEvidence] = []
-        for label in np.unique(answer.label_K):
-            name, reason = answer.names[int(label)]
-            described: ClusterEvidence = {"label": int(label), "name": name, "reason": reason}
-            if int(label) in answer.verdicts:
-                valid, why = answer.verdicts[int(label)]
-                valid_DK[row, answer.label_K == label] = valid
-                described["valid"], described["verdict"] = valid, why
-            clusters.append(described)
-        evidence.append({"criteria_set": answer.criteria_set, "clusters": clusters})
-    return Partitions(
-        labels_DK=labels_DK,
-        valid_DK=valid_DK if judge.verification else None,
-        sets_D=np.array([answer.criteria_set for answer in answers]),
-        answered_D=np.array([isinstance(answer, _Answer) for answer in answers]),
-        order_DK=order_DK,
-        evidence=evidence,
-    )
