@@ -157,7 +157,7 @@ def _alone(score: Score) -> Sentence:
     bounds = " [{}, {}]" if None not in ends else ""
     shown = tuple(end for end in ends if end is not None)
     if profiles_of([score]) is not None:
-        of = ", the mean over granularities from copies to topics: a scale to compare corpora on"
+        of = ", the mean over granularities from copies to broad topics: a scale to compare on"
     else:
         of = ": as many equally common kinds, as this judge groups documents"
     return Sentence(
