@@ -127,8 +127,8 @@ def _headline(scores: Sequence[Score]) -> Html:
         "From draws: the clusters of the judge, and the share of pairs of a draw in one of them."
         if profiles_of(scores) is None
         else "From all pairs of the sampled documents, two being of one kind by their distance: the"
-        " geometric mean over granularities from copies (distance 0.05) to broad topics (0.8). No draws, no"
-        " K."
+        " geometric mean over granularities from copies (distance 0.05) to broad topics (0.8). No"
+        " draws, no K."
     )
     caption = markup(
         "{} {} At most {}, the documents sampled (dashed, where the axis reaches it).",
