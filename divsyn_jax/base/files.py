@@ -49,9 +49,8 @@ def read_json(path: str | os.PathLike) -> Any:
 
 def read_jsonl(path: str | os.PathLike) -> list[Any]:
     """Every line of a JSONL file that the project wrote."""
-    return [
-        json.loads(line) for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()
-    ]
+    lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
 
 
 def check_no_folder(path: str | os.PathLike) -> None:

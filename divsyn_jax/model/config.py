@@ -10,12 +10,47 @@ REMATS = ("none", "minimal", "dots", "full")
 
 
 @dataclasses.dataclass(frozen=True)
+class RopeScaling:
+    """Rotary frequencies of a model whose context was made longer, as those of Llama 3.1 (Grattafiori
+    et al. 2024): slow ones are divided by `factor`, fast ones stay, those between are blended.
+
+    Attributes: factor: 1 leaves every frequency as it is. low_frequency_factor,
+      high_frequency_factor: a frequency is slow where it turns less often than the first over the
+      original context, and fast where more often than the second. original_context: positions that
+      the model was trained on before.
+    """
+
+    factor: float = 1.0
+    low_frequency_factor: float = 1.0
+    high_frequency_factor: float = 4.0
+    original_context: int = 8192
+
+    def __post_init__(self) -> None:
+        if self.factor <= 0 or self.original_context < 1:
+            raise ValueError(f"{self}: factor and original_context must be positive")
+        if not 0 < self.low_frequency_factor < self.high_frequency_factor:
+            raise ValueError(
+                f"{self}: low_frequency_factor must be above 0 and below high_frequency_factor"
+            )
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether any frequency differs from plain rotary embeddings."""
+        return self.factor != 1.0
+
+
+PLAIN_ROPE = RopeScaling()
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """Shape and numerics of the decoder.
 
     Attributes: vocab_size: V; at least the tokenizer's, usually padded to a round number. hidden,
       intermediate, layers, heads, kv_heads: D, F, N, H, G. D must be a multiple of H, H of G.
-      rope_theta: base of the rotary frequencies. norm_eps: epsilon of RMSNorm. tied: the output
+      head_width: K; 0: D / H. qkv_bias: queries, keys and values have biases (Qwen2). qk_norm:
+      queries and keys of every head are normalised (RMSNorm) before they are rotated (Qwen3).
+      rope_theta: base of the rotary frequencies. rope_scaling: what was done to them since. norm_eps: epsilon of RMSNorm. tied: the output
       projection is the transposed embedding. dtype: compute dtype of matrix products ('float32' or
       'bfloat16'); parameters, norms, softmax and loss are float32. attention: backend, see
       divsyn_jax/model/attention.py; 'auto' in a recipe, resolved before the model is built. remat:
@@ -37,9 +72,15 @@ class ModelConfig:
     attention: str = "auto"
     remat: str = "none"
     scan: bool = True
+    head_width: int = 0
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    rope_scaling: RopeScaling = PLAIN_ROPE
 
     def __post_init__(self) -> None:
-        if self.hidden % self.heads or (self.hidden // self.heads) % 2:
+        if self.head_width % 2:
+            raise ValueError(f"model.head_width={self.head_width} is odd; rotary embeddings pair")
+        if not self.head_width and (self.hidden % self.heads or (self.hidden // self.heads) % 2):
             raise ValueError(
                 f"model.hidden={self.hidden} does not split into model.heads={self.heads} heads of"
                 " even width"
@@ -56,7 +97,7 @@ class ModelConfig:
     @property
     def head_dim(self) -> int:
         """K, the width of a head."""
-        return self.hidden // self.heads
+        return self.head_width or self.hidden // self.heads
 
 
 @dataclasses.dataclass(frozen=True)
