@@ -390,7 +390,7 @@ def test_init_from_names_a_damaged_checkpoint_and_another_shape(
     given = arguments(shards, tmp_path / "next", f"--config.init_from={source}")
     fails_with_one_line(
         command("divsyn_jax.train", *given, "--config.model.hidden=16"),
-        f"init_from={source}: embedding is (400, 32) there and (400, 16) here",
+        f"init_from={source}: config.model.hidden is 32 there and 16 here",
     )
     damage(source / "checkpoints" / str(STEPS))
     result = command("divsyn_jax.train", *given)

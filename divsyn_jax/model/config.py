@@ -100,6 +100,32 @@ class ModelConfig:
         return self.head_width or self.hidden // self.heads
 
 
+# Settings of how the model is computed, and not of which function it is.
+NUMERICS = ("dtype", "attention", "remat", "scan")
+
+
+def model_differences(one: ModelConfig, other: ModelConfig) -> dict[str, tuple[object, object]]:
+    """The settings of `model.*` that make two models different functions, by name, with the value
+    of each: shapes, and what no shape shows (rotary base and scaling, epsilon, tied).
+    """
+    settings = [_function_of(model) for model in (one, other)]
+    return {
+        name: (settings[0][name], settings[1][name])
+        for name in settings[0]
+        if settings[0][name] != settings[1][name]
+    }
+
+
+def _function_of(model: ModelConfig) -> dict[str, object]:
+    values = dataclasses.asdict(model)
+    scaling = values.pop("rope_scaling") if model.rope_scaling.is_scaled else {}
+    for field in dataclasses.fields(RopeScaling):
+        values[f"rope_scaling.{field.name}"] = scaling.get(field.name, field.default)
+    values.pop("rope_scaling", None)
+    values["head_width"] = model.head_dim
+    return {name: value for name, value in values.items() if name not in NUMERICS}
+
+
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
     """Sizes of the mesh axes; one may be -1 and takes the devices that are left.

@@ -117,7 +117,10 @@ def test_an_import_is_a_run_to_start_from(tmp_path, tokenizer_dir):
     mesh = sharding.make_mesh(run.recipe.mesh, jax.devices()[:1])
     weights = [
         run_directory.initial_weights(
-            source, run.abstract_params(mesh), tokenizers.load_tokenizer(str(tokenizer_dir))
+            source,
+            run.abstract_params(mesh),
+            tokenizers.load_tokenizer(str(tokenizer_dir)),
+            run.recipe.model,
         )
         for source in (workdir, tmp_path / "imported")
     ]
@@ -168,7 +171,7 @@ def test_a_16_bit_checkpoint_of_transformers_is_imported(tmp_path, tokenizer_dir
         ),
         ({"hidden_act": "gelu"}, "hidden_act='gelu'"),
         ({"attention_bias": True}, "attention_bias"),
-        ({"head_dim": 64}, "q_proj.weight' is"),
+        ({"head_dim": 64}, "o_proj.weight' is"),
         ({"head_dim": 13}, "head_width=13"),
         ({"num_hidden_layers": 4}, "'model.layers.3.input_layernorm.weight' is missing"),
         ({"num_hidden_layers": 2}, "has no place"),
