@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from divsyn_jax.base import setting_flags
-from divsyn_jax.base.errors import Failure
+from divsyn_jax.base.errors import Failure, UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study.recipe import Run, Study
@@ -65,7 +65,9 @@ def submit(submission: Submission, options: SlurmOptions) -> None:
         waiting = [_sbatch(submission, path)]
         submission.record(waiting[0], "prepare")
     held = sorted({job for job, index in queue if index != "N/A"})
-    most = options.max_array_size or _max_array_size(submission)
+    most = 1
+    if runs:
+        most = options.max_array_size or _max_array_size(submission)
     # A dry run records no job: what it writes is numbered from the jobs that are there.
     first = len(submission.jobs)
     for number, start in enumerate(range(0, len(runs), most)):
@@ -169,15 +171,23 @@ def _sbatch(submission: Submission, path: str, *options: str) -> str:
 def _max_array_size(submission: Submission) -> int:
     """How many tasks a job array of the cluster may hold: indices run from 0 to MaxArraySize - 1.
 
-    In a dry run, which may be far from a cluster, Slurm's own default. Raises `Failure` where the
-    cluster says none, or forbids arrays.
+    Slurm's own default in a dry run, which may be far from a cluster, and, said, where the cluster
+    does not tell.
     """
     if submission.dry_run:
         return _DEFAULT_MAX_ARRAY_SIZE
-    found = re.search(r"^MaxArraySize\s*=\s*([0-9]+)", call(["scontrol", "show", "config"]), re.M)
-    if not found or int(found[1]) < 1:
-        raise Failure("scontrol show config names no MaxArraySize; give --max_array_size=N")
-    return int(found[1])
+    try:
+        shown = call(["scontrol", "show", "config"])
+    except (UserError, Failure):
+        shown = ""
+    found = re.search(r"^MaxArraySize\s*=\s*([1-9][0-9]*)", shown, re.M)
+    if found:
+        return int(found[1])
+    print(
+        "scontrol show config names no MaxArraySize; arrays hold at most"
+        f" {_DEFAULT_MAX_ARRAY_SIZE} tasks, Slurm's default (--max_array_size=N for another)"
+    )
+    return _DEFAULT_MAX_ARRAY_SIZE
 
 
 def _queue(submission: Submission) -> dict[tuple[str, str], str]:

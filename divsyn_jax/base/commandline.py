@@ -86,8 +86,10 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            _complain(f"{error.filename or 'disk'}: {error.strerror}; free space, then run the"
-                      " same command to continue")
+            _complain(
+                f"{error.filename or 'disk'}: {error.strerror}; free space, then run the"
+                " same command to continue"
+            )
             sys.exit(1)
         except KeyboardInterrupt:
             _complain("interrupted; run the same command to continue")

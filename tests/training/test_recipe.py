@@ -165,3 +165,13 @@ def test_the_papers_recipe_says_every_key_and_changes_few_defaults():
 def test_a_recipe_comes_back_from_its_dict(name):
     recipe = Recipe.from_config(runpy.run_path(f"configs/{name}.py")["get_config"]().to_dict())
     assert Recipe.from_config(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("b1", 1.5), ("b1", 1.0), ("b2", 1.0), ("decay_share", 1.5), ("final_lr_ratio", 2.0)]
+    + [("eps", 0.0)],
+)
+def test_optimizer_settings_out_of_range_are_named(key, value):
+    with pytest.raises(ValueError, match=f"optimizer.{key}={value}"):
+        OptimizerConfig(peak_lr=1e-3, **{key: value})
