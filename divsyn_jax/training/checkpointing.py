@@ -244,9 +244,8 @@ class Checkpoints:
             if not was_said:
                 raise
         finally:
-            with contextlib.suppress(*((Failure,) if self._is_disk_full else ())):
-                with self._full_disk_named():
-                    self._checkpointer.close()
+            with contextlib.suppress(Failure), self._full_disk_named():  # was said just now
+                self._checkpointer.close()
 
     @contextlib.contextmanager
     def _full_disk_named(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl import logging
 
 from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.huggingface import exchange

@@ -12,7 +12,7 @@ from divsyn_jax.evaluation import text_generation
 from divsyn_jax.huggingface import exchange
 from divsyn_jax.model.decode import Sampling
 from divsyn_jax.training import run_directory, trained_run
-from divsyn_jax.training.recipe import Recipe
+from divsyn_jax.training.recipe import OptimizerConfig, Recipe
 from tests.trained_runs import make_run
 
 # What a run has to say. Every other key has a default.
@@ -169,8 +169,10 @@ def test_a_recipe_comes_back_from_its_dict(name):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("b1", 1.5), ("b1", 1.0), ("b2", 1.0), ("decay_share", 1.5), ("final_lr_ratio", 2.0)]
-    + [("eps", 0.0)],
+    [
+        *(("b1", 1.5), ("b1", 1.0), ("b2", 1.0), ("eps", 0.0)),
+        *(("decay_share", 1.5), ("final_lr_ratio", 2.0)),
+    ],
 )
 def test_optimizer_settings_out_of_range_are_named(key, value):
     with pytest.raises(ValueError, match=f"optimizer.{key}={value}"):
