@@ -295,3 +295,38 @@ def test_without_the_hub_one_line_names_task_data(run_and_export, tmp_path, comm
         env={**os.environ, **environment},
     )
     fails_with_one_line(result, "--task_data=DIR", "arc_challenge")
+
+
+def test_what_was_measured_on_a_checkpoint_stays(tmp_path, tokenizer_dir, shards, items):
+    workdir = make_run(tmp_path / "run", tokenizer_dir, seq_len=16, vocab_size=400)
+    data = f"h={shards / 'held'}"
+    tasks = harness.open_tasks(["blimp"], items)
+    found = [
+        evaluate_run(workdir, data),
+        evaluate_run(workdir, tasks=tasks, limit=2),
+        evaluate_run(workdir, data),
+    ]
+    assert [(list(result["domains"]), list(result["tasks"])) for result in found] == [
+        (["h"], []),
+        (["h"], ["blimp"]),
+        (["h"], ["blimp"]),
+    ]
+    assert found[2]["mean"] == found[1]["mean"]
+    stored = json.loads((workdir / "eval.json").read_text())
+    assert stored == found[2]
+    (workdir / "eval.json").write_text(json.dumps({**stored, "checkpoint": "another"}))
+    assert evaluate_run(workdir, data)["tasks"] == {}
+
+
+def test_a_choice_that_is_empty_or_longer_than_the_context_is_named(run_and_export):
+    from lm_eval.api.instance import Instance
+
+    def request(choice: str) -> Instance:
+        return Instance("loglikelihood", {}, ("the river", choice), 0, ("items", 7, 1))
+
+    mesh, opened = open_language_model(run_and_export[0])
+    with jax.set_mesh(mesh), opened as lm:
+        with pytest.raises(UserError, match="task items, item 7: an empty choice"):
+            lm.loglikelihood([request("")], disable_tqdm=True)
+        with pytest.raises(UserError, match=r"the choice ' q q.* tokens long.* context is 96"):
+            lm.loglikelihood([request(" q" * 200)], disable_tqdm=True)
