@@ -1,4 +1,4 @@
-"""A run becomes a directory that transformers loads, and a Llama checkpoint becomes a run.
+"""A run becomes a directory that transformers loads, and a checkpoint of Llama's kin becomes a run.
 
 The command is divsyn_jax/export.py.
 """
@@ -83,13 +83,13 @@ def export_run(
         tokenizer_files.export(workdir / "tokenizer", tokenizer, recipe.seq_len, folder)
         chat = (folder / TEMPLATE_FILE).exists()
         card = model_card.write_model_card(
-            recipe, progress, _evaluation_of(workdir, progress), chat
+            recipe, progress, _evaluation_of(workdir, progress), chat, tokenizer.puts_bos
         )
         files.write_text(folder / "README.md", card)
 
 
 def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
-    """Make a run directory of a Hugging Face Llama directory.
+    """Make a run directory of a Hugging Face directory (see architectures.py).
 
     Raises `UserError` naming what cannot be imported.
     """
