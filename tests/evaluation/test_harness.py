@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.huggingface.exchange import export_run
 from divsyn_jax.model import sharding
 from divsyn_jax.statistics import paired_bootstrap
 from divsyn_jax.training import trained_run
-from tests.conftest import fails_with_one_line, small_texts
+from tests.conftest import fails_with_one_line, small_texts, write_jsonl
 from tests.trained_runs import make_run
 
 pytest.importorskip("lm_eval")
@@ -297,9 +298,11 @@ def test_without_the_hub_one_line_names_task_data(run_and_export, tmp_path, comm
     fails_with_one_line(result, "--task_data=DIR", "arc_challenge")
 
 
-def test_what_was_measured_on_a_checkpoint_stays(tmp_path, tokenizer_dir, shards, items):
-    workdir = make_run(tmp_path / "run", tokenizer_dir, seq_len=16, vocab_size=400)
-    data = f"h={shards / 'held'}"
+def test_what_was_measured_on_a_checkpoint_stays(tmp_path, tokenizer_dir, items):
+    workdir = make_run(tmp_path / "run", tokenizer_dir, vocab_size=400)
+    corpus = write_jsonl(tmp_path / "held.jsonl", small_texts(4))
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "held"), 64, "document")
+    data = f"h={tmp_path / 'held'}"
     tasks = harness.open_tasks(["blimp"], items)
     found = [
         evaluate_run(workdir, data),
