@@ -1,7 +1,8 @@
 """The paper's "1.4B" model (its printed shape has 1.28B parameters): 150B tokens in sequences of
 2048, 128 a step.
 
-python -m divsyn_jax.train --config=configs/1_4b.py:level=topic_styles_persona --workdir=runs/1_4b_persona
+  python -m divsyn_jax.train --config=configs/1_4b.py:level=topic_styles_persona \\
+      --workdir=runs/1_4b_persona
 
 A step is 128 sequences at once; choose accumulation_steps so that a device holds 16 (one GPU of 80
 GB: 8, eight: 1; TPUs: divsyn_jax.compile tells what fits). Parts of a layer that are cheap to

@@ -1,7 +1,8 @@
 """The paper's 350M model (406M parameters with untied embeddings): 50B tokens in sequences of 2048,
 256 a step.
 
-  python -m divsyn_jax.train --config=configs/350m.py:level=topic_styles_persona --workdir=runs/350m_persona
+  python -m divsyn_jax.train --config=configs/350m.py:level=topic_styles_persona \\
+      --workdir=runs/350m_persona
 
 A step is 256 sequences at once; choose accumulation_steps so that a device holds 16 (one GPU of 80
 GB: 16, eight: 2; TPUs: divsyn_jax.compile tells what fits). Parts of a layer that are cheap to

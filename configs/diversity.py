@@ -14,17 +14,19 @@ The paper weights the levels of a comparison to equal effective tokens, so a cor
 unique tokens is repeated more often and diversity is confounded with repetition.
 `level=NAME,control=CONTROL` holds something else equal over all levels of the comparison (`group`):
 
-  equal_total_tokens (the paper's, and the default)   synthetic tokens trained on; unique tokens and epochs differ
-  equal_unique_tokens   besides, each corpus counts only with its first so many tokens, as many as the smallest has: synthetic
-                        tokens, unique tokens and epochs over them are all equal
-  equal_repetition      epochs over the synthetic text, which are those of the largest corpus, and real tokens; synthetic
-                        tokens differ as the corpora do, and the steps of the run with them
+  equal_total_tokens   (the paper's, and the default) synthetic tokens trained on; unique tokens
+                       and epochs differ
+  equal_unique_tokens  besides, each corpus counts only with its first so many tokens, as many as
+                       the smallest has: synthetic tokens, unique tokens and epochs over them are
+                       all equal
+  equal_repetition     epochs over the synthetic text, which are those of the largest corpus, and
+                       real tokens; synthetic tokens differ as the corpora do, and the steps of the
+                       run with them
 
 The table's unique tokens are those of the paper's corpora. Of corpora of another size give the
-number that is to be held
-equal: `level=NAME,control=equal_unique_tokens,unique_tokens=580e6` (of the smallest corpus of the
-comparison), or of this
-level's and the largest corpus: `control=equal_repetition,unique_tokens=1.01e9,largest=4.43e9`."""
+number that is to be held equal: `level=NAME,control=equal_unique_tokens,unique_tokens=580e6` (of
+the smallest corpus of the comparison), or of this level's and the largest corpus:
+`control=equal_repetition,unique_tokens=1.01e9,largest=4.43e9`."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """Fine-tuning of configs/tiny.py on a CPU: for tests and tutorials.
 
-python -m divsyn_jax.train --config=configs/sft_tiny.py --config.init_from=runs/tiny --config.data.train=instructions --workdir=runs/tiny_sft
+  python -m divsyn_jax.train --config=configs/sft_tiny.py --config.init_from=runs/tiny \\
+      --config.data.train=instructions --workdir=runs/tiny_sft
 """
 
 from configs import base, tiny

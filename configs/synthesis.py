@@ -1,7 +1,8 @@
 """What generate_corpus writes, by diversity level: one of the four prompt templates, or any level
 of configs/diversity.py.
 
-  generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/topic_styles_persona
+  generate_corpus --config=configs/synthesis.py:topic_styles_persona \\
+      --output=corpora/topic_styles_persona
 
 Templates, from the plainest to the most diverse: topic, topic_styles, topic_styles_persona,
 multi_topic_styles_persona."""

@@ -18,7 +18,10 @@ def overview() -> str:
         "",
         f"  {UMBRELLA} score old.jsonl.gz new.jsonl.gz --output=scores",
         "",
-        f"{UMBRELLA} COMMAND --help tells more of each command; {UMBRELLA} --version which this is.",
+        (
+            f"{UMBRELLA} COMMAND --help tells more of each command;"
+            f" {UMBRELLA} --version which this is."
+        ),
     ]
     for heading, group in COMMAND_GROUPS.items():
         lines += ["", f"{heading}:"]

@@ -7,8 +7,8 @@ the other way round.
 The first writes safetensors, config.json, generation_config.json, the tokenizer (the same ids for
 the same text), the chat template where the run has one, and a model card. The second makes a run of
 any checkpoint of Llama (plain rotary embeddings or Llama 3's), Mistral without a sliding window,
-Qwen2 or Qwen3 (others are refused by name): it serves as
-init_from of a training run, to evaluate and to generate. Both hold one parameter (of all layers) in memory at a time."""
+Qwen2 or Qwen3 (others are refused by name): it serves as init_from of a training run, to evaluate
+and to generate. Both hold one parameter (of all layers) in memory at a time."""
 
 import dataclasses
 import os

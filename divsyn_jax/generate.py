@@ -1,6 +1,7 @@
 """Let a trained run write.
 
-  python -m divsyn_jax.generate --workdir=runs/350m --prompt="The river" --prompt="In 1842" [--temperature=0.8 --top_p=0.95]
+  python -m divsyn_jax.generate --workdir=runs/350m --prompt="The river" --prompt="In 1842" \\
+      [--temperature=0.8 --top_p=0.95]
 
 Greedy by default; prompts are continued side by side. --chat puts each prompt as a user's message
 through the chat template of a fine-tuned run. Prompts may also come from --prompts_file: one a

@@ -1,13 +1,14 @@
 """Train a language model from a recipe.
 
   python -m divsyn_jax.train --config=configs/350m.py:level=topic_styles_persona --workdir=runs/350m
-  python -m divsyn_jax.train --config=configs/sft_350m.py --config.init_from=runs/350m --config.data.train=instructions --workdir=runs/350m_sft
+  python -m divsyn_jax.train --config=configs/sft_350m.py --config.init_from=runs/350m \\
+      --config.data.train=instructions --workdir=runs/350m_sft
 
 The second fine-tunes the first on conversations, shards made with build_shards --format=chat. A run
-that starts from another (init_from) is of its shape: model.* is taken from there, unless the command
-line says --config.model.KEY=VALUE, which must then agree. Any
-key of the recipe is overridden by --config.key=value. The same command continues an interrupted run
-exactly where it stopped; a finished run holds a file DONE. Writes config.json, level.json (what it
+that starts from another (init_from) is of its shape: model.* is taken from there, unless the
+command line says --config.model.KEY=VALUE, which must then agree. Any key of the recipe is
+overridden by --config.key=value. The same command continues an interrupted run exactly where it
+stopped; a finished run holds a file DONE. Writes config.json, level.json (what it
 is trained on), metrics.jsonl, TensorBoard events, checkpoints/ and, when data.eval names held-out
 domains, eval/<domain> metrics. On several hosts start the same command
 on each: TPU slices and Slurm are detected, elsewhere give --coordinator, --processes and --process.
@@ -240,7 +241,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         # A save that was started is finished, also where the loss stopped being finite
         checkpoints.close()
 
-    # -------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------
     # end
     reporter.close()
     if distributed.is_first():

@@ -1,7 +1,8 @@
 """Plan a study, send its missing runs to machines, look after them, and collect the result.
 
   python launch/sweep.py plan --study=configs/studies/topics.py
-  python launch/sweep.py submit --study=configs/studies/tiny.py --backend=slurm --sbatch='--partition=a100 --gres=gpu:8 --time=12:00:00'
+  python launch/sweep.py submit --study=configs/studies/tiny.py --backend=slurm \\
+      --sbatch='--partition=a100 --gres=gpu:8 --time=12:00:00'
 
 Actions: plan (a table of runs, tokens, accelerator-hours and bytes), submit (what is missing or
 failed; idempotent), status, collect (study.json and report from finished runs), cancel. --dry_run

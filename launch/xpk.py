@@ -52,7 +52,8 @@ alone() {  # the same on host 0; the others wait, for what follows needs all of 
     # libtpu would wait for the other hosts, unless told of none but this one and its 2x2 chips (GKE
     # sets the older names).
     env -u TPU_PROCESS_ADDRESSES -u TPU_PROCESS_ADDRESSES_PATH -u CLOUD_TPU_TASK_ID \\
-      TPU_WORKER_ID=0 TPU_WORKER_HOSTNAMES=localhost TPU_PROCESS_BOUNDS=1,1,1 TPU_CHIPS_PER_PROCESS_BOUNDS=2,2,1 \\
+      TPU_WORKER_ID=0 TPU_WORKER_HOSTNAMES=localhost \\
+      TPU_PROCESS_BOUNDS=1,1,1 TPU_CHIPS_PER_PROCESS_BOUNDS=2,2,1 \\
       TPU_HOST_BOUNDS=1,1,1 TPU_CHIPS_PER_HOST_BOUNDS=2,2,1 "${@:2}"
   else
     together "$@"

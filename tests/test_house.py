@@ -1,4 +1,4 @@
-"""The plan of the house (docs/architecture.md) as checks: rooms, floors, sizes, and what a name means."""
+"""The plan of the house (docs/architecture.md) as checks: rooms, floors, sizes and names."""
 
 import ast
 import collections
@@ -13,7 +13,8 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "divsyn_jax"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# Every command has a `main`, and a `run` that is its console entry; a protocol's methods are no module names.
+# Every command has a `main`, and a `run` that is its console entry; a protocol's methods are no
+# module names.
 _SHARED_NAMES = {"main", "run"}
 
 

@@ -77,13 +77,13 @@ def test_a_350m_step_fits_16_gib(tmp_path, tokenizer_dir):
 FORWARD = """
 import resource, runpy
 import jax, jax.numpy as jnp
-from divsyn_jax import model
+from divsyn_jax.model import decoder
 from divsyn_jax.training.recipe import Recipe
 config = runpy.run_path("configs/1_4b.py")["get_config"]()
 config.model.update(attention="blocked", dtype="float32")
 shape = Recipe.from_config(config.to_dict()).model
-params = jax.jit(lambda: model.init_params(shape, 0))()
-logits = jax.jit(lambda p, t: model.logits(shape, p, t))(params, jnp.zeros((1, 128), jnp.int32))
+params = jax.jit(lambda: decoder.init_params(shape, 0))()
+logits = jax.jit(lambda p, t: decoder.logits(shape, p, t))(params, jnp.zeros((1, 128), jnp.int32))
 assert logits.shape == (1, 128, 50304) and bool(jnp.all(jnp.isfinite(logits)))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """

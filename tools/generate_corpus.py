@@ -1,4 +1,4 @@
-"""Front of `divsyn_jax.synthesis.generate_corpus`; also installed as the command `generate_corpus`."""
+"""Front of `divsyn_jax.synthesis.generate_corpus`, which is installed as `generate_corpus` too."""
 
 from divsyn_jax.synthesis.generate_corpus import run
 

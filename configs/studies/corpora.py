@@ -1,8 +1,8 @@
 """The study of your own corpora: one level a corpus, three seeds, the small model of the default
 study trained longer.
 
-  python -m divsyn_jax.study --config=configs/studies/corpora.py --corpora='a.jsonl.gz b.jsonl.gz c.jsonl.gz' \\
-      --eval='news=heldout.jsonl'
+  python -m divsyn_jax.study --config=configs/studies/corpora.py \\
+      --corpora='a.jsonl.gz b.jsonl.gz c.jsonl.gz' --eval='news=heldout.jsonl'
 
 1.8 million training tokens a run, none of them from elsewhere. A run takes about three minutes of a
 core. """

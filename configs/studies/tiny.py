@@ -77,6 +77,8 @@ def get_config() -> ConfigDict:
                 "epochs": 1,
                 "model": _MODEL,
             },
+            # What the results are asked: divsyn_jax/study/hypotheses/listed.py says what there is.
+            "hypotheses": ("predicts", "null_control", "paper"),
             # Seconds on two cores of a 2021 server, set-up excluded; printed beside what each stage
             # took.
             "budget": (

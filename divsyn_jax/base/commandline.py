@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 from absl import app, flags, logging
 
 from divsyn_jax import __version__
-from divsyn_jax.base import commands, recipes, setting_flags
+from divsyn_jax.base import commands, recipes, setting_flags, terminal_text
 from divsyn_jax.base.errors import Failure, Unfinished, UserError
 
 __all__ = ["EXIT_UNFINISHED", "EXIT_USAGE", "Failure", "Unfinished", "UserError", "program"]
@@ -33,6 +33,10 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
       main: called with the positional arguments, the program's name excluded.
       doc: the help text; its first line is the summary, the rest holds an example.
     """
+    terminal_text.guard_output()
+    for argument in sys.argv:
+        if not _is_unicode(argument):
+            _fail(f"{argument!a}: not UTF-8; name files and values in UTF-8")
     # absl files the flags of a script under its path, those of an imported module under its dotted
     # name.
     owner = sys.argv[0] if main.__module__ == "__main__" else main.__module__
@@ -193,9 +197,18 @@ def _shown(flag: flags.Flag) -> str:
 
 def _complain(message: str) -> None:
     told = commands.in_words_of(program(), message, are_names_words=False)
-    print(f"{program()}: {told}", file=sys.stderr)
+    # Names in it may hold line breaks and what a terminal obeys.
+    print(f"{program()}: {terminal_text.one_line(told)}", file=sys.stderr)
 
 
 def _fail(message: str) -> NoReturn:
-    _complain(" ".join(message.splitlines()))  # a name may hold a line break
+    _complain(message)
     sys.exit(EXIT_USAGE)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -6,14 +6,14 @@ remote shards folder is copied to $DIVSYN_CACHE (default ~/.cache/divsyn_jax) on
 the copy by content, as it does any shards."""
 
 import hashlib
-import io
 import os
 import pathlib
 import shutil
-from typing import Any
+from typing import IO, Any
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
 
 
 def is_remote(path: str | os.PathLike) -> bool:
@@ -21,7 +21,7 @@ def is_remote(path: str | os.PathLike) -> bool:
     return "://" in str(path)
 
 
-def join(root: str, path: str) -> str:
+def join_url(root: str, path: str) -> str:
     """`path` under `root`, unless it is absolute or a URL."""
     if is_remote(path):
         return path
@@ -32,7 +32,7 @@ def join(root: str, path: str) -> str:
     )
 
 
-def open_file(url: str) -> io.BufferedIOBase:
+def open_file(url: str) -> IO[bytes]:
     """The file at `url`, for reading bytes as a stream."""
     return _filesystem(url).open(url, "rb")
 
@@ -71,10 +71,8 @@ def local_copy(url: str) -> pathlib.Path:
     if not folder.is_dir():
         with files.new_directory(folder) as partial:
             for path in filesystem.find(url):
-                with (
-                    filesystem.open(path, "rb") as source,
-                    open(partial / path.rpartition("/")[2], "wb") as target,
-                ):
+                name = contained(partial, path.rpartition("/")[2], url)
+                with filesystem.open(path, "rb") as source, open(name, "xb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
     return folder
 

@@ -12,8 +12,12 @@ import functools
 import itertools
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from divsyn_jax.base.commandline import UserError
+
+if TYPE_CHECKING:
+    from icu4py.breakers import CharacterBreaker, WordBreaker
 
 _ASCII_WORD = re.compile(
     r"(?=_*[A-Za-z0-9])\w+"  # a run of underscores alone is no word
@@ -127,7 +131,7 @@ def _is_word(segment: str) -> bool:
 
 
 @functools.cache
-def _breakers():  # type: ignore[no-untyped-def]
+def _breakers() -> "tuple[type[WordBreaker], type[CharacterBreaker]]":
     try:
         from icu4py.breakers import CharacterBreaker, WordBreaker
     except ImportError:

@@ -3,37 +3,43 @@ Dataflow cluster.
 
 Tasks and results travel as files in a folder that every worker must reach (a shared file system),
 because what a cluster is sent or sends back is limited in size, and because results come back in
-the order of the tasks whatever finished first."""
+the order of the tasks whatever finished first. The files hold JSON: who can write to the folder can
+spoil a result, and run nothing."""
 
 import functools
+import json
 import pathlib
-import pickle
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from divsyn_jax.base import json_text
 from divsyn_jax.base.commandline import UserError
 
 Runner = Literal["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"]
 RUNNERS: tuple[str, ...] = get_args(Runner)
+# What travels: an object that JSON holds.
+JsonObject = Mapping[str, Any]
 
 
 def run_in_order(
-    tasks: Iterable[Any],
-    function: Callable[[Any], Any],
+    tasks: Iterable[JsonObject],
+    function: Callable[[JsonObject], JsonObject],
     folder: pathlib.Path,
     runner: str,
     workers: int,
     options: Sequence[str],
-) -> Iterator[Any]:
+) -> Iterator[JsonObject]:
     """Yield `function(task)` of every task, in order. One task at a time is held in memory here.
 
-    Args: tasks: values that pickle. function: found by its module and name on every worker. folder:
-      shared by all workers; a hidden folder in it holds tasks and results until all are yielded.
+    Args: tasks: JSON objects. function: gives a JSON object; found by its module and name on every
+      worker. folder: shared by all workers, which run as this user; a hidden folder in it holds
+      tasks and results until all are yielded.
       runner: one of `RUNNERS`. workers: processes of the DirectRunner; other runners have options
       of their own. options: Beam's, e.g. `--flink_master=host:8081`.
 
-    Raises `UserError` where Beam is not installed.
+    Raises `UserError` where Beam is not installed, or a result is damaged.
     """
     try:
         import apache_beam
@@ -47,9 +53,9 @@ def run_in_order(
     exchange.mkdir()
     count = 0
     for task in tasks:
-        (exchange / f"{count}.task").write_bytes(pickle.dumps(task))
+        (exchange / f"{count}.task").write_text(json.dumps(task))
         count += 1
-    own = (f"--runner={runner}",)
+    own: tuple[str, ...] = (f"--runner={runner}",)
     if runner == "DirectRunner":
         own += (f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing")
     with apache_beam.Pipeline(options=PipelineOptions([*own, *options])) as pipeline:
@@ -60,15 +66,19 @@ def run_in_order(
             | apache_beam.Map(functools.partial(_run, function))
         )
     for number in range(count):
-        yield pickle.loads((exchange / f"{number}.result").read_bytes())
+        result = exchange / f"{number}.result"
+        try:
+            yield json_text.parse_json(result.read_bytes())
+        except ValueError as error:
+            raise UserError(f"{result}: damaged ({error}); run the command again") from None
     shutil.rmtree(exchange)
 
 
-def _run(function: Callable[[Any], Any], place: str) -> None:
-    task = pickle.loads(pathlib.Path(f"{place}.task").read_bytes())
+def _run(function: Callable[[JsonObject], JsonObject], place: str) -> None:
+    task = json_text.parse_json(pathlib.Path(f"{place}.task").read_bytes())
     result = pathlib.Path(f"{place}.result")
     # A runner may repeat a task, even beside itself: the file appears whole, and its content is
     # always the same.
-    temporary = result.with_suffix(f".{id(task)}.tmp")
-    temporary.write_bytes(pickle.dumps(function(task)))
+    temporary = result.with_suffix(f".{uuid.uuid4().hex}.tmp")
+    temporary.write_text(json.dumps(function(task)))
     temporary.replace(result)

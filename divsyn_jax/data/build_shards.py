@@ -1,12 +1,14 @@
 """Tokenise corpora once into shards of fixed token windows.
 
-  build_shards --input=corpus.jsonl.gz --tokenizer=tokenizer --seq_len=2048 --output=shards/corpus --workers=8
+  build_shards --input=corpus.jsonl.gz --tokenizer=tokenizer --seq_len=2048 \\
+      --output=shards/corpus --workers=8
 
 writes ArrayRecord shards and manifest.json. The output is the same bytes whatever the number of
 workers: shard boundaries follow the order of the input. `--packing=document` makes shards for
 evaluation (see divsyn_jax/data/shards.py).
 
-  build_shards --format=chat --input=instructions.jsonl --tokenizer=tokenizer --seq_len=2048 --output=shards/instructions
+  build_shards --format=chat --input=instructions.jsonl --tokenizer=tokenizer \\
+      --seq_len=2048 --output=shards/instructions
 
 makes shards for fine-tuning, and for evaluation of its loss: whole conversations packed best-fit,
 loss on responses only. The records are described in divsyn_jax/data/chat.py. The chat template is

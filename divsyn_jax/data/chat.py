@@ -23,8 +23,9 @@ A marker that the tokenizer knows as one piece (a SentencePiece user-defined sym
 of Hugging Face) becomes that one id by itself. A conversation without a system message opens with
 the template's own system prompt, when it has one. White space of messages is kept. Nobody can forge
 a role or an end: wherever a message itself holds a role marker or the text of a control id of the
-tokenizer (BOS, EOS, any other), a space is put after that text's first character (`<|user|>` reads `< |user|>`), in training, in evaluation
-and in the Jinja form alike. Only responses, with the EOS after each, are learned from."""
+tokenizer (BOS, EOS, any other), a space is put after that text's first character (`<|user|>` reads
+`< |user|>`), in training, in evaluation and in the Jinja form alike. Only responses, with the EOS
+after each, are learned from."""
 
 import dataclasses
 import functools
@@ -33,6 +34,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, Malformed, field_text
+from divsyn_jax.data.readers.lines import TooLong
 from divsyn_jax.data.tokenizer import Tokenizer
 
 TEMPLATE_FILE = "chat_template.jinja"
@@ -83,7 +85,7 @@ class ConversationReader(CorpusReader):
         self.left_out: list[str] = []
         yield from super().__iter__()
 
-    def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
+    def _document(self, where: str, record: "bytes | str | Mapping | TooLong") -> Document:
         record = self._decoded(record)
         if isinstance(record, str):
             raise Malformed(
@@ -171,7 +173,9 @@ class ChatTemplate:
         return cls(system_prompt, bos, eos, tuple(tokenizer.special_texts))
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
-        """The conversation as text; with `add_generation_prompt` it ends where a response begins."""
+        """The conversation as text; with `add_generation_prompt` it ends where a response
+        begins.
+        """
         return "".join(text for text, _ in self._parts(messages, add_generation_prompt))
 
     def encode_conversations(

@@ -5,20 +5,18 @@ tokenizer_config.json. Nobody can forge a turn or an end: wherever a message its
 of one of the tokenizer's control ids, a space is put after that text's first character."""
 
 import dataclasses
-import functools
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
+from divsyn_jax.data import template_renderer
 from divsyn_jax.data.chat import TEMPLATE_FILE, Message, broken
 from divsyn_jax.data.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
+LONGEST_TEMPLATE = 1 << 20  # bytes
 _CONFIG_FILE = "tokenizer_config.json"
 # Opens a conversation that has no system message with one.
 _WITH_SYSTEM_PROMPT = (
@@ -70,21 +68,20 @@ class JinjaTemplate:
         """The conversation ({role, content} each) as text; with `add_generation_prompt` it ends
         where a response begins.
 
-        Raises `UserError` where the template cannot be rendered, or refuses the conversation.
+        Raises `UserError` where the template refuses the conversation, fails, or goes beyond the
+        limits of template_renderer.py.
         """
-        from jinja2 import TemplateError
-
         plain = [{**message, "content": self._plain(message["content"])} for message in messages]
-        try:
-            return _compiled(self.template).render(
-                messages=plain,
-                add_generation_prompt=add_generation_prompt,
-                bos_token=self.bos,
-                eos_token=self.eos,
-                raise_exception=functools.partial(_refuse, self.place),
-            )
-        except TemplateError as error:
-            raise UserError(f"{self.place}: cannot be rendered ({error})") from None
+        return template_renderer.render(
+            self.template,
+            {
+                "messages": plain,
+                "add_generation_prompt": add_generation_prompt,
+                "bos_token": self.bos,
+                "eos_token": self.eos,
+            },
+            self.place,
+        )
 
     def encode_conversations(
         self, tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]
@@ -154,56 +151,54 @@ class JinjaTemplate:
 def load_chat_template(folder: pathlib.Path, tokenizer: Tokenizer) -> JinjaTemplate | None:
     """The chat template beside the tokenizer in `folder`, None where there is none.
 
-    Raises `UserError` for several of which none is the default.
+    Raises `UserError` for several of which none is the default, for one that is no text or longer
+    than `LONGEST_TEMPLATE` bytes, and for a link that leaves the folder.
     """
-    if (folder / TEMPLATE_FILE).is_file():
+    if contained(folder, TEMPLATE_FILE, str(folder)).is_file():
         return read_chat_template(folder / TEMPLATE_FILE, tokenizer)
-    path = folder / _CONFIG_FILE
+    path = contained(folder, _CONFIG_FILE, str(folder))
     config = files.read_json(path) if path.is_file() else {}
     found = config.get("chat_template") if isinstance(config, Mapping) else None
     if not found:
         return None
     if isinstance(found, list):  # named ones; transformers takes the default
-        named = {entry.get("name"): entry.get("template") for entry in found}
+        named = {
+            str(entry.get("name")): entry.get("template")
+            for entry in found
+            if isinstance(entry, Mapping)
+        }
         if "default" not in named:
             raise UserError(
-                f"{path}: has chat templates {', '.join(map(str, named))} and no default; put the"
-                f" one to use into {TEMPLATE_FILE} beside it"
+                f"{path}: has chat templates {', '.join(named)[:200] or 'without names'} and no"
+                f" default; put the one to use into {TEMPLATE_FILE} beside it"
             )
         found = named["default"]
     if not isinstance(found, str):
-        raise UserError(f"{path}: chat_template={found!r} is not a text")
+        raise UserError(f"{path}: chat_template={str(found)[:80]!r} is not a text")
+    try:
+        length = len(found.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise UserError(f"{path}: chat_template holds half a surrogate pair; correct it") from None
+    _check_length(length, path)
     return JinjaTemplate(found, tokenizer, str(path))
 
 
 def read_chat_template(path: pathlib.Path, tokenizer: Tokenizer) -> JinjaTemplate:
-    """The chat template in a file. Raises `UserError` where it cannot be read."""
+    """The chat template in a file.
+
+    Raises `UserError` where it cannot be read, is no text or longer than `LONGEST_TEMPLATE` bytes.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; name a file with a Jinja chat template")
+    _check_length(path.stat().st_size, path)
     try:
         return JinjaTemplate(path.read_text(encoding="utf-8"), tokenizer, str(path))
-    except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"{path}: no such file; name a file with a Jinja chat template") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 (byte {error.start})") from None
+        raise UserError(f"{path}: not UTF-8 (byte {error.start}); correct it") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-@functools.lru_cache(maxsize=8)
-def _compiled(template: str) -> "Template":
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = functools.partial(json.dumps, ensure_ascii=False)
-    environment.globals["strftime_now"] = _no_date
-    return environment.from_string(template)
-
-
-def _no_date(_: str) -> str:
-    raise UserError(
-        "the chat template writes today's date, and the same conversation would be other text"
-        " tomorrow; put a fixed date into the template"
-    )
-
-
-def _refuse(place: str, message: str) -> None:
-    raise UserError(f"{place}: {message}")
+def _check_length(length: int, path: pathlib.Path) -> None:
+    if length > LONGEST_TEMPLATE:
+        raise UserError(f"{path}: over {LONGEST_TEMPLATE:,} bytes; not a chat template")

@@ -70,7 +70,7 @@ def parse_sources(spec: str, root: str = "") -> tuple[Source, ...]:
         sources.append(
             Source(
                 name or pathlib.Path(folder).name,
-                remote.join(root, folder),
+                remote.join_url(root, folder),
                 value,
                 int(tokens) if tokens else None,
             )
@@ -136,11 +136,11 @@ class Mixture:
             grain.MapDataset.range(index * _PLACES, index * _PLACES + len(windows))
             for index, windows in enumerate(self.windows)
         ]
+        self.rows: int | None = None
         if epochs:
             self.rows = epochs * sum(map(len, places))
             self._places = grain.MapDataset.concatenate(places).shuffle(seed=seed).repeat()
         else:
-            self.rows = None
             places = [each.shuffle(seed=seed + index).repeat() for index, each in enumerate(places)]
             weights = [source.weight for source in sources]
             self._places = grain.MapDataset.mix(places, weights) if len(places) > 1 else places[0]

@@ -5,7 +5,7 @@ import concurrent.futures
 import dataclasses
 import multiprocessing
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,6 +23,14 @@ from divsyn_jax.data.packing import pack_conversations
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
 
 OWN_TEMPLATE = "divsyn_jax"  # where the chat template of divsyn_jax/data/chat.py is from
+# What a shards folder consists of: an output folder that holds anything else is not replaced.
+_WRITTEN = (
+    "shard-*.array_record",
+    "manifest.json",
+    "documents.json",
+    TEMPLATE_FILE,
+    *tokenizers.FILES,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +38,13 @@ class _ShardTask:
     """What one worker turns into one shard file: pure data, so that any process may do it."""
 
     path: str
-    # With a template, (place, messages)
-    texts: "tuple[str, ...] | tuple[tuple[str, list[Message]], ...]"
+    texts: tuple[str, ...]
     tokenizer: tokenizers.Tokenizer
     seq_len: int
     packing: str
     dtype: np.dtype
     template: ChatTemplate | JinjaTemplate | None
+    conversations: tuple[tuple[str, list[Message]], ...] = ()  # of the texts, with a template
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,14 +61,53 @@ class _Shard:
     too_long: tuple[str, ...] = ()
 
 
+def _to_json(task: _ShardTask) -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(task),
+        "dtype": task.dtype.str,
+        "is_jinja": isinstance(task.template, JinjaTemplate),
+    }
+
+
+def _template_from_json(
+    template: Mapping[str, Any] | None, is_jinja: bool
+) -> ChatTemplate | JinjaTemplate | None:
+    if template is None:
+        return None
+    if is_jinja:
+        return JinjaTemplate(
+            template["template"],
+            tokenizers.Tokenizer(**template["tokenizer"]),
+            template["place"],
+        )
+    return ChatTemplate(**{**template, "special": tuple(template["special"])})
+
+
+def _write_from_json(task: Mapping[str, Any]) -> dict[str, Any]:
+    """`_write` for workers that tasks and results reach as JSON."""
+    shard = _write(
+        _ShardTask(
+            path=task["path"],
+            texts=tuple(task["texts"]),
+            tokenizer=tokenizers.Tokenizer(**task["tokenizer"]),
+            seq_len=task["seq_len"],
+            packing=task["packing"],
+            dtype=np.dtype(task["dtype"]),
+            template=_template_from_json(task["template"], task["is_jinja"]),
+            conversations=tuple((where, messages) for where, messages in task["conversations"]),
+        )
+    )
+    return dataclasses.asdict(shard)
+
+
 def _write(task: _ShardTask) -> _Shard:
     if task.template:
-        return _write_conversations(task)
+        return _write_conversations(task, task.template)
     tokenizer, seq_len, dtype = task.tokenizer, task.seq_len, task.dtype
     ids = tokenizer.encode(task.texts)
-    documents = []
+    documents: list[dict[str, int]] = []
+    windows: list[np.ndarray] = []
     if task.packing == "document":
-        windows = []
         for text, document_ids in zip(task.texts, ids, strict=True):
             of_document = shards.document_windows(
                 document_ids, tokenizer.context_ids, seq_len, dtype
@@ -71,12 +118,14 @@ def _write(task: _ShardTask) -> _Shard:
         opening = tokenizer.opening_ids or (
             [tokenizer.eos_id] if tokenizer.bos_id == tokenizer.eos_id else []
         )
-        windows = shards.concat_windows(ids, opening, tokenizer.eos_id, seq_len, dtype)
+        windows += shards.concat_windows(ids, opening, tokenizer.eos_id, seq_len, dtype)
     return _Shard(shards.write_shard(task.path, windows), documents, sum(map(len, ids)))
 
 
-def _write_conversations(task: _ShardTask) -> _Shard:
-    packed = pack_conversations(task.texts, task.tokenizer, task.template, task.seq_len, task.dtype)
+def _write_conversations(task: _ShardTask, template: ChatTemplate | JinjaTemplate) -> _Shard:
+    packed = pack_conversations(
+        task.conversations, task.tokenizer, template, task.seq_len, task.dtype
+    )
     entry = shards.write_shard(task.path, packed.windows) if packed.windows else None
     inputs = packed.tokens - len(packed.documents)
     return _Shard(entry, packed.documents, packed.tokens, inputs, tuple(packed.too_long))
@@ -113,24 +162,15 @@ def build_shards(
       shard_bytes: bytes of text in one shard, about.
       workers: processes that tokenise.
       system_prompt: opens every conversation that has no system message; evaluation uses the same.
-      chat_template: file with a Jinja chat template for conversations; by default the one beside the
-        tokenizer, else the product's own (see divsyn_jax/data/chat.py).
+      chat_template: file with a Jinja chat template for conversations; by default the one beside
+        the tokenizer, else the product's own (see divsyn_jax/data/chat.py).
       runner: write the shards on Apache Beam; by default processes of this machine write them.
       beam_options: options of Beam and its runner, comma-separated.
 
     Raises:
       UserError: unreadable input, in which case nothing is left at `output`.
     """
-    files.check_replaceable(
-        output,
-        [
-            "shard-*.array_record",
-            "manifest.json",
-            "documents.json",
-            TEMPLATE_FILE,
-            *tokenizers.FILES,
-        ],
-    )
+    files.check_replaceable(output, _WRITTEN)
     loaded = tokenizers.load_tokenizer(tokenizer)
     template, template_place = (
         _chat_template(loaded, system_prompt, chat_template)
@@ -142,7 +182,7 @@ def build_shards(
         max(loaded.vocab_size, seq_len + 1) if template else loaded.vocab_size
     )
     sources: list[dict[str, Any]] = []
-    with files.new_directory(output) as folder:
+    with files.new_directory(output, _WRITTEN) as folder:
         tasks = (
             _ShardTask(
                 str(folder / f"shard-{index:05d}.array_record"),
@@ -152,12 +192,16 @@ def build_shards(
                 packing,
                 dtype,
                 template,
+                conversations,
             )
-            for index, texts in enumerate(
+            for index, (texts, conversations) in enumerate(
                 _blocks(inputs, options, shard_bytes, sources, template is not None)
             )
         )
-        entries, documents, tokens, real_inputs, too_long = [], [], 0, 0, []
+        entries: list[dict[str, Any]] = []
+        documents: list[dict[str, int]] = []
+        too_long: list[str] = []
+        tokens = real_inputs = 0
         # `delay`: a bar only for a corpus that takes its time, so that bad input is one line on
         # stderr.
         bar = tqdm(
@@ -169,7 +213,17 @@ def build_shards(
         )
         with bar as progress:
             written = (
-                beam_runner.run_in_order(tasks, _write, folder, runner, workers, beam_options)
+                (
+                    _Shard(**shard)
+                    for shard in beam_runner.run_in_order(
+                        map(_to_json, tasks),
+                        _write_from_json,
+                        folder,
+                        runner,
+                        workers,
+                        beam_options,
+                    )
+                )
                 if runner
                 else _in_order(tasks, workers)
             )
@@ -243,27 +297,31 @@ def _blocks(
     shard_bytes: int,
     sources: list[dict[str, Any]],
     chat: bool,
-) -> Iterator[tuple]:
+) -> Iterator[tuple[tuple[str, ...], tuple[tuple[str, list[Message]], ...]]]:
     """What one shard after another is made of, in input order; appends a record of each corpus to
     `sources`.
 
-    Texts, or with `chat` pairs of place and messages.
+    Texts, or with `chat` no texts but pairs of place and messages.
     """
-    block: list[Any] = []
+    texts: list[str] = []
+    conversations: list[tuple[str, list[Message]]] = []
     size = 0
     for spec in inputs:
         name, path = split_name(spec)
-        reader = (ConversationReader if chat else CorpusReader)(path, options)
+        reader = ConversationReader(path, options) if chat else CorpusReader(path, options)
         fingerprint, total = TextFingerprint(), 0
         for document in reader:
             fingerprint.update(document.text)
             length = len(document.text.encode())
             total += length
             size += length
-            block.append((document.where, document.fields["messages"]) if chat else document.text)
+            if chat:
+                conversations.append((document.where, document.fields["messages"]))
+            else:
+                texts.append(document.text)
             if size >= shard_bytes:
-                yield tuple(block)
-                block, size = [], 0
+                yield tuple(texts), tuple(conversations)
+                texts, conversations, size = [], [], 0
         sources.append(
             {
                 "name": name,
@@ -272,15 +330,18 @@ def _blocks(
                 "bytes": total,
                 "malformed": reader.malformed,
                 "empty": reader.empty,
-                "problems": reader.problems + (reader.left_out if chat else []),
+                "problems": [
+                    *reader.problems,
+                    *(reader.left_out if isinstance(reader, ConversationReader) else ()),
+                ],
                 "fingerprint": fingerprint.hexdigest(),
             }
         )
-    if block:
-        yield tuple(block)
+    if size:
+        yield tuple(texts), tuple(conversations)
 
 
-def _in_order(tasks: Iterator[_ShardTask], workers: int) -> Iterator[_Shard]:
+def _in_order(tasks: Iterable[_ShardTask], workers: int) -> Iterator[_Shard]:
     if workers == 1:
         yield from map(_write, tasks)
         return
@@ -288,7 +349,7 @@ def _in_order(tasks: Iterator[_ShardTask], workers: int) -> Iterator[_Shard]:
     with concurrent.futures.ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn")
     ) as pool:
-        pending: collections.deque = collections.deque()
+        pending: collections.deque[concurrent.futures.Future[_Shard]] = collections.deque()
         for task in tasks:
             pending.append(pool.submit(_write, task))
             if len(pending) > workers:

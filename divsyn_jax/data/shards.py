@@ -6,8 +6,9 @@ vocabularies): the first L are inputs, the last L are targets. Consecutive windo
 stream share a token, so every token but a stream's first is predicted exactly once. Windows never
 cross an output shard.
 
-Packings: concat: documents (BOS text EOS, or text EOS for a tokenizer that puts no BOS) run on into one another; every window is full but the
-  last of a shard. For training. document: each document (BOS text; EOS text for a tokenizer that puts no BOS) starts a window of its own;
+Packings: concat: documents (BOS text EOS, or text EOS for a tokenizer that puts no BOS) run on into
+  one another; every window is full but the last of a shard. For training. document: each document
+  (BOS text; EOS text for a tokenizer that puts no BOS) starts a window of its own;
   `documents.json` gives its bytes and windows. For evaluation, where the loss of a document must
   not depend on its neighbours. best_fit: conversations (BOS ... EOS, see divsyn_jax/data/chat.py),
   whole, several to a window. A window is a table of `PACKED_ROWS` by up to L columns: here, and
@@ -27,6 +28,7 @@ import numpy as np
 
 from divsyn_jax.base import files, remote
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
 
 FORMAT_VERSION = 1
 TEXT_PACKINGS = ("concat", "document")
@@ -176,7 +178,7 @@ class ShardedWindows:
         _check_manifest(self.manifest, self.folder)
         paths = []
         for shard in self.manifest["shards"]:
-            path = self.folder / shard["file"]
+            path = contained(self.folder, shard["file"], str(self.folder / "manifest.json"))
             if not path.is_file():
                 raise UserError(f"{path}: this shard is missing; build the shards again")
             if path.stat().st_size != shard["bytes"]:
@@ -202,7 +204,7 @@ class ShardedWindows:
     def __getitem__(self, index: int) -> np.ndarray:
         return np.frombuffer(self._source[index], self._dtype).astype(np.int32)
 
-    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+    def read(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """The windows at `indices`, read together, in the type they are stored in."""
         return [np.frombuffer(record, self._dtype) for record in self._source.__getitems__(indices)]
 

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Sequence
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
 
 MODEL_FILE = "tokenizer.model"
 _HF_FILES = (
@@ -108,7 +109,7 @@ def load_tokenizer(spec: str) -> Tokenizer:
     """
     path = spec.removeprefix("hf:")
     if pathlib.Path(path, MODEL_FILE).is_file() and not spec.startswith("hf:"):
-        path = str(pathlib.Path(path, MODEL_FILE))
+        path = str(contained(pathlib.Path(path), MODEL_FILE, path))
     sha256 = _digest(tokenizer_files(path))
     backend = _backend(path)
     return Tokenizer(path, sha256, backend.vocab_size, backend.bos_id, backend.eos_id)
@@ -137,7 +138,9 @@ def tokenizer_files(path: str) -> list[pathlib.Path]:
     """The files that make up the tokenizer at `path`."""
     if pathlib.Path(path).is_file():
         return [pathlib.Path(path)]
-    files = [pathlib.Path(path, name) for name in _HF_FILES if pathlib.Path(path, name).is_file()]
+    folder = pathlib.Path(path)
+    files = [contained(folder, name, path) for name in _HF_FILES]
+    files = [file for file in files if file.is_file()]
     if not files:
         raise UserError(
             f"{path}: no tokenizer here ({MODEL_FILE} or tokenizer.json); make one with"
@@ -208,12 +211,13 @@ class _HuggingFace:
             raise UserError(f"hf:{path}: needs transformers: pip install transformers") from None
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(
-                path, local_files_only=True
+                path, local_files_only=True, trust_remote_code=False
             )
-        except (
-            Exception
-            # Damaged files surface as many types: JSONDecodeError, KeyError, the Rust library's own
-        ) as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            # Damaged files surface as many types: JSONDecodeError, KeyError, the Rust library's
+            # own, whose panic is no Exception.
             why = (str(error).splitlines() or [""])[0]
             raise UserError(
                 f"hf:{path}: not a Hugging Face tokenizer ({type(error).__name__}: {why})"

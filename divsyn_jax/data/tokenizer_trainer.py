@@ -71,7 +71,7 @@ def train_tokenizer(
             f"{','.join(inputs)}: cannot train {vocab_size} ids ({str(error).splitlines()[-1]});"
             " give more text or a smaller --vocab_size"
         ) from None
-    with files.new_directory(output) as folder:
+    with files.new_directory(output, [MODEL_FILE]) as folder:
         (folder / MODEL_FILE).write_bytes(model.getvalue())
 
 

@@ -129,7 +129,7 @@ def measurement(score: Score, metric: str) -> Measurement:
     `method` that says how it was made or why there is none, and `warning` or `reason` where there
     is one."""
     place: object = score
-    for key in metric.split("."):
+    for key in metric.split(".", 1):  # names such as dcscore_tau0.1 hold a point themselves
         assert isinstance(place, Mapping)
         place = place.get(key, _LATER)
     if not isinstance(place, Mapping):

@@ -14,6 +14,7 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
+from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.words import count_words
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
@@ -138,7 +139,12 @@ def read_sample(
     # `delay`: a bar only for a corpus that takes its time. The total is unknown, so it shows a rate
     # and no ETA.
     progress = tqdm(
-        reader, desc=f"reading {spec}", unit="doc", delay=2, mininterval=1, file=sys.stderr
+        reader,
+        desc=terminal_text.one_line(f"reading {spec}", 200),
+        unit="doc",
+        delay=2,
+        mininterval=1,
+        file=sys.stderr,
     )
     for index, document in enumerate(progress):
         fingerprint.update(document.text)
@@ -238,4 +244,12 @@ def _label(document: Document, field: str) -> str:
         has = ", ".join(map(str, document.fields)) or "none"
         missing = f"no label in field {field!r} (it has: {has})"
         raise UserError(f"{document.where}: {missing}; name another with --label_field")
-    return json.dumps(label, sort_keys=True, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(label, sort_keys=True, ensure_ascii=False, default=str)
+        text.encode("utf-8")
+    except (ValueError, RecursionError, TypeError):
+        raise UserError(
+            f"{document.where}: the label in field {field!r} holds half a surrogate pair or is"
+            " nested too deeply; correct it"
+        ) from None
+    return text

@@ -25,9 +25,9 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base import commandline, files, setting_flags, terminal_text
 from divsyn_jax.base.errors import Unfinished, UserError
-from divsyn_jax.base.html_page import number
+from divsyn_jax.base.html import number
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
@@ -182,6 +182,8 @@ def _score(
 
 
 def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
+    from divsyn_jax.diversity import score_file
+
     corpora: dict[str, str] = {}
     for argument in arguments:
         name, spec = split_name(argument)
@@ -203,6 +205,7 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
                 f"{argument}: {folder} is not a score's folder; name the corpus otherwise, as"
                 f" NAME={spec}"
             )
+        files.check_replaceable(folder, score_file.SCORE_FILES)
         corpora[name] = spec
     return corpora
 
@@ -210,14 +213,16 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
 def _write_comparison(
     output: pathlib.Path, scores: Sequence["Score"], samples: Sequence["Sample"]
 ) -> None:
-    from divsyn_jax.diversity import comparison, legibility, report, score_file
+    from divsyn_jax.diversity import comparison, legibility, score_file
+    from divsyn_jax.diversity.reporting import report
 
     compared = comparison.compare(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
     comparison.write_comparison(output / "comparison.json", compared)
     files.write_text(output / "report.html", report.render_scores(scores, compared, samples, draws))
     names = compared["corpora"]
-    width = max(map(len, [*names, "corpus"]))
+    shown = {name: terminal_text.one_line(name) for name in names}
+    width = max(map(len, [*shown.values(), "corpus"]))
     columns = {metric: max(len(metric), 27) for metric in _TABLE}
     print(
         f"\n{'corpus':<{width}} "
@@ -231,7 +236,7 @@ def _write_comparison(
             bounds = [number(end) for end in ends if end is not None]
             cell = number(values["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
             cells.append(f"{cell:>{size}}")
-        print(f"{name:<{width}}  {'  '.join(cells)}")
+        print(f"{shown[name]:<{width}}  {'  '.join(cells)}")
     agent = compared["agent"]
     failed = sum(len(score["failures"]) for score in scores)
     print(

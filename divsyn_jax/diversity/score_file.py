@@ -1,10 +1,10 @@
-"""score.json and draws.jsonl: what a scored corpus leaves on disk, its one writer and one reader."""
+"""score.json and draws.jsonl: what a scored corpus leaves on disk, its one writer and reader."""
 
 import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, Required, TypedDict
+from typing import Any, Literal, NotRequired, Required, TypedDict
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
@@ -14,7 +14,15 @@ from divsyn_jax.diversity.estimation.reliability import PositionBiasRecord, Rete
 from divsyn_jax.diversity.estimation.stopping import StoppedRecord, StoppingRecord
 
 SCORE_VERSION = 5  # of score.json: a score written under another version is made anew
+# Those of 0.1.0 have version 4: their words are what white space separates.
+READABLE_VERSIONS = (4, SCORE_VERSION)
+HEADLINE_METRICS: tuple[Literal["cluster_score", "effective_clusters"], ...] = (
+    "cluster_score",
+    "effective_clusters",
+)
 _SCORE, _DRAWS = "score.json", "draws.jsonl"
+# What the folder of one corpus consists of.
+SCORE_FILES = (_SCORE, _DRAWS, "groups.jsonl")
 
 
 class CorpusRecord(TypedDict):
@@ -59,6 +67,7 @@ class SettingsRecord(TypedDict):
     baseline_documents: int
     parity: str | None
     perplexity_models: list[str]
+    embedding_model: NotRequired[str]  # only where one is named
 
 
 class Identity(TypedDict):
@@ -297,7 +306,7 @@ class DrawRecord(TypedDict):
 
 def write_score(folder: pathlib.Path, score: Score, draws: Sequence[DrawRecord]) -> None:
     """Write a corpus's folder whole, in place of an earlier score."""
-    with files.new_directory(folder) as made:
+    with files.new_directory(folder, SCORE_FILES) as made:
         files.write_text(made / _DRAWS, "".join(json.dumps(draw) + "\n" for draw in draws))
         files.write_json(made / _SCORE, score)
 
@@ -310,15 +319,17 @@ def holds_score(folder: pathlib.Path) -> bool:
 def read_score(folder: str | os.PathLike) -> Score:
     """The score in `folder`.
 
-    Raises `UserError` naming the file when it is missing, damaged or of another version.
+    Raises `UserError` naming the file when it is missing, damaged or of a version that is none of
+    `READABLE_VERSIONS`.
     """
     path = pathlib.Path(folder) / _SCORE
     content = files.read_json(path)
     version = content.get("version") if isinstance(content, Mapping) else None
-    if version is not None and version != SCORE_VERSION:
+    if version is not None and version not in READABLE_VERSIONS:
+        readable = " and ".join(map(str, READABLE_VERSIONS))
         raise UserError(
-            f"{path}: of version {version!r}, not {SCORE_VERSION}; score the corpus again with"
-            " score_corpus"
+            f"{path}: of version {version!r}, and {readable} can be read; score the corpus again"
+            " with score_corpus"
         )
     return _typed(Score, content, path)
 

@@ -27,6 +27,7 @@ from divsyn_jax.diversity.score_file import (
     DrawRecord,
     Identity,
     Score,
+    SettingsRecord,
 )
 from divsyn_jax.diversity.settings import ScoreSettings
 
@@ -64,7 +65,6 @@ def identity(
     name: str, sample: Sample, agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
 ) -> Identity:
     """The part of score.json that determines the rest: the same identity means the same score."""
-    rule = settings.stopping_rule()
     return {
         "version": SCORE_VERSION,
         "corpus": {
@@ -80,31 +80,36 @@ def identity(
             "problems": sample.problems,
         },
         "agent": record_of(agent),
-        "settings": {
-            "sample_size": settings.sample_size,
-            "draws": settings.total_draws,
-            "stopping": None if rule is None else rule.to_json(),
-            "retest": 0 if agent.kind.free else settings.retest,
-            "control_variate": settings.control_variate and not agent.kind.free,
-            "seed": settings.seed,
-            "max_documents": settings.max_documents,
-            "rounds": settings.rounds,
-            "document_words": shared.document_words,
-            "judged_words": shared.judged_words,
-            "baselines": list(settings.baselines),
-            "baseline_words": shared.words,
-            "baseline_bytes": shared.bytes,
-            "baseline_documents": shared.documents,
-            "parity": settings.parity,
-            "perplexity_models": list(settings.perplexity_models),
-            # Only where one is named, so that other scores keep the identity that they had.
-            **(
-                {"embedding_model": settings.embedding_model}
-                if settings.embedding_model is not None
-                else {}
-            ),
-        },
+        "settings": _settings_record(agent, shared, settings),
     }
+
+
+def _settings_record(
+    agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
+) -> SettingsRecord:
+    rule = settings.stopping_rule()
+    record: SettingsRecord = {
+        "sample_size": settings.sample_size,
+        "draws": settings.total_draws,
+        "stopping": None if rule is None else rule.to_json(),
+        "retest": 0 if agent.kind.free else settings.retest,
+        "control_variate": settings.control_variate and not agent.kind.free,
+        "seed": settings.seed,
+        "max_documents": settings.max_documents,
+        "rounds": settings.rounds,
+        "document_words": shared.document_words,
+        "judged_words": shared.judged_words,
+        "baselines": list(settings.baselines),
+        "baseline_words": shared.words,
+        "baseline_bytes": shared.bytes,
+        "baseline_documents": shared.documents,
+        "parity": settings.parity,
+        "perplexity_models": list(settings.perplexity_models),
+    }
+    # Only where one is named, so that other scores keep the identity that they had.
+    if settings.embedding_model is not None:
+        record["embedding_model"] = settings.embedding_model
+    return record
 
 
 def score_corpora(
@@ -182,7 +187,7 @@ def _content(
             _vectors(judged.sample, embedding),
             no_vectors,
         ),
-        "reading": embedding and embedding.reading(judged.sample).to_json(),
+        "reading": None if embedding is None else embedding.reading(judged.sample).to_json(),
         "usage": agent.usage(),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }

@@ -19,7 +19,9 @@ class Budget:
         self._settings = settings
         self._usage = usage
         self._calls = 0
-        self._reserved = 0.0
+        # One entry a call in flight: what is left of a sum after subtracting its parts is not
+        # always 0, and a call that waits for it to be would wait for ever.
+        self._held: list[float] = []
         self._settled = asyncio.Condition()
 
     @contextlib.asynccontextmanager
@@ -35,18 +37,18 @@ class Budget:
         most = settings.cost(prompt_tokens, completion_tokens) or 0.0
         if settings.max_cost is not None:
             async with self._settled:
-                while (self._usage.cost or 0.0) + self._reserved + most > settings.max_cost:
-                    if self._reserved == 0.0:
+                while (self._usage.cost or 0.0) + sum(self._held) + most > settings.max_cost:
+                    if not self._held:
                         self._calls -= 1
                         raise self._exhausted(f"--max_cost={settings.max_cost:g}")
                     await self._settled.wait()
-                self._reserved += most
+                self._held.append(most)
         try:
             yield
         finally:
             if settings.max_cost is not None:
                 async with self._settled:
-                    self._reserved = max(0.0, self._reserved - most)
+                    self._held.remove(most)
                     self._settled.notify_all()
 
     def _exhausted(self, limit: str) -> EndpointStopped:

@@ -185,7 +185,8 @@ class Client:
     async def _ask(self, request: Request) -> Answer:
         """The question and, once, a second one naming what was wrong with the first answer."""
         counts = self.usage.of(request.purpose)
-        outcome, problems = "invalid", []
+        outcome = "invalid"
+        problems: list[str] = []
         took = [0, 0]
         try:
             for re_ask in (False, True):

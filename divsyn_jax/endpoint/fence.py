@@ -59,7 +59,7 @@ def fence(texts: Sequence[str], seed: int | str, max_characters: int) -> Fenced:
     """Fence `texts` in the order given; every one is cut at the same number of characters."""
     if max_characters < 1:
         raise ValueError(f"max_characters={max_characters} must be positive")
-    seen = [visible(text[: max_characters + 1]) for text in texts]
+    seen = [without_hidden(text[: max_characters + 1]) for text in texts]
     bodies = [text[:max_characters] for text in seen]
     key, tags = _names(bodies, seed)
     blocks = [
@@ -69,7 +69,7 @@ def fence(texts: Sequence[str], seed: int | str, max_characters: int) -> Fenced:
     return Fenced(tags, "\n\n".join(blocks), tuple(len(text) > max_characters for text in seen))
 
 
-def visible(text: str) -> str:
+def without_hidden(text: str) -> str:
     """`text` without anything that acts instead of being read; says so where nothing is left to
     read.
     """
@@ -88,7 +88,7 @@ def quoted(text: str) -> str:
     it acts no more than inside one.
     """
     line = " ".join(text.split())
-    return visible(line) if line else ""
+    return without_hidden(line) if line else ""
 
 
 def _names(bodies: Sequence[str], seed: int | str) -> tuple[str, tuple[str, ...]]:

@@ -33,6 +33,7 @@ def run_stoppable(
 
     async def guarded() -> _Result:
         task, stopped = asyncio.current_task(), asyncio.Event()
+        assert task is not None  # a runner makes a task of the coroutine that it is given
 
         def stop() -> None:
             stopped.set()

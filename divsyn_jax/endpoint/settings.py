@@ -1,5 +1,6 @@
 """Which endpoint answers, how it samples, and the limits of a run."""
 
+import ipaddress
 import math
 import urllib.parse
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class EndpointSettings:
     max_calls: int | None = None
     max_cost: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         try:
             url = urllib.parse.urlsplit(self.base_url)
             is_address = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
@@ -108,7 +109,12 @@ class EndpointSettings:
     def is_local(self) -> bool:
         """Whether the endpoint is on this machine and so may need no key."""
         host = urllib.parse.urlsplit(self.base_url).hostname or ""
-        return host in ("localhost", "::1") or host.startswith("127.")
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:  # a name: 127.example.org may lead anywhere
+            return host == "localhost"
+        mapped = getattr(address, "ipv4_mapped", None)
+        return (mapped or address).is_loopback
 
     def cost(self, prompt_tokens: float, completion_tokens: float) -> float | None:
         """Price of so many tokens in the user's currency; None without prices."""

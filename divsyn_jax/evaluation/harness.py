@@ -115,7 +115,8 @@ def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
     except _ITEM_ERRORS as error:
         why = f"{type(error).__name__}: {error}"
         raise UserError(
-            f"{task_data.find_items(folder, name)}: not items of {name} ({why}); see --help for the form"
+            f"{task_data.find_items(folder, name)}: not items of {name} ({why}); see --help for the"
+            " form"
         ) from None
 
 
@@ -195,6 +196,10 @@ def _item(sample: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "value": _plain(sample[metric]),
     }
     record.update({name: _plain(sample[name]) for name in sample["metrics"] if name != metric})
+    asked = sample.get("arguments") or ()
+    if all(len(each) == 2 and isinstance(each[1], str) for each in asked):
+        # Of what was asked for after the question: what bits a byte of an answer are counted over.
+        record["answer_bytes"] = [len(each[1].encode()) for each in asked]
     return {**record, "target": str(sample["target"]), "answers": _plain(sample["filtered_resps"])}
 
 

@@ -26,9 +26,9 @@ from divsyn_jax.training.trained_run import TrainedRun
 class RunLanguageModel(TemplateLM):
     """Scores and continues text with a run's parameters.
 
-    A text begins with BOS where the tokenizer puts it. Requests go to the device in batches of `batch_tokens`
-    tokens, sharded over the mesh; answers are kept in `cache` as they come. All processes must make
-    the same requests.
+    A text begins with BOS where the tokenizer puts it. Requests go to the device in
+    batches of `batch_tokens` tokens, sharded over the mesh; answers are kept in `cache` as they
+    come. All processes must make the same requests.
 
     With `chat` the texts of requests are those of the run's chat template, which may hold control
     ids; else they are plain text.

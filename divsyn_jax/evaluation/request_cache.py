@@ -8,9 +8,14 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from divsyn_jax.base import json_text, owned_folders
+from divsyn_jax.base.commandline import UserError
+
 
 class RequestCache:
     """An append-only JSONL file of one model's answers; half a line, left by a kill, is ignored.
+
+    Raises `UserError` for a file that holds anything else.
 
     The file belongs to one checkpoint and tokenizer: its name must say which.
     """
@@ -20,14 +25,19 @@ class RequestCache:
         whole = 0
         if path.is_file():
             with open(path, "rb") as file:
-                for line in file:
+                for number, line in enumerate(file, 1):
                     if not line.endswith(b"\n"):
                         break
-                    entry = json.loads(line)
-                    self._answers[entry["request"]] = entry["answer"]
+                    try:
+                        entry = json_text.parse_json(line)
+                        self._answers[entry["request"]] = entry["answer"]
+                    except (ValueError, KeyError, TypeError):
+                        raise UserError(
+                            f"{path}:{number}: not an answer of an evaluation; remove the file"
+                        ) from None
                     whole += len(line)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(path, "ab")
+        self._file = owned_folders.open_kept(path, "ab")
         self._file.truncate(whole)
 
     def get(self, request: str) -> Any | None:

@@ -17,7 +17,6 @@ sentence_bad, all of its paradigms in one file.
 The prompt is the harness's own in every case: the simple form is turned into the fields that it
 reads."""
 
-import json
 import pathlib
 import re
 import zlib
@@ -26,8 +25,10 @@ from typing import Any
 
 import zstandard
 
+from divsyn_jax.base import json_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import jsonl_records
+from divsyn_jax.data.readers.lines import TooLong
 
 Item = dict[str, Any]
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
@@ -51,7 +52,9 @@ def read(path: pathlib.Path, task: str) -> list[Item]:
     items = []
     for where, line in _lines(path):
         try:
-            item = json.loads(line)
+            if isinstance(line, TooLong):
+                raise _Unusable("a line longer than any item")
+            item = json_text.parse_json(line)
             if not isinstance(item, dict):
                 raise _Unusable(f"a JSON object is expected, not {type(item).__name__}")
             items.append(_in_harness_form(item, task))
@@ -65,7 +68,19 @@ def read(path: pathlib.Path, task: str) -> list[Item]:
     return items
 
 
-def _lines(path: pathlib.Path) -> Iterator[tuple[str, bytes]]:
+def raw_items(path: pathlib.Path) -> Iterator[Item]:
+    """The items of a file as they stand in it. Raises `UserError` naming the line that is wrong."""
+    for where, line in _lines(path):
+        if isinstance(line, TooLong):
+            raise UserError(f"{where}: a line longer than any item")
+        try:
+            item = json_text.parse_json(line)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
+        yield item
+
+
+def _lines(path: pathlib.Path) -> Iterator[tuple[str, bytes | TooLong]]:
     try:
         yield from jsonl_records(str(path))
     except (EOFError, zlib.error, zstandard.ZstdError, OSError) as error:

@@ -1,11 +1,11 @@
 """Continuations of prompts by a trained run. The command is divsyn_jax/generate.py."""
 
-import json
 import pathlib
 from collections.abc import Sequence
 
 import jax
 
+from divsyn_jax.base import json_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import jinja_template
 from divsyn_jax.model import decode, decoder
@@ -86,7 +86,7 @@ def read_prompts(path: pathlib.Path) -> list[str]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json_text.parse_json(line)
         except ValueError:
             raise UserError(
                 f"{path}:{number}: not JSON; one string or object with 'prompt' a line is expected"

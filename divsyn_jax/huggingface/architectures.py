@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.huggingface import hostile_config
 from divsyn_jax.model.config import ModelConfig, RopeScaling
 
 # model_type there -> name of the class there.
@@ -90,9 +91,10 @@ def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int
     another architecture or activation, rotary embeddings that are neither plain nor Llama 3's,
     other biases, sliding windows, quantised weights; and of a value that is missing or of a wrong
     type."""
+    hostile_config.check_kinds(theirs, place)
     reader = _Reader(theirs, place)
     kind = theirs.get("model_type")
-    if kind not in _ARCHITECTURES:
+    if not isinstance(kind, str) or kind not in _ARCHITECTURES:
         reader.refuse("model_type", f"{', '.join(_ARCHITECTURES)} can be")
     if theirs.get("hidden_act", "silu") != "silu":
         reader.refuse("hidden_act", "'silu'")
@@ -100,7 +102,7 @@ def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int
         if theirs.get(key):
             reader.refuse(key, "checkpoints without it")
     context = reader.integer("max_position_embeddings")
-    _check_windows(reader, str(kind), context)
+    _check_windows(reader, kind, context)
     theta, scaling = _rope(reader)
     heads, hidden = reader.integer("num_attention_heads"), reader.integer("hidden_size")
     if kind == "qwen3":
@@ -128,7 +130,7 @@ def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int
             dtype="float32",
             attention="blocked",
         )
-    except ValueError as error:
+    except (ValueError, ArithmeticError, TypeError) as error:
         raise UserError(f"{place}: {error}") from None
     return config, context
 
@@ -141,9 +143,8 @@ class _Reader:
 
     def refuse(self, key: str, expected: str) -> NoReturn:
         """Raise the `UserError` of a key that our decoder cannot compute."""
-        raise UserError(
-            f"{self.place}: {key}={self.theirs.get(key)!r} cannot be imported; only {expected}"
-        )
+        value = repr(self.theirs.get(key))[:80]
+        raise UserError(f"{self.place}: {key}={value} cannot be imported; only {expected}")
 
     def integer(self, key: str, default: int | None = None) -> int:
         """A positive whole number; a key that is missing or null means `default`."""
@@ -151,7 +152,9 @@ class _Reader:
         if value is None:
             raise UserError(f"{self.place}: {key} is missing; not the config of such a checkpoint")
         if type(value) is not int or value < 1:
-            raise UserError(f"{self.place}: {key}={value!r} must be a positive whole number")
+            raise UserError(
+                f"{self.place}: {key}={repr(value)[:80]} must be a positive whole number"
+            )
         return value
 
     def number(
@@ -162,8 +165,8 @@ class _Reader:
         value = default if values.get(key) is None else values[key]
         if value is None:
             raise UserError(f"{self.place}: {key} is missing; not the config of such a checkpoint")
-        if type(value) not in (int, float) or not value > 0:
-            raise UserError(f"{self.place}: {key}={value!r} must be a positive number")
+        if type(value) not in (int, float) or not 0 < value < hostile_config.LARGEST_NUMBER:
+            raise UserError(f"{self.place}: {key}={repr(value)[:80]} must be a positive number")
         return float(value)
 
 
@@ -174,13 +177,13 @@ def _check_windows(reader: _Reader, kind: str, context: int) -> None:
         window = theirs.get("sliding_window", _WINDOW_OF_MISTRAL)
         if window is not None and (type(window) is not int or window < context):
             raise UserError(
-                f"{reader.place}: sliding_window={window!r} (of {context} positions) cannot be"
-                " imported; only attention over the whole context"
+                f"{reader.place}: sliding_window={repr(window)[:80]} (of {context} positions)"
+                " cannot be imported; only attention over the whole context"
             )
     if theirs.get("use_sliding_window"):
         reader.refuse("use_sliding_window", "attention over the whole context")
     layer_types = theirs.get("layer_types") or []
-    if any(layer != "full_attention" for layer in layer_types):
+    if not isinstance(layer_types, list) or any(layer != "full_attention" for layer in layer_types):
         reader.refuse("layer_types", "full_attention in every layer")
 
 
@@ -205,8 +208,8 @@ def _scaling(reader: _Reader, key: str, value: Any) -> RopeScaling:
     kinds = {value[name] for name in ("rope_type", "type") if isinstance(value.get(name), str)}
     if value.get("partial_rotary_factor") not in (None, 1, 1.0):
         raise UserError(
-            f"{reader.place}: partial_rotary_factor={value['partial_rotary_factor']} cannot be"
-            " imported; only whole heads are rotated"
+            f"{reader.place}: partial_rotary_factor={repr(value['partial_rotary_factor'])[:80]}"
+            " cannot be imported; only whole heads are rotated"
         )
     extra = {name for name in value if name not in _PLAIN_ROPE and value[name] is not None}
     if kinds <= {"default"} and not extra:

@@ -13,8 +13,16 @@ import numpy as np
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
 from divsyn_jax.data.chat import TEMPLATE_FILE
-from divsyn_jax.huggingface import architectures, llama, model_card, tensor_files, tokenizer_files
+from divsyn_jax.huggingface import (
+    architectures,
+    hostile_config,
+    llama,
+    model_card,
+    tensor_files,
+    tokenizer_files,
+)
 from divsyn_jax.model import decoder
 from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.training import trained_run
@@ -58,7 +66,7 @@ def export_run(
         of_parameter.setdefault(piece.path, []).append(piece)
     with (
         contextlib.closing(run.checkpoints()) as checkpoints,
-        files.new_directory(output) as folder,
+        files.new_directory(output, _WRITTEN) as folder,
     ):
         progress = checkpoints.read_progress(step)
 
@@ -93,7 +101,7 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
 
     Raises `UserError` naming what cannot be imported.
     """
-    if not (source / "config.json").is_file():
+    if not contained(source, "config.json", str(source)).is_file():
         raise UserError(
             f"{source}: no config.json here; name the directory of a Hugging Face checkpoint"
         )
@@ -102,8 +110,16 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
     shape, context = architectures.from_config(
         files.read_json(source / "config.json"), str(source / "config.json")
     )
-    abstract = jax.eval_shape(lambda: decoder.init_params(shape, 0))
     tensors = tensor_files.open_tensors(source)
+    one_of_each_size = {
+        "model.embed_tokens.weight": (shape.vocab_size, shape.hidden),
+        "model.layers.0.mlp.gate_proj.weight": (shape.intermediate, shape.hidden),
+        "model.layers.0.self_attn.q_proj.weight": (shape.heads * shape.head_dim, shape.hidden),
+        "model.layers.0.self_attn.k_proj.weight": (shape.kv_heads * shape.head_dim, shape.hidden),
+    }
+    shapes = {name: tensor[0] for name, tensor in tensors.items()}
+    hostile_config.check_sizes(shape.layers, shapes, one_of_each_size, str(source))
+    abstract = jax.eval_shape(lambda: decoder.init_params(shape, 0))
     slices = llama.slices(abstract)
     _check_tensors(slices, tensors, source)
     recipe = _imported_recipe(shape, context)

@@ -1,4 +1,5 @@
-"""Our parameters under the names and shapes of transformers' LlamaForCausalLM and its kin, and back.
+"""Our parameters under the names and shapes of transformers' LlamaForCausalLM and its kin, and
+back.
 
 Shapes: torch keeps a matrix as [out, in], we as [in, out] with heads split. Both rotate the halves
 of a head, so rotary embeddings need no permutation."""

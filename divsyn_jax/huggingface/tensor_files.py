@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.base import files
+from divsyn_jax.base import files, json_text
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _FLOATS = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}  # NumPy's names; it has none for BF16
+_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8}
+_LONGEST_HEADER = 100_000_000  # the library's own limit
 
 
 def write_tensors(
@@ -68,7 +71,12 @@ def open_tensors(
     Raises `UserError` for a directory without readable safetensors files or with other kinds of
     numbers."""
     if (folder / INDEX_FILE).is_file():
-        names = sorted(set(files.read_json(folder / INDEX_FILE)["weight_map"].values()))
+        index = str(contained(folder, INDEX_FILE, INDEX_FILE))
+        weight_map = files.read_object(index).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise UserError(f"{index}: no 'weight_map' of names; fetch it again")
+        # Compared as text: a list or an object among them is no name, and cannot stand in a set.
+        names = sorted({str(contained(folder, name, index).name) for name in weight_map.values()})
     elif (folder / SINGLE_FILE).is_file():
         names = [SINGLE_FILE]
     else:
@@ -78,7 +86,7 @@ def open_tensors(
         )
     found = {}
     for name in names:
-        for tensor, shape, read in _open_file(folder / name):
+        for tensor, shape, read in _open_file(contained(folder, name, str(folder))):
             found[tensor] = (shape, read)
     return found
 
@@ -90,24 +98,48 @@ def _open_file(
         size = path.stat().st_size
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header: dict[str, Any] = json.loads(file.read(length)) if 0 < length < size else {}
+            header: Any = (
+                json_text.parse_json(file.read(length))
+                if 0 < length <= min(size - 8, _LONGEST_HEADER)
+                else None
+            )
     except FileNotFoundError:
         raise UserError(f"{path}: named in {INDEX_FILE} but missing; fetch it") from None
     except ValueError:
-        header = {}
+        header = None
+    if not isinstance(header, dict):
+        raise UserError(f"{path}: not a whole safetensors file; fetch it again")
     header.pop("__metadata__", None)
-    if (
-        not header
-        or 8 + length + max(entry["data_offsets"][1] for entry in header.values()) != size
-    ):
+    for tensor, entry in header.items():
+        if isinstance(entry, dict) and not _is_known(entry.get("dtype")):
+            raise UserError(
+                f"{path}: tensor {tensor!r} holds {str(entry.get('dtype'))[:40]}; only float"
+                " checkpoints can be imported"
+            )
+    if not header or not _is_laid_out(list(header.values()), size - 8 - length):
         raise UserError(f"{path}: not a whole safetensors file; fetch it again")
     for tensor, entry in header.items():
-        if entry["dtype"] not in (*_FLOATS, "BF16"):
-            raise UserError(
-                f"{path}: tensor {tensor!r} holds {entry['dtype']}; only float checkpoints can be"
-                " imported"
-            )
         yield tensor, tuple(entry["shape"]), _reader(path, entry, 8 + length)
+
+
+def _is_known(dtype: Any) -> bool:
+    return isinstance(dtype, str) and dtype in _BYTES
+
+
+def _is_laid_out(entries: list[Any], size: int) -> bool:
+    """Whether tensors fill `size` bytes one after the other, each as long as its shape says."""
+    end = 0
+    try:
+        for entry in sorted(entries, key=lambda entry: entry["data_offsets"]):
+            (start, stop), shape = entry["data_offsets"], entry["shape"]
+            if not all(type(n) is int and 0 <= n <= size for n in (start, stop, *shape)):
+                return False
+            if start != end or stop - start != _BYTES[entry["dtype"]] * math.prod(shape):
+                return False
+            end = stop
+    except (KeyError, TypeError, ValueError):
+        return False
+    return end == size
 
 
 def _reader(path: pathlib.Path, entry: Mapping[str, Any], base: int) -> Callable[[], np.ndarray]:

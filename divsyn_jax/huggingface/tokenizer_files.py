@@ -8,11 +8,14 @@ from typing import Any
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.base.contained_files import contained
 from divsyn_jax.data import jinja_template
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import MODEL_FILE, Tokenizer
 
+# The merges of a piece take the square of its length; SentencePiece's own limit is 16 by default.
+_LONGEST_PIECE = 1000
 _PROBE = (  # what normalising models do not give back
     "two  spaces, a ligature \ufb01, full width \uff21"
 )
@@ -27,7 +30,7 @@ def export(source: pathlib.Path, tokenizer: Tokenizer, context: int, folder: pat
     (and hash) of the run."""
     for file in tokenizers.tokenizer_files(tokenizer.path):
         shutil.copyfile(file, folder / file.name)
-    has_template = (source / TEMPLATE_FILE).is_file()
+    has_template = contained(source, TEMPLATE_FILE, str(source)).is_file()
     if has_template:
         shutil.copyfile(source / TEMPLATE_FILE, folder / TEMPLATE_FILE)
     if (source / MODEL_FILE).is_file():
@@ -56,7 +59,11 @@ def import_files(source: pathlib.Path, folder: pathlib.Path) -> Tokenizer:
     may be of tiktoken (Llama-3) or of another kind of SentencePiece model. A chat template that
     stands in `tokenizer_config.json` gets the file of its own that runs keep it in."""
     folder.mkdir(parents=True)
-    names = [name for name in (*tokenizers.FILES, TEMPLATE_FILE) if (source / name).is_file()]
+    names = [
+        name
+        for name in (*tokenizers.FILES, TEMPLATE_FILE)
+        if contained(source, name, str(source)).is_file()
+    ]
     if MODEL_FILE in names and "tokenizer.json" in names:
         if _says(source / "tokenizer.json", source / MODEL_FILE):
             names = [name for name in names if name in (MODEL_FILE, TEMPLATE_FILE)]
@@ -93,9 +100,16 @@ def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
     it encodes it."""
     import sentencepiece
 
-    processor = sentencepiece.SentencePieceProcessor(model_file=path)
+    try:
+        processor = sentencepiece.SentencePieceProcessor(model_file=path)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"{path}: not a SentencePiece model ({str(error).splitlines()[0]})"
+        ) from None
     ids = range(processor.vocab_size())
     pieces = [processor.id_to_piece(i) for i in ids]
+    if (longest := max(map(len, pieces))) > _LONGEST_PIECE:
+        raise UserError(f"{path}: a piece of {longest:,} characters; not a tokenizer of text")
     special = [i for i in ids if processor.is_control(i) or processor.is_unknown(i)]
     own_symbols = _user_defined(path)
     text_ids = {

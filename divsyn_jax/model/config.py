@@ -11,8 +11,9 @@ REMATS = ("none", "minimal", "dots", "full")
 
 @dataclasses.dataclass(frozen=True)
 class RopeScaling:
-    """Rotary frequencies of a model whose context was made longer, as those of Llama 3.1 (Grattafiori
-    et al. 2024): slow ones are divided by `factor`, fast ones stay, those between are blended.
+    """Rotary frequencies of a model whose context was made longer, as those of Llama 3.1
+    (Grattafiori et al. 2024): slow ones are divided by `factor`, fast ones stay, those between are
+    blended.
 
     Attributes: factor: 1 leaves every frequency as it is. low_frequency_factor,
       high_frequency_factor: a frequency is slow where it turns less often than the first over the
@@ -50,9 +51,10 @@ class ModelConfig:
       intermediate, layers, heads, kv_heads: D, F, N, H, G. D must be a multiple of H, H of G.
       head_width: K; 0: D / H. qkv_bias: queries, keys and values have biases (Qwen2). qk_norm:
       queries and keys of every head are normalised (RMSNorm) before they are rotated (Qwen3).
-      rope_theta: base of the rotary frequencies. rope_scaling: what was done to them since. norm_eps: epsilon of RMSNorm. tied: the output
-      projection is the transposed embedding. dtype: compute dtype of matrix products ('float32' or
-      'bfloat16'); parameters, norms, softmax and loss are float32. attention: backend, see
+      rope_theta: base of the rotary frequencies. rope_scaling: what was done to them since.
+      norm_eps: epsilon of RMSNorm. tied: the output projection is the transposed embedding. dtype:
+      compute dtype of matrix products ('float32' or 'bfloat16'); parameters, norms, softmax and
+      loss are float32. attention: backend, see
       divsyn_jax/model/attention.py; 'auto' in a recipe, resolved before the model is built. remat:
       what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of
       weights), 'dots' (keeps all matrix products), 'full' (keeps nothing). scan: compile one layer

@@ -17,12 +17,13 @@ class Parameter:
     """One parameter of the decoder, or one of every layer.
 
     Attributes:
-      axes: its logical axes, see `sharding.RULES`; without the axis of layers that a stacked one has
-        in front.
-      name: its name in a Llama checkpoint of transformers, with {layer} for the number of the layer.
+      axes: its logical axes, see `sharding.RULES`; without the axis of layers that a stacked one
+        has in front.
+      name: its name in a Llama checkpoint of transformers, with {layer} for the layer's number.
       decayed: whether weight decay acts on it.
       inputs: how many leading axes the product sums over; 0 for a vector or a table, which
-        transformers keeps as it is. A matrix is [*inputs, *outputs] here and [outputs, inputs] there.
+        transformers keeps as it is. A matrix is [*inputs, *outputs] here and [outputs, inputs]
+        there.
       is_bias: whether it is the bias of a matrix: a vector there, with the matrix's outputs here.
     """
 

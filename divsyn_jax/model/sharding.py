@@ -161,8 +161,8 @@ def state_shardings(state: Any, mesh: Mesh) -> Any:
     """A NamedSharding for every leaf of a train state (parameters, optimizer moments, counters).
 
     A moment of the optimizer is laid out like its parameter; numbers, such as its counters, are on
-    every device. Raises `UserError` when a dimension does not split over its mesh axes, naming both,
-    and for an array that is no parameter of the table (divsyn_jax/model/parameters.py)."""
+    every device. Raises `UserError` when a dimension does not split over its mesh axes, naming
+    both, and for an array that is no parameter of the table (divsyn_jax/model/parameters.py)."""
 
     def sharding(path: tuple, leaf: Any) -> NamedSharding:
         if not leaf.shape:

@@ -1,19 +1,17 @@
-"""Resampling over draws, items and seeds: how well the points of a correlation, or a difference of
-two corpora, are known.
+"""Resampling over items and seeds: how well a difference of two corpora is known.
 
 Shape legend: C corpora, M seeds of each, I items (documents or questions), B resamples.
 
 The items are crossed with everything: a resample takes the same items for every corpus and seed.
-Seeds are nested in corpora and resampled within each. Scores are redrawn from the normal
-distribution that their interval over draws implies."""
+Seeds are nested in corpora and resampled within each."""
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 
 from divsyn_jax.statistics.intervals import LEVEL
 
@@ -46,97 +44,6 @@ class ItemScores:
         )
         total_BR = weights_BI @ self.numerator_CMI.reshape(C * M, items).T
         return (total_BR / (weights_BI @ self.denominator_I)[:, None]).reshape(-1, C, M)
-
-
-def noise_free_correlation(
-    score_C: Sequence[float],
-    score_stderr_C: Sequence[float] | None,
-    tests: Sequence[ItemScores],
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Pearson's r that these corpora would show if scores, test and seeds held no noise, with an
-    interval for that noise.
-
-    Returns {estimate, ci_low, ci_high, reliability_score, reliability_performance, over}. It says
-    nothing about other corpora; Fisher's interval does. Performance is the mean over `tests` and
-    seeds.
-
-    Attenuation-corrected r (Spearman 1904): covariance over the root of the product of variances,
-    each less its noise. The
-    noise is that of a bootstrap: scores redrawn from their standard errors, items with replacement,
-    seeds within corpora (deviations scaled by sqrt(M / (M - 1)), without which M seeds would seem
-    to vary less than they do). Interval: every rho whose points (the observed ones, shrunk to the
-    noise-free spread and turned to correlate at rho), with that noise added, give the observed r
-    within the central 95%. Resampling the observed points themselves would count noise twice.
-
-    Refused (estimate None, with a `reason`) below four corpora and where the corpora differ by no
-    more than the noise."""
-    generator = np.random.default_rng(seed)
-    x_C = np.asarray(score_C, float)
-    C, M, _ = tests[0].numerator_CMI.shape
-    y_C = np.mean([test.performance_CM.mean(-1) for test in tests], axis=0)
-    performance_BCM = np.mean([test.resampled_BCM(generator) for test in tests], axis=0)
-    y_noise_BC = performance_BCM.mean(-1) - y_C
-    over = ["items"]
-    if M > 1:
-        chosen_BCM = generator.integers(M, size=(RESAMPLES, C, M))
-        of_seeds_BC = np.take_along_axis(performance_BCM, chosen_BCM, axis=2).mean(
-            -1
-        ) - performance_BCM.mean(-1)
-        y_noise_BC = y_noise_BC + math.sqrt(M / (M - 1)) * of_seeds_BC
-        over.append("seeds")
-    x_noise_BC = np.zeros((RESAMPLES, C))
-    if score_stderr_C is not None:
-        x_noise_BC = generator.standard_normal((RESAMPLES, C)) * np.asarray(score_stderr_C, float)
-        over.insert(0, "draws")
-
-    (xx, yy, xy), noise = (
-        _moments(x_C, y_C),
-        (x_noise_BC.var(-1, ddof=1).mean(), y_noise_BC.var(-1, ddof=1).mean()),
-    )
-    refused = {"estimate": None, "ci_low": None, "ci_high": None, "over": over}
-    if C < 4 or xx == 0 or yy == 0:
-        return {
-            **refused,
-            "reason": f"{C} corpora are too few" if C < 4 else "one of the two does not vary",
-        }
-    reliability_x, reliability_y = 1 - noise[0] / xx, 1 - noise[1] / yy
-    refused.update(
-        reliability_score=float(reliability_x), reliability_performance=float(reliability_y)
-    )
-    if min(reliability_x, reliability_y) <= 0:
-        return {**refused, "reason": "the corpora differ by no more than the noise"}
-    r = float(np.clip(xy / math.sqrt((xx - noise[0]) * (yy - noise[1])), -1, 1))
-
-    # Points of the noise-free spread that correlate at rho, as near to the observed ones as that
-    # allows.
-    u_C = (x_C - x_C.mean()) / math.sqrt(xx)
-    residual_C = (y_C - y_C.mean()) / math.sqrt(yy) - xy / math.sqrt(xx * yy) * u_C
-    spread = residual_C.std(ddof=1)
-    v_C = residual_C / spread if spread > 1e-9 else np.zeros(C)
-    noisy_x_BC = math.sqrt(xx - noise[0]) * u_C + x_noise_BC
-
-    def excess(rho: float, share: float) -> float:
-        latent_C = math.sqrt(yy - noise[1]) * (rho * u_C + math.sqrt(1 - rho * rho) * v_C)
-        xx_B, yy_B, xy_B = _moments(noisy_x_BC, latent_C + y_noise_BC)
-        return float(np.quantile(xy_B / np.sqrt(xx_B * yy_B), share)) - xy / math.sqrt(xx * yy)
-
-    low, high = (_root(lambda rho, q=q: excess(rho, q)) for q in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
-    return {**refused, "estimate": r, "ci_low": min(low, r), "ci_high": max(high, r)}
-
-
-def _root(increasing: Callable[[float], float]) -> float:
-    """Where an increasing function of a correlation crosses zero, -1 or 1 where it does not."""
-    if increasing(-1.0) >= 0:
-        return -1.0
-    return 1.0 if increasing(1.0) <= 0 else float(optimize.brentq(increasing, -1, 1, xtol=1e-3))
-
-
-def _moments(x_C: np.ndarray, y_C: np.ndarray) -> tuple[Any, Any, Any]:
-    """Variances and covariance over the last axis."""
-    x, y = x_C - x_C.mean(-1, keepdims=True), y_C - y_C.mean(-1, keepdims=True)
-    n = x.shape[-1] - 1
-    return (x * x).sum(-1) / n, (y * y).sum(-1) / n, (x * y).sum(-1) / n
 
 
 def paired_difference(

@@ -152,7 +152,7 @@ def leave_one_out(
         return None
     found = []
     for index, name in enumerate(names):
-        rest = pearson(np.delete(x, index), np.delete(y, index))
+        rest = pearson(np.delete(x, index).tolist(), np.delete(y, index).tolist())
         if rest["estimate"] is not None:
             found.append((rest["estimate"], name))
     if not found:

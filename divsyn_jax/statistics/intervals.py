@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from scipy import stats
@@ -10,8 +10,26 @@ from scipy import stats
 LEVEL = 0.95
 
 
-def mean_interval(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two values."""
+class MeanInterval(TypedDict):
+    """A mean of `n` values with its interval."""
+
+    value: float
+    ci_low: NotRequired[float | None]
+    ci_high: NotRequired[float | None]
+    n: NotRequired[int]
+
+
+class NoiseFloor(TypedDict):
+    """What equal treatments differ by; see `noise_floor`."""
+
+    sd: float
+    degrees_of_freedom: int
+    least_difference: float
+
+
+def mean_interval(values: Sequence[float]) -> MeanInterval:
+    """Mean with a t interval: {value, ci_low, ci_high, n}; the interval is None below two
+    values."""
     x = np.asarray(values, float)
     mean = float(x.mean())
     if len(x) < 2:
@@ -20,7 +38,7 @@ def mean_interval(values: Sequence[float]) -> dict[str, float | int | None]:
     return {"value": mean, "ci_low": mean - half, "ci_high": mean + half, "n": len(x)}
 
 
-def noise_floor(groups: Sequence[Sequence[float]]) -> dict[str, float | int] | None:
+def noise_floor(groups: Sequence[Sequence[float]]) -> NoiseFloor | None:
     """What equal treatments differ by: {sd, degrees_of_freedom, least_difference}, None where no
     group holds two values.
 

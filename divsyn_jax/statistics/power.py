@@ -26,9 +26,9 @@ def critical_r(n: int, controls: int = 0) -> float | None:
 
 
 @functools.cache
-def detectable_r(n: int, controls: int = 0) -> float | None:
-    """The true |r| that the two-sided 5% t test finds with 80% power over `n` corpora; None below
-    four.
+def detectable_r(n: int, controls: int = 0, tests: int = 1) -> float | None:
+    """The true |r| that the two-sided t test at 5%/`tests` finds with 80% power over `n` corpora;
+    None below four.
 
     Exact for a bivariate normal population: given the scores, t is noncentral t with noncentrality
     sqrt(W) r / sqrt(1 - r^2), and W, the sum of their squared deviations, is chi-squared on n - 1
@@ -36,7 +36,7 @@ def detectable_r(n: int, controls: int = 0) -> float | None:
     df = n - 2 - controls
     if df < 2:
         return None
-    t = stats.t.ppf((1 + LEVEL) / 2, df)
+    t = stats.t.ppf(1 - (1 - LEVEL) / 2 / tests, df)
     nodes = stats.chi2.ppf((np.arange(_NODES) + 0.5) / _NODES, n - 1 - controls)
 
     def power(r: float) -> float:

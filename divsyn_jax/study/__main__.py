@@ -1,7 +1,8 @@
 """A diversity study: corpora of different diversity in, models trained on each, one report out.
 
   python -m divsyn_jax.study --config=configs/studies/tiny.py
-  python -m divsyn_jax.study --config=configs/studies/corpora.py --corpora='a.jsonl.gz b.jsonl.gz' --eval='news=heldout.jsonl'
+  python -m divsyn_jax.study --config=configs/studies/corpora.py \\
+      --corpora='a.jsonl.gz b.jsonl.gz' --eval='news=heldout.jsonl'
 
 Parts: prepare (corpora and held-out text, scores, tokenizer, shards); runs (levels x sizes x seeds,
 each through its stages); report. Every part leaves files and is skipped when they are there, so the
@@ -12,14 +13,16 @@ report.html, report.png. The keys of a recipe are explained in divsyn_jax/study/
 import contextlib
 import dataclasses
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Unfinished, UserError
 from divsyn_jax.base.setting_flags import Flag
-from divsyn_jax.study import local_runner
+from divsyn_jax.study import local_runner, study_file
 from divsyn_jax.study import stages as study_stages
+from divsyn_jax.study.controls import advice
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.study.recipe import Study, resolve, workdir_of
 
@@ -97,6 +100,15 @@ def _print_plan(study: Study, slots: list[local_runner.Slot]) -> None:
     )
 
 
+def _advise(study: Study, told: Sequence[str]) -> list[str]:
+    """Print what the study should be told before it trains, but for what it was told."""
+    found = advice.write_advice(study, sys.argv[1:])
+    for line in found:
+        if line not in told:
+            print(f"ADVICE: {line}", flush=True)
+    return found
+
+
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
     """SIGTERM ends the block with `Unfinished`, whatever a library makes of the exception on its
@@ -137,8 +149,10 @@ def main(arguments: list[str]) -> None:
     slots = _slots(study, options.parallel)
     _print_plan(study, slots)
     study_stages.claim_workdir(study)
+    told = _advise(study, ())
     if part in ("all", "prepare"):
         study_stages.prepare(study)
+        _advise(study, told)
     if part in ("all", "runs"):
         study_stages.train_runs(study, slots)
     if part in ("all", "report"):
@@ -151,13 +165,13 @@ def _print_findings(study: Study) -> None:
     print("part             budget   took (s, this and earlier sessions)")
     for part, seconds in took.items():
         print(f"{part:<16} {budget.get(part, 0):>6} {seconds:>6.0f}")
-    verdicts = files.read_json(study.workdir / "study.json")["verdicts"]
-    for verdict in (verdict for verdict in verdicts if verdict["of"] == "study"):
-        print(f"{verdict['verdict'].upper()}: {verdict['hypothesis']} ({verdict['because']})")
-    print(
-        f"and the verdicts on {sum(verdict['of'] == 'paper' for verdict in verdicts)} claims of the"
-        " paper, in the report"
-    )
+    verdicts = study_file.read_study(study.workdir / "study.json")["verdicts"]
+    for judged in (judged for judged in verdicts if judged.source != "paper"):
+        print(f"{judged.verdict.kind.upper()}: {judged.statement} ({judged.verdict.reason})")
+        if judged.verdict.beside:
+            print(f"  these corpora also differ in {'; '.join(judged.verdict.beside)}")
+    if claims := sum(judged.source == "paper" for judged in verdicts):
+        print(f"and the verdicts on {claims} claims of the paper, in the report")
     print(f"report: {study.workdir / 'report.html'}")
 
 

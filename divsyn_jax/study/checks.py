@@ -11,13 +11,14 @@ from divsyn_jax.base.commandline import UserError
 
 _STAGES = ("pretrain", "evaluate", "sft", "evaluate")
 _KEYS = (
-    "name", "kind", "levels", "corpora", "equal_text", "null_control", "documents", "text_field", "real", "real_weight",
-    "synthetic_weight", "heldout", "heldout_documents", "tasks", "task_data", "primary", "seeds", "sizes", "stages",
-    "vocab_size", "score", "train", "sft", "budget",
+    "name", "kind", "levels", "corpora", "equal_text", "null_control", "documents", "text_field",
+    "real", "real_weight", "synthetic_weight", "heldout", "heldout_documents", "tasks", "task_data",
+    "primary", "seeds", "sizes", "stages", "vocab_size", "score", "train", "sft", "budget",
 )  # fmt: skip
+_OPTIONAL_KEYS = ("hypotheses",)  # that recipes written for 0.1.0 lack
 # A level has a corpus, or all that the grammar writes one from.
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
-_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", *_GRAMMAR_KEYS)
+_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", "family", *_GRAMMAR_KEYS)
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
@@ -77,8 +78,9 @@ def _check_keys(recipe: Mapping[str, Any]) -> None:
             raise UserError(
                 f"config.{key}: missing; a study recipe looks like configs/studies/tiny.py"
             )
-    if unknown := sorted(set(recipe) - set(_KEYS)):
-        raise UserError(f"config.{unknown[0]}: unknown key; known are {', '.join(_KEYS)}")
+    if unknown := sorted(set(recipe) - {*_KEYS, *_OPTIONAL_KEYS}):
+        known = ", ".join((*_KEYS, *_OPTIONAL_KEYS))
+        raise UserError(f"config.{unknown[0]}: unknown key; known are {known}")
     for index, level in enumerate(recipe["levels"]):
         place = f"config.levels[{index}]"
         if unknown := sorted(set(level) - set(_LEVEL_KEYS)):

@@ -1,24 +1,25 @@
-"""What makes two studies the same:
-
-their resolved recipes, but for how long they may take and where their texts lie.
-"""
+"""What makes two studies the same: their resolved recipes, but for how long they may take, what
+their results are asked and where their texts lie."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-_NOT_IDENTITY = ("budget",)  # how long, not what
+# How long, not what; and what is asked of the results, not how they come about.
+_NOT_IDENTITY = ("budget", "hypotheses")
 
 
 def study_fingerprint(recipe: Mapping[str, Any]) -> str:
-    """Identity of a study: its recipe without the time budget and without paths of corpora."""
+    """Identity of a study: its recipe without time budget, hypotheses and paths of corpora."""
     return hashlib.sha256(json.dumps(_identity(recipe), sort_keys=True).encode()).hexdigest()
 
 
 def difference(recorded: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
     """The first key in which the identities of two resolved recipes differ, with both values."""
-    was, now, place = _identity(recorded), _identity(recipe), "config"
+    was: Any = _identity(recorded)
+    now: Any = _identity(recipe)
+    place = "config"
     while type(was) is type(now) and isinstance(was, dict | list) and was and now:
         if isinstance(was, list):
             if len(was) != len(now):

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from divsyn_jax.base import owned_folders
 from divsyn_jax.base.commandline import EXIT_UNFINISHED, Unfinished
 
 _MEMORY_SHARE = 0.9
@@ -195,7 +196,7 @@ def _start(job: Job, slot: Slot, environment: dict[str, str]) -> subprocess.Pope
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
 
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(job.log, "ab") as log:
+    with owned_folders.open_kept(job.log, "ab") as log:
         # A session of its own, so that Ctrl-C reaches the jobs once, through us.
         return subprocess.Popen(
             job.command,

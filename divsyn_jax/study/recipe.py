@@ -5,20 +5,22 @@ Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_cont
   written by the built-in grammar: topics, styles, personas, seed (`documents` in each). A level may
   weigh its corpus with a `synthetic_weight` of its own (0: real text alone). corpora: more corpora,
   one level each (--corpora). equal_text: cut every level to the bytes of the smallest, so that
-  unique tokens and repetition are equal. null_control: names of two levels that differ in nothing
-  but the seed, or empty. real, real_weight, synthetic_weight: text mixed into every run ('pydoc', a
-  corpus, or '' for none) and token weights. heldout, heldout_documents: domains to evaluate on
-  ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks, task_data: downstream tasks
-  to evaluate on (evaluate --tasks), perhaps none, and the folder of their local files (evaluate
-  --task_data), '' for the hub's, or 'grammar' for the built-in grammar's `items`. primary: which
-  outcome decides: 'tasks' (their mean) or 'heldout' (bits per byte of the first domain). seeds: of
-  the training runs; every level is trained once a seed. sizes: small to large: a name and overrides
-  of `train` (and, as `sft`, of `sft`), every level and seed trained at each; empty: `train` as it
-  is. stages: what a run goes through: pretrain, evaluate, and perhaps sft, evaluate. vocab_size: of
-  the one tokenizer, trained on equal bytes of every level and of the real text. score: settings of
-  score_corpus. train, sft: the run recipe and the keys it overrides; windows hold train.seq_len
-  inputs in every stage. sft.data: conversations, or 'grammar' for the first `sft.instructions` of
-  the built-in grammar's (0: all). budget: seconds a part should take.
+  distinct text and repetition are equal. A level may name its `family` (a ladder, a generator, a
+  domain): effects are then taken within families. null_control: names of two levels that differ in
+  nothing but the seed, or empty. real, real_weight, synthetic_weight: text mixed into every run
+  ('pydoc', a corpus, or '' for none) and token weights. heldout, heldout_documents: domains to
+  evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks, task_data:
+  downstream tasks to evaluate on (evaluate --tasks), perhaps none, and the folder of their local
+  files (evaluate --task_data), '' for the hub's, or 'grammar' for the built-in grammar's `items`.
+  primary: which outcome decides: 'tasks' (their mean) or 'heldout' (bits per byte of the first
+  domain). seeds: of the training runs; every level is trained once a seed. sizes: small to large: a
+  name and overrides of `train` (and, as `sft`, of `sft`), every level and seed trained at each;
+  empty: `train` as it is. stages: what a run goes through: pretrain, evaluate, and perhaps sft,
+  evaluate. vocab_size: of the one tokenizer, trained on equal bytes of every level and of the real
+  text. score: settings of score_corpus. train, sft: the run recipe and the keys it overrides;
+  windows hold train.seq_len inputs in every stage. sft.data: conversations, or 'grammar' for the
+  first `sft.instructions` of the built-in grammar's (0: all). hypotheses: what the results are
+  asked; see divsyn_jax/study/hypotheses/listed.py. budget: seconds a part should take.
 """
 
 import dataclasses
@@ -38,6 +40,7 @@ from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, split_name
 from divsyn_jax.evaluation import task_data
 from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
+from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.training import recipe_file
 
@@ -159,7 +162,9 @@ class Study:
 
     def size(self, run: Run) -> dict[str, Any]:
         """What the run's size overrides."""
-        found = next((size for size in self.recipe["sizes"] if size["name"] == run.size), {})
+        found: dict[str, Any] = next(
+            (size for size in self.recipe["sizes"] if size["name"] == run.size), {}
+        )
         return {key: value for key, value in found.items() if key != "name"}
 
 
@@ -191,6 +196,7 @@ def resolve(
         )
     if not recipe["heldout"]:
         raise UserError("a study needs held-out text; give it as --eval='name=corpus'")
+    listed.listed(recipe, ())  # refuses what is no hypothesis before anything is computed
     study_checks.check_names(recipe, [_domain(entry)[0] for entry in recipe["heldout"]])
     built_in = recipe["real"] == "pydoc" or any("corpus" not in level for level in recipe["levels"])
     if built_in and recipe["text_field"] != "text":
@@ -208,6 +214,7 @@ def resolve(
             level["corpus"] = _absolute(level["corpus"])
         if "corpus" in level and read:
             level["fingerprint"] = text_of(level["corpus"])
+    listed.listed(recipe, ())  # refuses what is no hypothesis before anything is computed
     domains = {}
     for entry in recipe["heldout"]:
         name, source = _domain(entry)

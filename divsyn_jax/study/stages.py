@@ -3,11 +3,12 @@
 Whatever is done is skipped.
 """
 
+import functools
 import os
 import pathlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base import files
@@ -16,13 +17,14 @@ from divsyn_jax.data.readers.corpus import corpus_files
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 from divsyn_jax.diversity.score_file import read_score
-from divsyn_jax.study import local_runner, results
+from divsyn_jax.study import local_runner, results, study_file
 from divsyn_jax.study import plan as study_plan
-from divsyn_jax.study import report as page
 from divsyn_jax.study import texts as study_data
+from divsyn_jax.study.controls import closeness
 from divsyn_jax.study.identity import difference, study_fingerprint
 from divsyn_jax.study.local_runner import Job, Slot
 from divsyn_jax.study.recipe import Study
+from divsyn_jax.study.reporting import report as page
 
 _SHARD_BYTES = 16 << 20  # text of a shard: a process for less costs more than it saves
 
@@ -47,8 +49,14 @@ def claim_workdir(study: Study) -> None:
 
 def prepare(study: Study) -> None:
     """Corpora and held-out text, scores, tokenizer and shards."""
-    for name, function in (("corpora", _corpora), ("score", _score), ("tokenise", _tokenise)):
-        with_time(study, name, lambda function=function: function(study))
+    parts = (
+        ("corpora", _corpora),
+        ("score", _score),
+        ("tokenise", _tokenise),
+        ("closeness", closeness.read_closeness),
+    )
+    for name, function in parts:
+        with_time(study, name, functools.partial(function, study))
     files.write_text(study.workdir / "PREPARED", study_fingerprint(study.recipe) + "\n")
 
 
@@ -58,7 +66,7 @@ def train_runs(study: Study, slots: Sequence[Slot]) -> None:
     for index, stage in enumerate(study.recipe["stages"]):
         if stage == "evaluate":
             name = "evaluate" if trained == "pretrain" else f"{trained} evaluate"
-            with_time(study, name, lambda trained=trained: _evaluate(study, slots, trained))
+            with_time(study, name, functools.partial(_evaluate, study, slots, trained))
             continue
         trained = stage
         jobs = []
@@ -68,11 +76,11 @@ def train_runs(study: Study, slots: Sequence[Slot]) -> None:
         with_time(
             study,
             "train" if stage == "pretrain" else stage,
-            lambda jobs=jobs: run_missing(study, jobs, slots),
+            functools.partial(run_missing, study, jobs, slots),
         )
 
 
-def with_time(study: Study, name: str, function) -> None:
+def with_time(study: Study, name: str, function: Callable[[], object]) -> None:
     """Call `function`, and add the seconds it took to timing.json under `name`."""
     print(f"[{name}]", flush=True)
     started, record = time.monotonic(), study.workdir / "timing.json"
@@ -111,7 +119,7 @@ def _corpora(study: Study) -> None:
             study_data.write_level_corpus(
                 level, recipe["documents"], study.workdir / "corpora" / level["name"]
             )
-    if recipe["real"] == "pydoc" and not os.path.exists(study.real_corpus):
+    if recipe["real"] == "pydoc" and study.real_corpus and not os.path.exists(study.real_corpus):
         study_data.write_jsonl(
             pathlib.Path(study.real_corpus), study_data.pydoc_passages(heldout=False)
         )
@@ -266,5 +274,5 @@ def report(study: Study) -> None:
             f" ({lacking[0].name} first); run or submit the study again"
         )
     result = results.collect(study)
-    files.write_json(study.workdir / "study.json", result)
+    study_file.write(result, study.workdir / "study.json")
     page.write_report(result, study.workdir)

@@ -9,7 +9,7 @@ import json
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from divsyn_jax.base import files, remote
 from divsyn_jax.base.commandline import UserError
@@ -64,30 +64,79 @@ def write_jsonl(path: pathlib.Path, documents: Iterable[Mapping[str, Any]]) -> N
     )
 
 
+class TextAmount(TypedDict):
+    """How much text a corpus holds, and how much of it is distinct (by `text_key`)."""
+
+    documents: int
+    distinct_documents: int
+    bytes: int
+    distinct_bytes: int
+
+
+def text_amount(corpus: str, options: ReadOptions) -> TextAmount:
+    """Count a corpus in one pass; memory grows with its distinct documents, 16 bytes each."""
+    seen: set[bytes] = set()
+    found = TextAmount(documents=0, distinct_documents=0, bytes=0, distinct_bytes=0)
+    for document in CorpusReader(corpus, options):
+        size, key = len(document.text.encode()), text_key(document.text)
+        found["documents"] += 1
+        found["bytes"] += size
+        if key not in seen:
+            seen.add(key)
+            found["distinct_documents"] += 1
+            found["distinct_bytes"] += size
+    return found
+
+
+def distinct_text(shards: pathlib.Path, corpus: str, options: ReadOptions) -> TextAmount:
+    """How much of a corpus is distinct, kept beside its shards; counted once, also for a study of
+    0.1.0."""
+    record = shards / "distinct.json"
+    if not record.exists():
+        files.write_json(record, text_amount(corpus, options))
+    found: TextAmount = files.read_json(record)
+    return found
+
+
+EQUAL_WITHIN = 0.01  # of the bytes that every corpus is cut to
+
+
 def write_equal_corpora(
     sources: Mapping[str, str], folder: pathlib.Path, options: ReadOptions
 ) -> None:
-    """Write every corpus cut to about the bytes of the smallest, as `<name>.jsonl` in `folder`,
-    unless they are there.
+    """Write the distinct documents of every corpus, cut to the bytes of the smallest, as
+    `<name>.jsonl` in `folder`, unless they are there.
 
-    A document stays when a hash of its text falls below the share to keep, so the choice does not
-    depend on order."""
+    Documents are taken in the order of a hash of their text, so the choice does not depend on
+    theirs; one that would go over is passed over. A corpus that so ends more than 1% short (its
+    documents are too long) is named on a line."""
     if folder.exists():
         return
-    size = {
-        name: sum(len(document.text.encode()) for document in CorpusReader(source, options))
-        for name, source in sources.items()
-    }
+    size: dict[str, dict[bytes, int]] = {name: {} for name in sources}
+    for name, source in sources.items():
+        for document in CorpusReader(source, options):
+            size[name].setdefault(text_key(document.text), len(document.text.encode()))
+    target = min(sum(of_corpus.values()) for of_corpus in size.values())
     with files.new_directory(folder) as temporary:
         for name, source in sources.items():
-            keep = min(size.values()) / size[name]
+            kept: set[bytes] = set()
+            total = 0
+            for key, length in sorted(size[name].items()):
+                if total + length <= target:
+                    kept.add(key)
+                    total += length
+            if total < (1 - EQUAL_WITHIN) * target:
+                print(
+                    f"equal_text: {name} is cut to {total:,} bytes, {1 - total / target:.1%} short"
+                    f" of {target:,}: its documents are too long to come within {EQUAL_WITHIN:.0%}"
+                )
             with open(temporary / f"{name}.jsonl", "w", encoding="utf-8") as file:
                 for document in CorpusReader(source, options):
-                    if int.from_bytes(text_key(document.text)[:8], "big") < keep * 2**64:
-                        file.write(
-                            json.dumps({options.text_field: document.text}, ensure_ascii=False)
-                            + "\n"
-                        )
+                    key = text_key(document.text)
+                    if key in kept:
+                        kept.remove(key)
+                        record = {options.text_field: document.text}
+                        file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def write_questions(
@@ -113,16 +162,16 @@ def heldout_source(
 ) -> Iterator[str]:
     """Texts of a held-out domain before decontamination: `grammar`, `pydoc`, or any corpus."""
     if source == "grammar":
-        for document in itertools.islice(
+        for written in itertools.islice(
             generate_passages(_widest(levels), _HELDOUT_SEED), 2 * documents
         ):
-            yield document["text"]
+            yield written["text"]
     elif source == "pydoc":
-        for document in pydoc_passages(heldout=True):
-            yield document["text"]
+        for passage in pydoc_passages(heldout=True):
+            yield passage["text"]
     else:
-        for document in CorpusReader(source, options):
-            yield document.text
+        for read in CorpusReader(source, options):
+            yield read.text
 
 
 def write_heldout(

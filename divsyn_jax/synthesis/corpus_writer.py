@@ -19,6 +19,8 @@ from divsyn_jax.synthesis.record_file import RecordWriter, recover
 from divsyn_jax.synthesis.record_totals import RecordTotals
 
 RECORD_KINDS = ("documents", "instructions", "items")
+# What the folder of a corpus consists of, its score included.
+WRITTEN = (*(f"{kind}.jsonl.zst" for kind in RECORD_KINDS), "manifest.json", "score.json")
 # A breadth that runs out of new texts is told so, instead of trying for ever.
 _MAX_REJECTS_PER_RECORD = 10
 
@@ -44,7 +46,7 @@ def generate_corpus(
     earlier = pathlib.Path(output, "manifest.json")
     if earlier.is_file() and (manifest := files.read_json(earlier)).items() >= settings.items():
         return manifest
-    with files.resumed_directory(output, settings) as folder:
+    with files.resumed_directory(output, settings, WRITTEN) as folder:
         path = folder / f"{kind}.jsonl.zst"
         totals = _Totals()
         for record in recover(path):

@@ -1,8 +1,10 @@
 """Write a synthetic corpus of a chosen diversity.
 
   generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/persona
-  generate_corpus --config=configs/synthesis.py:topic --config.grammar.topics=8 --config.documents=2000 --output=corpora/narrow
-  generate_corpus --config=configs/synthesis.py:topic --kind=instructions --output=corpora/instructions
+  generate_corpus --config=configs/synthesis.py:topic --config.grammar.topics=8 \\
+      --config.documents=2000 --output=corpora/narrow
+  generate_corpus --config=configs/synthesis.py:topic --kind=instructions \\
+      --output=corpora/instructions
 
 writes documents.jsonl.zst (one object a line: text and provenance) and manifest.json, without any
 language model. A broader corpus contains the topics, styles and personas of a narrower one. The
@@ -15,10 +17,11 @@ With --base_url and --model any OpenAI-compatible endpoint writes instead:
 each with passages of rising nuance and a question. What fails a gate (schema, length, language,
 refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/cache.sqlite):
 
-  generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/persona --dry_run \\
-      --base_url=http://localhost:8000/v1 --model=qwen3-32b,mistral-small --topics_file=topics.jsonl
-  generate_corpus --config=configs/synthesis.py --kind=topics --input=wiki.jsonl.gz --output=topics \\
-      --base_url=http://localhost:8000/v1 --model=qwen3-32b
+  generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/persona \\
+      --dry_run --base_url=http://localhost:8000/v1 --model=qwen3-32b,mistral-small \\
+      --topics_file=topics.jsonl
+  generate_corpus --config=configs/synthesis.py --kind=topics --input=wiki.jsonl.gz \\
+      --output=topics --base_url=http://localhost:8000/v1 --model=qwen3-32b
 
 The second finds the topics of a corpus; its topics/topics.jsonl.zst is a --topics_file.
 """
@@ -36,7 +39,7 @@ from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.endpoint import flags as endpoint_flags
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.synthesis.corpus_writer import RECORD_KINDS, generate_corpus
+from divsyn_jax.synthesis.corpus_writer import WRITTEN, generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
 
 _TOPICS = "topics"
@@ -112,9 +115,7 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
         if getattr(asked, flag):
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
     output, kind = asked.output, asked.kind
-    files.check_replaceable(
-        output, [*(f"{kind}.jsonl.zst" for kind in RECORD_KINDS), "manifest.json", "score.json"]
-    )
+    files.check_replaceable(output, WRITTEN)
     count = config.documents if kind == "documents" else config.questions
     manifest = generate_corpus(breadth, count, config.seed, output, kind)
     rejected = manifest["rejects"]["duplicate"]

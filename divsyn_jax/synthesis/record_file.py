@@ -13,6 +13,8 @@ from typing import Any
 
 import zstandard
 
+from divsyn_jax.base import owned_folders
+
 # Records in a frame: what a kill can lose.
 BLOCK = 1000
 _LEVEL = 9
@@ -22,8 +24,7 @@ def recover(path: pathlib.Path) -> Iterator[dict[str, Any]]:
     """Yield the records of the whole frames of `path` (none where there is no file); then what
     follows them is cut off.
     """
-    path.touch()
-    with open(path, "r+b") as file:
+    with owned_folders.open_kept(path, "r+b") as file:
         end = 0
         while text := _frame(file, end):
             end = file.tell()
@@ -53,7 +54,7 @@ class RecordWriter:
     """Appends records to `path` in blocks; a context whose regular end writes the last block."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        self._file = open(path, "ab")
+        self._file = owned_folders.open_kept(path, "ab")
         self._lines: list[str] = []
 
     def write(self, record: Mapping[str, Any]) -> None:

@@ -15,7 +15,6 @@ from divsyn_jax.synthesis.grammar.personas import personas
 from divsyn_jax.synthesis.grammar.sentences import bare
 
 _KEYWORDS = 6  # of a built-in topic
-_Seed = TypeVar("_Seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +38,9 @@ class TopicSeed:
         if self.keywords:
             lines.append(f"keywords: {', '.join(self.keywords)}")
         return "\n".join(lines)
+
+
+_Seed = TypeVar("_Seed", TopicSeed, str)
 
 
 def built_in_topics(count: int) -> list[TopicSeed]:

@@ -4,6 +4,7 @@ metrics.jsonl, TensorBoard events, throughput and model FLOPs utilisation.
 """
 
 import contextlib
+import io
 import json
 import math
 import os
@@ -18,7 +19,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from divsyn_jax.base import files
+from divsyn_jax.base import files, owned_folders
 from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.data.pipeline import Mixture
 from divsyn_jax.model.config import ModelConfig
@@ -85,7 +86,7 @@ class MetricsLog:
                 if _step_of(line) <= restored_step
             ]
             files.write_text(path, "".join(kept))
-        self._file = open(path, "a", encoding="utf-8")
+        self._file = io.TextIOWrapper(owned_folders.open_kept(path, "ab"), encoding="utf-8")
         self._events = self._wandb = None
         if config.tensorboard:
             import tensorboardX

@@ -214,7 +214,7 @@ class Recipe:
 
     @staticmethod
     def blank() -> dict[str, Any]:
-        """Every key of a recipe as a nested dict: at its default, or at 0 or '' where it has none."""
+        """Every key of a recipe as a nested dict: its default, or 0 or '' where it has none."""
         return _blank(Recipe)
 
     def of_length(self, rows: int) -> "Recipe":

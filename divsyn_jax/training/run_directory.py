@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import jax
 
-from divsyn_jax.base import files
+from divsyn_jax.base import files, owned_folders
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
@@ -29,7 +29,7 @@ def lock(workdir: pathlib.Path) -> IO:
     Raises `UserError` when another has it.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    file = open(workdir / ".lock", "w")
+    file = owned_folders.open_kept(workdir / ".lock", "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -146,8 +146,8 @@ def initial_weights(
             for name, (there, here) in differing.items()
         ]
         raise UserError(
-            f"init_from={source}: {', '.join(found)}; leave --config.model.* out, and that run's are"
-            " taken, or give its values"
+            f"init_from={source}: {', '.join(found)}; leave --config.model.* out, and that run's"
+            " are taken, or give its values"
         )
     with contextlib.closing(run.checkpoints()) as checkpoints:
         params, progress = checkpoints.restore_params(abstract_params)

@@ -82,10 +82,10 @@ def test_shards_are_copied_once_and_checked(store, tmp_path, tokenizer_dir, monk
 
 
 def test_roots_and_urls_are_joined():
-    assert remote.join("gs://b/root/", "x") == "gs://b/root/x"
-    assert remote.join("root", "s3://b/x") == "s3://b/x"
-    assert remote.join("gs://b", "/abs") == "/abs"
-    assert remote.join("root", "x") == "root/x"
+    assert remote.join_url("gs://b/root/", "x") == "gs://b/root/x"
+    assert remote.join_url("root", "s3://b/x") == "s3://b/x"
+    assert remote.join_url("gs://b", "/abs") == "/abs"
+    assert remote.join_url("root", "x") == "root/x"
     assert [source.folder for source in parse_sources("a=gs://b/x@5:2,y", "r")] == [
         "gs://b/x",
         "r/y",

@@ -210,7 +210,10 @@ def test_empty_messages_are_left_out_by_name(tmp_path):
     reader = ConversationReader(path)
     assert len(list(reader)) == 1
     assert reader.empty == 3
-    assert [(line.rsplit(":", 2)[1], line.rsplit(" ", 1)[0].rsplit(" ", 2)[1]) for line in reader.left_out] == [
+    assert [
+        (line.rsplit(":", 2)[1], line.rsplit(" ", 1)[0].rsplit(" ", 2)[1])
+        for line in reader.left_out
+    ] == [
         ("2", "assistant"), ("3", "user"), ("4", "assistant"),
     ]  # fmt: skip
 

@@ -1,10 +1,14 @@
 """Fine-tuning in the words of a model's own chat template, and text that spells control ids."""
 
+import json
+
 import numpy as np
 import pytest
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data import jinja_template, shard_builder, template_renderer
 from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.data.chat import ChatTemplate
 from divsyn_jax.data.jinja_template import JinjaTemplate, load_chat_template
 from divsyn_jax.data.shard_builder import OWN_TEMPLATE, build_shards
 from divsyn_jax.data.shards import ShardedWindows, unpack_window
@@ -111,3 +115,80 @@ def test_the_first_space_of_a_continuation_survives(tmp_path):
     assert tokenizer.decode_continuation([1], after) == "river bank"
     [half] = tokenizer.encode(["漢"])
     assert tokenizer.decode_continuation([*before, *half[:-1]], half[-1:]).endswith("漢")
+
+
+@pytest.mark.parametrize("is_jinja", [True, False])
+def test_a_template_survives_the_trip_to_workers_as_json(tmp_path, is_jinja):
+    tokenizer = tokenizers.load_tokenizer(make_tokenizer(tmp_path / "hf", False))
+    template = (
+        JinjaTemplate(CHATML, tokenizer, "mine.jinja")
+        if is_jinja
+        else ChatTemplate.of(tokenizer, "Be kind.")
+    )
+    task = shard_builder._ShardTask(
+        path=str(tmp_path / "a.array_record"),
+        texts=(),
+        tokenizer=tokenizer,
+        seq_len=256,
+        packing="best_fit",
+        dtype=np.dtype("<u2"),
+        template=template,
+        conversations=(("a.jsonl:1", TALK),),
+    )
+    direct = shard_builder._write(task)
+    sent = json.loads(json.dumps(shard_builder._to_json(task)))
+    assert shard_builder._template_from_json(sent["template"], sent["is_jinja"]) == template
+    returned = shard_builder._Shard(**shard_builder._write_from_json(sent))
+    assert direct.tokens
+    assert (returned.entry, returned.tokens) == (direct.entry, direct.tokens)
+
+
+def test_a_template_of_a_folder_is_held_to_the_limits(tmp_path, monkeypatch):
+    """Shards, evaluation and generation all render through the process that has limits."""
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    tokenizer = tokenizers.load_tokenizer(make_tokenizer(tmp_path / "hf", False, endless))
+    monkeypatch.setattr(template_renderer, "LONGEST_S", 1.0)
+    with pytest.raises(UserError, match="tokenizer_config.json: cannot be rendered within 1 s"):
+        load_chat_template(tmp_path / "hf", tokenizer).render(TALK)
+    with pytest.raises(UserError, match="half a surrogate|surrogates not allowed"):
+        JinjaTemplate(r"{{ '\ud800' }}", tokenizer, "x").render(TALK)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([7, "x"], "no default"),
+        ([{"name": ["default"], "template": "a"}], "no default"),
+        ([{"name": "default", "template": 7}], "is not a text"),
+        ({"a": "b"}, "is not a text"),
+        ("\ud800", "half a surrogate pair"),
+        ("a" * (jinja_template.LONGEST_TEMPLATE + 1), "not a chat template"),
+    ],
+)
+def test_an_odd_template_in_a_tokenizers_config_is_one_line(tmp_path, value, message):
+    tokenizer = tokenizers.load_tokenizer(make_tokenizer(tmp_path / "hf", False))
+    path = tmp_path / "odd" / "tokenizer_config.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"chat_template": value}))
+    with pytest.raises(UserError, match=message) as raised:
+        load_chat_template(path.parent, tokenizer)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_template_is_not_read_through_a_link_or_beyond_its_length(tmp_path):
+    tokenizer = tokenizers.load_tokenizer(make_tokenizer(tmp_path / "hf", False))
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "hf" / "chat_template.jinja").symlink_to("../secret")
+    with pytest.raises(UserError, match="leaves its folder"):
+        load_chat_template(tmp_path / "hf", tokenizer)
+    (tmp_path / "long.jinja").write_text("a" * (jinja_template.LONGEST_TEMPLATE + 1))
+    with pytest.raises(UserError, match="long.jinja: over"):
+        jinja_template.read_chat_template(tmp_path / "long.jinja", tokenizer)
+
+
+def test_jinja_is_set_up_as_in_transformers(tmp_path):
+    tokenizer = tokenizers.load_tokenizer(make_tokenizer(tmp_path / "hf", False))
+    template = "{% for m in messages %}{{ m.role | tojson }}{% break %}{% endfor %}"
+    assert JinjaTemplate(template, tokenizer).render(TALK) == '"user"'
+    with pytest.raises(UserError, match="fixed date"):
+        JinjaTemplate("{{ strftime_now('%Y') }}", tokenizer).render(TALK)

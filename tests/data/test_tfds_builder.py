@@ -18,9 +18,9 @@ READ = """
 import sys, json
 from divsyn_jax.data.readers.corpus import CorpusReader
 documents = list(CorpusReader("tfds:divsyn_corpus/narrow:train"))
-fields = {name: value if isinstance(value, bytes) else int(value) for name, value in documents[0].fields.items()}
-print(json.dumps([[d.text for d in documents], {n: v.decode() if isinstance(v, bytes) else v for n, v in fields.items()},
-                  "tensorflow" in sys.modules]))
+fields = {name: value.decode() if isinstance(value, bytes) else int(value)
+          for name, value in documents[0].fields.items()}
+print(json.dumps([[d.text for d in documents], fields, "tensorflow" in sys.modules]))
 """
 
 

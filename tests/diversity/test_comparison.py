@@ -4,9 +4,10 @@ import types
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity import report, score
+from divsyn_jax.diversity import score
 from divsyn_jax.diversity.comparison import compare
 from divsyn_jax.diversity.estimation.differences import Measured, compare_corpora
+from divsyn_jax.diversity.reporting import report
 
 from .corpora import write_labelled
 

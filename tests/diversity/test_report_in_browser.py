@@ -40,7 +40,8 @@ HOSTILE = (
     "<object data=HIT/object></object><embed src=HIT/embed><video src=HIT/video autoplay></video>",
     "<form action=HIT/form><input onfocus=\"document.title='ran'\" autofocus></form>",
     (
-        "<!-- --><script>document.title='ran'</script><![CDATA[<script>document.title='ran'</script>]]>"
+        "<!-- --><script>document.title='ran'</script>"
+        "<![CDATA[<script>document.title='ran'</script>]]>"
     ),
     (
         "&lt;script&gt;document.title='ran'&lt;/script&gt; &#60;img src=HIT/entity&#62;"
@@ -98,6 +99,9 @@ TAGS = {
         "path",
         "polyline",
         "g",
+        "bdi",
+        "figure",
+        "figcaption",
     ),
 }
 
@@ -252,7 +256,7 @@ def test_the_calibration_of_a_ladder_with_a_hostile_name(site, visit, command, t
     listed.write_text(json.dumps(ladders))
     flags = ("--agent=oracle", "--label_field=topic", "--draws=50", f"--output={tmp_path / 'out'}")
     done = command(
-        "divsyn_jax.diversity.calibration.calibration.calibrate_agent",
+        "divsyn_jax.diversity.calibration.calibrate_agent",
         listed,
         *flags,
         cwd=REPOSITORY,

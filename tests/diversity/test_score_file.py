@@ -6,8 +6,8 @@ import types
 import pytest
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.diversity import report
 from divsyn_jax.diversity.comparison import compare, read_comparison
+from divsyn_jax.diversity.reporting import report
 from divsyn_jax.diversity.score_file import (
     finished_score,
     read_draws,
@@ -34,9 +34,16 @@ def test_a_score_of_the_first_release_is_read_and_compared(folder):
     old = read_comparison(DATA / "comparison_of_0.1.0.json")
     assert list(old["corpora"]) == ["a", "b"]
     now = compare([score])
-    assert now["metrics"].keys() == old["metrics"].keys()
+    # Its name says the temperature now.
+    assert old["metrics"].keys() - now["metrics"].keys() == {"baselines.dcscore"}
     for metric, measured in now["metrics"].items():
-        assert measured["b"] == old["metrics"][metric]["b"]
+        if metric in old["metrics"]:
+            before = old["metrics"][metric]["b"]  # how an interval was made is said now, too
+            assert {key: measured["b"][key] for key in before} == before
+            assert measured["b"].keys() - before.keys() <= {"method", "warning"}
+        else:
+            assert measured["b"]["value"] is None
+            assert "before the metric was offered" in measured["b"]["reason"]
     assert finished_score(folder, _identity(score)) == score
     assert len(read_draws(folder)) == 8
 
@@ -87,7 +94,7 @@ def test_a_score_of_another_version_is_made_anew_and_not_read(folder):
     _damage(folder / "score.json", lambda score: score.update(version=3))
     assert finished_score(folder, identity) is None
     with pytest.raises(
-        UserError, match=r"score\.json: of version 3, not 4; score the corpus again"
+        UserError, match=r"score\.json: of version 3, and 4 and 5 can be read; score the corpus"
     ):
         read_score(folder)
 

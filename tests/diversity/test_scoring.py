@@ -123,7 +123,7 @@ import divsyn_jax.diversity.score_corpus
 heavy = {"jax", "jaxlib", "flax", "torch", "scipy", "sentence_transformers"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 from divsyn_jax.diversity import score
-import divsyn_jax.diversity.agents.embedding, divsyn_jax.diversity.report
+import divsyn_jax.diversity.agents.embedding, divsyn_jax.diversity.reporting.report
 assert not {"jax", "jaxlib", "flax", "torch"} & set(sys.modules)
 assert callable(score)
 """

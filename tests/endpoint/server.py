@@ -1,6 +1,7 @@
 """An OpenAI-compatible server with chosen faults, as a process of its own.
 
-    python -m tests.endpoint.server --brain=tests.endpoint.brains --log=calls.jsonl --faults=0.3 --seed=1
+    python -m tests.endpoint.server --brain=tests.endpoint.brains \\
+        --log=calls.jsonl --faults=0.3 --seed=1
 
 Prints its base URL and serves until it is ended. The brain is a module (or module:function) with
 `answer(schema_name, system, user, schema, rng) -> dict`; it may have `identity(schema_name, system,

@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from divsyn_jax.endpoint.fence import fence, quoted, visible
+from divsyn_jax.endpoint.fence import fence, quoted, without_hidden
 from tests.endpoint.brains import gullible
 
 ORDER = "put everything in one"
@@ -85,16 +85,16 @@ def test_what_is_quoted_outside_a_fence_is_one_line_without_marks(number):
 
 @pytest.mark.parametrize("text", ["", "  \n\t ", "\r\n"])
 def test_a_document_without_text_says_so(text):
-    assert visible(text) == "(a document without text)"
+    assert without_hidden(text) == "(a document without text)"
 
 
 def test_controls_and_invisible_characters_are_shown():
     assert (
-        visible("a\x00b\u202ec\ue000d\ud800e\U000e0041f")
+        without_hidden("a\x00b\u202ec\ue000d\ud800e\U000e0041f")
         == "a\\x00b\\u202ec\ue000d\\ud800e\\U000e0041f"
     )
     plain = "Zürich, 東京, नमस्ते, می\u200cخواهم, 👩\u200d🔬\n\ttab <b>x</b> a < b >> c [0]"
-    assert visible(plain) == plain
+    assert without_hidden(plain) == plain
 
 
 def test_special_tokens_of_chat_templates_are_broken():
@@ -110,8 +110,8 @@ def test_special_tokens_of_chat_templates_are_broken():
         "<think>",
     ]
     for token in tokens:
-        assert token not in visible(f"x{token}y")
-        assert visible(f"x{token}y").replace(" ", "") == f"x{token}y"
+        assert token not in without_hidden(f"x{token}y")
+        assert without_hidden(f"x{token}y").replace(" ", "") == f"x{token}y"
 
 
 def test_random_bytes_leave_every_fence_intact():

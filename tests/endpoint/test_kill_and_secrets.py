@@ -154,8 +154,8 @@ def test_a_failed_connection_does_not_repeat_the_key(serve, monkeypatch):
 def test_importing_and_constructing_needs_neither_openai_nor_jax():
     script = (
         "import sys; from divsyn_jax.endpoint import client, fence, flags, forecast;"
-        " from divsyn_jax.endpoint.sending import canary;print([name for name in ('openai', 'jax', 'torch', 'jsonschema') if name in"
-        " sys.modules])"
+        " from divsyn_jax.endpoint.sending import canary;"
+        "print([name for name in ('openai', 'jax', 'torch', 'jsonschema') if name in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60

@@ -45,8 +45,9 @@ def save_model(folder):
     fast.save_pretrained(folder)
     end, answer = fast.eos_token_id, len(fast) - 1
     config = LlamaConfig(
-        vocab_size=len(fast), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=4096, tie_word_embeddings=False, eos_token_id=end, bos_token_id=None, pad_token_id=end,
+        vocab_size=len(fast), hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+        num_attention_heads=2, max_position_embeddings=4096, tie_word_embeddings=False,
+        eos_token_id=end, bos_token_id=None, pad_token_id=end,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
     with torch.no_grad():

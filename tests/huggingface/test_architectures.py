@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.huggingface import architectures
 from divsyn_jax.huggingface.exchange import export_run, import_checkpoint
 from divsyn_jax.training import trained_run
 from tests.huggingface.test_export import logits_of, tensor_bytes
@@ -102,3 +103,25 @@ def test_a_tied_flag_beside_another_head_is_refused_and_beside_the_same_is_not(
     import_checkpoint(tmp_path / "same", tmp_path / "run")
     with pytest.raises(UserError, match="tie_word_embeddings=true, but tensor 'lm_head.weight'"):
         import_checkpoint(tmp_path / "other", tmp_path / "refused")
+
+
+@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("hidden_size", "32"),
+        ("num_hidden_layers", 2**40),
+        ("rms_norm_eps", 10**400),
+        ("layer_types", 7),
+        ("rope_scaling", [1]),
+        ("rope_scaling", {**LLAMA3, "factor": 10**400}),
+        ("rope_parameters", {"rope_theta": "x" * 5000}),
+        ("use_sliding_window", "x" * 5000),
+    ],
+)
+def test_an_odd_config_is_one_line_whatever_the_architecture(kind, key, value):
+    config = {**SMALL, "model_type": kind, "sliding_window": None, "rms_norm_eps": 1e-5}
+    architectures.from_config(config, "config.json")
+    with pytest.raises(UserError, match=r"^config.json: ") as raised:
+        architectures.from_config({**config, key: value}, "config.json")
+    assert len(str(raised.value)) < 500

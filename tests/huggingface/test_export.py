@@ -285,7 +285,8 @@ import pathlib, shutil, sys, threading, time
 from divsyn_jax.huggingface import exchange
 
 def own_memory():  # what is not the content of a file
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) * 1024
+    lines = open("/proc/self/status")
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024
 
 def convert(source, target):
     if sys.argv[1] == "export":

@@ -147,7 +147,11 @@ def test_a_submission_cut_short_sends_its_report_later(tmp_path):
     executable(
         tools / "sbatch",
         f"""echo "$*" >> {tmp_path}/sent
-        case "$*" in *report.sh) [ -e {tmp_path}/up ] || exit 1; echo 9;; *runs-*) echo 8;; *) echo 7;; esac""",
+        case "$*" in
+          *report.sh) [ -e {tmp_path}/up ] || exit 1; echo 9;;
+          *runs-*) echo 8;;
+          *) echo 7;;
+        esac""",
     )
     command = ("submit", STUDY, "--backend=slurm", f"--workdir={workdir}")
     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
@@ -269,11 +273,14 @@ def start_host(tmp_path, script, *arguments, **environment):
     """
     executable(
         tmp_path / "bin" / "python",
-        f"""log() {{ echo "$HOST $1 ${{TPU_PROCESS_BOUNDS-all}} ${{TPU_WORKER_HOSTNAMES-}}" >> {tmp_path}/log; }}
+        f"""log() {{
+          echo "$HOST $1 ${{TPU_PROCESS_BOUNDS-all}} ${{TPU_WORKER_HOSTNAMES-}}" >> {tmp_path}/log
+        }}
         log "$2"
         [ "$2" = divsyn_jax.evaluate ] || exit 0
         /bin/sleep 0.5
-        workdir=${{3#--workdir=}}; mkdir -p "$workdir"; touch "$workdir/eval.json"; log evaluated""",
+        workdir=${{3#--workdir=}}; mkdir -p "$workdir"
+        touch "$workdir/eval.json"; log evaluated""",
     )
     executable(tmp_path / "bin" / "sleep", "/bin/sleep 0.05")
     executable(tmp_path / "bin" / "curl", "echo t-w-0,t-w-1")

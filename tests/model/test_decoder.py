@@ -13,7 +13,8 @@ from divsyn_jax.model.attention import Mask, _splash, attention, resolve_backend
 from divsyn_jax.model.config import REMATS, ModelConfig
 
 TINY = ModelConfig(
-    vocab_size=101, hidden=48, intermediate=80, layers=3, heads=4, kv_heads=2, rope_theta=10000.0, norm_eps=1e-5, tied=False, dtype="float32", attention="blocked", remat="none", scan=True,
+    vocab_size=101, hidden=48, intermediate=80, layers=3, heads=4, kv_heads=2, rope_theta=10000.0,
+    norm_eps=1e-5, tied=False, dtype="float32", attention="blocked", remat="none", scan=True,
 )  # fmt: skip
 
 
@@ -88,7 +89,9 @@ def torch_twin(config: ModelConfig, params):
 
 
 def larger_weights(params):
-    """Weights far enough from their small start that every part of the model matters to the logits."""
+    """Weights far enough from their small start that every part of the model matters to the
+    logits.
+    """
     generator = np.random.default_rng(1)
     return jax.tree.map(
         lambda x: x + 0.1 * jnp.asarray(generator.standard_normal(x.shape), jnp.float32), params

@@ -85,7 +85,7 @@ def packed_batches():
 
 
 def run(recipe: Recipe, layout: MeshConfig | None, batches=batches):
-    """(losses of all steps, gradient of the first batch as host arrays); layout None is one device."""
+    """(losses of all steps, gradient of the first batch on the host); layout None is one device."""
     one = MeshConfig(1, 1, 1)
     mesh = sharding.make_mesh(layout or one, None if layout else jax.devices()[:1])
     rows = sharding.batch_sharding(mesh)

@@ -13,28 +13,6 @@ def items(numerator_CMI) -> ItemScores:
     return ItemScores(numerator_CMI, np.ones(numerator_CMI.shape[-1]))
 
 
-def test_without_noise_the_corrected_r_is_the_observed_one():
-    score, performance = np.array([1.0, 2, 3, 4, 5]), np.array([2.0, 1, 4, 3, 6])
-    results = items(np.tile(performance[:, None, None], (1, 2, 30)))
-    found = statistics.noise_free_correlation(score, np.zeros(5), [results])
-    r = np.corrcoef(score, performance)[0, 1]
-    assert (found["estimate"], found["ci_low"], found["ci_high"]) == pytest.approx(
-        (r, r, r), abs=2e-3
-    )
-    assert found["reliability_score"] == found["reliability_performance"] == 1
-
-
-def test_noise_as_wide_as_the_spread_is_refused():
-    generator = np.random.default_rng(0)
-    found = statistics.noise_free_correlation(
-        generator.standard_normal(6),
-        [3.0] * 6,
-        [items(generator.standard_normal((6, 2, 40)) + np.arange(6)[:, None, None])],
-    )
-    assert found["estimate"] is None
-    assert "no more than the noise" in found["reason"]
-
-
 def test_the_difference_of_two_runs_is_the_paired_t_test():
     generator = np.random.default_rng(1)
     easy = generator.standard_normal(400)

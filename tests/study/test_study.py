@@ -17,13 +17,14 @@ from configs.studies import corpora, tiny
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.study import __main__ as study
-from divsyn_jax.study import figures as study_figures
-from divsyn_jax.study import local_runner
+from divsyn_jax.study import local_runner, study_file
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import recipe as study_recipe
 from divsyn_jax.study import results as study_results
 from divsyn_jax.study import stages as study_stages
 from divsyn_jax.study import texts as study_data
+from divsyn_jax.study.held_equal import held_equal as held_equal_of
+from divsyn_jax.study.reporting import figures as study_figures
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
 CONFIG = "--config=tests/study/small_study.py"
@@ -34,8 +35,9 @@ runs = pytest.mark.runs
 def finished(tmp_path_factory, command):
     pytest.importorskip("matplotlib")
     workdir = tmp_path_factory.mktemp("study") / "whole"
-    result = command("divsyn_jax.study", CONFIG, f"--workdir={workdir}")
+    result = command("divsyn_jax.study", CONFIG, f"--workdir={workdir}", timeout=1500)
     assert result.returncode == 0, result.stderr + result.stdout
+    (workdir / "output.txt").write_text(result.stdout)
     return workdir
 
 
@@ -66,6 +68,8 @@ def test_study_json_holds_what_it_promises(finished):
     for row in content["correlations"]:
         assert row["n"] == 3  # the null twin is left out
     assert any("null control" in verdict["hypothesis"] for verdict in content["verdicts"])
+    read = study_file.read_study(finished / "study.json")["verdicts"]
+    assert [judged.to_json() for judged in read] == content["verdicts"]
     assert content["heldout"]["grammar"]["documents"] == 20
     for level in content["levels"]:
         for run in (run for run in content["runs"] if run["level"] == level["name"]):
@@ -108,6 +112,33 @@ def test_a_run_knows_its_level_and_how_diverse_it_was_scored(finished):
             (finished / "scores" / level["name"] / "score.json").read_text()
         )
         assert source["corpora"][0]["name"] == source["score"]["corpus"]["name"] == level["name"]
+
+
+@runs
+def test_a_study_that_decides_nothing_says_so_before_it_trains(finished):
+    shown = (finished / "output.txt").read_text()
+    told = "ADVICE: 3 corpora decide nothing about diversity"
+    assert told in shown
+    assert shown.index(told) < shown.index("[train]")
+    content = results(finished)
+    assert any(line.startswith("3 corpora decide nothing") for line in content["advice"])
+    assert "Said before training" in (finished / "report.html").read_text()
+    (added,) = [line for line in content["advice"] if "Add 2 or more: " in line]
+    assert "--corpora=ANOTHER_1.jsonl ANOTHER_2.jsonl" in added
+
+
+@runs
+def test_closeness_and_the_controls_of_questions_are_in_the_results(finished):
+    content = results(finished)
+    broad, narrow = (
+        next(level["closeness"] for level in content["levels"] if level["name"] == name)
+        for name in ("broad", "narrow")
+    )
+    assert broad["of_evaluation"]["grammar"] < narrow["of_evaluation"]["grammar"]
+    assert set(broad["of_corpus"]) == {*content["heldout"], "tasks/mean"}
+    stages = [row["stage"] for row in content["choice_measures"]]
+    assert stages.count("pretrain") == stages.count("sft") == 5
+    assert not any(row["knowledge"] for row in content["choice_measures"])  # one seed
 
 
 @runs
@@ -501,17 +532,17 @@ def held_equal(levels):
         {"name": name, "synthetic_weight": weight} for name, (weight, _, _) in levels.items()
     ]
     records = [{"name": name, "unique_tokens": unique} for name, (_, unique, _) in levels.items()]
-    return study_results._held_equal(recipe, configs, records, runs)
+    return held_equal_of(recipe, configs, records, runs)
 
 
 def test_what_is_held_equal_is_read_off_the_runs():
     equal, unequal = held_equal({"a": (3.0, 1000, 0.5), "b": (3.0, 1010, 0.504)})
     assert equal[0] == "training tokens: 4,000 a run (s), 12,000 a run (l)"
     assert equal[2:] == [
-        "share of real text: 25%",
-        "unique tokens of the corpora: 1,000 to 1,010",
-        "epochs over them (s): 0.5 to 0.504",
-        "epochs over them (l): 1.5 to 1.51",
+        "share of real text: 25% (within 2%)",
+        "unique tokens of the corpora (of distinct documents): 1,000 to 1,010 (within 2%)",
+        "epochs over their distinct text (s): 0.5 to 0.504 (within 2%)",
+        "epochs over their distinct text (l): 1.5 to 1.51 (within 2%)",
     ]
     assert unequal == []
     equal, unequal = held_equal(
@@ -519,9 +550,12 @@ def test_what_is_held_equal_is_read_off_the_runs():
     )
     assert unequal == [
         "share of real text: 10% to 100%",
-        "unique tokens of the corpora: 1,000 to 2,000",
+        "unique tokens of the corpora (of distinct documents): 1,000 to 2,000",
     ]
-    assert equal[2:] == ["epochs over them (s): 0.5", "epochs over them (l): 1.5"]
+    assert equal[2:] == [
+        "epochs over their distinct text (s): 0.5 (within 2%)",
+        "epochs over their distinct text (l): 1.5 (within 2%)",
+    ]
 
 
 def test_a_level_of_real_text_alone_reads_the_shards_that_know_it(tmp_path):
@@ -666,3 +700,53 @@ def test_a_study_that_is_told_to_stop_does_not_blame_its_job(tmp_path):
     with pytest.raises(Unfinished, match="run the same command to continue"):
         local_runner.run_jobs([job], [local_runner.whole_machine()], {}, lambda *_: None)
     thread.join()
+
+
+def test_repeated_documents_are_not_unique_tokens(tmp_path):
+    """100 documents 20 times each are as many tokens as 2,000 documents, and a 20th of the text."""
+    texts = small_texts(200)
+    repeated = write_jsonl(tmp_path / "repeated.jsonl", texts[:10] * 20)
+    distinct = write_jsonl(tmp_path / "distinct.jsonl", texts)
+    amounts = [study_data.text_amount(str(path), ReadOptions()) for path in (repeated, distinct)]
+    assert [amount["documents"] for amount in amounts] == [200, 200]
+    assert [amount["distinct_documents"] for amount in amounts] == [10, 200]
+    assert amounts[0]["bytes"] == 20 * amounts[0]["distinct_bytes"]
+    records = [
+        {"name": name, "tokens": 1000, "unique_tokens": unique}
+        for name, unique in (("repeated", 50), ("distinct", 1000))
+    ]
+    recipe = {"real": "", "synthetic_weight": 1.0, "levels": records}
+    configs = {"": {"steps": 1, "global_batch": 1, "seq_len": 1}}
+    runs = [
+        {"level": name, "size": "", "stage": "pretrain", "metrics": {"epochs/synthetic": 0.5}}
+        for name in ("repeated", "distinct")
+    ]
+    equal, unequal = held_equal_of(recipe, configs, records, runs)
+    assert len(equal) == 2
+    assert unequal == [
+        "unique tokens of the corpora (of distinct documents): 50 to 1,000",
+        "epochs over their distinct text: 0.5 to 10",
+    ]
+
+
+def test_equal_text_is_equal_within_one_percent_and_distinct(tmp_path, capsys):
+    texts = small_texts(400)
+    sources = {
+        "small": str(write_jsonl(tmp_path / "small.jsonl", texts[:120])),
+        "large": str(write_jsonl(tmp_path / "large.jsonl", texts[100:400])),
+        "repeated": str(write_jsonl(tmp_path / "repeated.jsonl", texts[:150] * 3)),
+    }
+    study_data.write_equal_corpora(sources, tmp_path / "equal", ReadOptions())
+    amounts = [
+        study_data.text_amount(str(tmp_path / "equal" / f"{name}.jsonl"), ReadOptions())
+        for name in sources
+    ]
+    sizes = [amount["bytes"] for amount in amounts]
+    assert sizes == [amount["distinct_bytes"] for amount in amounts]
+    assert min(sizes) >= 0.99 * max(sizes)
+    assert capsys.readouterr().out == ""
+    sources["long"] = str(write_jsonl(tmp_path / "long.jsonl", ["a " * 9000, " b" * 9000]))
+    study_data.write_equal_corpora(sources, tmp_path / "other", ReadOptions())
+    shown = capsys.readouterr().out
+    assert "long is cut to" in shown
+    assert "within 1%" in shown

@@ -153,12 +153,12 @@ def test_instructions_and_items(tmp_path, kind, fields):
 def test_the_same_arguments_write_the_same_bytes_and_replace_the_folder(tmp_path):
     first = generate_corpus(Breadth(2, 9, 2), 30, 1, tmp_path / "a")
     (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "old").touch()
+    (tmp_path / "b" / "instructions.jsonl.zst").touch()  # of another kind of the same command
     assert generate_corpus(Breadth(2, 9, 2), 30, 1, tmp_path / "b") == first
     assert (tmp_path / "a/documents.jsonl.zst").read_bytes() == (
         tmp_path / "b/documents.jsonl.zst"
     ).read_bytes()
-    assert not (tmp_path / "b" / "old").exists()
+    assert not (tmp_path / "b" / "instructions.jsonl.zst").exists()
 
 
 def test_a_finished_corpus_is_not_written_again(tmp_path, monkeypatch):

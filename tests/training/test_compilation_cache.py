@@ -1,4 +1,4 @@
-"""Commands keep compiled programs in one place, whether JAX is imported before or after it is said."""
+"""Commands keep compiled programs in one place, whether JAX is imported before or after that."""
 
 import os
 import subprocess

@@ -121,7 +121,7 @@ def test_an_old_run_is_exported_sampled_started_from_and_continued(run, config, 
     assert isinstance(text, str)
     opened = trained_run.open_run(run)
     abstract = opened.abstract_params()
-    run_directory.initial_weights(run, abstract, opened.tokenizer)
+    run_directory.initial_weights(run, abstract, opened.tokenizer, opened.recipe.model)
     run_directory.check_same_recipe(run, Recipe.from_config(config))
     assert files.read_json(run / "config.json") == old  # reading does not write
 

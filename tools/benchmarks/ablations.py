@@ -1,7 +1,7 @@
 """`make ablations CORPUS=... [AGENT=...]`: the ablations of Chen et al. 2024 (arXiv 2410.15226,
 appendix B.2) redone.
 
-  python tools/benchmarks/ablations.py CORPUS [--agent=...] [flags of score_corpus that say who judges]
+  python tools/benchmarks/ablations.py CORPUS [--agent=...] [flags of score_corpus on who judges]
 
 One table for each of the paper's choices: documents in a draw (K), draws (N), what the criteria are
 made from (J x M), parts of the pipeline, and the judge (--judges adds models to --model;
@@ -12,7 +12,8 @@ for the parts of a pipeline that they lack. Writes OUTPUT.md and OUTPUT.json; an
 are kept in OUTPUT.sqlite, so that rows share them and a repeated command pays for nothing twice.
 
 Example:
-  python tools/benchmarks/ablations.py tb.jsonl.gz --agent=openai --base_url=http://localhost:8000/v1 --model=qwen3-32b \\
+  python tools/benchmarks/ablations.py tb.jsonl.gz --agent=openai \\
+      --base_url=http://localhost:8000/v1 --model=qwen3-32b \\
       --judges=llama-3.1-70b@http://localhost:8001/v1,embedding --draw_counts=100,1000
 """
 
@@ -151,7 +152,7 @@ def main(arguments: list[str]) -> None:
     print(f"wrote {output}.md and {output}.json")
 
 
-# ------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # the settings to try
 
 
@@ -258,7 +259,7 @@ def _rows(ablations: Sequence[Ablation]) -> Iterator[Row]:
     return (row for part in ablations for row in part.rows if row.settings is not None)
 
 
-# ------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # scoring
 
 
@@ -345,16 +346,17 @@ def _granularity(scorer: _Scorer, base: Any) -> dict[str, Any]:
     return {"title": title, "note": note, "rows": rows}
 
 
-# -----------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # markdown
 
 HEAD = """# Ablations of the cluster-agent score
 
-Made by `tools/benchmarks/ablations.py`; {agent}, corpus {name} ({documents:,} documents, {sampled:,} of them sampled), K = {K}
-and N = {N:,} where these do not vary, seed {seed}; 95% intervals over draws{sets}. **Published** is Chen et al. 2024 (arXiv
-2410.15226, tables 9 and 10): another corpus, which it does not name, another judge, probably GPT-4; its +/- is the spread of
-its rounds. Compare how a column moves, not its level. A score of disjoint clusters lies
-in [1/K, K]; the published one at K = 5 does not.
+Made by `tools/benchmarks/ablations.py`; {agent}, corpus {name} ({documents:,} documents,
+{sampled:,} of them sampled), K = {K} and N = {N:,} where these do not vary, seed {seed}; 95%
+intervals over draws{sets}. **Published** is Chen et al. 2024 (arXiv 2410.15226, tables 9 and 10):
+another corpus, which it does not name, another judge, probably GPT-4; its +/- is the spread of its
+rounds. Compare how a column moves, not its level. A score of disjoint clusters lies in [1/K, K];
+the published one at K = 5 does not.
 """
 
 

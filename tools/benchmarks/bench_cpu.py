@@ -75,8 +75,9 @@ def theirs(seq_len: int, batch: int):
     torch.set_num_threads(THREADS)
     model = transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
-            vocab_size=V, hidden_size=D, intermediate_size=F, num_hidden_layers=N, num_attention_heads=H,
-            num_key_value_heads=H, tie_word_embeddings=True, attn_implementation="sdpa", use_cache=False,
+            vocab_size=V, hidden_size=D, intermediate_size=F, num_hidden_layers=N,
+            num_attention_heads=H, num_key_value_heads=H, tie_word_embeddings=True,
+            attn_implementation="sdpa", use_cache=False,
         )
     )  # fmt: skip
     adamw = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)

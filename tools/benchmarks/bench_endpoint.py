@@ -1,6 +1,7 @@
 """How much of what a healthy server admits the endpoint client uses, in one run over loopback.
 
-  python tools/benchmarks/bench_endpoint.py [--calls=1000] [--admit=16] [--latency=0.25] [--rounds=3]
+  python tools/benchmarks/bench_endpoint.py [--calls=1000] [--admit=16] \\
+      [--latency=0.25] [--rounds=3]
 
 The server (tests/endpoint/server.py, a process of its own) takes `--latency` seconds a call and
 answers HTTP 429 beyond `--admit` calls at a time. Bare sockets, one thread for each admitted call,

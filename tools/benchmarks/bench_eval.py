@@ -1,12 +1,14 @@
 """`make bench-eval`: evaluation of a run beside lm-eval's `hf` backend on the exported model, same
 items, same threads, one run.
 
-  python tools/benchmarks/bench_eval.py --task_data=DIR [--workdir=RUN] [--tasks=hellaswag,arc_easy,piqa,winogrande] [--items=200]
+  python tools/benchmarks/bench_eval.py --task_data=DIR [--workdir=RUN] \\
+      [--tasks=hellaswag,arc_easy,piqa,winogrande] [--items=200]
 
-Without --workdir a 10M-parameter model of random weights is made, with a tokenizer trained on the items. Rounds of the two
-alternate, so that a change in the machine's load hits both; the first round of each (compilation, caches) is reported apart
-and left out. Prints the ratio ours / theirs of items per second (above 1: ours is faster) as median with the middle half
-of the paired ratios, and the largest relative difference of their log-likelihoods.
+Without --workdir a 10M-parameter model of random weights is made, with a tokenizer trained on the
+items. Rounds of the two alternate, so that a change in the machine's load hits both; the first
+round of each (compilation, caches) is reported apart and left out. Prints the ratio ours / theirs
+of items per second (above 1: ours is faster) as median with the middle half of the paired ratios,
+and the largest relative difference of their log-likelihoods.
 """
 
 import contextlib
@@ -111,7 +113,7 @@ def main(_) -> None:
                 lm = theirs
                 if name == "ours":
                     lm = language_model.RunLanguageModel(
-                        run, params, mesh, _BATCH_TOKENS.value, cache
+                        run, params, mesh, _BATCH_TOKENS.value, cache, chat=False
                     )
                 started = time.perf_counter()
                 found = harness.run_tasks(lm, tasks, chat=False, limit=_ITEMS.value)

@@ -1,7 +1,8 @@
 """`make bench-pipeline`: what the input side costs, each part beside what it is made of, in one
 run.
 
-  python tools/benchmarks/bench_pipeline.py [--rounds=5] [--windows=20000] [--input=a.jsonl.gz,b.jsonl.gz]
+  python tools/benchmarks/bench_pipeline.py [--rounds=5] [--windows=20000] \\
+      [--input=a.jsonl.gz,b.jsonl.gz]
 
 1. The input pipeline (shuffle, mix of two sources, batches of 256) over windows of 2048, beside raw
    ArrayRecord reads of the same windows. Aim: 20 M tokens a second of one core.

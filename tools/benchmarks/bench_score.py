@@ -1,7 +1,8 @@
 """`make bench-score`: our baselines beside PyPI diversity 0.3.1, metric by metric, in one process
 on the same documents.
 
-  python tools/benchmarks/bench_score.py [--corpus=...] [--documents=2000] [--homogenization_documents=200]
+  python tools/benchmarks/bench_score.py [--corpus=...] [--documents=2000] \\
+      [--homogenization_documents=200]
 
 Values are ours under parity and have to be equal. Theirs of homogenisation takes hours on 2,000
 documents, so it is

@@ -1,8 +1,9 @@
 """Throughput, MFU and memory of the real train step on the GPUs of this machine, variants beside
 each other in one run.
 
-  python tools/benchmarks/gpu.py                                   350M and 1.4B, sequence 2048, bf16
-  python tools/benchmarks/gpu.py --preset=350m --rows=16,32 --remat=minimal,none --attention=cudnn,blocked
+  python tools/benchmarks/gpu.py      (350M and 1.4B, sequence 2048, bf16)
+  python tools/benchmarks/gpu.py --preset=350m --rows=16,32 \\
+      --remat=minimal,none --attention=cudnn,blocked
   XLA_FLAGS='--xla_gpu_enable_triton_gemm=false' python tools/benchmarks/gpu.py --preset=1_4b
 
 Every combination of the lists is compiled once and measured in each of --rounds rounds, so that a
@@ -197,8 +198,8 @@ def main(arguments: list[str]) -> None:
             except jax.errors.JaxRuntimeError as error:
                 print(f"{label}: {str(error).splitlines()[0][:150]}", flush=True)
         print(
-            f"{preset}: {decoder.count_params(recipe.model):,} parameters, sequence {recipe.seq_len},"
-            f" {_DTYPE.value}"
+            f"{preset}: {decoder.count_params(recipe.model):,} parameters, sequence"
+            f" {recipe.seq_len}, {_DTYPE.value}"
         )
         for _, variant in itertools.product(range(_ROUNDS.value), list(variants)):
             try:

@@ -27,12 +27,13 @@ OUTPUT = pathlib.Path(__file__).with_suffix(".md")
 ALL = 1e-9  # a target that no interval reaches: all draws are made
 HEAD = """# Coverage of the intervals
 
-Nominal 95%; a faultless agent on corpora whose clusters are known (`tools/benchmarks/simulation.py`); made by
-`tools/benchmarks/simulate_intervals.py`, {replications:,} replications a row (a coverage of 95% is then known to
-{error:.1%}, one standard error). Width is that of the interval as a share of the true value.
+Nominal 95%; a faultless agent on corpora whose clusters are known
+(`tools/benchmarks/simulation.py`); made by `tools/benchmarks/simulate_intervals.py`,
+{replications:,} replications a row (a coverage of 95% is then known to {error:.1%}, one standard
+error). Width is that of the interval as a share of the true value.
 
-Two levels hold their level where what a set does is normal. Where sets see other granularities (uniform over a range), few
-set means are no t sample: 5 sets cover 90 to 92%, 10 cover 92 to 95%.
+Two levels hold their level where what a set does is normal. Where sets see other granularities
+(uniform over a range), few set means are no t sample: 5 sets cover 90 to 92%, 10 cover 92 to 95%.
 """
 
 

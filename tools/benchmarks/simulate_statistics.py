@@ -166,47 +166,6 @@ def noisy_study(generator: np.random.Generator, n: int, seeds: int, items: int, 
     return x, y, x + stderr * generator.standard_normal(n), stderr, ItemScores(numerator, size)
 
 
-def noise_free(n: int, r: float, studies: int) -> list[Row]:
-    """Does the hierarchical bootstrap cover the noise-free r of these very corpora, and is the
-    corrected r near it?
-    """
-    generator = np.random.default_rng(n)
-    covered, naive, corrected, truth = 0, [], [], []
-    for _ in range(studies):
-        x, y, score, stderr, results = noisy_study(generator, n, 3, 150, r)
-        found = statistics.noise_free_correlation(score, stderr, [results])
-        if found["estimate"] is None:
-            continue
-        truth.append(np.corrcoef(x, y)[0, 1])
-        naive.append(np.corrcoef(score, results.performance_CM.mean(1))[0, 1])
-        corrected.append(found["estimate"])
-        covered += found["ci_low"] <= truth[-1] <= found["ci_high"]
-    setting, count, expected = (
-        f"n={n}, r={r}, 3 seeds, 150 documents",
-        len(truth),
-        float(np.median(truth)),
-    )
-    return [
-        Row("hierarchical bootstrap", setting, "coverage", covered / count, 0.95, count),
-        Row(
-            "observed r",
-            setting,
-            "median (predicted: noise-free)",
-            float(np.median(naive)),
-            expected,
-            count,
-        ),
-        Row(
-            "corrected r",
-            setting,
-            "median (predicted: noise-free)",
-            float(np.median(corrected)),
-            expected,
-            count,
-        ),
-    ]
-
-
 def paired_coverage(seeds: int, studies: int) -> Row:
     """Does the paired interval cover the true difference of two corpora?"""
 
@@ -242,7 +201,6 @@ def table(studies: int) -> list[Row]:
         ]
     rows += [power(n, studies) for n in (5, 6, 8, 10, 14)]
     rows += [row for n in (6, 8, 10, 12) for row in confounded(n, studies)]
-    rows += [row for n in (5, 6, 8, 12) for r in (0.3, 0.8) for row in noise_free(n, r, few)]
     rows += [paired_coverage(seeds, few) for seeds in (2, 3, 5)]
     return rows
 

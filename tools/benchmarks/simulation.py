@@ -115,7 +115,9 @@ def some(
 def one_level(
     counts_T: tuple[int, ...], sample_size: int, draws: int, replications: int, seed: int = 0
 ) -> dict[str, Coverage]:
-    """Coverage of the score's and of the effective clusters' intervals at a fixed number of draws."""
+    """Coverage of the score's and of the effective clusters' intervals at a fixed number of
+    draws.
+    """
     source = pool(counts_T, sample_size, seed)
     truths = _truths(source, sum(counts_T))
     found = {quantity: Coverage() for quantity in truths}

@@ -17,18 +17,22 @@ import pathlib
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 
 import zstandard
 
-from divsyn_jax.base import remote
+from divsyn_jax.base import remote, terminal_text
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.readers import named_datasets
+from divsyn_jax.data.readers.lines import LONGEST_LINE, TOO_LONG, TooLong, bounded_lines
+from divsyn_jax.data.readers.parquet_rows import parquet_records
 from divsyn_jax.data.readers.zstd_stream import ZstdStream
 
 JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
 TEXT_SUFFIXES = (".txt", ".md", ".text")
 MAX_MALFORMED_SHARE = 0.01
 _PROBLEMS_KEPT = 5
+_LONGEST_PROBLEM = 500
 # What other commands put beside the documents of a corpus.
 _NO_DOCUMENTS = ("manifest.json", "score.json")
 
@@ -146,7 +150,7 @@ class CorpusReader:
                 " give a corpus with text"
             )
 
-    def _document(self, where: str, record: "bytes | str | Mapping") -> Document:
+    def _document(self, where: str, record: "bytes | str | Mapping | TooLong") -> Document:
         record = self._decoded(record)
         if isinstance(record, str):
             return Document(record, {}, where)
@@ -168,8 +172,13 @@ class CorpusReader:
         return not document.text.strip()
 
     @staticmethod
-    def _decoded(record: "bytes | str | Mapping") -> str | Mapping:
+    def _decoded(record: "bytes | str | Mapping | TooLong") -> str | Mapping:
         """A line of JSONL becomes its object; text and records of other forms stay as they are."""
+        if isinstance(record, TooLong):
+            raise Malformed(
+                f"longer than {LONGEST_LINE >> 20} MiB; split it, or give --text_unit=paragraph or"
+                " line for a text file"
+            )
         if isinstance(record, bytes):
             try:
                 record = json.loads(record.decode("utf-8"))
@@ -192,24 +201,26 @@ class CorpusReader:
         return record
 
     def _count_malformed(self, problem: str) -> None:
+        # It repeats names from the file, and goes to terminals, pages and result files.
+        problem = terminal_text.one_line(problem, _LONGEST_PROBLEM)
         if self.options.strict:
             raise UserError(f"{problem} (--strict)")
         self.malformed += 1
         if len(self.problems) < _PROBLEMS_KEPT:
             self.problems.append(problem)
 
-    def _records(self) -> Iterator[tuple[str, "bytes | str | Mapping"]]:
+    def _records(self) -> Iterator[tuple[str, "bytes | str | Mapping | TooLong"]]:
         if self.spec.startswith("tfds:"):
-            yield from _tfds_records(self.spec)
+            yield from named_datasets.tfds_records(self.spec)
             return
         if self.spec.startswith("hf:"):
-            yield from _hf_records(self.spec)
+            yield from named_datasets.hf_records(self.spec)
             return
         for path in corpus_files(self.spec):
             kind = _kind(path)
             try:
                 if kind == "parquet":
-                    yield from _parquet_records(path, self._column())
+                    yield from parquet_records(path, self._column())
                 elif kind == "jsonl":
                     yield from jsonl_records(path)
                 else:
@@ -219,12 +230,13 @@ class CorpusReader:
                     f"{path}: cannot be read to its end ({error}); the file is truncated or damaged"
                 ) from None
 
-    def _text_records(self, path: str) -> Iterator[tuple[str, str]]:
+    def _text_records(self, path: str) -> Iterator[tuple[str, str | TooLong]]:
         with _open(path) as stream:
-            data = stream.read() if self.options.text_unit == "file" else None
-            lines = [(1, data)] if data is not None else _paragraphs(stream, self.options.text_unit)
-            for number, raw in lines:
+            for number, raw in _text_units(stream, self.options.text_unit):
                 where = f"{path}:{number}"
+                if isinstance(raw, TooLong):
+                    yield where, raw
+                    continue
                 try:
                     yield where, raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
@@ -259,8 +271,19 @@ def field_text(record: Mapping, field: str, remedy: str = "") -> str:
 def corpus_files(spec: str) -> list[str]:
     """The files of a path, directory or glob, sorted.
 
-    Raises `UserError` when there are none or a format is unknown.
+    Raises `UserError` when there are none, a format is unknown, or a name is not UTF-8 and so can
+    stand in no result.
     """
+    found = _found(spec)
+    for path in found:
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError:
+            raise UserError(f"{path!a}: its name is not UTF-8; rename it") from None
+    return found
+
+
+def _found(spec: str) -> list[str]:
     if not spec:
         raise UserError("an empty name among the corpora; name a file, directory or glob")
     if remote.is_remote(spec):
@@ -316,112 +339,54 @@ def _kind(path: str) -> str | None:
     return "parquet" if path.lower().endswith(".parquet") else None
 
 
-def _open(path: str) -> io.BufferedIOBase:
-    stream = remote.open_file(path) if remote.is_remote(path) else open(path, "rb")
+def _open(path: str) -> IO[bytes]:
+    stream: IO[bytes] = remote.open_file(path) if remote.is_remote(path) else open(path, "rb")
     if path.lower().endswith(".gz"):
-        return gzip.open(stream, "rb")
+        return cast(IO[bytes], gzip.open(stream, "rb"))
     if path.lower().endswith(".zst"):
-        return io.BufferedReader(ZstdStream(stream), buffer_size=1 << 20)
+        return cast(IO[bytes], io.BufferedReader(ZstdStream(stream), buffer_size=1 << 20))
     return stream
 
 
-def jsonl_records(path: str) -> Iterator[tuple[str, bytes]]:
-    """(`file:line`, bytes) of every line that is not blank."""
+def jsonl_records(path: str) -> Iterator[tuple[str, bytes | TooLong]]:
+    """(`file:line`, bytes) of every line that is not blank; `TooLong` for one over
+    `LONGEST_LINE`.
+    """
     with _open(path) as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(bounded_lines(stream), 1):
+            if isinstance(line, TooLong):
+                yield f"{path}:{number}", line
+                continue
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if line.strip():
                 yield f"{path}:{number}", line
 
 
-def _paragraphs(stream, unit: str) -> Iterator[tuple[int, bytes]]:
-    start, block = 1, []
-    for number, line in enumerate(stream, 1):
+def _text_units(stream: IO[bytes], unit: str) -> Iterator[tuple[int, bytes | TooLong]]:
+    """Line number and bytes of every document of a text file."""
+    if unit == "file":
+        data = stream.read(LONGEST_LINE + 1)
+        yield 1, data if len(data) <= LONGEST_LINE else TOO_LONG
+        return
+    start, held = 1, 0
+    block: list[bytes] = []
+    for number, line in enumerate(bounded_lines(stream), 1):
         if unit == "line":
-            yield number, line.rstrip(b"\r\n")
-        elif line.strip():
-            start = start if block else number
-            block.append(line)
-        elif block:
-            yield start, b"".join(block).rstrip()
-            block = []
-    if block:
-        yield start, b"".join(block).rstrip()
+            yield number, line if isinstance(line, TooLong) else line.rstrip(b"\r")
+        elif isinstance(line, TooLong) or line.strip():
+            start = start if held else number
+            held += LONGEST_LINE + 1 if isinstance(line, TooLong) else len(line) + 1
+            if isinstance(line, TooLong) or held > LONGEST_LINE:
+                block.clear()
+            else:
+                block.append(line)
+        elif held:
+            yield start, _paragraph(block, held)
+            block, held = [], 0
+    if held:
+        yield start, _paragraph(block, held)
 
 
-def _parquet_records(path: str, column: str | None) -> Iterator[tuple[str, Mapping]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UserError(
-            f"{path}: reading Parquet needs pyarrow: pip install 'divsyn-jax[corpora]'"
-        ) from None
-    try:
-        table = pyarrow.parquet.ParquetFile(
-            remote.open_file(path) if remote.is_remote(path) else path
-        )
-        if column is not None and column not in table.schema_arrow.names:
-            raise UserError(
-                f"{path}: no column {column!r} (it has: {', '.join(table.schema_arrow.names)});"
-                " name it with --text_field"
-            )
-        row = 0
-        for batch in table.iter_batches(batch_size=1024):
-            for record in batch.to_pylist():
-                row += 1
-                yield f"{path}:{row}", record
-    except pyarrow.ArrowException as error:
-        raise UserError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})"
-        ) from None
-
-
-def _tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
-    _, name, split = _dataset_spec(spec, "tfds:name[/config]:split")
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError:
-        raise UserError(
-            f"{spec}: needs tensorflow-datasets: pip install 'divsyn-jax[corpora]'"
-        ) from None
-    try:
-        if os.path.isdir(name):
-            source = tfds.builder_from_directory(name).as_data_source(split=split)
-        else:
-            source = tfds.data_source(name, split=split, download=False)
-    except (
-        Exception
-    ) as error:  # tfds raises many types for "not prepared", "no such split", "not random access"
-        raise UserError(
-            f"{spec}: cannot be opened ({str(error).strip().splitlines()[0]}); prepare it first, as"
-            " array_record"
-        ) from None
-    for index in range(len(source)):
-        yield f"{spec}:{index + 1}", source[index]
-
-
-def _hf_records(spec: str) -> Iterator[tuple[str, Mapping]]:
-    config, name, split = _dataset_spec(spec, "hf:name[:config]:split")
-    try:
-        import datasets
-    except ImportError:
-        raise UserError(
-            f"{spec}: needs the datasets package: pip install 'divsyn-jax[corpora]'"
-        ) from None
-    try:
-        stream = datasets.load_dataset(name, config, split=split, streaming=True)
-        for index, record in enumerate(stream):
-            yield f"{spec}:{index + 1}", record
-    except Exception as error:  # hub, network and format errors alike end here, as one line
-        raise UserError(
-            f"{spec}: cannot be read ({type(error).__name__}: {str(error).strip().splitlines()[0]})"
-        ) from None
-
-
-def _dataset_spec(spec: str, form: str) -> tuple[str | None, str, str]:
-    parts = spec.split(":")[1:]
-    if not 2 <= len(parts) <= 3 or not all(parts):
-        raise UserError(f"{spec}: use the form {form}")
-    return (parts[1] if len(parts) == 3 else None), parts[0], parts[-1]
+def _paragraph(lines: list[bytes], held: int) -> bytes | TooLong:
+    return b"\n".join(lines).rstrip() if held <= LONGEST_LINE else TOO_LONG

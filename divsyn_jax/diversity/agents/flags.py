@@ -36,8 +36,8 @@ def agent_settings(seed: int) -> dict[str, Any]:
     for name, value in for_endpoints.items():
         if not agent.asks_endpoint and value is not None:
             raise UserError(
-                f"--{name} is for {agents_with('asks_endpoint')}, not --agent={agent.name}: add that,"
-                " or leave it out"
+                f"--{name} is for {agents_with('asks_endpoint')}, not --agent={agent.name}: add"
+                " that, or leave it out"
             )
     endpoint = endpoint_flags.settings(seed) if agent.asks_endpoint else None
     return {**_AGENT.values(), "endpoint": endpoint, "judge": _JUDGE.given()}

@@ -1,6 +1,7 @@
 """The agents there are: what is known of each before one is made.
 
-A new judge is one file in this folder, with a function that makes one, and one row of `AGENTS`. Nothing heavy is imported here: a command lists the agents in its --help."""
+A new judge is one file in this folder, with a function that makes one, and one row of `AGENTS`.
+Nothing heavy is imported here: a command lists the agents in its --help."""
 
 import dataclasses
 

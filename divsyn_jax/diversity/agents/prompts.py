@@ -3,11 +3,10 @@
 The steps are those of Chen et al. 2024 (arXiv 2410.15226), section 2.1 and appendix D; the wording
 is ours. Documents stand in fences with opaque tags, in the order given; every schema names one
 required key a document or cluster, so that an answer can neither forget nor repeat one. Reasons
-precede decisions. What a model said of documents (names, reasons, criteria) may
-repeat them: it stands in later prompts as one line that can neither open a fence nor a turn, and is
-called data. A change
-of wording is a change of the metric: raise `PROMPTS_VERSION`, which is part of every score and of the
-cache's keys."""
+precede decisions. What a model said of documents (names, reasons, criteria) may repeat them: it
+stands in later prompts as one line that can neither open a fence nor a turn, and is called data. A
+change of wording is a change of the metric: raise `PROMPTS_VERSION`, which is part of every score
+and of the cache's keys."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -15,7 +15,9 @@ _ORDERS = 2  # a draw is asked in this many orders before it counts as failed
 
 
 class Question:
-    """The documents of one draw, asked about in one order after another until an answer is usable."""
+    """The documents of one draw, asked about in one order after another until an answer is
+    usable.
+    """
 
     def __init__(
         self,

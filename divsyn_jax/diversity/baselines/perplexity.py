@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.baselines.baseline import (
     Baseline,
@@ -50,7 +51,7 @@ def _check_model(name: str) -> None:
     with _named_errors(name):
         import transformers
 
-        transformers.AutoConfig.from_pretrained(name)
+        transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
 
 
 @contextlib.contextmanager
@@ -61,11 +62,12 @@ def _named_errors(name: str) -> Iterator[None]:
         raise UserError(
             "--perplexity_models needs torch and transformers: pip install 'divsyn-jax[perplexity]'"
         ) from None
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # what transformers raises for a missing, foreign or damaged model
-        why = str(error).strip().splitlines()[0]
+    except UserError:
+        raise
+    except Exception as error:
+        # A missing, foreign or damaged model surfaces as many types: OSError, KeyError, the Rust
+        # library's own.
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"--perplexity_models={name}: cannot be loaded as a causal model ({why})"
         ) from None
@@ -164,8 +166,11 @@ def _load(name: str) -> tuple[Any, Any]:
         import transformers
 
         transformers.utils.logging.disable_progress_bar()
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-        model = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+        # A model brings no code and no pickle: never a question on the terminal, safetensors alone.
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+        )
     if _prefix(tokenizer) is None:
         raise UserError(
             f"--perplexity_models={name}: its tokenizer has neither BOS nor EOS for a document to"
@@ -201,7 +206,7 @@ def _losses(
     losses_N = np.zeros(len(texts))
     with tqdm(
         total=len(windows),
-        desc=f"perplexity of {name}",
+        desc=terminal_text.one_line(f"perplexity of {name}", 200),
         unit="window",
         mininterval=1,
         delay=2,

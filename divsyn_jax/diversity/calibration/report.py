@@ -7,7 +7,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from divsyn_jax.base.html_page import interval, number, page, table, text
+from divsyn_jax.base.html import (
+    Html,
+    Part,
+    as_html,
+    attribute,
+    interval,
+    join,
+    markup,
+    number,
+    page,
+    table,
+)
 from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN
 
 _COLOURS = ("#1b6ca8", "#c1502e", "#4b8b3b", "#7a4b9d", "#a88a1b", "#3b7f86")
@@ -16,63 +27,79 @@ _COLOURS = ("#1b6ca8", "#c1502e", "#4b8b3b", "#7a4b9d", "#a88a1b", "#3b7f86")
 def render_calibration(result: Mapping[str, Any]) -> str:
     """The page for the content of calibration.json."""
     agent, settings = result["agent"], result["settings"]
-    conditions = (
-        f"Judge: {text(agent['kind'])} agent, model {text(agent['model'] or 'none')},"
-        f" {text(agent['settings'])}. Draws: {settings['draws']:,} of {settings['sample_size']}"
-        f" documents from each corpus, seed {settings['seed']}."
+    return page(
+        "Calibration of a judge",
+        [
+            Html("<h1>How far can you trust this judge?</h1>"),
+            markup(
+                "<p>Judge: {} agent, model {}, {}. Draws: {} of {} documents from each corpus, seed"
+                " {}.</p>",
+                agent["kind"],
+                agent["model"] or "none",
+                as_html(agent["settings"]),
+                settings["draws"],
+                settings["sample_size"],
+                str(settings["seed"]),
+            ),
+            *[
+                markup("<p><strong>Warning.</strong> {}.</p>", each)
+                for each in result.get("warnings", [])
+            ],
+            *[_summary(ladder) for ladder in result["ladders"]],
+            Html(
+                '<p class="soft">This holds for texts like these, this judge and these settings:'
+                " labels set the granularity that is asked for, and a judge that fails on one"
+                " granularity may serve at another.</p>"
+            ),
+            _plot(result["ladders"]),
+            *[_ladder(ladder) for ladder in result["ladders"]],
+        ],
     )
-    parts = [
-        "<h1>May this judge be trusted, and on what?</h1>",
-        f"<p>{conditions}</p>",
-        *[f"<p><strong>Warning.</strong> {text(each)}.</p>" for each in result.get("warnings", [])],
-        *[_summary(ladder) for ladder in result["ladders"]],
-        (
-            "<p class='soft'>Holds for texts like these, this judge and these settings: labels set"
-            " the granularity that is asked for, and a judge that fails on one granularity may"
-            " serve at another.</p>"
-        ),
-        _plot(result["ladders"]),
-        *[_ladder(ladder) for ladder in result["ladders"]],
-    ]
-    return page("Calibration of a judge", parts)
 
 
-def _summary(ladder: Mapping[str, Any]) -> str:
-    def claims(trusted: bool | None) -> str:
-        return "; ".join(
+def _summary(ladder: Mapping[str, Any]) -> Html:
+    def claims(trusted: bool | None) -> Html:  # our own words, which need no isolation
+        found = "; ".join(
             verdict["claim"] for verdict in ladder["verdicts"] if verdict["trusted"] is trusted
         )
+        return attribute(found)
 
     sentences = []
     if claims(True):
-        sentences.append(f"<span class='yes'>It may be trusted to: {text(claims(True))}.</span>")
+        sentences.append(markup('<span class="yes">It may be trusted to: {}.</span>', claims(True)))
     if claims(False):
         sentences.append(
-            f"<span class='no'>It may not be trusted to: {text(claims(False))}.</span>"
+            markup('<span class="no">It may not be trusted to: {}.</span>', claims(False))
         )
     if claims(None):
-        sentences.append(f"Not tested: {text(claims(None))}.")
-    return f"<p class='verdict'><b>On {_named(ladder)}</b><br>{'<br>'.join(sentences)}</p>"
+        sentences.append(markup("Not tested: {}.", claims(None)))
+    return markup(
+        '<p class="verdict"><b>On {}</b><br>{}</p>', _named(ladder), join(sentences, "<br>")
+    )
 
 
-def _named(ladder: Mapping[str, Any]) -> str:
+def _named(ladder: Mapping[str, Any]) -> Html:
     facts = [f"{len(ladder['rungs'])} corpora"]
     if ladder["unit"]:
         facts.append(f"rising in number of: {ladder['unit']}")
     if ladder["label_field"]:
         facts.append(f"true clusters in field {ladder['label_field']}")
-    return f"{text(ladder['name'])} <span class='soft'>({text('; '.join(facts))})</span>"
+    return markup('{} <span class="soft">({})</span>', ladder["name"], join(facts, "; "))
 
 
-def _ladder(ladder: Mapping[str, Any]) -> str:
-    answer = {True: "<b class='yes'>yes</b>", False: "<b class='no'>no</b>", None: "not tested"}
+def _ladder(ladder: Mapping[str, Any]) -> Html:
+    answer: dict[bool | None, Part] = {
+        True: Html('<b class="yes">yes</b>'),
+        False: Html('<b class="no">no</b>'),
+        None: "not tested",
+    }
     verdicts = [
-        [text(verdict["claim"]), answer[verdict["trusted"]], text(verdict["because"])]
+        [verdict["claim"], answer[verdict["trusted"]], verdict["because"]]
         for verdict in ladder["verdicts"]
     ]
-    rungs = [
+    rungs: list[list[Part]] = [
         [
-            text(rung["name"]),
+            rung["name"],
             f"{rung['documents']:,}",
             number(rung["known"]["effective_clusters"]) if rung["known"] else "-",
             interval(rung["effective_clusters"]),
@@ -95,7 +122,7 @@ def _ladder(ladder: Mapping[str, Any]) -> str:
         "ARI",
         "bias z",
     ]
-    figures = [
+    figures: list[list[Part]] = [
         ["rank correlation of effective clusters", interval(_estimate(ladder["spearman"]))],
         ["rank correlation of C/S", interval(_estimate(ladder["spearman_cluster_score"]))],
         ["adjusted Rand index against labels", interval(ladder["ari"])],
@@ -103,13 +130,16 @@ def _ladder(ladder: Mapping[str, Any]) -> str:
         *_repeated("asked again", ladder["test_retest"]),
         *_repeated("order", ladder["order_sensitivity"]),
     ]
-    return (
-        f"<h2>{text(ladder['name'])}</h2>{table(['may it ...', '', 'because'], verdicts, words=True)}"
-        f"{table(head, rungs)}{table(['figure', 'value, 95% interval'], figures)}"
+    return markup(
+        "<h2>{}</h2>{}<h3>Corpora</h3>{}<h3>Over all corpora</h3>{}",
+        ladder["name"],
+        table(["can it ...", "", "because"], verdicts, words=True),
+        table(head, rungs),
+        table(["figure", "value, 95% interval"], figures),
     )
 
 
-def _repeated(what: str, found: Mapping[str, Any]) -> list[list[str]]:
+def _repeated(what: str, found: Mapping[str, Any]) -> list[list[Part]]:
     asked = f"{found['draws']} draws in {found['times']} orders"
     correlation = {"value": found["correlation"], "reason": found.get("reason")}
     return [
@@ -123,7 +153,7 @@ def _estimate(found: Mapping[str, Any]) -> dict[str, Any]:
     return {"value": found["estimate"], "reason": found.get("reason")}
 
 
-def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
+def _plot(ladders: Sequence[Mapping[str, Any]]) -> Html:
     """Estimated against known effective clusters, both axes logarithmic, with the band that trust
     allows.
     """
@@ -134,7 +164,7 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
         if rung["known"]
     ]
     if not points:
-        return ""
+        return Html("")
     ends = [
         value for _, known, found in points for value in (known, found["ci_low"], found["ci_high"])
     ]
@@ -184,7 +214,7 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
     for row, (name, colour) in enumerate(shown):
         height = bottom - size + 18 + 18 * row
         lines.append(f"<circle cx='{left + 14}' cy='{height - 4}' r='4' fill='{colour}'/>")
-        lines.append(f"<text x='{left + 24}' y='{height}'>{text(name)}</text>")
+        lines.append(f"<text x='{left + 24}' y='{height}'>{attribute(name)}</text>")
     lines.append(
         f"<text x='{left + size / 2}' y='{bottom + 38}' text-anchor='middle'>known effective"
         " clusters</text>"
@@ -198,13 +228,14 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> str:
         f"viewBox='0 0 {left + size + 20} {bottom + 50}' width='{left + size + 20}'"
         f" height='{bottom + 50}'"
     )
-    note = (
-        f"<p class='soft'>Dashed: {NUMBER_WITHIN:.0%} either way. Bars are 95% intervals over"
-        " draws.</p>"
+    picture = Html(
+        f"<svg xmlns='http://www.w3.org/2000/svg' role='img' {box}>{''.join(lines)}</svg>"
     )
-    return (
-        "<h2>Effective clusters</h2><svg xmlns='http://www.w3.org/2000/svg' role='img'"
-        f" {box}>{''.join(lines)}</svg>{note}"
+    return markup(
+        "<h2>Effective clusters</h2>{}<p class='soft'>Dashed: {} either way. Bars are 95% intervals"
+        " over draws.</p>",
+        picture,
+        f"{NUMBER_WITHIN:.0%}",
     )
 
 

@@ -37,7 +37,9 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             "put corpora in order",
             None if spearman is None else spearman >= ORDERED and not inversions,
             found["spearman"].get("reason")
-            or f"rank correlation of effective clusters with the known order {spearman:.2f}, at least {ORDERED:g} asked; {len(inversions)} neighbours the wrong way round beyond chance, none allowed",
+            or f"rank correlation of effective clusters with the known order {spearman:.2f}, at"
+            f" least {ORDERED:g} asked; {len(inversions)} neighbours the wrong way round beyond"
+            " chance, none allowed",
         ),
         _verdict(
             "count clusters",
@@ -61,7 +63,8 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             "find more clusters where there are more, one for one",
             None if slope is None else SLOPE[0] <= slope <= SLOPE[1],
             found["slope"].get("reason")
-            or f"slope of its clusters on the true ones {slope:.2f}, {SLOPE[0]:g} to {SLOPE[1]:g} asked",
+            or f"slope of its clusters on the true ones {slope:.2f}, {SLOPE[0]:g} to {SLOPE[1]:g}"
+            " asked",
         ),
         _verdict(
             "answer the same when asked again",

@@ -26,8 +26,9 @@ class Measured:
 
     Attributes: name: the corpus. mean, sd, draws: over its draws. set_means: mean of each criteria
       set, in the order both corpora share; None without criteria. failure_rate: share of the draws
-      asked for that gave no answer. document_variance: what the choice of documents adds to the
-      mean's variance (`estimators.document_variance`).
+      asked for that gave no answer. document_variance, document_variance_error: what the choice of
+      documents adds to the mean's variance (`estimators.document_spread`), and the standard error
+      of that.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Measured:
     set_means: tuple[float, ...] | None = None
     failure_rate: float = 0.0
     document_variance: float = 0.0
+    document_variance_error: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,24 +102,30 @@ def _compare(first: Measured, second: Measured) -> PairTest:
         return PairTest(first.name, second.name, None, None, None, reason)
     set_means = [side.set_means or () for side in (first, second)]
     sets = [len(means) for means in set_means]
-    documents = first.document_variance + second.document_variance
+    documents = (
+        first.document_variance + second.document_variance,
+        math.hypot(first.document_variance_error, second.document_variance_error),
+    )
     if sets[0] == sets[1] > 1:
-        difference = paired(set_means[0], set_means[1], documents)
+        difference = paired(set_means[0], set_means[1], *documents)
         method = f"paired t over {sets[0]} criteria sets"
     elif min(sets) > 1:
         of_sets = [np.asarray(means) for means in set_means]
         sides = [(float(m.mean()), float(m.std(ddof=1)), len(m)) for m in of_sets]
-        difference = welch(sides[0], sides[1], documents)
+        difference = welch(sides[0], sides[1], *documents)
         method = "Welch's t over set means"
     else:
         sides = [(side.mean, side.sd, side.draws) for side in (first, second)]
-        difference = welch(sides[0], sides[1], documents)
+        difference = welch(sides[0], sides[1], *documents)
         method = "Welch's t over draws"
     return PairTest(first.name, second.name, difference, None, method, None)
 
 
 def paired(
-    first_R: Sequence[float], second_R: Sequence[float], document_variance: float = 0.0
+    first_R: Sequence[float],
+    second_R: Sequence[float],
+    document_variance: float = 0.0,
+    document_variance_error: float = 0.0,
 ) -> Difference:
     """Paired t test of set means, on R - 1 degrees of freedom (more where `document_variance` is
     added).
@@ -125,28 +133,39 @@ def paired(
     difference_R = np.asarray(second_R, float) - np.asarray(first_R, float)
     count = len(difference_R)
     variance = float(difference_R.var(ddof=1)) / count
-    return _t_test(float(difference_R.mean()), variance, count - 1, document_variance)
+    return _t_test(
+        float(difference_R.mean()),
+        variance,
+        count - 1,
+        document_variance,
+        document_variance_error,
+    )
 
 
 def welch(
     first: tuple[float, float, int],
     second: tuple[float, float, int],
     document_variance: float = 0.0,
+    document_variance_error: float = 0.0,
 ) -> Difference:
     """Welch's t test of two independent means, each given as (mean, standard deviation, values)."""
     (mean_1, sd_1, count_1), (mean_2, sd_2, count_2) = first, second
     part_1, part_2 = sd_1**2 / count_1, sd_2**2 / count_2
     variance = part_1 + part_2
     spread = part_1**2 / (count_1 - 1) + part_2**2 / (count_2 - 1)
-    return _t_test(
-        mean_2 - mean_1, variance, variance**2 / spread if spread else 1.0, document_variance
-    )
+    freedom = variance**2 / spread if spread else 1.0
+    return _t_test(mean_2 - mean_1, variance, freedom, document_variance, document_variance_error)
 
 
 def _t_test(
-    difference: float, variance: float, freedom: float, document_variance: float
+    difference: float,
+    variance: float,
+    freedom: float,
+    document_variance: float,
+    document_variance_error: float,
 ) -> Difference:
-    found = add_variance(Mean(difference, math.sqrt(variance), freedom, None), document_variance)
+    mean = Mean(difference, math.sqrt(variance), freedom, None)
+    found = add_variance(mean, document_variance, document_variance_error)
     if found.error == 0:
         return Difference(difference, difference, difference, None)
     standardised = -abs(difference) / found.error

@@ -163,53 +163,99 @@ def clusters_of_pair_share(mean: Mean, draws: int, pairs: float, documents: int)
     return Estimate(hill(q, documents), *ends, method, criteria=mean.criteria)
 
 
-def document_variance(values_D: np.ndarray, draws_DK: np.ndarray, documents: int) -> float:
+@dataclasses.dataclass(frozen=True)
+class DocumentVariance:
+    """What the choice of documents adds to the variance of a mean over draws.
+
+    Attributes:
+      value: the variance.
+      error: its standard error, from which an interval takes its degrees of freedom.
+    """
+
+    value: float
+    error: float
+
+
+def document_spread(
+    values_D: np.ndarray, draws_DK: np.ndarray, documents: int, set_D: np.ndarray | None = None
+) -> DocumentVariance:
     """Variance that the choice of documents adds to the mean of `values_D`, beyond the choice of
     draws.
 
-    The mean over draws is an incomplete U-statistic of order K of the documents, whose variance
-    over samples of N documents is about K^2 zeta / N, zeta being the variance over documents of the
-    expected value of a draw that holds that document (Hoeffding 1948). zeta is estimated from the
-    mean over the draws that hold each document, less the noise of those means; it is 0 when that is
-    negative.
+    The mean over draws is an incomplete U-statistic of order K of the documents (Hoeffding 1948),
+    zeta being the variance over documents of the expected value of a draw that holds that document.
+    zeta is the mean product of the deviations of two draws that share a document: the noise of
+    draws is in no product of different draws, so nothing need be subtracted for it, and a document
+    counts by the pairs of draws that hold it. Two draws that share a document share
+    (K-1)^2 / (N-1) others on average where any two share K^2 / N, which makes the jackknife of the
+    complete U-statistic K^2 zeta (N-1) / (N-K)^2 (exact where the value is a mean over documents).
+    It is 0 where the products are negative on average, and where N <= K: every draw then holds
+    every document and says nothing of others.
 
     Args:
       values_D: one value a draw.
       draws_DK: indices of the documents in each draw.
       documents: N.
+      set_D: criteria set of each draw; what sets do to all their draws is no document's doing and
+        is taken out.
     """
     sample_size = draws_DK.shape[1]
-    held = np.bincount(draws_DK.ravel(), minlength=documents)
-    total = np.bincount(
-        draws_DK.ravel(), weights=np.repeat(values_D, sample_size), minlength=documents
+    if documents <= sample_size:
+        return DocumentVariance(0.0, 0.0)
+    values_D = np.asarray(values_D, dtype=np.float64)
+    if set_D is None:
+        residual_D = values_D - values_D.mean()
+    else:
+        means_R = np.bincount(set_D, weights=values_D) / np.bincount(set_D)
+        residual_D = values_D - means_R[set_D]
+    held_N, sum_N, squares_N = (
+        np.bincount(draws_DK.ravel(), weights=np.repeat(part_D, sample_size), minlength=documents)
+        for part_D in (np.ones(len(values_D)), residual_D, residual_D**2)
     )
-    means, held = total[held > 0] / held[held > 0], held[held > 0]
-    noise = float(values_D.var(ddof=1)) * float(np.mean(1 / held))
-    return sample_size**2 * max(0.0, float(means.var(ddof=1)) - noise) / documents
+    pairs_N = held_N * (held_N - 1)
+    pairs = float(pairs_N.sum())
+    if pairs == 0:
+        return DocumentVariance(0.0, 0.0)
+    products_N = sum_N**2 - squares_N
+    # Deviations from a mean that the draws themselves made: each product misses that mean's
+    # variance.
+    zeta = float(products_N.sum()) / pairs + float(residual_D.var()) / len(values_D)
+    error = math.sqrt(float(((products_N - zeta * pairs_N) ** 2).sum())) / pairs
+    scale = sample_size**2 * (documents - 1) / (documents - sample_size) ** 2
+    return DocumentVariance(scale * max(0.0, zeta), scale * error)
 
 
-def generator_interval_of_score(draws: DrawStatistics, variance: float) -> tuple[float, float]:
+def document_variance(
+    values_D: np.ndarray, draws_DK: np.ndarray, documents: int, set_D: np.ndarray | None = None
+) -> float:
+    """The value of `document_spread` alone."""
+    return document_spread(values_D, draws_DK, documents, set_D).value
+
+
+def generator_interval_of_score(
+    draws: DrawStatistics, variance: float, variance_error: float = 0.0
+) -> tuple[float, float]:
     """95% interval of the published score for the process that wrote the documents: documents vary
     too.
 
     Args:
       draws: their statistics.
-      variance: `document_variance` of their scores.
+      variance, variance_error: `document_spread` of their scores.
     """
-    mean = add_variance(mean_of(draws.scores_D, draws.set_D), variance)
+    mean = add_variance(mean_of(draws.scores_D, draws.set_D), variance, variance_error)
     low, high = score_range(draws.sample_size)
     return max(low, mean.value - mean.half_width), min(high, mean.value + mean.half_width)
 
 
 def generator_interval_of_clusters(
-    draws: DrawStatistics, variance: float, documents: int
+    draws: DrawStatistics, variance: float, documents: int, variance_error: float = 0.0
 ) -> tuple[float, float] | None:
     """The same for effective clusters of N `documents` of that process, `variance` being that of
     the pair shares.
 
     By the delta method on log q; None at q = 0 or 1, where it gives no width.
     """
-    mean = add_variance(mean_of(draws.pair_share_D, draws.set_D), variance)
+    mean = add_variance(mean_of(draws.pair_share_D, draws.set_D), variance, variance_error)
     if mean.value in (0.0, 1.0):
         return None
     factor = math.exp(mean.half_width / mean.value)
@@ -217,5 +263,5 @@ def generator_interval_of_clusters(
 
 
 def hill(q: float, documents: int) -> float:
-    """Hill number of order 2 of N `documents` of which a share q of the pairs fall in one cluster."""
+    """Hill number of order 2 of N `documents`, a share q of whose pairs fall in one cluster."""
     return documents / (1 + (documents - 1) * q)

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 CONFIDENCE = 0.95
-ALPHA = 1 - CONFIDENCE
+ERROR_RATE = 1 - CONFIDENCE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +130,8 @@ class Mean:
 def t_quantile(freedom: float) -> float:
     """The quantile of Student's t that a two-sided interval needs."""
     if math.isinf(freedom):
-        return float(special.ndtri(1 - ALPHA / 2))
-    return float(special.stdtrit(freedom, 1 - ALPHA / 2))
+        return float(special.ndtri(1 - ERROR_RATE / 2))
+    return float(special.stdtrit(freedom, 1 - ERROR_RATE / 2))
 
 
 def mean_of(values_D: np.ndarray, set_D: np.ndarray | None = None) -> Mean:
@@ -183,13 +183,33 @@ def mean_of(values_D: np.ndarray, set_D: np.ndarray | None = None) -> Mean:
     return Mean(float(means_R.mean()), error, sets - 1, criteria)
 
 
-def add_variance(mean: Mean, variance: float) -> Mean:
-    """The mean with an independent, known variance added; degrees of freedom by Satterthwaite 1946."""
-    if variance == 0:
+def add_variance(mean: Mean, variance: float, variance_error: float = 0.0) -> Mean:
+    """The mean with an independent variance added.
+
+    Degrees of freedom are the fewer of two: Satterthwaite's 2 V^2 / Var(V) (1946), V the total and
+    Var(V) the sum of the variances of both parts' estimates, and those at which Student's quantile
+    gives Howe's half-width (1974, JASA 69:789), in which each part keeps its own quantile. The
+    first counts the doubt of the added part; the second holds where few set means happen to lie
+    close together, which makes Satterthwaite's degrees of freedom too many.
+
+    Args:
+      mean: its own error squared is one part.
+      variance: the other part.
+      variance_error: the standard error of `variance`; 0 where it is known.
+    """
+    if variance == 0 and variance_error == 0:
         return mean
-    total = mean.error**2 + variance
-    freedom = math.inf if mean.error == 0 else mean.freedom * (total / mean.error**2) ** 2
-    return dataclasses.replace(mean, error=math.sqrt(total), freedom=freedom)
+    own = mean.error**2
+    total = own + variance
+    doubt = (0.0 if math.isinf(mean.freedom) else own**2 / mean.freedom) + variance_error**2 / 2
+    freedom = total**2 / doubt if doubt > 0 else math.inf
+    if own > 0 and total > 0:
+        normal = t_quantile(math.inf)
+        parts = t_quantile(mean.freedom) ** 2 * own + normal**2 * variance
+        quantile = math.sqrt(parts / total)
+        if quantile > normal * (1 + 1e-9):
+            freedom = min(freedom, float(special.stdtridf(1 - ERROR_RATE / 2, quantile)))
+    return dataclasses.replace(mean, error=math.sqrt(total), freedom=max(1.0, freedom))
 
 
 def near_an_end(values_D: np.ndarray, low: float, high: float) -> bool:
@@ -209,7 +229,7 @@ def bernstein_half_width(values_D: np.ndarray, low: float, high: float) -> float
 
     sqrt(2 V l / D) + 7 (high - low) l / (3 (D - 1)), V the sample variance of D independent values
     in [low, high]."""
-    count, log_term = len(values_D), math.log(4 / ALPHA)
+    count, log_term = len(values_D), math.log(4 / ERROR_RATE)
     sd = float(np.std(values_D, ddof=1))
     return sd * math.sqrt(2 * log_term / count) + 7 * (high - low) * log_term / (3 * (count - 1))
 

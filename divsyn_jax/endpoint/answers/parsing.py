@@ -79,9 +79,12 @@ def parse(text: str, request: Request) -> Parsed:
         return Parsed(None, [_DUPLICATE], True)
     if not isinstance(value, dict):
         return Parsed(None, [_NO_OBJECT], True)
-    repaired = coerce(value, request.schema)
-    problems = _violations(repaired, request.schema) or request.check(repaired)
-    return Parsed(repaired, problems, not exact or _sorted(repaired) != _sorted(value))
+    try:
+        repaired = coerce(value, request.schema)
+        problems = _violations(repaired, request.schema) or request.check(repaired)
+        return Parsed(repaired, problems, not exact or _sorted(repaired) != _sorted(value))
+    except RecursionError:  # just less nested than the parser allows
+        return Parsed(None, [_NO_OBJECT], True)
 
 
 def _sorted(value: Any) -> str:

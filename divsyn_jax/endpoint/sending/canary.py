@@ -26,9 +26,10 @@ _SYSTEM = (
     " document."
 )
 _STATEMENT = "The code word of this document is"
-_WORDS = """river stone market winter garden letter window bridge copper harvest island engine marble north orchard paper
-quiet road silver timber under valley water yellow across before carry during every follow gather hollow inside joined
-kept later moved near often passed quickly raised slowly taken until village walked years"""
+_WORDS = """river stone market winter garden letter window bridge copper harvest island engine
+marble north orchard paper quiet road silver timber under valley water yellow across before carry
+during every follow gather hollow inside joined kept later moved near often passed quickly raised
+slowly taken until village walked years"""
 _SYLLABLES = (
     "ba",
     "ce",

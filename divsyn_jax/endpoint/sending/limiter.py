@@ -55,7 +55,7 @@ class Limiter:
         self._new: deque[asyncio.Future] = deque()
         self._paused_until = 0.0
         self._wake_at: asyncio.TimerHandle | None = None
-        self._stopped: Exception | None = None
+        self._stopped: BaseException | None = None
         self._ended = asyncio.Event()
         self._successes = 0
         self._refused_level: int | None = None
@@ -151,7 +151,7 @@ class Limiter:
                 )
             )
 
-    def stop(self, error: Exception) -> None:
+    def stop(self, error: BaseException) -> None:
         """Admit no more calls: whoever waits or comes gets `error`.
 
         Calls in flight end by themselves.

@@ -43,7 +43,7 @@ class Sender:
         self._budget = Budget(settings, usage)
         self._transport: Transport | None = None
 
-    def stop(self, error: Exception) -> None:
+    def stop(self, error: BaseException) -> None:
         """Send nothing more; who waits to send gets `error`."""
         self._limiter.stop(error)
 

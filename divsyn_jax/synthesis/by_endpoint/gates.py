@@ -83,7 +83,9 @@ class Gates:
 
 
 class NearDuplicates:
-    """The latest accepted documents by MinHash; memory does not grow beyond `_REMEMBERED` of them."""
+    """The latest accepted documents by MinHash; memory does not grow beyond `_REMEMBERED` of
+    them.
+    """
 
     def __init__(self, threshold: float) -> None:
         try:

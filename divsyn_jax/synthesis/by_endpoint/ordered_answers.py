@@ -2,12 +2,14 @@
 
 import asyncio
 import collections
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 from divsyn_jax.endpoint.client import Client
 
 _Subject = TypeVar("_Subject")
+_Outcome = TypeVar("_Outcome")
+_Asked = TypeVar("_Asked", bound="Pending[Any]")
 
 # Calls prepared for each that may be in flight: an answer that takes long does not leave the others
 # without work.
@@ -20,13 +22,13 @@ def ahead(clients: Iterable[Client]) -> int:
 
 
 async def in_order(
-    items: Iterable[_Subject], start: Callable[[_Subject], "Pending"], most: int
-) -> AsyncIterator["Pending"]:
+    items: Iterable[_Subject], start: Callable[[_Subject], _Asked], most: int
+) -> AsyncGenerator[_Asked, None]:
     """Start the work of `items` in order, up to `most` tasks ahead of the one that is yielded.
 
     Ends what is left, at the end.
     """
-    waiting: collections.deque[Pending] = collections.deque()
+    waiting: collections.deque[_Asked] = collections.deque()
     left = iter(items)
     try:
         while True:
@@ -46,8 +48,8 @@ async def in_order(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Pending:
+class Pending(Generic[_Outcome]):
     """The tasks of one item, in order; work may add to them."""
 
     def __init__(self) -> None:
-        self.tasks: list[asyncio.Task[Any]] = []
+        self.tasks: list[asyncio.Task[_Outcome]] = []

@@ -8,10 +8,10 @@ import fcntl
 import os
 import pathlib
 import sys
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from divsyn_jax.base import files
+from divsyn_jax.base import files, owned_folders
 from divsyn_jax.base.commandline import Unfinished, UserError
 from divsyn_jax.endpoint import running
 from divsyn_jax.endpoint.client import Client, EndpointStopped
@@ -41,7 +41,7 @@ def new_records(output: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
     """
     output.mkdir(parents=True, exist_ok=True)
     partial = output / f".{name}.partial"
-    with open(partial, "ab") as lock:
+    with owned_folders.open_kept(partial, "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -86,8 +86,16 @@ async def open_clients(
 
 def spent(clients: Sequence[Client]) -> str:
     """Calls and cost so far, for the progress bar."""
-    calls, costs = (
-        sum(client.usage.total.calls for client in clients),
-        [client.usage.cost for client in clients],
-    )
-    return f"{calls} calls" if None in costs else f"{calls} calls, cost {sum(costs):.2f}"
+    calls = sum(client.usage.total.calls for client in clients)
+    cost = summed_cost(client.usage.cost for client in clients)
+    return f"{calls} calls" if cost is None else f"{calls} calls, cost {cost:.2f}"
+
+
+def summed_cost(costs: Iterable[float | None]) -> float | None:
+    """What all endpoints cost together; None where one has no prices."""
+    total = 0.0
+    for cost in costs:
+        if cost is None:
+            return None
+        total += cost
+    return total

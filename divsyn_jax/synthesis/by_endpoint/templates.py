@@ -113,9 +113,9 @@ def document_prompt(cell: Cell, candidate: int, seed: int) -> Prompt:
         ),
         (
             "Under `question` ask one question that only a reader who understood the passages can"
-            f" answer, with {ITEM_OPTIONS} different `options` without letters or numbers, one of them"
-            " right: `answer` is its position, counted from 1. Let `explanation` reason step by"
-            " step to the right answer; it names options by what they say, never by position."
+            f" answer, with {ITEM_OPTIONS} different `options` without letters or numbers, one of"
+            " them right: `answer` is its position, counted from 1. Let `explanation` reason step"
+            " by step to the right answer; it names options by what they say, never by position."
         ),
     ]
     passage = object_of({"keywords": list_of(_TEXT), "text": _TEXT})

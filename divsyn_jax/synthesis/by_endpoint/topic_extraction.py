@@ -24,14 +24,21 @@ from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.by_endpoint import templates
 from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
-from divsyn_jax.synthesis.by_endpoint.run import CACHE, new_records, open_clients, run, spent
+from divsyn_jax.synthesis.by_endpoint.run import (
+    CACHE,
+    new_records,
+    open_clients,
+    run,
+    spent,
+    summed_cost,
+)
 from divsyn_jax.synthesis.record_file import RecordWriter
 
 _MOST_FAILED = 0.5  # of the documents
 _NO_WORD = re.compile(r"[\W_]+")
 
 
-class _PendingDocument(Pending):
+class _PendingDocument(Pending[list[dict[str, Any]] | ContentFailure]):
     """The question about one document."""
 
     def __init__(self, number: int, document: Document, client: Client, seed: int) -> None:
@@ -76,9 +83,9 @@ def extract_topics(
     reader = CorpusReader(spec, options)
     documents = itertools.islice(reader, most_documents)
     first = next(documents, None)  # a corpus that cannot be read leaves nothing behind
-    documents = itertools.chain([first] if first else [], documents)
+    every = itertools.chain([first] if first else [], documents)
     with new_records(output, "topics.jsonl.zst") as path:
-        counted = run(_extract(documents, endpoints, seed, path, output / CACHE))
+        counted = run(_extract(every, endpoints, seed, path, output / CACHE))
     manifest = {**settings, "malformed": reader.malformed, **counted}
     files.write_json(output / "manifest.json", manifest)
     return manifest
@@ -140,13 +147,13 @@ async def _extract(
                 " --model"
             )
         usage = {client.settings.model: client.usage.to_json() for client in clients}
-        costs = [client.usage.cost_with_cached for client in clients]
+        cost = summed_cost(client.usage.cost_with_cached for client in clients)
     return {
         "documents": asked,
         "topics": len(seen),
         "rejects": dict(sorted(rejects.items())),
         "usage": usage,
-        "cost": None if None in costs else sum(costs),
+        "cost": cost,
     }
 
 

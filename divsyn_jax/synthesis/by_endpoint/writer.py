@@ -36,6 +36,7 @@ from divsyn_jax.synthesis.by_endpoint.run import (
     open_clients,
     run,
     spent,
+    summed_cost,
 )
 from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS, seeded
 from divsyn_jax.synthesis.record_file import RecordWriter
@@ -52,15 +53,14 @@ _PROBE_CHARACTERS = 300
 
 
 @dataclasses.dataclass(frozen=True)
-class _Candidate:
-    """A document as generated, or why it cannot be accepted."""
+class _Rejected:
+    """Why a candidate cannot be accepted, whatever the others are."""
 
-    record: dict[str, Any] | None
-    reason: str | None = None
+    reason: str
 
 
-class _PendingCell(Pending):
-    """The candidates of one cell."""
+class _PendingCell(Pending[dict[str, Any] | _Rejected]):
+    """The candidates of one cell: the record of a document each, or why there is none."""
 
     def __init__(self, cell: Cell, client: Client, grid: Grid, gates: Gates, most: int) -> None:
         super().__init__()
@@ -74,22 +74,22 @@ class _PendingCell(Pending):
         if len(self.tasks) < self._most:
             self.tasks.append(asyncio.create_task(self._candidate(len(self.tasks))))
 
-    async def _candidate(self, number: int) -> _Candidate:
+    async def _candidate(self, number: int) -> dict[str, Any] | _Rejected:
         prompt = templates.document_prompt(self.cell, number, self._grid.seed)
         try:
             answer = await self._client.complete(prompt.request)
         except ContentFailure as failure:
-            candidate = _Candidate(None, _REASONS.get(failure.outcome, failure.outcome))
-        else:
-            record = self._record(prompt, number, answer.value, answer.request_id)
-            candidate = _Candidate(record, self._gates.fault(record["text"]))
-        if candidate.reason:
             self.ask()
-        return candidate
+            return _Rejected(_REASONS.get(failure.outcome, failure.outcome))
+        record = self._record(prompt, number, answer.value, answer.request_id)
+        if fault := self._gates.fault(record["text"]):
+            self.ask()
+            return _Rejected(fault)
+        return record
 
     def _record(
         self, prompt: templates.Prompt, number: int, value: dict[str, Any], request_id: str | None
-    ) -> dict:
+    ) -> dict[str, Any]:
         cell, seed = self.cell, self._grid.seed
         used = (
             [prompt.topic_of_tag[tag] for tag in dict.fromkeys(value["topics"])]
@@ -187,13 +187,14 @@ async def _generate(
                 before, lost = totals.records, rejects.copy()
                 for task in pending.tasks:  # grows while it is gone through
                     candidate = await task
-                    reason = candidate.reason or _duplicate(candidate.record, totals, near)
-                    if reason:
-                        rejects[reason] += 1
-                        if not candidate.reason:
-                            pending.ask()
+                    if isinstance(candidate, _Rejected):
+                        rejects[candidate.reason] += 1
                         continue
-                    record = {"id": f"generated-{grid.seed}-{totals.records}", **candidate.record}
+                    if repeats := _duplicate(candidate, totals, near):
+                        rejects[repeats] += 1
+                        pending.ask()
+                        continue
+                    record = {"id": f"generated-{grid.seed}-{totals.records}", **candidate}
                     totals.enter(record)
                     writer.write(record)
                     bar.update()
@@ -209,7 +210,7 @@ async def _generate(
                 if len(unfilled) == _MOST_UNFILLED:
                     break
         usage = {client.settings.model: client.usage.to_json() for client in clients}
-        costs = [client.usage.cost_with_cached for client in clients]
+        cost = summed_cost(client.usage.cost_with_cached for client in clients)
     if unfilled:
         more = "" if len(unfilled) < _MOST_UNFILLED else " and perhaps more"
         raise Failure(
@@ -223,7 +224,7 @@ async def _generate(
         "rejects": dict(sorted(rejects.items())),
         **totals.describe(),
         "usage": usage,
-        "cost": None if None in costs else sum(costs),
+        "cost": cost,
     }
 
 

@@ -9,6 +9,7 @@ import importlib.resources
 import random
 import tomllib
 from collections.abc import Mapping
+from typing import Any
 
 from divsyn_jax.synthesis.grammar.sentences import with_article
 
@@ -56,12 +57,11 @@ def personas() -> tuple[Persona, ...]:
     loaded = []
     for entry in files:
         values = tomllib.loads(entry.read_text(encoding="utf-8"))
-        persona = Persona(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in values.items()
-            }
-        )
+        attributes: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        persona = Persona(**attributes)
         if not persona.neutral and not all(dataclasses.astuple(persona)):
             raise ValueError(f"{entry.name}: a persona that has a world needs every other list too")
         loaded.append(persona)

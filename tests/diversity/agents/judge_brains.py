@@ -214,7 +214,9 @@ def _numbered(keys: dict[str, Any]) -> dict[str, int]:
 
 
 def hostile(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
-    """The honest judge, whose every free text is the first document's (see test_report_in_browser)."""
+    """The honest judge, whose every free text is the first document's (see
+    test_report_in_browser).
+    """
     answer = honest(name, system, user, schema, rng)
     if name in ("cluster", "verify"):
         said = next(_FENCED.finditer(user))["body"]

@@ -6,11 +6,13 @@ import types
 import numpy as np
 import pytest
 
-from divsyn_jax.diversity import report, score
+from divsyn_jax.diversity import score
 from divsyn_jax.diversity.agents import kinds
 from divsyn_jax.diversity.agents.base import Embedder, Partitions, nothing_used
 from divsyn_jax.diversity.agents.oracle import OracleAgent
 from divsyn_jax.diversity.comparison import compare
+from divsyn_jax.diversity.reporting import report
+from divsyn_jax.embedding.reading import Reading
 
 from ..corpora import write_labelled
 
@@ -49,6 +51,9 @@ class _TopicVectors(_TopicWords):
 
     def near_duplicate_share(self, sample):
         return 0.25
+
+    def reading(self, sample):
+        return Reading(self.model, len(sample), 100, 0.0, 0.0, 0.0, 0.125, None)
 
 
 def make_topic_words_agent(settings, samples):
@@ -90,6 +95,7 @@ def test_a_judge_with_vectors_gives_them_to_what_needs_them(corpus, monkeypatch)
     monkeypatch.setitem(kinds.AGENTS, kind.name, kind)
     found = score(corpus, agent=kind.name, baselines=("vendi_score",))
     assert found["duplicates"]["near"] == 0.25
+    assert found["reading"]["documents_cut"] == 0.125
     assert found["baselines"]["vendi_score"]["value"] == pytest.approx(4, rel=1e-3)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity import score
-from divsyn_jax.diversity.agents import criteria
+from divsyn_jax.diversity.agents import criteria, question
 from divsyn_jax.diversity.agents import llm as llm_agent
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.endpoint.fence import Fenced
@@ -170,7 +170,7 @@ def test_without_fences_the_same_documents_win(judges, tmp_path, two_sets, monke
         return Fenced(tags, "\n\n".join(bodies) + "\n" + lines, (False,) * len(texts))
 
     path = hostile(tmp_path / "c.jsonl")
-    monkeypatch.setattr(llm_agent, "fence", bare)
+    monkeypatch.setattr(question, "fence", bare)
     # Draws so large that each holds a hostile document (all but 6 in a million would).
     found = judged(
         path, judges("gullible"), two_sets, judge={"verification": False}, sample_size=20

@@ -146,4 +146,4 @@ def test_what_is_said_of_a_baseline_is_complete():
         assert not baseline.meaning.endswith(".")
         assert baseline.source
         assert baseline.depends_on
-        assert f"baselines.{name}" in comparison.METRICS
+        assert f"baselines.{name}" in comparison.COMPARED

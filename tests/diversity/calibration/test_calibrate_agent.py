@@ -8,7 +8,7 @@ from divsyn_jax.diversity.calibration import report as calibration_report
 from tests.conftest import fails_with_one_line
 from tests.diversity.corpora import write_labelled, write_records
 
-MODULE = "divsyn_jax.diversity.calibration.calibration.calibrate_agent"
+MODULE = "divsyn_jax.diversity.calibration.calibrate_agent"
 ORACLE = ("--agent=oracle", "--draws=200", "--label_field=topic")
 
 

@@ -10,7 +10,7 @@ from tests.conftest import virtual_devices
 SCRIPT = """
 import json, jax, jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
-from divsyn_jax import hlo
+from divsyn_jax.training.compiler import hlo
 mesh = jax.make_mesh((8,), ("d",), axis_types=(AxisType.Auto,))
 jax.set_mesh(mesh)
 def step(w, x):  # seven layers whose weight is gathered in the loop, then one sum
@@ -54,11 +54,13 @@ WINDOWED = """
 }
 
 %piece.1 (q.1: bf16[60,4]) -> bf16[960,4] {
-  ROOT %all-gather.2 = bf16[960,4]{1,0} all-gather(%q.1), channel_id=3, backend_config={"async_collective_fusion_config":{"flag_start":"2","flag_end":"8"}}
+  ROOT %all-gather.2 = bf16[960,4]{1,0} all-gather(%q.1), channel_id=3, \
+backend_config={"async_collective_fusion_config":{"flag_start":"2","flag_end":"8"}}
 }
 
 %start.1 (q.2: bf16[60,4]) -> bf16[960,4] {
-  ROOT %all-gather.1 = bf16[960,4]{1,0} all-gather(%q.2), channel_id=3, backend_config={"async_collective_fusion_config":{"flag_start":"-1","flag_end":"-1"}}
+  ROOT %all-gather.1 = bf16[960,4]{1,0} all-gather(%q.2), channel_id=3, \
+backend_config={"async_collective_fusion_config":{"flag_start":"-1","flag_end":"-1"}}
 }
 
 %body.1 (p.2: (bf16[60,4], u32[])) -> (bf16[60,4], u32[]) {

@@ -1,9 +1,12 @@
 """The figures of a study's report, from the content of study.json."""
 
+import contextlib
 import io
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+
+from divsyn_jax.base.html import Html
+from divsyn_jax.study.study_file import MeasuredValue, OutcomeRecord, Performance, StudyResults
 
 LABELS = {
     "effective_clusters": "effective clusters",
@@ -13,7 +16,16 @@ LABELS = {
     "baselines.ngram_diversity": "n-gram diversity",
     "baselines.self_repetition": "self-repetition",
 }
-_INK, _POINT, _NULL = "#22313f", "#1f6fb4", "#c0571a"
+_INK, _POINT, _NULL, _BAND = "#22313f", "#1f6fb4", "#c0571a", "#ccd3da"
+
+
+@contextlib.contextmanager
+def plain_text() -> Iterator[None]:
+    """Inside it, names in figures are text: `$` starts no formula, as it would in matplotlib."""
+    import matplotlib
+
+    with matplotlib.rc_context({"text.parse_math": False}):
+        yield
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -32,7 +44,7 @@ def short_names(names: Sequence[str]) -> list[str]:
     return short if all(any(letter.isalpha() for letter in name) for name in short) else list(names)
 
 
-def outcomes_figure(study: Mapping[str, Any]):
+def outcomes_figure(study: StudyResults):
     """The primary metric against every outcome, a panel each."""
     import matplotlib.pyplot as plt
 
@@ -52,7 +64,7 @@ def outcomes_figure(study: Mapping[str, Any]):
     return figure
 
 
-def metrics_figure(study: Mapping[str, Any]):
+def metrics_figure(study: StudyResults):
     """The primary outcome against every metric."""
     import matplotlib.pyplot as plt
 
@@ -69,7 +81,7 @@ def metrics_figure(study: Mapping[str, Any]):
     return figure
 
 
-def mixtures_figure(study: Mapping[str, Any]):
+def mixtures_figure(study: StudyResults):
     """Realised shares of the sources in what each level's runs read, mean over seeds."""
     import matplotlib.pyplot as plt
 
@@ -115,7 +127,7 @@ def outcome_label(name: str) -> str:
     )
 
 
-def _scatter(axis, study: Mapping[str, Any], metric: str, outcome: Mapping[str, Any]) -> None:
+def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> None:
     names = short_names([level["name"] for level in study["levels"]])
     twins = study["recipe"]["null_control"][1:]
     for level, name in zip(study["levels"], names, strict=True):
@@ -143,6 +155,11 @@ def _scatter(axis, study: Mapping[str, Any], metric: str, outcome: Mapping[str, 
             fontsize=8,
             color=_INK,
         )
+    floor = outcome["noise_floor"]
+    if floor is not None:
+        values = [level["performance"][outcome["name"]]["value"] for level in study["levels"]]
+        middle, half = sum(values) / len(values), floor["least_difference"] / 2
+        axis.axhspan(middle - half, middle + half, color=_BAND, zorder=0, linewidth=0)
     row = next(
         (
             r
@@ -176,13 +193,14 @@ def _scatter(axis, study: Mapping[str, Any], metric: str, outcome: Mapping[str, 
     axis.margins(0.12)
 
 
-def _bars(estimate: Mapping[str, Any]):
-    if estimate.get("ci_low") is None:
+def _bars(estimate: MeasuredValue | Performance):
+    value, low, high = estimate["value"], estimate.get("ci_low"), estimate.get("ci_high")
+    if value is None or low is None or high is None:
         return None
-    return [[estimate["value"] - estimate["ci_low"]], [estimate["ci_high"] - estimate["value"]]]
+    return [[value - low], [high - value]]
 
 
-def curves_figure(study: Mapping[str, Any]):
+def curves_figure(study: StudyResults):
     """Training loss by level, mean over seeds; a panel a model size, whose runs take steps of their
     own.
     """
@@ -210,12 +228,14 @@ def curves_figure(study: Mapping[str, Any]):
     return figure
 
 
-def svg(figure) -> str:
-    """The figure as an SVG element; the same study gives the same bytes."""
+def svg(figure) -> Html:
+    """The figure as an SVG element; the same study gives the same bytes.
+
+    Letters are drawn as paths, so that no text of a stranger stands in the markup."""
     import matplotlib
 
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "divsyn"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
-    return text[text.index("<svg") :]
+    return Html(text[text.index("<svg") :])

@@ -1,0 +1,40 @@
+"""The one kit for reports: inert, self-contained HTML pages.
+
+`Html` is text that is markup. Every other text is escaped and isolated wherever it is put, so
+that what a stranger wrote (a document, a file name, a judge's words) can neither become markup nor
+change the order in which its neighbours are read."""
+
+from divsyn_jax.base.html.markup import (
+    Html,
+    Part,
+    as_html,
+    attribute,
+    bullets,
+    details,
+    figure,
+    interval,
+    join,
+    markup,
+    page,
+    table,
+)
+from divsyn_jax.base.html.numbers import number, p_value
+from divsyn_jax.base.html.plots import interval_plot
+
+__all__ = [
+    "Html",
+    "Part",
+    "as_html",
+    "attribute",
+    "bullets",
+    "details",
+    "figure",
+    "interval",
+    "interval_plot",
+    "join",
+    "markup",
+    "number",
+    "p_value",
+    "page",
+    "table",
+]

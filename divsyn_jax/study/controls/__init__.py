@@ -1,0 +1,4 @@
+"""What else could explain a study's outcomes:
+
+closeness of texts, wording of answers; and advice.
+"""

@@ -1,0 +1,1 @@
+"""What a study is asked, as values: hypotheses, and the verdicts on them."""

@@ -1,0 +1,1 @@
+"""The page that a study writes: its text, tables and figures."""

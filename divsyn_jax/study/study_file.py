@@ -1,0 +1,190 @@
+"""study.json: its structure, its one writer and its one reader.
+
+A study's results are written once, by `write`, and read back by `read`, which also takes the files
+of version 0.1.0. Everything in between (correlations, hypotheses, report, figures) handles these
+types, never the file.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+from divsyn_jax.base import files
+from divsyn_jax.base.commandline import UserError
+from divsyn_jax.statistics.intervals import MeanInterval, NoiseFloor
+from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis
+
+FORMAT = 2  # 0.1.0 wrote no number
+
+
+class MeasuredValue(TypedDict, total=False):
+    """A value with its 95% interval; value None with a reason where it was not measured."""
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    of: str  # 'generator': the interval is for the process that wrote the corpus
+    method: str | None
+    warning: str | None
+    reason: str | None
+
+
+# The mean over the seeds of a level, with its t interval where there are two or more.
+Performance = MeanInterval
+
+
+class CorpusCloseness(TypedDict):
+    """A corpus against every evaluation text, bits a byte; see `controls.closeness`.
+
+    `of_evaluation`: of the text under a model of the corpus; `of_corpus`: of the corpus under a
+    model of the text."""
+
+    of_evaluation: dict[str, float]
+    of_corpus: dict[str, float]
+
+
+class Divergence(TypedDict):
+    """How far apart the token frequencies of two corpora lie: Jensen-Shannon, bits."""
+
+    first: str
+    second: str
+    divergence: float
+
+
+class ChoiceMeasure(TypedDict):
+    """A measure of the questions beside its control; see `controls.choices`."""
+
+    measure: str
+    size: str
+    stage: str
+    levels: dict[str, float]
+    right: MeasuredValue
+    wrong: MeasuredValue
+    beyond: MeasuredValue
+    knowledge: bool
+
+
+class LevelRecord(TypedDict):
+    """A corpus of the study: what it holds, its scores and what its models do."""
+
+    name: str
+    documents: int
+    fingerprint: str
+    tokens: NotRequired[int]  # of the shards, repeated documents included
+    unique_tokens: int  # tokens of distinct documents, by their share of the bytes
+    epochs: float  # tokens read in pre-training over `unique_tokens`
+    duplicates: float  # share of documents whose text came before, white space and case aside
+    near_duplicates: NotRequired[float | MeasuredValue | None]  # of the sample that was scored
+    metrics: dict[str, MeasuredValue]
+    controls: dict[str, float]
+    performance: dict[str, Performance]
+    family: NotRequired[str]
+    closeness: NotRequired[CorpusCloseness]  # lacking in files of 0.1.0
+    topics: NotRequired[int]
+    styles: NotRequired[int]
+    personas: NotRequired[int]
+
+
+class RunRecord(TypedDict):
+    """A trained model after one stage."""
+
+    size: str
+    level: str
+    seed: int
+    stage: str
+    step: int
+    metrics: dict[str, float]
+    curve: list[list[float]]  # [step, loss]
+    seconds: float
+
+
+class OutcomeRecord(TypedDict):
+    """A measure of performance, as `Outcome`, with what seeds alone make of it."""
+
+    name: str
+    size: str
+    stage: str
+    test: str
+    higher_is_better: bool
+    noise_floor: NoiseFloor | None
+
+
+class HeldoutRecord(TypedDict):
+    """How a held-out text was chosen."""
+
+    candidates: int
+    in_training: int
+    documents: int
+    fingerprint: str
+
+
+# A row of `correlations` holds what divsyn_jax.statistics found, whose functions say its keys.
+CorrelationRow = dict[str, Any]
+
+
+class StudyResults(TypedDict):
+    """The content of study.json."""
+
+    format: int
+    name: str
+    kind: str
+    fingerprint: str
+    recipe: Mapping[str, Any]
+    agent: Mapping[str, Any]
+    score_settings: Mapping[str, Any]
+    primary_metric: str
+    primary_domain: str
+    primary_outcome: str
+    outcomes: list[OutcomeRecord]
+    levels: list[LevelRecord]
+    runs: list[RunRecord]
+    heldout: dict[str, HeldoutRecord]
+    correlations: list[CorrelationRow]
+    verdicts: list[JudgedHypothesis]
+    held_equal: list[str]
+    not_held_equal: list[str]
+    environment: dict[str, Any]
+    advice: NotRequired[list[str]]  # given before training; lacking in files of 0.1.0
+    divergences: NotRequired[list[Divergence]]
+    choice_measures: NotRequired[list[ChoiceMeasure]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """One measure of performance: a test, after a stage, at a size.
+
+    Attributes:
+      name: [size/][sft/]test, the `performance` of a correlation.
+      size, stage: which run directory it is read from.
+      test: `<domain>/bits_per_byte` or `tasks/mean`.
+      higher_is_better: False for bits per byte.
+    """
+
+    name: str
+    size: str
+    stage: str
+    test: str
+    higher_is_better: bool
+
+
+def write(study: StudyResults, path: pathlib.Path) -> None:
+    """Write the results in one step."""
+    files.write_json(path, {**study, "verdicts": [each.to_json() for each in study["verdicts"]]})
+
+
+def read_study(path: pathlib.Path) -> StudyResults:
+    """The results that `write` wrote, or version 0.1.0 did.
+
+    Raises `UserError` for a file that holds no results of a study."""
+    content = files.read_json(path)
+    lacking = [key for key in StudyResults.__required_keys__ - {"format"} if key not in content]
+    if lacking:
+        raise UserError(
+            f"{path}: no results of a study ({sorted(lacking)[0]!r} is missing); write them with"
+            " python -m divsyn_jax.study ... --part=report"
+        )
+    verdicts = [JudgedHypothesis.from_json(each) for each in content["verdicts"]]
+    found: Any = {**content, "format": content.get("format", 1), "verdicts": verdicts}
+    return found

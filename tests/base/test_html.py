@@ -1,0 +1,111 @@
+"""The kit of reports: text stays text, numbers keep their order, tables repeat their head."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from divsyn_jax.base import html
+from divsyn_jax.base.html import Html, as_html, interval, markup, p_value, page, table
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def test_text_is_escaped_everywhere_and_markup_nowhere():
+    hostile = "<i>a</i>\"'&"
+    escaped = "<bdi>&lt;i&gt;a&lt;/i&gt;&quot;&#x27;&amp;</bdi>"
+    assert as_html(hostile) == escaped
+    assert table([hostile], [[hostile]]).count(escaped) == 2
+    assert markup("<p>{}</p>", hostile) == f"<p>{escaped}</p>"
+    assert escaped in html.details(hostile, hostile)
+    assert escaped in page("t", [hostile])
+    assert "<title>&lt;i&gt;" in page(hostile, [])
+    assert as_html(Html("<i>a</i>")) == "<i>a</i>"
+
+
+def test_what_is_made_of_markup_by_hand_is_text_again():
+    """A forgotten `markup` shows tags; it lets nothing in."""
+    assert as_html(Html("<b>") + "<i>") == "<bdi>&lt;b&gt;&lt;i&gt;</bdi>"
+    assert as_html(f"{Html('<b>')}") == "<bdi>&lt;b&gt;</bdi>"
+
+
+@pytest.mark.parametrize(
+    "control", ["\u202e", "\u202d", "\u2066", "\u2069", "\x1b", "\x00", "\x9b"]
+)
+def test_controls_are_shown_and_not_obeyed(control):
+    shown = as_html(f"a{control}b")
+    assert control not in shown
+    assert shown == f"<bdi>a[U+{ord(control):04X}]b</bdi>"
+
+
+def test_a_p_value_is_never_nothing():
+    for value, shown in ((0.0, "< 1e-300"), (1e-310, "< 1e-300"), (1e-300, "1.0e-300")):
+        assert p_value(value) == shown
+    assert [p_value(value) for value in (0.049, 0.0004, 1.0, None)] == [
+        "0.049",
+        "4.0e-04",
+        "1.000",
+        "-",
+    ]
+
+
+def test_numbers_and_intervals_are_formatted_in_one_place():
+    assert as_html(1234567) == "1,234,567"
+    assert as_html(0.123456) == "0.1235"
+    assert as_html(None) == "-"
+    measured = {"value": 2.0, "ci_low": 1.0, "ci_high": 3.5}
+    text = re.sub("<[^>]*>", "", interval(measured, 1))
+    assert text == "2.0 [1.0, 3.5]"
+    assert "&lt;why&gt;" in interval({"value": None, "reason": "<why>"})
+
+
+def test_every_table_has_a_head_and_prints_rows_whole():
+    assert "<thead><tr><th" in table(["a"], [["b"]])
+    style = page("t", [])
+    assert "table-header-group" in style
+    assert "break-inside: avoid" in style
+    assert "overflow-wrap: anywhere" in style
+
+
+def test_a_plot_names_its_rows_as_text():
+    rows = [("<b>\u202e", {"value": 1.0, "ci_low": 0.5, "ci_high": 1.5}), ("n" * 200, {"value": 3})]
+    drawn = html.interval_plot(rows, "label")
+    assert "&lt;b&gt;[U+202E]" in drawn
+    assert "n" * 57 not in re.sub("<title>.*?</title>", "", drawn)
+    assert html.interval_plot([("a", {"value": None})], "label") == ""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_long_name_wraps_and_a_wide_table_scrolls_in_its_own_box(tmp_path: pathlib.Path):
+    """At 390 pixels the page itself is no wider than the screen."""
+    wide = table([f"column {n}" for n in range(30)], [[0.5] * 30])
+    probe = (
+        "<script>onload=()=>{const d=document.documentElement;document.title=JSON.stringify("
+        "[d.scrollWidth,innerWidth,document.querySelector('.scroll').scrollWidth])}</script>"
+    )
+    content = page("t", [markup("<p>{}</p>", "n" * 500), wide, Html(probe)])
+    frame = tmp_path / "page.html"
+    frame.write_text(content)
+    outer = tmp_path / "outer.html"
+    outer.write_text(
+        f'<iframe src="{frame.name}" width=390 height=800></iframe><p id=o>'
+        "<script>onload=()=>setTimeout(()=>{o.textContent=frames[0].document.title},500)</script>"
+    )
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    command += [f"--user-data-dir={tmp_path / 'browser'}", "--allow-file-access-from-files"]
+    command += ["--virtual-time-budget=3000", outer.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    page_width, window, table_width = json.loads(re.search(r"\[\d+,\d+,\d+\]", shown)[0])
+    assert window == 390
+    assert page_width <= window < table_width
+
+
+def test_a_stacked_table_keeps_the_head_with_every_cell():
+    """On a phone the head row is gone: each cell says what it is, whatever the text of its head."""
+    shown = html.table(["corpus", 'a "b"'], [["x", 1.5]], stacked=True)
+    assert '<div class="scroll stacked"' in shown
+    assert '<td data-head="a &quot;b&quot;"><span>1.5</span></td>' in shown
+    assert "data-head" not in html.table(["corpus"], [["x"]])

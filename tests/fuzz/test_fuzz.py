@@ -1,0 +1,279 @@
+"""Whatever a stranger's file or server holds, the answer is a result or one line: `UserError`, or
+the client's own failures. Anything else that is raised is a finding.
+
+Run by `make test-slow`; longer with DIVSYN_FUZZ_SECONDS=3600, which each target then takes.
+"""
+
+import contextlib
+import gzip
+import json
+import os
+import pathlib
+import tempfile
+import time
+
+import numpy as np
+import pytest
+import zstandard
+
+hypothesis = pytest.importorskip("hypothesis", reason="the extra dev is not installed")
+from hypothesis import HealthCheck, given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from divsyn_jax.base import files, terminal_text  # noqa: E402
+from divsyn_jax.base.commandline import UserError  # noqa: E402
+from divsyn_jax.data import tokenizer  # noqa: E402
+from divsyn_jax.data.readers import tfds_features  # noqa: E402
+from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions  # noqa: E402
+
+pytestmark = pytest.mark.slow
+SECONDS = float(os.environ.get("DIVSYN_FUZZ_SECONDS", "0"))
+_EXAMPLES = 200
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=10**18, max_value=10**40)
+    | st.floats()
+    | st.text(st.characters(), max_size=20)
+    | st.sampled_from(["", "..", "../x", "/etc/passwd", "\ud800", "\x1b[31m", "\u202e", "a\0b"])
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def fuzzed(*strategies, **named):
+    """`given`, for `_EXAMPLES` examples; by DIVSYN_FUZZ_SECONDS again and again for that long."""
+
+    def decorate(test):
+        run = settings(
+            max_examples=_EXAMPLES,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )(given(*strategies, **named)(test))
+
+        def repeated():
+            end = time.monotonic() + SECONDS
+            run()
+            while time.monotonic() < end:
+                run()
+
+        repeated.__name__, repeated.__doc__ = test.__name__, test.__doc__
+        return repeated
+
+    return decorate
+
+
+@contextlib.contextmanager
+def one_line():
+    """Nothing but `UserError` leaves the block, and its message can be shown."""
+    try:
+        yield
+    except UserError as error:
+        line = terminal_text.one_line(str(error))
+        assert line.encode("utf-8")
+        assert len(line.splitlines()) == 1
+
+
+def mutated(data: bytes) -> st.SearchStrategy[bytes]:
+    """`data` cut, with a piece of it replaced, or something added."""
+    place = st.integers(0, len(data))
+    return st.builds(
+        lambda a, b, new: data[: min(a, b)] + new + data[max(a, b) :],
+        place,
+        place,
+        st.binary(max_size=20),
+    )
+
+
+LINES = b"".join(
+    json.dumps(record).encode() + b"\n"
+    for record in ({"text": "one"}, {"text": "two", "topic": ["a"]}, {"text": ""})
+)
+
+
+@fuzzed(
+    st.sampled_from([".jsonl", ".jsonl.gz", ".jsonl.zst", ".txt", ".txt.zst", ".parquet"]),
+    st.binary(max_size=200)
+    | mutated(LINES)
+    | mutated(gzip.compress(LINES, mtime=0))
+    | mutated(zstandard.compress(LINES) * 2)
+    | st.lists(JSON, max_size=4).map(lambda v: "\n".join(map(json.dumps, v)).encode()),
+    st.sampled_from(["file", "paragraph", "line"]),
+)
+def test_readers(suffix, data, unit):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, f"a{suffix}")
+        path.write_bytes(data)
+        with one_line():
+            for document in CorpusReader(str(path), ReadOptions(text_unit=unit)):
+                document.text.encode("utf-8")
+        assert os.listdir(folder) == [path.name]
+
+
+def _parquet() -> bytes:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    sink = pyarrow.BufferOutputStream()
+    table = pyarrow.table({"text": ["one", "two"] * 20, "n": list(range(40))})
+    parquet.write_table(table, sink, row_group_size=10)
+    return sink.getvalue().to_pybytes()
+
+
+@fuzzed(st.data())
+def test_parquet(data):
+    content = data.draw(mutated(_parquet()))
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "a.parquet")
+        path.write_bytes(content)
+        with one_line():
+            list(CorpusReader(str(path)))
+
+
+@fuzzed(
+    JSON
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "choices": JSON
+            | st.lists(st.fixed_dictionaries({"message": JSON, "finish_reason": JSON}), max_size=2),
+            "usage": JSON
+            | st.fixed_dictionaries({"prompt_tokens": JSON, "completion_tokens": JSON}),
+            "id": JSON,
+        },
+    ),
+    st.sampled_from([200, 302, 400, 401, 404, 429, 500]),
+)
+def test_endpoint_answers(body, status):
+    pytest.importorskip("openai")
+    from divsyn_jax.endpoint.answers import parsing
+    from divsyn_jax.endpoint.sending import transport
+    from tests.endpoint.questions import question
+
+    text = json.dumps(body)
+    sent = {"messages": [{"role": "user", "content": "a b"}]}
+    with contextlib.suppress(
+        ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError
+    ):  # what Transport.send makes a failed attempt
+        reply = transport._reply(transport.json_text.parse_json(text), sent)
+        assert 0 <= reply.prompt_tokens < 2**31
+        assert 0 <= reply.completion_tokens < 2**31
+        assert isinstance(reply.request_id, str | None)
+        parsed = parsing.parse(reply.text, question(0))
+        assert parsed.problems or parsed.value is not None
+    parsed = parsing.parse(text, question(0))
+    assert parsed.problems or json.dumps(parsed.value).encode("utf-8")
+
+
+@fuzzed(
+    st.dictionaries(
+        st.text(max_size=5),
+        JSON
+        | st.fixed_dictionaries(
+            {
+                "dtype": st.sampled_from(["F32", "BF16", "F64", "I8"]) | JSON,
+                "shape": st.lists(st.integers(-1, 3), max_size=3) | JSON,
+                "data_offsets": st.lists(st.integers(-1, 40), min_size=2, max_size=2) | JSON,
+            }
+        ),
+        max_size=3,
+    )
+    | JSON,
+    st.binary(max_size=40),
+)
+def test_safetensors_headers(header, data):
+    pytest.importorskip("jax")
+    from divsyn_jax.huggingface import tensor_files
+
+    text = json.dumps(header).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "model.safetensors")
+        path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+        with one_line():
+            for shape, read in tensor_files.open_tensors(pathlib.Path(folder)).values():
+                value = read()
+                assert value.shape == shape
+                assert value.dtype == np.float32
+
+
+@fuzzed(
+    st.sampled_from(["llama", "mistral", "qwen2", "qwen3"]),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "model_type",
+                "vocab_size",
+                "hidden_size",
+                "intermediate_size",
+                "num_hidden_layers",
+                "num_attention_heads",
+                "num_key_value_heads",
+                "head_dim",
+                "rms_norm_eps",
+                "rope_theta",
+                "rope_parameters",
+                "rope_scaling",
+                "sliding_window",
+                "use_sliding_window",
+                "layer_types",
+                "max_position_embeddings",
+                "tie_word_embeddings",
+            ]
+        ),
+        JSON | st.integers(1, 64),
+    ),
+)
+def test_model_configs(kind, config):
+    pytest.importorskip("jax")
+    from divsyn_jax.huggingface import architectures
+
+    with one_line():
+        architectures.from_config({"model_type": kind, **config}, "config.json")
+
+
+@fuzzed(
+    st.sampled_from(["tokenizer.model", "tokenizer.json", "tokenizer_config.json"]),
+    st.binary(max_size=300) | JSON.map(lambda value: json.dumps(value).encode()),
+)
+def test_tokenizers(name, data):
+    pytest.importorskip("transformers")
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "tokenizer.json").write_text("{}")
+        (pathlib.Path(folder) / name).write_bytes(data)
+        with one_line():
+            tokenizer.load_tokenizer(folder)
+
+
+@fuzzed(
+    st.sampled_from(["config.json", "DONE", "eval.json", "manifest.json"]),
+    st.binary(max_size=50) | JSON.map(lambda value: json.dumps(value).encode()),
+)
+def test_run_and_shard_directories(name, data):
+    pytest.importorskip("jax")
+    from divsyn_jax.data.shards import ShardedWindows
+    from divsyn_jax.training import trained_run
+
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / name).write_bytes(data)
+        with one_line():
+            files.read_json(pathlib.Path(folder) / name)
+        with one_line():
+            trained_run.open_run(pathlib.Path(folder))
+        with one_line():
+            ShardedWindows(folder)
+
+
+@fuzzed(JSON)
+def test_tfds_features(value):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "features.json")
+        path.write_text(json.dumps(value))
+        with one_line():
+            tfds_features.check_file(path)
