@@ -198,6 +198,28 @@ def define(
     return SettingFlags(holder, [settings[name] for name in placed])
 
 
+def keywords_of(holder: Callable[..., Any]) -> dict[str, tuple[str, inspect.Parameter, str]]:
+    """The settings of a dataclass or function as Python's keyword arguments.
+
+    Returns:
+      by the name of its flag: (name of the setting, parameter with type and default, description).
+    """
+    hints = typing.get_type_hints(holder)
+    return {
+        setting.flag_name: (
+            setting.name,
+            inspect.Parameter(
+                setting.flag_name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None if setting.is_required else setting.default,
+                annotation=hints[setting.name],
+            ),
+            setting.help,
+        )
+        for setting in _settings_of(holder)
+    }
+
+
 def define_recipe(name: str, summary: str) -> flags.FlagHolder:
     """A flag for a recipe: a file of configs/, found in this folder or else in the package's own,
     whose keys are overridden by --NAME.key=value.

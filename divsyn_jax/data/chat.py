@@ -1,11 +1,10 @@
 """Conversations for supervised fine-tuning: reading them, and the chat template that turns one into
 text and tokens.
 
-Records (of a corpus in any form with fields: JSONL, Parquet, tfds:, hf:) hold one of
-
-    {"messages": [{"role": "system" | "user" | "assistant", "content": TEXT}, ...]}
-    {"prompt": TEXT, "response": TEXT}
-    {"instruction": TEXT, "input": TEXT, "output": TEXT}        the input may be empty or absent
+Records (of a corpus in any form with fields: JSONL, Parquet, tfds:, hf:) hold a conversation in one
+of the forms of data/readers/conversations.py, and are read by the rule given there. Beyond it, what
+is to be learned from opens with at most one system message, and user and assistant alternate; what
+tools answer to one turn of the assistant is one turn of the user.
 
 The template is plain text, so that any lossless tokenizer can write it; BOS opens a conversation
 and EOS closes a response:
@@ -31,15 +30,16 @@ import dataclasses
 import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from divsyn_jax.data.readers.corpus import CorpusReader, Document, Malformed, field_text
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.data.readers.conversations import Message, conversation_fields, messages_of
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.data.readers.lines import TooLong
+from divsyn_jax.data.readers.records import Document, Malformed
 from divsyn_jax.data.tokenizer import Tokenizer
 
 TEMPLATE_FILE = "chat_template.jinja"
 ROLES = ("system", "user", "assistant")
-Message = dict[str, str]
 
 _JINJA = """\
 {{- bos -}}
@@ -75,14 +75,14 @@ class ConversationReader(CorpusReader):
     the same corpus with prompt and response in one field. A conversation is malformed unless it is
     an optional system message followed by pairs of user and assistant.
 
-    Attributes: left_out: conversations skipped because a message is empty, as `file:line: which`;
+    Attributes: unanswered: conversations skipped because a message is empty, as `file:line: which`;
       `empty` counts them.
     """
 
     _remedy = "correct the file"
 
     def __iter__(self) -> Iterator[Document]:
-        self.left_out: list[str] = []
+        self.unanswered: list[str] = []
         yield from super().__iter__()
 
     def _document(self, where: str, record: "bytes | str | Mapping | TooLong") -> Document:
@@ -92,54 +92,42 @@ class ConversationReader(CorpusReader):
                 "plain text holds no roles; give JSONL or Parquet with messages, or prompt and"
                 " response"
             )
-        messages = messages_of(record)
+        messages = _in_turn(messages_of(record, self._rule.left_out))
         return Document(
             "\n\n".join(message["content"] for message in messages), {"messages": messages}, where
         )
 
-    def _column(self) -> None:
-        return None
+    def _text_fields(self, path: str, names: Sequence[str]) -> Sequence[str]:
+        fields = conversation_fields(names)
+        if not fields:
+            raise UserError(
+                f"{path}: no column of a conversation (it has: {', '.join(names)}); needs messages,"
+                " or prompt and response, or instruction and output"
+            )
+        return fields
 
     def _is_empty(self, document: Document) -> bool:
         for message in document.fields["messages"]:
             if not message["content"].strip():
-                self.left_out.append(
+                self.unanswered.append(
                     f"{document.where}: a message of the {message['role']} is empty"
                 )
                 return True
         return False
 
 
-def messages_of(record: Mapping[str, Any]) -> list[Message]:
-    """The messages of a record in any of the forms above. Raises `Malformed`, saying why."""
-    if "messages" in record:
-        return _checked_messages(record["messages"])
-    if "prompt" in record and "response" in record:
-        prompt, response = field_text(record, "prompt"), field_text(record, "response")
-    elif "instruction" in record and "output" in record:
-        prompt, response = field_text(record, "instruction"), field_text(record, "output")
-        if record.get("input"):
-            prompt += "\n\n" + field_text(record, "input")
-    else:
-        has = ", ".join(map(str, record)) or "none"
-        raise Malformed(
-            f"needs messages, or prompt and response, or instruction and output (its fields: {has})"
-        )
-    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-
-
-def _checked_messages(messages: Any) -> list[Message]:
-    if not isinstance(messages, Sequence) or not all(
-        isinstance(message, Mapping) for message in messages
-    ):
-        raise Malformed("'messages' must be a list of objects with role and content")
-    checked = []
-    for number, message in enumerate(messages, 1):
-        if "role" not in message or "content" not in message:
-            raise Malformed(f"message {number} needs role and content")
-        checked.append(
-            {"role": field_text(message, "role"), "content": field_text(message, "content")}
-        )
+def _in_turn(messages: Sequence[Message]) -> list[Message]:
+    """The messages with the answers of tools as turns of the user. Raises `Malformed` unless user
+    and assistant alternate after an optional system message."""
+    checked: list[Message] = []
+    is_of_tool = False
+    for message in messages:
+        is_answer = message["role"] == "tool" and bool(checked)
+        if is_answer and is_of_tool:
+            checked[-1]["content"] += f"\n\n{message['content']}"
+            continue
+        is_of_tool = is_answer and checked[-1]["role"] == "assistant"
+        checked.append({**message, "role": "user"} if is_of_tool else dict(message))
     if checked and checked[0]["role"] == "system" and not checked[0]["content"].strip():
         del checked[0]  # the same as none
     roles = [message["role"] for message in checked]

@@ -332,7 +332,7 @@ def _blocks(
                 "empty": reader.empty,
                 "problems": [
                     *reader.problems,
-                    *(reader.left_out if isinstance(reader, ConversationReader) else ()),
+                    *(reader.unanswered if isinstance(reader, ConversationReader) else ()),
                 ],
                 "fingerprint": fingerprint.hexdigest(),
             }

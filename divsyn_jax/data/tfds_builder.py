@@ -57,7 +57,7 @@ def build(
         import tensorflow_datasets as tfds
     except ImportError:
         raise UserError("needs tensorflow-datasets: pip install 'divsyn-jax[corpora]'") from None
-    first = next(iter(CorpusReader(corpus, options)))
+    first = next(iter(CorpusReader(corpus, options, fields=None)))
     shape = {name: _kind(value) for name, value in _fields(first.text, first.fields).items()}
     config = tfds.core.BuilderConfig(
         name=level, version="1.0.0", description=f"Built from {corpus}"
@@ -124,7 +124,7 @@ def _builder_class() -> type:
 
             def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
                 documents = tqdm(
-                    CorpusReader(self._corpus, self._options),
+                    CorpusReader(self._corpus, self._options, fields=None),
                     unit="document",
                     mininterval=1,
                     delay=2,

@@ -5,31 +5,49 @@ every metric with its interval, and tests of their differences.
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.typed_json import as_typed
 from divsyn_jax.diversity import baselines
+from divsyn_jax.diversity.estimation.all_pairs import PairEstimate
 from divsyn_jax.diversity.estimation.differences import (
     ALL_PAIRS_UP_TO,
     Measured,
     PairTest,
     compare_corpora,
 )
-from divsyn_jax.diversity.score_file import AgentRecord, Score, SettingsRecord
+from divsyn_jax.diversity.estimation.profile import (
+    OrderRecord,
+    ProfileRecord,
+    estimate_at,
+    mean_at,
+    orders_over_band,
+)
+from divsyn_jax.diversity.estimation.ratio_tests import CopyShare, compare_ratios, compare_shares
+from divsyn_jax.diversity.score_records import (
+    AgentRecord,
+    ClusterScoreRecord,
+    EffectiveClustersRecord,
+    Score,
+    SettingsRecord,
+)
 
 # Metric -> what more of it means, for readers of tables.
 COMPARED = {
     "effective_clusters": (
-        "effective number of clusters (Hill number of order 2): more is more diverse"
+        "effective number of clusters (Hill number of order 2; from all pairs, the geometric mean"
+        " over granularities): more is more diverse"
     ),
     "cluster_score": (
         "clusters over mean cluster size of a draw (C/S of Chen et al. 2024): more is more diverse"
     ),
     "clusters_per_document": "clusters over documents of a draw (C/K): more is more diverse",
     "exp_entropy": "exponential of the entropy of a draw's clusters: more is more diverse",
-    "near_duplicate_clusters": "effective clusters at the near-duplicate cut: more is more diverse",
+    "near_duplicate_clusters": (
+        "effective clusters where rewordings count as one: more is more diverse"
+    ),
     "duplicates.exact": (
         "share of documents that repeat an earlier one exactly: less is more diverse"
     ),
@@ -53,7 +71,9 @@ class Measurement(TypedDict):
 
 
 class DifferenceRecord(TypedDict):
-    """The test of one pair of corpora by one metric; see `differences.PairTest`."""
+    """The test of one pair of corpora by one metric; see `differences.PairTest`.
+
+    `ratio`, where there is one, is the second over the first, of which `difference` is log2."""
 
     metric: str
     statistic: str
@@ -66,10 +86,14 @@ class DifferenceRecord(TypedDict):
     p_value_holm: float | None
     method: str | None
     reason: str | None
+    ratio: NotRequired[float | None]
+    ratio_ci_low: NotRequired[float | None]
+    ratio_ci_high: NotRequired[float | None]
 
 
 class Comparison(TypedDict):
-    """The content of comparison.json; `metrics` by metric and corpus."""
+    """The content of comparison.json; `metrics` by metric and corpus; `orders` where the agent has
+    vectors: whether each pair stands in one order at every granularity."""
 
     corpora: list[str]
     agent: AgentRecord
@@ -78,6 +102,7 @@ class Comparison(TypedDict):
     metrics: dict[str, dict[str, Measurement]]
     differences: list[DifferenceRecord]
     differences_method: str
+    orders: NotRequired[list[OrderRecord]]
 
 
 def write_comparison(path: str | os.PathLike, compared: Comparison) -> None:
@@ -96,14 +121,17 @@ def read_comparison(path: str | os.PathLike) -> Comparison:
         ) from None
 
 
-def compare(scores: Sequence[Score]) -> Comparison:
+def comparison_of(scores: Sequence[Score]) -> Comparison:
     """The content of comparison.json for scores made with one agent and settings.
 
-    Every pair of corpora (of neighbours in the order given, when there are many) is tested as
-    `compare_corpora` says; `effective_clusters` on the share of same-cluster pairs it is made from,
-    which does not depend on the number of documents as effective clusters do."""
+    Every pair of corpora (of neighbours in the order given, when there are many) is tested:
+    `cluster_score` as `compare_corpora` says; `effective_clusters` and `near_duplicate_clusters` of
+    all pairs on their logarithm, at the number of documents of the smallest sample, and effective
+    clusters of draws on the share of same-cluster pairs they are made from; shares of exact and
+    near duplicates over documents."""
     names = [score["corpus"]["name"] for score in scores]
-    return {
+    profiles = profiles_of(scores)
+    compared: Comparison = {
         "corpora": names,
         "agent": scores[0]["agent"],
         "settings": scores[0]["settings"],
@@ -112,22 +140,33 @@ def compare(scores: Sequence[Score]) -> Comparison:
             metric: {score["corpus"]["name"]: measurement(score, metric) for score in scores}
             for metric in COMPARED
         },
-        "differences": (
-            _differences(scores, "cluster_score") + _differences(scores, "effective_clusters")
-        ),
+        "differences": [
+            *_differences(scores, "cluster_score"),
+            *(
+                _differences(scores, "effective_clusters")
+                if profiles is None
+                else _ratios("effective_clusters", headlines(profiles))
+            ),
+            *_copies(scores),
+        ],
         "differences_method": (
             f"all pairs up to {ALL_PAIRS_UP_TO} corpora, else neighbours; second minus first; 95%"
             " intervals; each row names its test, which speaks of the processes that wrote the"
-            " corpora: draws and documents both vary; p_value_holm is corrected over the pairs"
-            " tested by one metric"
+            " corpora: documents vary, and draws where there are any; p_value_holm is corrected"
+            " over the pairs tested by one metric"
         ),
     }
+    if profiles is not None and len(profiles) > 1:
+        compared["orders"] = orders_over_band(profiles)
+    return compared
 
 
 def measurement(score: Score, metric: str) -> Measurement:
-    """One metric of a score: `value`, with `ci_low` and `ci_high` where it has an interval,
-    `method` that says how it was made or why there is none, and `warning` or `reason` where there
-    is one."""
+    """One metric of a score: `value`, with `ci_low` and `ci_high` where it has an interval over
+    documents (and draws, where it is made of them), `method` that says how it was made or why there
+    is none, and `warning` or `reason` where there is one.
+
+    An interval over draws alone is Monte Carlo error and no interval of a metric."""
     place: object = score
     for key in metric.split(".", 1):  # names such as dcscore_tau0.1 hold a point themselves
         assert isinstance(place, Mapping)
@@ -135,9 +174,25 @@ def measurement(score: Score, metric: str) -> Measurement:
     if not isinstance(place, Mapping):
         place = {"value": place}
     known = {key: place[key] for key in Measurement.__annotations__ if key in place}
+    if metric in _OF_DOCUMENTS and place["value"] is not None:
+        known["ci_low"], known["ci_high"] = (
+            place.get(f"generator_{end}") for end in ("ci_low", "ci_high")
+        )
+        if known["ci_low"] is None:
+            del known["ci_low"], known["ci_high"]
+            known["method"] = place.get("generator_ci_reason") or _NO_INTERVAL
     return as_typed(Measurement, known)
 
 
+# Metrics whose interval over documents and draws is `generator_ci`.
+_OF_DOCUMENTS = (
+    "effective_clusters",
+    "cluster_score",
+    "clusters_per_document",
+    "exp_entropy",
+    "near_duplicate_clusters",
+)
+_NO_INTERVAL = "no interval over documents: this score was made before it was offered"
 _LATER = {"value": None, "reason": "this score was made before the metric was offered"}
 
 
@@ -147,6 +202,20 @@ def failure_rate(score: Score) -> float:
     """
     failed = len(score["failures"])
     return failed / (failed + score["cluster_score"]["draws"])
+
+
+def profiles_of(scores: Sequence[Score]) -> dict[str, ProfileRecord] | None:
+    """Effective clusters from all pairs, by corpus; None where a score has them from draws."""
+    found = {score["corpus"]["name"]: score["effective_clusters"] for score in scores}
+    if not all("octaves" in each for each in found.values()):
+        return None
+    return cast(dict[str, ProfileRecord], found)
+
+
+def clusters_of_draws(score: Score) -> EffectiveClustersRecord:
+    """Effective clusters from draws, which are the headline of an agent without vectors."""
+    found = score.get("effective_clusters_of_draws", score["effective_clusters"])
+    return cast(EffectiveClustersRecord, found)
 
 
 _Statistic = Literal["cluster_score", "effective_clusters"]
@@ -160,12 +229,13 @@ def _differences(scores: Sequence[Score], metric: _Statistic) -> list[Difference
 
 def _measured(score: Score, metric: _Statistic) -> Measured:
     """What the test needs: effective clusters by the pair share that they are made from."""
+    found: ClusterScoreRecord | EffectiveClustersRecord
     if metric == "cluster_score":
-        mean, sd = score["cluster_score"]["value"], score["cluster_score"]["sd"]
+        found = score["cluster_score"]
+        mean, sd = found["value"], found["sd"]
     else:
-        clusters = score["effective_clusters"]
-        mean, sd = clusters["pair_share"], clusters["pair_share_sd"]
-    found = score[metric]
+        clusters = clusters_of_draws(score)
+        found, mean, sd = clusters, clusters["pair_share"], clusters["pair_share_sd"]
     return Measured(
         name=score["corpus"]["name"],
         mean=mean,
@@ -174,12 +244,65 @@ def _measured(score: Score, metric: _Statistic) -> Measured:
         set_means=tuple(found["criteria"]["set_means"]) if "criteria" in found else None,
         failure_rate=failure_rate(score),
         document_variance=found["document_variance"],
+        document_variance_error=found.get("document_variance_error", 0.0),
     )
 
 
+def headlines(profiles: Mapping[str, ProfileRecord]) -> dict[str, PairEstimate]:
+    """The headline of every corpus at the number of documents of the smallest sample."""
+    documents = min(profile["documents"] for profile in profiles.values())
+    return {name: mean_at(profile, documents) for name, profile in profiles.items()}
+
+
+def _ratios(metric: str, estimates: Mapping[str, PairEstimate]) -> list[DifferenceRecord]:
+    return [_record(metric, "log2 ratio", tested) for tested in compare_ratios(estimates)]
+
+
+def _copies(scores: Sequence[Score]) -> list[DifferenceRecord]:
+    """Tests of copies: near-duplicate clusters, and the shares of exact and of near duplicates."""
+    found: list[DifferenceRecord] = []
+    clusters = {
+        score["corpus"]["name"]: (score["near_duplicate_clusters"], sampled(score))
+        for score in scores
+    }
+    fewest = min(documents for _, documents in clusters.values())
+    estimates = {
+        name: estimate_at(each["granularity"], documents, fewest)
+        for name, (each, documents) in clusters.items()
+        if each["value"] is not None and "granularity" in each
+    }
+    if len(estimates) == len(scores):
+        found += _ratios("near_duplicate_clusters", estimates)
+    shares = {"duplicates.exact": [_exact_share(score) for score in scores]}
+    near = [_near_share(score) for score in scores]
+    if None not in near:
+        shares["duplicates.near"] = [share for share in near if share is not None]
+    for metric, each in shares.items():
+        found += [_record(metric, "share", tested) for tested in compare_shares(each)]
+    return found
+
+
+def sampled(score: Score) -> int:
+    """Documents that effective clusters speak of."""
+    return int(score["effective_clusters"]["documents"])
+
+
+def _exact_share(score: Score) -> CopyShare:
+    return CopyShare(
+        score["corpus"]["name"], score["duplicates"]["exact"], score["corpus"]["documents"]
+    )
+
+
+def _near_share(score: Score) -> CopyShare | None:
+    value, error = score["duplicates"]["near"], score["duplicates"].get("near_standard_error")
+    if value is None or error is None:
+        return None
+    return CopyShare(score["corpus"]["name"], value, sampled(score), error)
+
+
 def _record(metric: str, statistic: str, tested: PairTest) -> DifferenceRecord:
-    found = tested.difference
-    return {
+    found, ratio = tested.difference, tested.ratio
+    record: DifferenceRecord = {
         "metric": metric,
         "statistic": statistic,
         "first": tested.first,
@@ -192,3 +315,7 @@ def _record(metric: str, statistic: str, tested: PairTest) -> DifferenceRecord:
         "method": tested.method,
         "reason": tested.reason,
     }
+    if ratio is not None:
+        record["ratio"] = ratio.value
+        record["ratio_ci_low"], record["ratio_ci_high"] = ratio.ci_low, ratio.ci_high
+    return record

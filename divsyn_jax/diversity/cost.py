@@ -27,14 +27,24 @@ def scoring_dry_run(
         for name, sample in samples.items()
     )
     endpoint = settings.endpoint
-    if endpoint is None or not settings.kind.asks_endpoint:
+    if endpoint is None:
         return f"{read}\nagent {settings.agent}: no calls, no cost"
-    from divsyn_jax.endpoint.forecast import forecast
+    from divsyn_jax.endpoint.forecast import PROBE_NOTE, forecast
 
     shown = {name: as_read(sample, shared) for name, sample in samples.items()}
-    table = forecast(_planned(shown, settings), endpoint).table(endpoint)
-    notes = [
-        "verify: at most; draws without a cluster of two documents need none.",
+    planned = _planned(shown, settings) if settings.kind.asks_endpoint else []
+    notes = []
+    if planned and settings.judge.verification:
+        notes.append("verify: at most; draws without a cluster of two documents need none.")
+    if settings.pairs.pair_judge is not None:
+        from divsyn_jax.diversity.pairs.by_endpoint import planned_pairs
+
+        texts = {name: sample.texts for name, sample in shown.items()}
+        planned.append(planned_pairs(texts, settings))
+        notes.append("pairs: control pairs first; a judge that fails them is asked no further.")
+    table = forecast(planned, endpoint).table(endpoint)
+    notes += [
+        PROBE_NOTE,
         (
             "Tokens are estimated without the model's tokenizer, and nothing is repeated: allow for"
             " faults."
@@ -48,7 +58,7 @@ def scoring_dry_run(
 
 
 def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
-    from divsyn_jax.diversity.agents import criteria, prompts
+    from divsyn_jax.diversity.agents import control_draws, criteria, prompts
     from divsyn_jax.endpoint.fence import fence
     from divsyn_jax.endpoint.forecast import Planned
     from divsyn_jax.endpoint.request import Request
@@ -109,9 +119,12 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
         0, Planned("canary", 1, clustering, TokenRange(30, 200))
     )  # the start-up probe, as long as a draw
     # A draw that is asked again is verified again.
+    # Draws of known answer, which are not verified; fewer where no documents are far apart.
+    vectors = settings.control_variate or bool(settings.baselines)
+    controls = control_draws.foreseen(vectors) if judge.control_draws and K > 1 else 0
     calls = len(samples) * settings.rounds * settings.total_draws
     calls += len(samples) * min(settings.retest, settings.total_draws)
-    planned.append(Planned("cluster", calls, clustering, TokenRange(25 * K, 80 * K)))
+    planned.append(Planned("cluster", calls + controls, clustering, TokenRange(25 * K, 80 * K)))
     if judge.verification:
         groups = [
             ("a name", "a reason of one sentence", [each.tags[0], each.tags[1]])

@@ -15,7 +15,7 @@ from divsyn_jax.diversity.estimation.estimators import DrawStatistics
 from divsyn_jax.diversity.estimation.invalid_clusters import labels_by_policy
 from divsyn_jax.diversity.estimation.stopping import StoppedRecord, StoppingRule
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import FailedDraw
+from divsyn_jax.diversity.score_records import FailedDraw
 
 HEADLINE = "split"  # the policy for invalid clusters behind every number that names no policy
 

@@ -3,31 +3,32 @@
 Shapes: D draws, K documents a draw.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from divsyn_jax.diversity.agents.base import (
     Agent,
     DrawEvidence,
     Draws,
-    Embedder,
     Partitions,
     record_of,
 )
 from divsyn_jax.diversity.estimation import control_variate, estimators, reliability
-from divsyn_jax.diversity.estimation.estimators import DrawStatistics
-from divsyn_jax.diversity.estimation.intervals import mean_of
+from divsyn_jax.diversity.estimation.all_pairs import PairDistances
+from divsyn_jax.diversity.estimation.estimators import DocumentVariance, DrawStatistics
+from divsyn_jax.diversity.estimation.intervals import Estimate, mean_of
 from divsyn_jax.diversity.estimation.invalid_clusters import verification_change
+from divsyn_jax.diversity.estimation.profile import profile_record
 from divsyn_jax.diversity.judging import HEADLINE, Judged
 from divsyn_jax.diversity.sampling import Sample, random_draws
-from divsyn_jax.diversity.score_file import (
+from divsyn_jax.diversity.score_records import (
     AdjustedRecord,
+    ClusterScoreRecord,
     ControlVariateRecord,
     CutRecord,
+    DrawEstimateRecord,
     DrawRecord,
-    Duplicates,
-    DuplicatesRecord,
+    EffectiveClustersRecord,
+    GeneratorInterval,
     NamedCluster,
     NoValue,
     Numbers,
@@ -44,49 +45,119 @@ SIZES = (5, 10, 20)  # K at which both headline numbers are shown
 SIZE_DRAWS = 2000
 
 
-def metric(judged: Judged) -> Numbers:
-    """The cluster-agent metric in all its forms, with intervals."""
-    sample, draws_DK, draws = judged.sample, judged.draws_DK, judged.statistics()
-    score_variance, share_variance = (
-        estimators.document_variance(values_D, draws_DK[draws.kept], len(sample))
-        for values_D in (draws.scores_D, draws.pair_share_D)
-    )
-    score_low, score_high = estimators.generator_interval_of_score(draws, score_variance)
-    clusters_ends = estimators.generator_interval_of_clusters(
-        draws, share_variance, len(sample)
-    ) or (None, None)
-    sets_D = judged.partitions.sets_D
-    return {
-        "cluster_score": {
-            **estimators.cluster_score(draws).to_json(),
-            "generator_ci_low": score_low,
-            "generator_ci_high": score_high,
-            "sd": float(draws.scores_D.std(ddof=1)),
-            "document_variance": score_variance,
-            "sample_size": draws.sample_size,
-            "draws": len(draws),
-            "draws_asked": judged.asked,
-            "criteria_sets": None if sets_D is None else int(sets_D.max()) + 1,
-            "mean_clusters": float(draws.clusters_D.mean()),
-        },
-        "effective_clusters": {
-            **estimators.effective_clusters(draws, len(sample)).to_json(),
-            "generator_ci_low": clusters_ends[0],
-            "generator_ci_high": clusters_ends[1],
-            "documents": len(sample),
-            "pair_share": mean_of(draws.pair_share_D, draws.set_D).value,
-            "pair_share_sd": float(draws.pair_share_D.std(ddof=1)),
-            "document_variance": share_variance,
-        },
-        "clusters_per_document": estimators.clusters_per_document(draws).to_json(),
-        "exp_entropy": estimators.exp_entropy(draws).to_json(),
+def metric(judged: Judged, distances: PairDistances | None = None) -> Numbers:
+    """The cluster-agent metric in all its forms, with intervals.
+
+    Args:
+      judged: the draws.
+      distances: of all pairs of the sample, where the agent has vectors: effective clusters are
+        then made from them, and those of draws stand beside.
+    """
+    draws = judged.statistics()
+    clusters = _clusters_of_draws(judged, draws)
+    numbers: Numbers = {
+        "cluster_score": _score_of_draws(judged, draws),
+        "effective_clusters": clusters if distances is None else profile_record(distances),
+        "clusters_per_document": _mean_of_draws(
+            judged,
+            draws,
+            estimators.clusters_per_document(draws),
+            draws.clusters_D / draws.documents_D,
+            (1 / draws.sample_size, 1.0),
+        ),
+        "exp_entropy": _mean_of_draws(
+            judged,
+            draws,
+            estimators.exp_entropy(draws),
+            np.exp(draws.entropy_D),
+            (1.0, float(draws.sample_size)),
+        ),
         "curve": [
-            _at_cut(threshold, estimators.draw_statistics(labels_DK), sample)
+            _at_cut(threshold, estimators.draw_statistics(labels_DK), judged.sample)
             for threshold, labels_DK in judged.partitions.cuts.items()
         ],
         "stopping": judged.stopping,
         "failures": list(judged.failures),
         "failure_rate": len(judged.failures) / judged.asked,
+    }
+    if distances is not None:
+        numbers["effective_clusters_of_draws"] = clusters
+    return numbers
+
+
+def _spread(judged: Judged, draws: DrawStatistics, values_D: np.ndarray) -> DocumentVariance:
+    of_answered_DK = judged.draws_DK[draws.kept]
+    return estimators.document_spread(values_D, of_answered_DK, len(judged.sample), draws.set_D)
+
+
+def _generator_ends(ends: tuple[float, float] | None, reason: str) -> GeneratorInterval:
+    if ends is None:
+        return {"generator_ci_low": None, "generator_ci_high": None, "generator_ci_reason": reason}
+    return {"generator_ci_low": ends[0], "generator_ci_high": ends[1]}
+
+
+def _no_spread(judged: Judged) -> str | None:
+    """Why nothing can be said of other documents; None where something can."""
+    documents, size = len(judged.sample), judged.draws_DK.shape[1]
+    if documents > size:
+        return None
+    return (
+        f"no interval over documents: a draw of {size} holds all {documents} of them and says"
+        " nothing of others; give more documents or a smaller --sample_size"
+    )
+
+
+def _mean_of_draws(
+    judged: Judged,
+    draws: DrawStatistics,
+    estimate: Estimate,
+    values_D: np.ndarray,
+    ends: tuple[float, float],
+) -> DrawEstimateRecord:
+    reason = _no_spread(judged)
+    if reason is not None:
+        return {**estimate.to_json(), **_generator_ends(None, reason)}
+    spread = _spread(judged, draws, values_D)
+    found = estimators.generator_interval_of_mean(values_D, draws, ends, spread.value, spread.error)
+    return {**estimate.to_json(), **_generator_ends(found, "")}
+
+
+def _score_of_draws(judged: Judged, draws: DrawStatistics) -> ClusterScoreRecord:
+    spread = _spread(judged, draws, draws.scores_D)
+    sets_D = judged.partitions.sets_D
+    estimate = estimators.cluster_score(draws)
+    ends = estimators.score_range(draws.sample_size)
+    return {
+        **_mean_of_draws(judged, draws, estimate, draws.scores_D, ends),
+        "sd": float(draws.scores_D.std(ddof=1)),
+        "document_variance": spread.value,
+        "document_variance_error": spread.error,
+        "sample_size": draws.sample_size,
+        "draws": len(draws),
+        "draws_asked": judged.asked,
+        "criteria_sets": None if sets_D is None else int(sets_D.max()) + 1,
+        "mean_clusters": float(draws.clusters_D.mean()),
+    }
+
+
+def _clusters_of_draws(judged: Judged, draws: DrawStatistics) -> EffectiveClustersRecord:
+    documents = len(judged.sample)
+    spread = _spread(judged, draws, draws.pair_share_D)
+    reason = _no_spread(judged)
+    ends = (
+        None
+        if reason is not None
+        else estimators.generator_interval_of_clusters(draws, spread.value, documents, spread.error)
+    )
+    alike = "no interval over documents: no pair, or every pair, of a draw is in one cluster"
+    return {
+        **estimators.effective_clusters(draws, documents).to_json(),
+        **_generator_ends(ends, reason or alike),
+        "documents": documents,
+        "pair_share": mean_of(draws.pair_share_D, draws.set_D).value,
+        "pair_share_sd": float(draws.pair_share_D.std(ddof=1)),
+        "document_variance": spread.value,
+        "document_variance_error": spread.error,
     }
 
 
@@ -100,8 +171,8 @@ def _at_cut(threshold: float, cut: DrawStatistics, sample: Sample) -> CutRecord:
 
 
 def by_sample_size(judged: Judged, agent: Agent, seed: int) -> list[SampleSizeRecord]:
-    """Both headline numbers at other K: the published score moves with K, effective clusters do
-    not.
+    """Both numbers of draws at other K: the published score moves with K, effective clusters do not
+    where the clusters of documents do not change with the draw they are in.
 
     A free agent judges fresh draws of `SIZES` documents; the draws of any other
     are restricted to their first documents, which asks nothing anew and allows smaller K only."""
@@ -245,46 +316,6 @@ def _adjusted(found: control_variate.Adjusted) -> AdjustedRecord:
         "correlation": found.correlation,
         "variance_saved": found.variance_saved,
         "reason": found.reason,
-    }
-
-
-def duplicates(sample: Sample, comparer: Embedder | None, curve: Sequence[CutRecord]) -> Duplicates:
-    """Shares of exact and near duplicates, and the effective clusters at the near-duplicate cut.
-
-    Args:
-      sample: the documents.
-      comparer: the embedding agent, whoever judged the draws; None without one.
-      curve: the agent's partitions at every cut, where it has cuts.
-    """
-    exact = sample.exact_duplicates
-    near = None if comparer is None else comparer.near_duplicate_share(sample)
-    found: DuplicatesRecord = {
-        "exact": exact.value,
-        "exact_standard_error": exact.standard_error,
-        "exact_of": "all documents: the share that repeats an earlier one",
-        "near": near,
-    }
-    no_cut: NoValue = {
-        "value": None,
-        "reason": "only the embedding agent cuts at the near-duplicate distance",
-    }
-    if near is None:
-        found["near_of"] = "not measured: no sentence embeddings here"
-        return {"duplicates": found, "near_duplicate_clusters": no_cut}
-    from divsyn_jax.diversity.agents.embedding import NEAR_DUPLICATE_CUT, NEAR_DUPLICATE_DISTANCE
-
-    found["near_of"] = (
-        f"the {len(sample):,} sampled documents: the share within the distance of an earlier one"
-    )
-    found["near_cosine_distance"] = NEAR_DUPLICATE_DISTANCE
-    at_cut = [
-        point["effective_clusters"] for point in curve if point["threshold"] == NEAR_DUPLICATE_CUT
-    ]
-    if not at_cut:
-        return {"duplicates": found, "near_duplicate_clusters": no_cut}
-    return {
-        "duplicates": found,
-        "near_duplicate_clusters": {**at_cut[0], "cosine_distance": NEAR_DUPLICATE_CUT},
     }
 
 

@@ -8,17 +8,18 @@ import dataclasses
 import statistics
 from collections.abc import Mapping
 
+from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity import scoring
 from divsyn_jax.diversity.agents.base import Agent
 from divsyn_jax.diversity.baselines import SharedText
 from divsyn_jax.diversity.comparison import COMPARED, measurement
-from divsyn_jax.diversity.score_file import Score, Spread
+from divsyn_jax.diversity.score_records import Score, Spread
 from divsyn_jax.diversity.settings import ScoreSettings
 
 
 def add_rounds(
     scores: Mapping[str, Score],
-    corpora: Mapping[str, str],
+    corpora: Mapping[str, str | CorpusReader],
     agent: Agent,
     shared: SharedText,
     settings: ScoreSettings,

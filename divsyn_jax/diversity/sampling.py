@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -18,6 +19,8 @@ from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.words import count_words
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
+from divsyn_jax.data.readers.records import MISSING, field_at
+from divsyn_jax.diversity.estimation.whole_groups import GroupedDocuments, GroupSampler
 
 _SKETCH_DIGESTS = 1 << 17
 _RESERVOIR_STREAM, _DRAWS_STREAM, _ORDER_STREAM = range(
@@ -51,6 +54,9 @@ class Sample:
       label_fingerprint: the same function over the labels.
       exact_duplicates: see `DuplicateShare`.
       malformed, empty, problems: what the reader skipped.
+      grouped: whole groups of documents, where a group field was asked for.
+      group_fingerprint: the function of `fingerprint` over the groups.
+      left_out: what stands beside the documents and is none, a line for each reason.
     """
 
     spec: str
@@ -67,6 +73,9 @@ class Sample:
     malformed: int
     empty: int
     problems: list[str]
+    grouped: GroupedDocuments | None = None
+    group_fingerprint: str | None = None
+    left_out: list[str] = dataclasses.field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -112,35 +121,50 @@ class DuplicateSketch:
 
 
 def read_sample(
-    spec: str, options: ReadOptions, *, documents: int, label_field: str | None, seed: int
+    spec: str | CorpusReader,
+    options: ReadOptions,
+    *,
+    documents: int,
+    label_field: str | None,
+    seed: int,
+    group_field: str | None = None,
 ) -> Sample:
     """Read a corpus once and keep a uniform sample of its documents (all of them when there are
     fewer).
 
     Args:
-      spec: a corpus in any form that `CorpusReader` reads.
+      spec: a corpus in any form that `CorpusReader` reads, or a reader, which has its own options.
       options: how to read it.
       documents: size of the sample, at most.
       label_field: field of each record to keep as the document's label.
       seed: of the reservoir.
+      group_field: field of each record that names the document's group; as many documents of whole
+        groups are kept beside the sample.
 
     Raises:
-      UserError: the corpus cannot be read (see `CorpusReader`), or a document has no label.
+      UserError: the corpus cannot be read (see `CorpusReader`), a document has no label or no
+        group, or no group is as small as `documents`.
     """
     rng = np.random.default_rng([seed, _RESERVOIR_STREAM])
-    reader = CorpusReader(spec, options)
+    if isinstance(spec, CorpusReader):
+        reader = spec
+    else:
+        fields = tuple(field for field in (label_field, group_field) if field is not None)
+        reader = CorpusReader(spec, options, fields)
     fingerprint, label_fingerprint, duplicates = (
         TextFingerprint(),
         TextFingerprint(),
         DuplicateSketch(),
     )
+    groups = None if group_field is None else GroupSampler(group_field, documents, seed)
+    group_fingerprint = TextFingerprint()
     reservoir: list[tuple[int, Document, str]] = []
     words = squares = 0
     # `delay`: a bar only for a corpus that takes its time. The total is unknown, so it shows a rate
     # and no ETA.
     progress = tqdm(
         reader,
-        desc=terminal_text.one_line(f"reading {spec}", 200),
+        desc=terminal_text.one_line(f"reading {reader.spec}", 200),
         unit="doc",
         delay=2,
         mininterval=1,
@@ -154,8 +178,12 @@ def read_sample(
         squares += count * count
         label = ""
         if label_field is not None:
-            label = _label(document, label_field)
+            label = _label(document, label_field, reader.columns)
             label_fingerprint.update(label)
+        if groups is not None and group_field is not None:
+            group = _group(document, group_field)
+            group_fingerprint.update(group)
+            groups.add(group, index, document.text, label)
         kept = (
             index,
             Document(document.text, {}, document.where),
@@ -167,8 +195,14 @@ def read_sample(
             reservoir[slot] = kept
     reservoir.sort(key=lambda kept: kept[0])
     total = reader.documents
+    grouped = None if groups is None else groups.documents(label_field is not None)
+    if grouped is not None and not len(grouped):
+        raise UserError(
+            f"{spec}: every group of field {group_field!r} holds over {documents:,} documents;"
+            " raise --max_documents or name another --group_field"
+        )
     return Sample(
-        spec=spec,
+        spec=reader.spec,
         index_N=np.array([index for index, _, _ in reservoir]),
         texts=[document.text for _, document, _ in reservoir],
         wheres=[document.where for _, document, _ in reservoir],
@@ -182,6 +216,9 @@ def read_sample(
         malformed=reader.malformed,
         empty=reader.empty,
         problems=list(reader.problems),
+        grouped=grouped,
+        group_fingerprint=None if grouped is None else group_fingerprint.hexdigest(),
+        left_out=reader.left_out(),
     )
 
 
@@ -238,10 +275,10 @@ def random_order(sample: Sample, seed: int = 0) -> np.ndarray:
     ).permutation(len(sample))
 
 
-def _label(document: Document, field: str) -> str:
-    label = document.fields.get(field)
-    if label is None:
-        has = ", ".join(map(str, document.fields)) or "none"
+def _label(document: Document, field: str, columns: Sequence[str]) -> str:
+    label = field_at(document.fields, field)
+    if label is None or label is MISSING:
+        has = ", ".join(map(str, columns or document.fields)) or "none"
         missing = f"no label in field {field!r} (it has: {has})"
         raise UserError(f"{document.where}: {missing}; name another with --label_field")
     try:
@@ -253,3 +290,28 @@ def _label(document: Document, field: str) -> str:
             " nested too deeply; correct it"
         ) from None
     return text
+
+
+def _group(document: Document, field: str) -> str:
+    value = field_at(document.fields, field)
+    if value is None or value is MISSING:
+        has = ", ".join(map(str, document.fields)) or "none"
+        raise UserError(
+            f"{document.where}: no group in field {field!r} (it has: {has}); name another with"
+            " --group_field"
+        )
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{document.where}: the group in field {field!r} holds half a surrogate pair;"
+                " correct it"
+            ) from None
+        return value
+    if not isinstance(value, int | float):
+        raise UserError(
+            f"{document.where}: field {field!r} holds {type(value).__name__}, no text or number;"
+            " name a plain field with --group_field"
+        )
+    return str(value)

@@ -22,6 +22,7 @@ import dataclasses
 import os
 import pathlib
 import signal
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,13 +34,15 @@ from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
 from divsyn_jax.diversity.agents.kinds import agents_with
+from divsyn_jax.diversity.pairs.pair_settings import PairSettings
 from divsyn_jax.diversity.settings import ScoreSettings
 
 if TYPE_CHECKING:
     from divsyn_jax.diversity.agents.base import Agent
     from divsyn_jax.diversity.baselines import SharedText
+    from divsyn_jax.diversity.comparison import Measurement
     from divsyn_jax.diversity.sampling import Sample
-    from divsyn_jax.diversity.score_file import Score
+    from divsyn_jax.diversity.score_records import Score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +69,9 @@ _SCORE = setting_flags.define(
         "baselines": ["baselines", "baseline_tokens", "perplexity_models", "parity"],
         "output": ["embedding_cache"],
     },
-    without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read"],
+    without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read", "pairs"],
 )
+_PAIRS = setting_flags.define(PairSettings, "agent")
 setting_flags.adopt(corpus_flags)
 setting_flags.adopt(agent_flags)
 
@@ -78,13 +82,8 @@ _EMBEDDINGS, _ANSWERS = (
 _WRITTEN = ("criteria.json", "comparison.json", "report.html")
 _RESERVED = (".", "..", _EMBEDDINGS, _ANSWERS, *_WRITTEN)
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and temporary names add to it
-_TABLE = (
-    "effective_clusters",
-    "cluster_score",
-    "near_duplicate_clusters",
-    "duplicates.exact",
-    "baselines.compression_ratio",
-)
+_COLUMNS = 80  # of the terminal
+_SHOWN = {"effective_clusters": "effective clusters", "cluster_score": "C/S"}
 
 
 def run() -> None:
@@ -110,15 +109,19 @@ def main(arguments: list[str]) -> None:
     for name in _WRITTEN:
         files.check_no_folder(output / name)
     signal.signal(signal.SIGTERM, _stop)
+    pairs = _PAIRS.given()
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import baselines, cost, scoring
+    from divsyn_jax.diversity.pairs import of_corpus
 
     settings = _SCORE.given(
-        **agent_flags.agent_settings(_SCORE.value("seed")),
+        **agent_flags.agent_settings(_SCORE.value("seed"), bool(pairs.pair_judge)),
+        pairs=pairs,
         answers=output / _ANSWERS,
         embedding_cache=_SCORE.value("embedding_cache") or output / _EMBEDDINGS,
         read=corpus_flags.read_options(),
     )
+    of_corpus.check_corpora(list(corpora), pairs)
     # Every corpus is read before anything is written: a bad one leaves nothing behind, and all
     # share one budget of text.
     samples = {name: scoring.sample_corpus(spec, settings) for name, spec in corpora.items()}
@@ -138,6 +141,9 @@ def main(arguments: list[str]) -> None:
         files.kept_directory(output),
         contextlib.closing(scoring.make_agent(settings, samples)) as agent,
     ):
+        if pairs.pairs_out is not None:
+            print(of_corpus.write_pairs(samples, agent, shared, settings))
+            return
         _score(output, corpora, samples, agent, shared, settings)
 
 
@@ -151,7 +157,9 @@ def _score(
 ) -> None:
     from divsyn_jax.diversity import rounds, score_file, scoring
     from divsyn_jax.diversity.agents import criteria
+    from divsyn_jax.diversity.pairs import of_corpus
 
+    inputs = of_corpus.read_inputs(samples, agent, shared, settings)
     if agent.criteria:
         criteria.save_criteria(
             output / "criteria.json", agent.criteria, {"agent": agent.settings()}
@@ -173,8 +181,10 @@ def _score(
             rounds.add_rounds(
                 {name: score for name, (score, _) in made.items()}, corpora, agent, shared, settings
             )
+        fresh = {name: score for name, (score, _) in made.items()}
+        groups = of_corpus.add_pairs(fresh, samples, inputs, agent, shared, settings)
         for name, (score, draws) in made.items():
-            score_file.write_score(output / name, score, draws)
+            score_file.write_score(output / name, score, draws, groups.get(name))
             scores[name] = score
     # The page shows the documents as they were judged.
     judged = [scoring.as_read(sample, shared) for sample in samples.values()]
@@ -214,42 +224,65 @@ def _write_comparison(
     output: pathlib.Path, scores: Sequence["Score"], samples: Sequence["Sample"]
 ) -> None:
     from divsyn_jax.diversity import comparison, legibility, score_file
-    from divsyn_jax.diversity.reporting import report
+    from divsyn_jax.diversity.pairs import in_words
+    from divsyn_jax.diversity.reporting import answer, score_page
 
-    compared = comparison.compare(scores)
+    compared = comparison.comparison_of(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
     comparison.write_comparison(output / "comparison.json", compared)
-    files.write_text(output / "report.html", report.render_scores(scores, compared, samples, draws))
-    names = compared["corpora"]
-    shown = {name: terminal_text.one_line(name) for name in names}
-    width = max(map(len, [*shown.values(), "corpus"]))
-    columns = {metric: max(len(metric), 27) for metric in _TABLE}
-    print(
-        f"\n{'corpus':<{width}} "
-        f" {'  '.join(f'{metric:>{size}}' for metric, size in columns.items())}"
-    )
-    for name in names:
-        cells = []
-        for metric, size in columns.items():
-            values = compared["metrics"][metric][name]
-            ends = (values.get("ci_low"), values.get("ci_high"))
-            bounds = [number(end) for end in ends if end is not None]
-            cell = number(values["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
-            cells.append(f"{cell:>{size}}")
-        print(f"{shown[name]:<{width}}  {'  '.join(cells)}")
-    agent = compared["agent"]
-    failed = sum(len(score["failures"]) for score in scores)
-    print(
-        f"\nAgent {agent['kind']} {agent['settings']}; 95% intervals over"
-        f" draws{f'; {failed} draws failed' * (failed > 0)}."
-    )
+    page = score_page.render_scores(scores, compared, samples, draws)
+    files.write_text(output / "report.html", page)
+    print(f"\n{_table(scores)}\n")
+    for line in [line for score in scores for line in in_words.lines(score)]:
+        print(terminal_text.one_line(line))
     for note in [legibility.warning(score) for score in scores]:
         if note:
             print(f"WARNING: {note}")
+    failed = sum(len(score["failures"]) for score in scores)
+    if failed:
+        print(f"{failed} draws failed and are left out.")
     for note in [legibility.cut(score) for score in scores]:
         if note:
             print(note)
+    for sentence in [
+        *answer.saturation(scores),
+        *answer.copies(scores, compared),
+        *answer.kinds(scores),
+        *answer.band(compared),
+    ]:
+        print(_wrapped(sentence.text()))
     print(f"Report: {output / 'report.html'}")
+    print(_wrapped(" ".join(sentence.text() for sentence in answer.answer(scores, compared))))
+
+
+def _table(scores: Sequence["Score"]) -> str:
+    """Corpora with both numbers and their intervals over documents, at most `_COLUMNS` wide."""
+    from divsyn_jax.diversity import comparison
+
+    cells = [
+        [_cell(comparison.measurement(score, metric)) for metric in _SHOWN] for score in scores
+    ]
+    widths = [
+        max(len(title), *(len(row[place]) for row in cells))
+        for place, title in enumerate(_SHOWN.values())
+    ]
+    room = _COLUMNS - sum(widths) - 2 * len(widths)
+    names = [terminal_text.one_line(score["corpus"]["name"]) for score in scores]
+    short = [name if len(name) <= room else f"{name[: room - 3]}..." for name in names]
+    width = max(map(len, [*short, "corpus"]))
+    rows = zip(["corpus", *short], [list(_SHOWN.values()), *cells], strict=True)
+    lines = ["  ".join([name.ljust(width), *map(str.rjust, row, widths)]) for name, row in rows]
+    return "\n".join([*lines, "95% intervals over documents and, where there are any, draws."])
+
+
+def _cell(measured: "Measurement") -> str:
+    ends = [measured.get("ci_low"), measured.get("ci_high")]
+    bounds = [number(end) for end in ends if end is not None]
+    return number(measured["value"]) + (f" [{', '.join(bounds)}]" if bounds else "")
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def _stop(signum: int, frame: Any) -> None:

@@ -6,12 +6,15 @@ Shapes: D draws, K documents a draw.
 import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
 from divsyn_jax.base.words import first_words
-from divsyn_jax.diversity import baselines, embedder, result
-from divsyn_jax.diversity.agents.base import Agent, Embedder, record_of
+from divsyn_jax.data.readers.corpus import CorpusReader
+from divsyn_jax.diversity import baselines, copies, embedder, result
+from divsyn_jax.diversity.agents.base import Agent, ControlledJudge, Embedder, record_of
+from divsyn_jax.diversity.estimation.all_pairs import pair_distances
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.judging import Judged, judge
 from divsyn_jax.diversity.sampling import (
@@ -21,8 +24,9 @@ from divsyn_jax.diversity.sampling import (
     read_sample,
     require_documents,
 )
-from divsyn_jax.diversity.score_file import (
-    SCORE_VERSION,
+from divsyn_jax.diversity.score_file import SCORE_VERSION
+from divsyn_jax.diversity.score_records import (
+    ControlDrawsRecord,
     ControlVariateRecord,
     DrawRecord,
     Identity,
@@ -30,6 +34,12 @@ from divsyn_jax.diversity.score_file import (
     SettingsRecord,
 )
 from divsyn_jax.diversity.settings import ScoreSettings
+
+
+class _Controlled(TypedDict):
+    """The part of a score that control draws add."""
+
+    control_draws: NotRequired[ControlDrawsRecord]
 
 
 def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
@@ -42,7 +52,7 @@ def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
     return made
 
 
-def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
+def sample_corpus(spec: str | CorpusReader, settings: ScoreSettings) -> Sample:
     """Read a corpus once. Raises `UserError` when it is unreadable or too small for a draw."""
     label_field = settings.label_field if settings.kind.reads_labels else None
     sample = read_sample(
@@ -51,6 +61,7 @@ def sample_corpus(spec: str, settings: ScoreSettings) -> Sample:
         documents=settings.max_documents,
         label_field=label_field,
         seed=settings.seed,
+        group_field=settings.pairs.group_field,
     )
     require_documents(sample, settings.sample_size)
     return sample
@@ -78,14 +89,15 @@ def identity(
             "malformed": sample.malformed,
             "empty": sample.empty,
             "problems": sample.problems,
+            "left_out": sample.left_out,
         },
         "agent": record_of(agent),
-        "settings": _settings_record(agent, shared, settings),
+        "settings": _settings_record(sample, agent, shared, settings),
     }
 
 
 def _settings_record(
-    agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
+    sample: Sample, agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
 ) -> SettingsRecord:
     rule = settings.stopping_rule()
     record: SettingsRecord = {
@@ -109,7 +121,19 @@ def _settings_record(
     # Only where one is named, so that other scores keep the identity that they had.
     if settings.embedding_model is not None:
         record["embedding_model"] = settings.embedding_model
-    return record
+    asked = {**settings.pairs.identity(), **_judge_identity(sample, settings)}
+    return cast(SettingsRecord, {**record, **asked})
+
+
+def _judge_identity(sample: Sample, settings: ScoreSettings) -> dict[str, object]:
+    """Who is asked about pairs, and what groups there are: both only where they are asked for."""
+    found: dict[str, object] = {}
+    if settings.pairs.pair_judge is not None and settings.endpoint is not None:
+        found["pair_endpoint"] = settings.endpoint.identity()
+        found["pair_characters"] = settings.judge.document_characters
+    if sample.group_fingerprint is not None:
+        found["group_fingerprint"] = sample.group_fingerprint
+    return found
 
 
 def score_corpora(
@@ -159,7 +183,9 @@ def _content(
     settings: ScoreSettings,
 ) -> Score:
     embedding, no_vectors = embedder.beside(agent, settings, name, judged.sample)
-    numbers = result.metric(judged)
+    distances = None if embedding is None else pair_distances(embedding.vectors(judged.sample))
+    of_pairs = isinstance(agent, Embedder)
+    numbers = result.metric(judged, distances if of_pairs else None)
     cut = (
         ""
         if shared.judged_words is None
@@ -168,9 +194,9 @@ def _content(
     return {
         **identity(name, sample, agent, shared, settings),
         "population": (
-            f"ci: the {len(sample):,} sampled documents of {sample.documents:,}{cut}, over draws;"
-            f" generator_ci: {len(sample):,} documents of the process that wrote them, over draws"
-            " and documents"
+            f"the {len(sample):,} sampled documents of {sample.documents:,}{cut}; ci: these, over"
+            f" draws; generator_ci: {len(sample):,} documents of the process that wrote them, over"
+            f" draws and documents{_OF_PAIRS * of_pairs}"
         ),
         "lengths": shared.to_json(),
         **numbers,
@@ -179,7 +205,7 @@ def _content(
         "position_bias": result.position_bias_record(judged),
         "test_retest": retest,
         "control_variate": _control_variate(judged, agent, embedding, no_vectors, settings),
-        **result.duplicates(judged.sample, embedding, numbers["curve"]),
+        **copies.duplicates(judged.sample, embedding, distances),
         "baselines": baselines.compute(
             sample,
             shared,
@@ -189,10 +215,19 @@ def _content(
         ),
         "reading": None if embedding is None else embedding.reading(judged.sample).to_json(),
         "usage": agent.usage(),
+        **_controlled(agent),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }
 
 
+def _controlled(agent: Agent) -> _Controlled:
+    """What the judge made of draws whose answer is known, where it was put to any."""
+    if isinstance(agent, ControlledJudge) and agent.control_record is not None:
+        return {"control_draws": agent.control_record}
+    return {}
+
+
+_OF_PAIRS = "; effective clusters: all pairs of them, over documents"
 _CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be the judged ones
 
 

@@ -14,6 +14,7 @@ from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind
+from divsyn_jax.diversity.pairs.pair_settings import PairSettings
 from divsyn_jax.endpoint.settings import EndpointSettings
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class ScoreSettings:
       embedding_model: sentence-transformers model, a folder or hub name, that embeds documents
         (needs the extra 'embeddings'); by default all-MiniLM-L6-v2 in JAX.
       read: how to read the corpus.
+      pairs: how to make one number of effective clusters, and whether groups are looked into.
 
     Raises `UserError` for a value that cannot be used.
     """
@@ -81,6 +83,7 @@ class ScoreSettings:
     embedding_cache: str | os.PathLike[str] | None = None
     embedding_model: str | None = None
     read: ReadOptions = dataclasses.field(default_factory=ReadOptions)
+    pairs: PairSettings = dataclasses.field(default_factory=PairSettings)
 
     def __post_init__(self) -> None:
         def require(holds: bool, flag: str, wants: str) -> None:
@@ -105,10 +108,17 @@ class ScoreSettings:
             f"give --sample_size={self.sample_size} or more",
         )
         require(
-            self.kind.embeds or self.kind.embeddings_beside or self.embedding_model is None,
+            self.kind.embeds
+            or self.kind.embeddings_beside
+            or self.pairs.need_vectors
+            or self.embedding_model is None,
             "embedding_model",
             f"--agent={self.agent} embeds nothing; leave it out",
         )
+        if self.pairs.pair_judge and self.endpoint is None:
+            raise UserError(
+                f"--pair_judge={self.pairs.pair_judge} needs an endpoint: --base_url and --model"
+            )
         if self.kind.asks_endpoint:
             if self.endpoint is None:
                 raise UserError(f"--agent={self.agent} needs an endpoint: --base_url and --model")

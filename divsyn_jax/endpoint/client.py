@@ -20,17 +20,14 @@ from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.answers import parsing as structured
 from divsyn_jax.endpoint.cache import Cache, Paid, answer_key, canonical
 from divsyn_jax.endpoint.request import Answer, ContentFailure, EndpointStopped, Request
+from divsyn_jax.endpoint.sending.completion import LEAST_TOKENS_PER_WORD, Reply
 from divsyn_jax.endpoint.sending.dialect import Dialect
 from divsyn_jax.endpoint.sending.sender import Sender
-from divsyn_jax.endpoint.sending.transport import Reply
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.usage import Usage
 
 __all__ = ["Answer", "Client", "ContentFailure", "EndpointStopped", "Request"]
 
-# A server that reports fewer prompt tokens than this share of the prompt's words has cut the
-# prompt.
-LEAST_TOKENS_PER_WORD = 0.85
 TRUNCATION_REMEDY = (
     "raise its context length (Ollama: OLLAMA_CONTEXT_LENGTH or num_ctx of the model; llama.cpp:"
     " --ctx-size; vLLM: --max-model-len) or ask with fewer or shorter documents"
@@ -130,7 +127,8 @@ class Client:
                 f"{self.settings.base_url} read {reply.prompt_tokens} tokens of a prompt of {asked}"
                 f" words: it cuts prompts silently; {TRUNCATION_REMEDY}"
             )
-        return Exchange(reply, structured.parse(reply.text, request), dialect.mode)
+        parsed = structured.parse(reply.text, request, reply.elsewhere)
+        return Exchange(reply, parsed, dialect.mode)
 
     def step_down(self) -> bool:
         """Take the next rung of the ladder because this one is accepted but not kept; False at the
@@ -148,7 +146,7 @@ class Client:
     def _finished(self, key: str, task: asyncio.Task[Answer]) -> None:
         del self._running[key]
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, ContentFailure):
+        if isinstance(error, Exception) and not isinstance(error, ContentFailure):
             self._sender.stop(error)
 
     def _determinants(self, request: Request, mode: str) -> dict[str, Any]:

@@ -7,6 +7,12 @@ from typing import Any
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.tokens import TokenRange
 
+# The same words in every dry run that counts the start-up probe.
+PROBE_NOTE = (
+    "canary: the start-up probe, one call where it passes at once; a model that fumbles takes up to"
+    " 6, and as many again for each lower rung of the ladder."
+)
+
 
 @dataclass(frozen=True)
 class Planned:

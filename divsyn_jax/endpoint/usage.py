@@ -5,6 +5,8 @@ from typing import Any
 
 from divsyn_jax.endpoint.settings import EndpointSettings
 
+_LONGEST_TROUBLE = 80  # characters, on a line with a progress bar
+
 
 @dataclass
 class PurposeUsage:
@@ -32,13 +34,21 @@ class PurposeUsage:
     cached_prompt_tokens: int = 0
     cached_completion_tokens: int = 0
 
+    def count(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Add what an answer reports, whatever it is worth."""
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+
 
 @dataclass
 class Usage:
-    """Counts by purpose, their total and what they cost."""
+    """Counts by purpose, their total and what they cost; `trouble`: why the last attempt failed,
+    empty after one that was answered.
+    """
 
     settings: EndpointSettings
     by_purpose: dict[str, PurposeUsage] = field(default_factory=dict)
+    trouble: str = ""
 
     def of(self, purpose: str) -> PurposeUsage:
         """The counts of one purpose, to be added to."""
@@ -69,9 +79,16 @@ class Usage:
         )
 
     def spent(self) -> str:
-        """Calls and cost so far, for a progress bar."""
-        calls, cost = self.total.calls, self.cost
-        return f"{calls} calls" if cost is None else f"{calls} calls, cost {cost:.2f}"
+        """Calls, repeats, cost so far and what the endpoint says, for a progress bar."""
+        total, cost = self.total, self.cost
+        parts = [f"{total.calls} calls"]
+        if total.retries:
+            parts.append(f"{total.retries} repeated")
+        if cost is not None:
+            parts.append(f"cost {cost:.2f}")
+        if self.trouble:
+            parts.append(f"last: {self.trouble[:_LONGEST_TROUBLE]}")
+        return ", ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
         """Total, costs and the table, for a result file."""

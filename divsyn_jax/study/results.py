@@ -11,7 +11,8 @@ from divsyn_jax import statistics
 from divsyn_jax.base import files, recipes
 from divsyn_jax.base.typed_json import as_typed
 from divsyn_jax.diversity.comparison import Comparison, Measurement, read_comparison
-from divsyn_jax.diversity.score_file import Score, read_score
+from divsyn_jax.diversity.score_file import read_score
+from divsyn_jax.diversity.score_records import Score
 from divsyn_jax.study import study_file, texts
 from divsyn_jax.study.controls.advice import read_advice
 from divsyn_jax.study.controls.choices import choice_measures

@@ -82,7 +82,9 @@ def _distinct(
     """
     seen: dict[str, str] = {}
     for document in CorpusReader(
-        os.fspath(path), ReadOptions(text_field=field, text_unit="line", strict=True)
+        os.fspath(path),
+        ReadOptions(text_field=field, text_unit="line", strict=True),
+        fields=("subtopic", "keywords"),
     ):
         seed = parse(document)
         name = seed.name if isinstance(seed, TopicSeed) else seed

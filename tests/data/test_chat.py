@@ -212,7 +212,7 @@ def test_empty_messages_are_left_out_by_name(tmp_path):
     assert reader.empty == 3
     assert [
         (line.rsplit(":", 2)[1], line.rsplit(" ", 1)[0].rsplit(" ", 2)[1])
-        for line in reader.left_out
+        for line in reader.unanswered
     ] == [
         ("2", "assistant"), ("3", "user"), ("4", "assistant"),
     ]  # fmt: skip

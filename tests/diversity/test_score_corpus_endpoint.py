@@ -12,6 +12,7 @@ import time
 import pytest
 
 from divsyn_jax.diversity import baselines, cost, scoring
+from divsyn_jax.diversity.agents import control_draws
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint.settings import EndpointSettings
 
@@ -88,7 +89,8 @@ def test_two_corpora_are_scored_by_one_judge_and_paid_once(command):
     assert scores["a"]["test_retest"]["adjusted_rand"]["value"] == 1
     assert scores["a"]["usage"]["cost_with_cached"] > 0
     comparison = json.loads((output / "comparison.json").read_text())
-    assert {row["method"] for row in comparison["differences"]} == {"paired t over 2 criteria sets"}
+    of_draws = [row for row in comparison["differences"] if "duplicate" not in row["metric"]]
+    assert {row["method"] for row in of_draws} == {"paired t over 2 criteria sets"}
     first = next(
         json.loads(line) for line in (output / "a" / "draws.jsonl").read_text().splitlines()
     )
@@ -96,7 +98,9 @@ def test_two_corpora_are_scored_by_one_judge_and_paid_once(command):
     assert first["agent_clusters"] == first["clusters"]
     # Draws of both corpora were asked in turn.
     corpora = [call["identity"] for call in server.calls() if call["name"] == "cluster"]
-    assert len(corpora) == 2 * (20 + 4)
+    assert len(corpora) == 2 * (20 + 4) + control_draws.foreseen(vectors=False)
+    assert all(score["control_draws"]["usable"] for score in scores.values())
+    assert "control draws passed" in done.stderr
     calls = len(server.calls())
     again, server, _ = command("--price_input=1", "--price_output=2")
     assert "reused" in again.stdout
@@ -104,6 +108,7 @@ def test_two_corpora_are_scored_by_one_judge_and_paid_once(command):
     assert all(score["failures"] == [] for score in scores.values())
     page = (output / "report.html").read_text()
     assert "May this judge be believed here?" in page
+    assert "control draws passed" in page
     assert "paired t over 2 criteria sets" in page
 
 
@@ -116,7 +121,8 @@ def test_a_dry_run_asks_nothing_and_foresees_the_calls(command):
     assert re.search(r"^total .* \d+\.\d\d to \d+\.\d\d$", done.stdout, re.MULTILINE)
     command()
     asked = [call["name"] for call in server.calls()]
-    assert int(foreseen["cluster"]) == asked.count("cluster") == 48
+    assert int(foreseen["cluster"]) == asked.count("cluster")
+    assert asked.count("cluster") == 48 + control_draws.foreseen(vectors=False)
     assert int(foreseen["verify"]) >= asked.count("verify") > 0
     assert int(foreseen["canary"]) == asked.count("canary") == 1
 

@@ -6,14 +6,9 @@ import types
 import pytest
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.diversity.comparison import compare, read_comparison
-from divsyn_jax.diversity.reporting import report
-from divsyn_jax.diversity.score_file import (
-    finished_score,
-    read_draws,
-    read_score,
-    write_score,
-)
+from divsyn_jax.diversity.comparison import comparison_of, read_comparison
+from divsyn_jax.diversity.reporting import score_page
+from divsyn_jax.diversity.score_file import finished_score, read_draws, read_score, write_score
 
 DATA = pathlib.Path(__file__).parent / "data"
 OLD = DATA / "score_of_0.1.0"  # written by score_corpus --agent=oracle of commit 0955ea8
@@ -33,17 +28,19 @@ def test_a_score_of_the_first_release_is_read_and_compared(folder):
     assert score["effective_clusters"]["value"] == pytest.approx(4.7719, abs=1e-4)
     old = read_comparison(DATA / "comparison_of_0.1.0.json")
     assert list(old["corpora"]) == ["a", "b"]
-    now = compare([score])
-    # Its name says the temperature now.
-    assert old["metrics"].keys() - now["metrics"].keys() == {"baselines.dcscore"}
-    for metric, measured in now["metrics"].items():
-        if metric in old["metrics"]:
-            before = old["metrics"][metric]["b"]  # how an interval was made is said now, too
-            assert {key: measured["b"][key] for key in before} == before
-            assert measured["b"].keys() - before.keys() <= {"method", "warning"}
-        else:
-            assert measured["b"]["value"] is None
-            assert "before the metric was offered" in measured["b"]["reason"]
+    now = comparison_of([score])
+    known = now["metrics"].keys() & old["metrics"].keys()
+    assert known >= {name for name in old["metrics"] if not name.startswith("baselines.")}
+    for metric in known:
+        measured = now["metrics"][metric]
+        assert measured["b"]["value"] == old["metrics"][metric]["b"]["value"]
+    # The interval shown is that over documents and draws, and none where the file has none.
+    for metric in ("effective_clusters", "cluster_score"):
+        shown = now["metrics"][metric]["b"]
+        assert shown["ci_low"] == score[metric]["generator_ci_low"] < score[metric]["ci_low"]
+        assert shown["ci_high"] == score[metric]["generator_ci_high"] > score[metric]["ci_high"]
+    assert "ci_low" not in now["metrics"]["exp_entropy"]["b"]
+    assert "before it was offered" in now["metrics"]["exp_entropy"]["b"]["method"]
     assert finished_score(folder, _identity(score)) == score
     assert len(read_draws(folder)) == 8
 
@@ -89,12 +86,18 @@ def test_what_is_no_object_is_damaged(folder, content):
         read_score(folder)
 
 
+@pytest.mark.parametrize("version", [4, 5])
+def test_scores_of_earlier_versions_are_read(folder, version):
+    _damage(folder / "score.json", lambda score: score.update(version=version))
+    assert read_score(folder)["version"] == version
+
+
 def test_a_score_of_another_version_is_made_anew_and_not_read(folder):
     identity = _identity(read_score(folder))
     _damage(folder / "score.json", lambda score: score.update(version=3))
     assert finished_score(folder, identity) is None
     with pytest.raises(
-        UserError, match=r"score\.json: of version 3, and 4 and 5 can be read; score the corpus"
+        UserError, match=r"score\.json: of version 3, not 6; score the corpus again"
     ):
         read_score(folder)
 
@@ -137,6 +140,6 @@ def test_a_damaged_comparison_is_named(tmp_path):
 
 def test_the_page_says_who_judged(folder):
     score = read_score(folder)
-    assert "Known labels grouped the documents" in report.render_scores(
-        [score], compare([score]), [types.SimpleNamespace(index_N=[])], [[]]
+    assert "Known labels grouped the documents" in score_page.render_scores(
+        [score], comparison_of([score]), [types.SimpleNamespace(index_N=[])], [[]]
     )

@@ -90,16 +90,16 @@ def test_the_seed_determines_the_score(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"agent": "psychic"}, "--agent=psychic: choose one of"),
-        ({"sample_size": 1}, "--sample_size=1"),
-        ({"threshold": float("nan")}, "--threshold=nan"),
-        ({"seed": -1}, "--seed=-1"),
-        ({"draws": 1}, "--draws=1"),
-        ({"max_documents": 5}, "--max_documents=5"),
-        ({"baselines": ("bleu",)}, "--baselines=bleu: unknown"),
-        ({"parity": "diversity-9"}, "--parity=diversity-9: unknown"),
+        ({"agent": "psychic"}, "agent='psychic': choose one of"),
+        ({"sample_size": 1}, "sample_size=1"),
+        ({"threshold": float("nan")}, "threshold=nan"),
+        ({"seed": -1}, "seed=-1"),
+        ({"draws": 1}, "draws=1"),
+        ({"max_documents": 5}, "max_documents=5"),
+        ({"baselines": ("bleu",)}, "baselines='bleu': unknown"),
+        ({"parity": "diversity-9"}, "parity='diversity-9': choose"),
         ({"perplexity_models": ("a/b", "c/d", "e/f")}, "3 models"),
-        ({"agent": "oracle"}, "--label_field"),
+        ({"agent": "oracle"}, "label_field"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path, settings, message):
@@ -123,7 +123,7 @@ import divsyn_jax.diversity.score_corpus
 heavy = {"jax", "jaxlib", "flax", "torch", "scipy", "sentence_transformers"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 from divsyn_jax.diversity import score
-import divsyn_jax.diversity.agents.embedding, divsyn_jax.diversity.reporting.report
+import divsyn_jax.diversity.agents.embedding, divsyn_jax.diversity.reporting.score_page
 assert not {"jax", "jaxlib", "flax", "torch"} & set(sys.modules)
 assert callable(score)
 """

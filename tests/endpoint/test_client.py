@@ -8,7 +8,8 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped
-from divsyn_jax.endpoint.sending.transport import AttemptFailed, Reply
+from divsyn_jax.endpoint.sending.completion import Reply
+from divsyn_jax.endpoint.sending.transport import AttemptFailed
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.endpoint import virtual_time
 from tests.endpoint.questions import question
@@ -231,7 +232,7 @@ class Slow:
     def __init__(self, seconds):
         self.seconds, self.sent = seconds, []
 
-    async def send(self, body, name, timeout_s):
+    async def send(self, body, name, timeout_s, count):
         self.sent.append(body["messages"][1]["content"])
         if self.sent[-1].endswith("number 1."):
             raise AttemptFailed("HTTP 429", congested=True, retry_after=500.0)

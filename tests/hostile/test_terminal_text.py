@@ -10,8 +10,9 @@ import pytest
 
 from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.data.readers import corpus, lines
+from divsyn_jax.data.readers import lines
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, corpus_files
+from divsyn_jax.data.readers.forms import text_units
 from divsyn_jax.diversity import sampling
 from tests.conftest import ROOT
 
@@ -166,7 +167,7 @@ def test_a_long_line_is_not_held_and_its_neighbours_are_read():
 
 @pytest.mark.parametrize("unit", ["file", "paragraph", "line"])
 def test_a_long_document_of_a_text_file_is_malformed(tmp_path, monkeypatch, unit):
-    monkeypatch.setattr(corpus, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(text_units, "LONGEST_LINE", 1000)
     monkeypatch.setattr(lines.bounded_lines, "__defaults__", (1000,))
     path = tmp_path / "a.txt"
     text = "x" * 1001 if unit != "paragraph" else "\n".join(["word " * 20] * 20)

@@ -43,7 +43,7 @@ SEA, LAW = "sail mast keel anchor harbour tide", "court judge plea verdict jury 
 
 
 def test_a_text_is_closest_to_a_corpus_of_its_kind():
-    found = closeness.compare(
+    found = closeness.closeness_of(
         {"sea": words(SEA, 80, 0), "more_sea": words(SEA, 200, 1), "law": words(LAW, 60, 2)},
         {"ships": words(SEA, 20, 3), "trials": words(LAW, 20, 4)},
         Letters(),
@@ -69,7 +69,7 @@ def test_a_sample_knows_no_order_and_no_copies(tmp_path):
     one = write_jsonl(tmp_path / "one.jsonl", texts)
     two = write_jsonl(tmp_path / "two.jsonl", texts[::-1] * 3)
     options = Study(corpora_recipe.get_config().to_dict(), tmp_path).options
-    assert closeness.sample(str(one), options) == closeness.sample(str(two), options)
+    assert closeness.sample_texts(str(one), options) == closeness.sample_texts(str(two), options)
 
 
 def study_of(n: int, *, families: int = 1, seeds=(0, 1, 2), **changes) -> Study:

@@ -19,7 +19,7 @@ from divsyn_jax.base.html.markup import (
     table,
 )
 from divsyn_jax.base.html.numbers import number, p_value
-from divsyn_jax.base.html.plots import interval_plot
+from divsyn_jax.base.html.plots import interval_plot, line_chart
 
 __all__ = [
     "Html",
@@ -32,6 +32,7 @@ __all__ = [
     "interval",
     "interval_plot",
     "join",
+    "line_chart",
     "markup",
     "number",
     "p_value",

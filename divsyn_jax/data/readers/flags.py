@@ -1,7 +1,7 @@
 """The flags every command that reads corpora shares."""
 
 from divsyn_jax.base import setting_flags
-from divsyn_jax.data.readers.corpus import ReadOptions
+from divsyn_jax.data.readers.options import ReadOptions
 
 READING = setting_flags.define(ReadOptions, "corpora")
 

@@ -2,10 +2,14 @@
 TFDS dataset in place of its name) and `hf:name[:config]:split`."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers import tfds_features
+from divsyn_jax.data.readers.records import columns_of
+
+_SAVED = ("state.json", "dataset_dict.json")
 
 
 def tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
@@ -44,11 +48,22 @@ def tfds_records(spec: str) -> Iterator[tuple[str, Mapping]]:
         yield f"{spec}:{index + 1}", record
 
 
-def hf_records(spec: str) -> Iterator[tuple[str, Mapping]]:
-    """(`spec:number`, record) of every record of a Hugging Face dataset; raises `UserError` where
-    it cannot be read.
+def hf_records(
+    spec: str, choose: Callable[[Sequence[str]], Sequence[str] | None] | None = None
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(`spec:number`, record) of every record of a Hugging Face dataset.
+
+    Args: choose: given the names of the columns, where the dataset knows them, the fields to read;
+      None for all. Columns of images are decoded only where they are asked for.
+
+    Raises `UserError` where it cannot be read.
     """
     config, name, split = _dataset_spec(spec, "hf:name[:config]:split")
+    if any(os.path.exists(os.path.join(name, file)) for file in _SAVED):
+        raise UserError(
+            f"{spec}: saved by save_to_disk, which is read as a folder: give {name}, or the folder"
+            " of a split in it"
+        )
     try:
         import datasets
     except ImportError:
@@ -57,8 +72,14 @@ def hf_records(spec: str) -> Iterator[tuple[str, Mapping]]:
         ) from None
     try:
         stream = datasets.load_dataset(name, config, split=split, streaming=True)
+        names = list(stream.features) if stream.features else []
+        fields = choose(names) if choose is not None and names else None
+        if fields is not None:
+            stream = stream.select_columns(columns_of(fields, names))
         for index, record in enumerate(stream):
             yield f"{spec}:{index + 1}", record
+    except UserError:
+        raise
     except Exception as error:  # hub, network and format errors alike end here, as one line
         raise UserError(
             f"{spec}: cannot be read ({type(error).__name__}: {_first_line(error)})"

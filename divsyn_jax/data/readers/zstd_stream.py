@@ -22,7 +22,8 @@ class ZstdStream(io.RawIOBase):
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = _Frames(file)
-        self._reader = zstandard.ZstdDecompressor().stream_reader(
+        # Archives are packed with windows of up to 2 GiB (zstd --long=31).
+        self._reader = zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(
             cast(IO[bytes], self._file), read_size=1 << 17, read_across_frames=True
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 from divsyn_jax.diversity.agents.criteria import CriteriaSet
 from divsyn_jax.diversity.agents.kinds import AgentKind
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import AgentRecord, UsageRecord
+from divsyn_jax.diversity.score_records import AgentRecord, ControlDrawsRecord, UsageRecord
 from divsyn_jax.embedding.reading import Reading
 
 
@@ -117,6 +117,15 @@ class Embedder(Agent, Protocol):
 
     def reading(self, sample: Sample) -> Reading:
         """How much of the sampled documents the model can see."""
+
+
+@runtime_checkable
+class ControlledJudge(Agent, Protocol):
+    """An agent that is put to draws of known answer among the others."""
+
+    @property
+    def control_record(self) -> ControlDrawsRecord | None:
+        """What it made of them; None before, or where none were asked for."""
 
 
 def nothing_used() -> UsageRecord:

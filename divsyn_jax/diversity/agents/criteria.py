@@ -14,7 +14,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,10 +23,15 @@ from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.diversity.agents import prompts
 from divsyn_jax.diversity.sampling import Sample
 
+if TYPE_CHECKING:
+    from divsyn_jax.endpoint.client import Client
+
 CRITERIA_VERSION = 1
 CRITERIA_KINDS = ("metadata", "metrics")
 ENTRIES = 4  # of each kind in a set, as in the paper's appendix D.2
 _NAMES_SHOWN, _DEFINITIONS_SHOWN = 60, 3  # of all proposals in a merging prompt: the most frequent
+# What merging is tried with, in turn: entries to keep, names shown.
+_MERGES = ((ENTRIES, _NAMES_SHOWN), (3, 20), (2, 10))
 _STREAM = 3  # of the random streams of one --seed; sampling has 0 to 2
 
 
@@ -131,7 +136,7 @@ def criteria_fingerprint(sets: Sequence[CriteriaSet]) -> str:
 
 
 async def make_sets(
-    client: Any,
+    client: "Client",
     samples: Sequence[Sample],
     *,
     sets: int,
@@ -152,7 +157,8 @@ async def make_sets(
       seed: of the documents shown.
 
     Raises:
-      Failure: the endpoint gave no usable criteria.
+      Failure: the endpoint gave no usable criteria for any set; a set without them is left out and
+        named on standard error.
     """
     from tqdm import tqdm
 
@@ -163,11 +169,29 @@ async def make_sets(
             _make_set(client, samples, number, documents, proposals, characters, seed, progress)
             for number in range(sets)
         ]
-        return tuple(await asyncio.gather(*made))
+        # Of a set that fails the others are still finished: what was paid for is kept.
+        found = await asyncio.gather(*made, return_exceptions=True)
+    for each in found:
+        if isinstance(each, BaseException) and not isinstance(each, Failure):
+            raise each
+    failures = [each for each in found if isinstance(each, Failure)]
+    kept = tuple(each for each in found if isinstance(each, CriteriaSet))
+    if not kept:
+        raise failures[0]
+    for failure in failures:
+        print(f"{failure}; this set is left out, {len(kept)} of {sets} stay", file=sys.stderr)
+    return kept
 
 
 async def _make_set(
-    client, samples, number, documents, proposals, characters, seed, progress
+    client: "Client",
+    samples: Sequence[Sample],
+    number: int,
+    documents: int,
+    proposals: int,
+    characters: int,
+    seed: int,
+    progress: Any,
 ) -> CriteriaSet:
     from divsyn_jax.endpoint.client import ContentFailure
 
@@ -217,7 +241,7 @@ async def _make_set(
 
 
 async def _merge(
-    client, kind: str, found: Sequence[Mapping[str, Any]], number: int
+    client: "Client", kind: str, found: Sequence[Mapping[str, Any]], number: int
 ) -> list[dict[str, str]]:
     from divsyn_jax.endpoint.client import ContentFailure
 
@@ -225,14 +249,20 @@ async def _merge(
     for proposal in found:
         for entry in proposal[kind]:
             definitions[" ".join(entry["name"].split()).casefold()].append(entry["definition"])
-    most_frequent = sorted(definitions.items(), key=lambda item: (-len(item[1]), item[0]))[
-        :_NAMES_SHOWN
-    ]
-    gathered = [(name, len(texts), texts[:_DEFINITIONS_SHOWN]) for name, texts in most_frequent]
-    request = prompts.merge_criteria(kind, gathered, ENTRIES, {"criteria_set": number})
-    try:
-        return (await client.complete(request)).value["entries"]
-    except ContentFailure as failure:
-        raise Failure(
-            f"criteria set {number + 1}: {kind} could not be merged ({'; '.join(failure.problems)})"
-        ) from None
+    by_frequency = sorted(definitions.items(), key=lambda item: (-len(item[1]), item[0]))
+    problems: list[str] = []
+    for attempt, (entries, shown) in enumerate(_MERGES):
+        # Another attempt shows other proposals: fewer of the frequent ones, then every other one.
+        chosen = by_frequency[:shown] if attempt < 2 else by_frequency[1::2][:shown] or by_frequency
+        gathered = [(name, len(texts), texts[:_DEFINITIONS_SHOWN]) for name, texts in chosen]
+        identity = {"criteria_set": number, **({"attempt": attempt} if attempt else {})}
+        request = prompts.merge_criteria(kind, gathered, entries, identity)
+        try:
+            return list((await client.complete(request)).value["entries"])
+        except ContentFailure as failure:
+            problems = failure.problems
+    raise Failure(
+        f"criteria set {number + 1}: {kind} could not be merged, not even into"
+        f" {_MERGES[-1][0]} entries ({'; '.join(problems)}); write criteria yourself"
+        " (--criteria=FILE) or take another --model"
+    )

@@ -14,7 +14,7 @@ from divsyn_jax.diversity.agents import kinds
 from divsyn_jax.diversity.agents.base import Draws, Embedder, Partitions, nothing_used
 from divsyn_jax.diversity.agents.clustering import average_linkage, cosine_distances
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import UsageRecord
+from divsyn_jax.diversity.score_records import UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.embedding import embeddings, models, reading
 from divsyn_jax.embedding.pieces import Pieces

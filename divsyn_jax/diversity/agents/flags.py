@@ -22,11 +22,11 @@ def asked() -> AgentKind:
     return AGENTS[_AGENT.value("agent")]
 
 
-def agent_settings(seed: int) -> dict[str, Any]:
+def agent_settings(seed: int, asks_endpoint: bool = False) -> dict[str, Any]:
     """The fields of `ScoreSettings` that say who judges.
 
-    Raises `UserError` naming a bad flag.
-    """
+    `asks_endpoint`: whether an endpoint is asked for something else than the agent. Raises
+    `UserError` naming a bad flag."""
     agent = asked()
     for_endpoints = {
         "base_url": endpoint_flags.ENDPOINT.value("base_url"),
@@ -34,10 +34,12 @@ def agent_settings(seed: int) -> dict[str, Any]:
         "criteria": _JUDGE.value("criteria_file"),
     }
     for name, value in for_endpoints.items():
-        if not agent.asks_endpoint and value is not None:
+        wanted = agent.asks_endpoint or (asks_endpoint and name != "criteria")
+        if not wanted and value is not None:
             raise UserError(
                 f"--{name} is for {agents_with('asks_endpoint')}, not --agent={agent.name}: add"
                 " that, or leave it out"
             )
-    endpoint = endpoint_flags.settings(seed) if agent.asks_endpoint else None
+    asked_for = agent.asks_endpoint or asks_endpoint
+    endpoint = endpoint_flags.settings(seed) if asked_for else None
     return {**_AGENT.values(), "endpoint": endpoint, "judge": _JUDGE.given()}

@@ -20,6 +20,9 @@ class JudgeSettings:
       verification: have the endpoint verify its own clusters.
       document_characters: characters of a document that the endpoint is shown, in all corpora
         alike.
+      control_draws: put draws of known answer among the others (7 a run), to find out a judge that
+        cannot be believed.
+      strict_judge: refuse to score by a judge that fails the control draws.
     """
 
     criteria_file: Annotated[str | None, Flag("criteria")] = None
@@ -28,6 +31,8 @@ class JudgeSettings:
     criteria_proposals: int = 100
     verification: bool = True
     document_characters: int = 4000
+    control_draws: bool = True
+    strict_judge: bool = False
 
     def __post_init__(self) -> None:
         for flag in (
@@ -38,3 +43,5 @@ class JudgeSettings:
         ):
             if getattr(self, flag) < 1:
                 raise UserError(f"--{flag}={getattr(self, flag)}: give a number of 1 or more")
+        if self.strict_judge and not self.control_draws:
+            raise UserError("--strict_judge needs the control draws: leave out --nocontrol_draws")

@@ -21,16 +21,17 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from divsyn_jax.base.commandline import Unfinished, UserError
-from divsyn_jax.diversity.agents import criteria, kinds, prompts
-from divsyn_jax.diversity.agents.base import Agent, ClusterEvidence, DrawEvidence, Draws, Partitions
+from divsyn_jax.diversity.agents import control_draws, criteria, kinds, prompts
+from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions
 from divsyn_jax.diversity.agents.criteria import CriteriaSet
+from divsyn_jax.diversity.agents.draw_answers import DrawAnswer, NoDrawAnswer, partitions_of
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.agents.question import Question
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import UsageRecord
+from divsyn_jax.diversity.score_records import ControlDrawsRecord, UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.embedding import models
-from divsyn_jax.endpoint import running
+from divsyn_jax.endpoint import heartbeat, running
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.fence import Fenced
 from divsyn_jax.endpoint.sending import canary
@@ -49,7 +50,13 @@ def make_llm_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Ag
         raise UserError(f"--agent={kinds.LLM.name} needs an endpoint: --base_url and --model")
     if settings.embedding_model is not None:  # a missing model is told before anything is paid for
         models.load(settings.embedding_model)
-    agent = LLMAgent(settings.endpoint, settings.judge, settings.seed, settings.answers)
+    agent = LLMAgent(
+        settings.endpoint,
+        settings.judge,
+        settings.seed,
+        settings.answers,
+        _far_apart(settings) if settings.control_variate or settings.baselines else None,
+    )
     try:
         agent.prepare(list(samples.values()), settings.sample_size)
         if settings.total_draws < 2 * len(agent.criteria):
@@ -61,6 +68,25 @@ def make_llm_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Ag
         agent.close()
         raise
     return agent
+
+
+def _far_apart(settings: ScoreSettings) -> control_draws.FarApart | None:
+    """Vectors of a sample's documents, where a model for them is installed."""
+    from divsyn_jax.diversity.agents.embedding import make_embedding_agent
+
+    try:
+        beside = make_embedding_agent(settings, {})
+    except UserError:  # scoring by an endpoint needs no model on this machine
+        return None
+
+    def vectors(sample: Sample) -> np.ndarray | None:
+        try:
+            beside.reading(sample).require_readable(sample.spec)
+        except UserError:  # documents that it cannot spell are all alike to it
+            return None
+        return beside.vectors(sample)
+
+    return vectors
 
 
 class LLMAgent:
@@ -76,8 +102,10 @@ class LLMAgent:
         judge: JudgeSettings,
         seed: int,
         cache: pathlib.Path | None = None,
+        far_apart: control_draws.FarApart | None = None,
     ) -> None:
-        """`cache`: the SQLite file of answers; None keeps none.
+        """`cache`: the SQLite file of answers; None keeps none. `far_apart`: unit vectors of a
+        sample's documents, for control draws of documents far apart.
 
         Nothing is asked before `prepare`.
         """
@@ -85,6 +113,9 @@ class LLMAgent:
         self.judge = judge
         self.criteria: tuple[CriteriaSet, ...] = ()
         self.probe: canary.Probe | None = None
+        self.control_record: ControlDrawsRecord | None = None
+        self._controls: control_draws.ControlDraws | None = None
+        self._far_apart = far_apart
         self._endpoint, self._seed, self._cache = endpoint, seed, cache
         self._runner: asyncio.Runner | None = None
         self._client: Client | None = None
@@ -92,6 +123,8 @@ class LLMAgent:
 
     def settings(self) -> dict[str, Any]:
         made = dataclasses.asdict(self.judge)
+        # They ask beside the draws and change no answer: the same score without them is the same.
+        del made["control_draws"], made["strict_judge"]
         if made.pop(
             "criteria_file"
         ):  # where the criteria come from does not matter, only what they say
@@ -113,6 +146,8 @@ class LLMAgent:
         if self.judge.criteria_file:
             self.criteria = criteria.load_criteria(self.judge.criteria_file)
         self._run(self._prepare(samples, sample_size))
+        if self.judge.control_draws and sample_size > 1:
+            self._controls = control_draws.make(samples, sample_size, self._seed, self._far_apart)
 
     async def _prepare(self, samples: Sequence[Sample], sample_size: int) -> None:
         client = await self._open_client()
@@ -149,11 +184,28 @@ class LLMAgent:
 
         Raises `Unfinished` where a rerun would go on.
         """
-        answers = self._run(self._ask_all(corpora, repetition))
+        controls = self._controls if self.control_record is None else None
+        asked = list(corpora)
+        if controls is not None:  # among the others, so that a judge cannot tell them
+            asked.append(Draws(controls.sample, controls.documents_DK))
+        answers = self._run(self._ask_all(asked, repetition))
+        if controls is not None:
+            self._judge_controls(controls, partitions_of(asked[-1], answers.pop(), self.judge))
         return [
-            _partitions(draws, answered, self.judge)
+            partitions_of(draws, answered, self.judge)
             for draws, answered in zip(corpora, answers, strict=True)
         ]
+
+    def _judge_controls(self, controls: control_draws.ControlDraws, found: Partitions) -> None:
+        assert found.answered_D is not None
+        assert found.order_DK is not None
+        self.control_record = control_draws.verdict(
+            controls, found.labels_DK, found.order_DK, found.answered_D
+        )
+        said = f"{self.model}: {control_draws.line(self.control_record)}"
+        if self.judge.strict_judge and not self.control_record["usable"]:
+            raise UserError(f"{said}; nothing is scored under --strict_judge: take another --model")
+        print(said, file=sys.stderr)
 
     def usage(self) -> UsageRecord:
         """What was asked and spent for all corpora together, and how the answers were shaped."""
@@ -177,11 +229,11 @@ class LLMAgent:
 
     async def _ask_all(
         self, corpora: Sequence[Draws], repetition: int
-    ) -> list[list["_Answer | _NoAnswer"]]:
+    ) -> list[list["DrawAnswer | NoDrawAnswer"]]:
         from tqdm import tqdm
 
         client = await self._open_client()
-        answers: list[dict[int, _Answer | _NoAnswer]] = [{} for _ in corpora]
+        answers: list[dict[int, DrawAnswer | NoDrawAnswer]] = [{} for _ in corpora]
         todo = _interleaved([len(draws.documents_DK) for draws in corpora])
         total = sum(len(draws.documents_DK) for draws in corpora)
         with tqdm(
@@ -195,12 +247,13 @@ class LLMAgent:
                     progress.update()
 
             # Twice the ceiling: a worker between two calls must not leave a slot empty.
-            await _gather([work() for _ in range(min(total, 2 * self._endpoint.concurrency))])
+            async with heartbeat.shown_on(progress, client.usage.spent):
+                await _gather([work() for _ in range(min(total, 2 * self._endpoint.concurrency))])
         return [[answered[row] for row in sorted(answered)] for answered in answers]
 
     async def _ask(
         self, client: Client, draws: Draws, row: int, repetition: int
-    ) -> "_Answer | _NoAnswer":
+    ) -> "DrawAnswer | NoDrawAnswer":
         number = draws.first + row
         criteria_set = number % len(self.criteria)
         texts = [draws.sample.texts[place] for place in draws.documents_DK[row]]
@@ -213,7 +266,12 @@ class LLMAgent:
         asked = Question(
             client,
             texts,
-            {"corpus": draws.sample.fingerprint, "draw": number, "repetition": repetition},
+            {
+                "corpus": draws.sample.fingerprint,
+                "draw": number,
+                "repetition": repetition,
+                **({"control": True} if self._is_control(draws) else {}),
+            },
             rng,
             self._seed,
             self.judge.document_characters,
@@ -231,11 +289,17 @@ class LLMAgent:
                 for entry in value["clusters"]
             }
             verdicts = (
-                await self._verify(asked, label_K, names, rng) if self.judge.verification else {}
+                await self._verify(asked, label_K, names, rng)
+                if self.judge.verification and not self._is_control(draws)
+                else {}
             )
         except ContentFailure as failure:
-            return _NoAnswer(criteria_set, [failure.outcome, *failure.problems[:_PROBLEMS_KEPT]])
-        return _Answer(criteria_set, label_K, order_K, names, verdicts)
+            return NoDrawAnswer(criteria_set, [failure.outcome, *failure.problems[:_PROBLEMS_KEPT]])
+        return DrawAnswer(criteria_set, label_K, order_K, names, verdicts)
+
+    def _is_control(self, draws: Draws) -> bool:
+        """Control draws judge the judge's own partition, which needs no verification."""
+        return self._controls is not None and draws.sample is self._controls.sample
 
     async def _verify(
         self,
@@ -286,27 +350,6 @@ class LLMAgent:
             raise Unfinished(str(stop)) from None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Answer:
-    """What the endpoint said of one draw: labels, the order shown, and of each label (name, reason)
-    and, where it was verified, (valid, reason).
-    """
-
-    criteria_set: int
-    label_K: np.ndarray
-    order_K: np.ndarray
-    names: dict[int, tuple[str, str]]
-    verdicts: dict[int, tuple[bool, str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class _NoAnswer:
-    """Why there is no usable answer about one draw."""
-
-    criteria_set: int
-    problems: list[str]
-
-
 async def _gather(work: Sequence[Awaitable[None]]) -> None:
     """Await all; the first failure cancels the others before it is raised."""
     tasks = [asyncio.ensure_future(each) for each in work]
@@ -331,36 +374,3 @@ def _interleaved(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
 def _line(text: str) -> str:
     """One line of bounded length: an answer is quoted in later prompts and in reports."""
     return " ".join(text.split())[:_REASON_CHARACTERS]
-
-
-def _partitions(
-    draws: Draws, answers: Sequence[_Answer | _NoAnswer], judge: JudgeSettings
-) -> Partitions:
-    shape = count, size = draws.documents_DK.shape
-    labels_DK = np.full(shape, -1, np.int16)
-    valid_DK = np.ones(shape, bool)
-    order_DK = np.tile(np.arange(size), (count, 1))
-    evidence: list[DrawEvidence] = []
-    for row, answer in enumerate(answers):
-        if isinstance(answer, _NoAnswer):
-            evidence.append({"criteria_set": answer.criteria_set, "failure": answer.problems})
-            continue
-        labels_DK[row], order_DK[row] = answer.label_K, answer.order_K
-        clusters: list[ClusterEvidence] = []
-        for label in np.unique(answer.label_K):
-            name, reason = answer.names[int(label)]
-            described: ClusterEvidence = {"label": int(label), "name": name, "reason": reason}
-            if int(label) in answer.verdicts:
-                valid, why = answer.verdicts[int(label)]
-                valid_DK[row, answer.label_K == label] = valid
-                described["valid"], described["verdict"] = valid, why
-            clusters.append(described)
-        evidence.append({"criteria_set": answer.criteria_set, "clusters": clusters})
-    return Partitions(
-        labels_DK=labels_DK,
-        valid_DK=valid_DK if judge.verification else None,
-        sets_D=np.array([answer.criteria_set for answer in answers]),
-        answered_D=np.array([isinstance(answer, _Answer) for answer in answers]),
-        order_DK=order_DK,
-        evidence=evidence,
-    )

@@ -9,7 +9,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.diversity.agents import kinds
 from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions, nothing_used
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import UsageRecord
+from divsyn_jax.diversity.score_records import UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
 
 

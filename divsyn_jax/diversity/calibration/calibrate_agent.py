@@ -3,6 +3,7 @@ known.
 
   calibrate_agent narrow.jsonl.gz broad.jsonl.gz --output=calibration
   calibrate_agent ladders.json --label_field=prompts=prompt,fields=category --output=calibration
+  calibrate_agent labelled.jsonl.gz --label_field=topic --save=calibration.json
 
 The corpora are given in increasing diversity (any form that score_corpus reads), or as one JSON
 file that holds several such ladders: [{"ladder": NAME, "files_in_increasing_diversity": [FILE,
@@ -12,6 +13,9 @@ correlation with the known order, the adjusted Rand index and the slope against 
 to the order of documents, test-retest agreement and effective clusters beside the known number;
 OUTPUT/report.html says in words what the judge may be trusted to do; an endpoint's criteria go to
 OUTPUT/criteria.json. A stopped command, repeated, embeds nothing twice.
+
+With --save, labelled corpora of one kind of text, in any order, are measured for
+score_corpus --calibration: how far apart documents of one kind lie, and of two.
 """
 
 import contextlib
@@ -38,14 +42,21 @@ class _Ladders:
 
     Attributes:
       label_field: field that holds a document's true cluster: FIELD, or LADDER=FIELD,..., or both.
-      output: directory to write to.
+      output: directory to write to; may be left out with --save.
+      save: file to write the distances of labelled documents to, for score_corpus --calibration.
+      kind_of_text: what the labelled documents are, in your words, for --save; by default the names
+        of the corpora.
     """
 
-    output: Annotated[pathlib.Path, Flag(example="calibration")]
+    output: Annotated[pathlib.Path | None, Flag(example="calibration")] = None
     label_field: str = ""
+    save: pathlib.Path | None = None
+    kind_of_text: str | None = None
 
 
-_LADDERS = setting_flags.define(_Ladders, {"corpora": ["label_field"], "output": ["output"]})
+_LADDERS = setting_flags.define(
+    _Ladders, {"corpora": ["label_field", "kind_of_text"], "output": ["output", "save"]}
+)
 _SCORE = setting_flags.define(
     ScoreSettings,
     {
@@ -76,6 +87,15 @@ def main(arguments: list[str]) -> None:
         )
     asked = _LADDERS.given()
     output = asked.output
+    if asked.save is not None:
+        signal.signal(signal.SIGTERM, _stop)
+        _save_distances(arguments, asked)
+        if output is None:
+            return
+    elif asked.kind_of_text is not None:
+        raise UserError("--kind_of_text is for --save; add that, or leave it out")
+    if output is None:
+        raise UserError("--output is required, e.g. --output=calibration (or --save=FILE)")
     if output.exists() and not output.is_dir():
         raise UserError(f"--output={output}: exists and is not a folder; name another")
     for name in ("calibration.json", "criteria.json", "report.html"):
@@ -155,6 +175,34 @@ def main(arguments: list[str]) -> None:
     files.write_json(output / "calibration.json", result)
     files.write_text(output / "report.html", calibration_report.render_calibration(result))
     print(f"\nReport: {output / 'report.html'}")
+
+
+def _save_distances(arguments: Sequence[str], asked: _Ladders) -> None:
+    """Measure labelled corpora for score_corpus --calibration."""
+    assert asked.save is not None
+    save, output = asked.save, asked.output
+    if output is not None and os.path.abspath(save) == os.path.abspath(output / "calibration.json"):
+        raise UserError(f"--save={save}: what --output writes there is another file; name another")
+    fields = _label_fields(asked.label_field)
+    if set(fields) != {None}:
+        raise UserError("--save needs the field of the labels, one for all: --label_field=FIELD")
+    agent = agent_flags.asked()
+    if not agent.embeds:
+        raise UserError(f"--save is for {agents_with('embeds')}, not --agent={agent.name}")
+    files.check_local(save)
+    files.check_no_folder(save)
+    corpora = _named(arguments)
+    from divsyn_jax.diversity.calibration import labelled_distances
+
+    settings = _SCORE.given(
+        **agent_flags.agent_settings(_SCORE.value("seed")),
+        label_field=fields[None],
+        embedding_cache=_SCORE.value("embedding_cache"),
+        read=corpus_flags.read_options(),
+    )
+    said = labelled_distances.save_distances(save, corpora, settings, asked.kind_of_text)
+    for line in said:
+        print(line)
 
 
 def _warnings(agent: Any, rungs: dict[str, Any]) -> list[str]:

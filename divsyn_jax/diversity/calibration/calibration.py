@@ -7,24 +7,28 @@ Shapes: D draws, P times each was asked, K documents a draw, N documents in the 
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from divsyn_jax import statistics
 from divsyn_jax.base.commandline import Failure
-from divsyn_jax.diversity.agents.base import Agent, Draws, Partitions
+from divsyn_jax.diversity.agents.base import Agent, Draws, Embedder, Partitions
 from divsyn_jax.diversity.agents.oracle import label_numbers
 from divsyn_jax.diversity.calibration.verdicts import NUMBER_WITHIN, judge_verdicts
 from divsyn_jax.diversity.estimation import estimators, exact, reliability
+from divsyn_jax.diversity.estimation.all_pairs import pair_distances
+from divsyn_jax.diversity.estimation.estimators import DrawStatistics
 from divsyn_jax.diversity.estimation.intervals import EstimateRecord, bounded_mean, t_quantile
 from divsyn_jax.diversity.estimation.invalid_clusters import labels_by_policy
+from divsyn_jax.diversity.estimation.profile import ProfileRecord, profile_record
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.judging import HEADLINE, fewest_draws
 from divsyn_jax.diversity.sampling import Sample, random_draws
 
 RETESTED = 100  # draws of a ladder that are asked a second time
+COUNTED_AT = "topics"  # the granularity at which an agent with vectors counts kinds
 REORDERED, ORDERS = 40, 5  # draws of a ladder that are asked in so many orders
 
 
@@ -65,7 +69,7 @@ def calibrate(
     answers = _ask(agent, samples, sample_size=sample_size, draws=draws, seed=seed)
     truths = [None if sample.labels is None else label_numbers(sample) for sample in samples]
     rungs = [
-        _rung(name, sample, answer, label_N)
+        _rung(name, sample, answer, label_N, _profile(agent, sample))
         for name, sample, answer, label_N in zip(
             ladder.corpora, samples, answers, truths, strict=True
         )
@@ -170,14 +174,24 @@ def _answered(labels_PDK: np.ndarray) -> np.ndarray:
     return labels_PDK[:, (labels_PDK[:, :, 0] >= 0).all(axis=0)]
 
 
+def _profile(agent: Agent, sample: Sample) -> ProfileRecord | None:
+    """What score_corpus makes of all pairs, where the agent has vectors."""
+    if not isinstance(agent, Embedder):
+        return None
+    return profile_record(pair_distances(agent.vectors(sample)))
+
+
 def _rung(
-    name: str, sample: Sample, answers: _Answers, label_N: np.ndarray | None
+    name: str,
+    sample: Sample,
+    answers: _Answers,
+    label_N: np.ndarray | None,
+    profile: ProfileRecord | None,
 ) -> dict[str, Any]:
     draws = estimators.draw_statistics(answers.labels_DK, answers.sets_D)
-    effective = estimators.effective_clusters(draws, len(sample))
-    variance = estimators.document_variance(draws.pair_share_D, answers.draws_DK, len(sample))
-    ends = estimators.generator_interval_of_clusters(draws, variance, len(sample))
-    ends = ends or (effective.ci_low, effective.ci_high)
+    effective = _clusters_of_draws(draws, answers, len(sample)) if profile is None else profile
+    # A headline over all granularities puts corpora in order; kinds are counted at one of them.
+    counted = effective if profile is None else profile["granularities"][COUNTED_AT]
     bias = reliability.position_bias(answers.labels_DK)
     rung = {
         "name": name,
@@ -185,11 +199,9 @@ def _rung(
         "documents": len(sample),
         "fingerprint": sample.fingerprint,
         "cluster_score": estimators.cluster_score(draws).to_json(),
-        "effective_clusters": {
-            **effective.to_json(),
-            "generator_ci_low": ends[0],
-            "generator_ci_high": ends[1],
-        },
+        "effective_clusters": effective,
+        "counted": counted,
+        "counted_at": None if profile is None else COUNTED_AT,
         "mean_clusters": float(draws.clusters_D.mean()),
         "failed_draws": answers.failed,
         "position_bias": bias.to_json(),
@@ -203,10 +215,25 @@ def _rung(
             "effective_clusters": known,
             "cluster_score": exact.expected_cluster_score(counts, draws.sample_size),
         }
-        rung["effective_clusters_error"] = effective.value / known - 1
+        rung["effective_clusters_error"] = counted["value"] / known - 1
         indices_D = reliability.adjusted_rand(answers.labels_DK, label_N[answers.draws_DK])
         rung["ari"] = bounded_mean(indices_D, -1.0, 1.0, answers.sets_D).to_json()
     return rung
+
+
+def _clusters_of_draws(
+    draws: DrawStatistics, answers: _Answers, documents: int
+) -> Mapping[str, Any]:
+    """Effective clusters with their interval over documents and draws; that over draws where no
+    pair, or every pair, is in one cluster.
+    """
+    effective = estimators.effective_clusters(draws, documents)
+    spread = estimators.document_spread(
+        draws.pair_share_D, answers.draws_DK, documents, draws.set_D
+    )
+    ends = estimators.generator_interval_of_clusters(draws, spread.value, documents, spread.error)
+    low, high = ends or (effective.ci_low, effective.ci_high)
+    return {**effective.to_json(), "generator_ci_low": low, "generator_ci_high": high}
 
 
 def _spearman(rungs: Sequence[dict[str, Any]], statistic: str) -> dict[str, Any]:

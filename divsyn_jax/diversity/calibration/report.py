@@ -102,7 +102,8 @@ def _ladder(ladder: Mapping[str, Any]) -> Html:
             rung["name"],
             f"{rung['documents']:,}",
             number(rung["known"]["effective_clusters"]) if rung["known"] else "-",
-            interval(rung["effective_clusters"]),
+            interval(_over_documents(rung["effective_clusters"])),
+            interval(_over_documents(_counted(rung))),
             f"{rung['effective_clusters_error']:+.0%}" if rung["known"] else "-",
             number(rung["known"]["cluster_score"]) if rung["known"] else "-",
             interval(rung["cluster_score"]),
@@ -116,6 +117,7 @@ def _ladder(ladder: Mapping[str, Any]) -> Html:
         "documents",
         "known clusters",
         "effective clusters",
+        "kinds counted",
         "error",
         "known C/S",
         "C/S",
@@ -149,6 +151,20 @@ def _repeated(what: str, found: Mapping[str, Any]) -> list[list[Part]]:
     ]
 
 
+def _counted(rung: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is set against the known number: the headline, or one granularity of an agent with
+    vectors.
+    """
+    found: Mapping[str, Any] = rung.get("counted", rung["effective_clusters"])
+    return found
+
+
+def _over_documents(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the interval over documents, where the file has one."""
+    low, high = found.get("generator_ci_low"), found.get("generator_ci_high")
+    return found if low is None or high is None else {**found, "ci_low": low, "ci_high": high}
+
+
 def _estimate(found: Mapping[str, Any]) -> dict[str, Any]:
     return {"value": found["estimate"], "reason": found.get("reason")}
 
@@ -158,7 +174,7 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> Html:
     allows.
     """
     points = [
-        (colour, rung["known"]["effective_clusters"], rung["effective_clusters"])
+        (colour, rung["known"]["effective_clusters"], _over_documents(_counted(rung)))
         for ladder, colour in zip(ladders, _COLOURS * len(ladders), strict=False)
         for rung in ladder["rungs"]
         if rung["known"]
@@ -233,9 +249,22 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> Html:
     )
     return markup(
         "<h2>Effective clusters</h2>{}<p class='soft'>Dashed: {} either way. Bars are 95% intervals"
-        " over draws.</p>",
+        " over documents and, where there are any, draws.{}</p>",
         picture,
         f"{NUMBER_WITHIN:.0%}",
+        _granularities(ladders),
+    )
+
+
+def _granularities(ladders: Sequence[Mapping[str, Any]]) -> Html:
+    """At which granularity kinds were counted, where the agent has several."""
+    used = {rung.get("counted_at") for ladder in ladders for rung in ladder["rungs"]} - {None}
+    if not used:
+        return Html("")
+    return markup(
+        " Kinds are counted at the granularity of {}; effective clusters, by which corpora are put"
+        " in order, are the mean over granularities.",
+        join(sorted(used), ", "),
     )
 
 

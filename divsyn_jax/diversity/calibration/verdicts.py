@@ -45,7 +45,8 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             "count clusters",
             max(errors) <= NUMBER_WITHIN if errors else None,
             (
-                f"effective clusters off by {max(errors):.0%} at worst, {NUMBER_WITHIN:.0%} allowed"
+                f"effective clusters{_granularity(found)} off by {max(errors):.0%} at worst,"
+                f" {NUMBER_WITHIN:.0%} allowed"
                 if errors
                 else "no labels known"
             ),
@@ -84,6 +85,11 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             ),
         ),
     ]
+
+
+def _granularity(found: dict[str, Any]) -> str:
+    named = {rung.get("counted_at") for rung in found["rungs"]} - {None}
+    return "".join(f" at the granularity of {name}" for name in sorted(named))
 
 
 def _verdict(claim: str, trusted: bool | None, because: str) -> dict[str, Any]:

@@ -230,17 +230,29 @@ def curve(
     ]
 
 
+def octave_estimates(distances: PairDistances) -> list[PairEstimate]:
+    """The estimates at `OCTAVES`, finest first."""
+    return [
+        effective_clusters_at(distances, Join(middle, OCTAVE_WIDTH * middle).at(MIDDLES_B))
+        for middle in OCTAVES
+    ]
+
+
 def profile_mean(distances: PairDistances) -> PairEstimate:
     """Effective kinds over all granularities: the geometric mean of the estimates at `OCTAVES`.
 
     One number that falls with copies, with rewordings and with fewer topics alike, which no single
-    granularity does. The ends of its interval are the geometric means of theirs: granularities see
-    the same documents, so their errors move together, and where they do not this is wider.
+    granularity does.
     """
-    found = [
-        effective_clusters_at(distances, Join(middle, OCTAVE_WIDTH * middle).at(MIDDLES_B))
-        for middle in OCTAVES
-    ]
+    return mean_over_granularities(octave_estimates(distances))
+
+
+def mean_over_granularities(found: Sequence[PairEstimate]) -> PairEstimate:
+    """The geometric mean of estimates of one corpus.
+
+    The ends of its interval are the geometric means of theirs: granularities see the same
+    documents, so their errors move together, and where they do not this is wider.
+    """
     value, low, high = (
         math.exp(math.fsum(map(math.log, ends)) / len(found))
         for ends in zip(*((each.value, each.ci_low, each.ci_high) for each in found), strict=True)
@@ -248,6 +260,25 @@ def profile_mean(distances: PairDistances) -> PairEstimate:
     errors = [each.log_error for each in found if each.log_error is not None]
     error = math.fsum(errors) / len(found) if errors else None
     return PairEstimate(value, low, high, None, error, "geometric mean over granularities")
+
+
+def at_documents(estimate: PairEstimate, documents: int, other: int) -> PairEstimate:
+    """The estimate of one granularity, made on N `documents`, as it is for `other` documents of the
+    same process: the share of pairs joined does not depend on their number, effective clusters do.
+    """
+
+    def moved(value: float) -> float:
+        return hill((documents / value - 1) / (documents - 1), other)
+
+    value = moved(estimate.value)
+    apart = 1 - estimate.value / documents
+    error = (
+        None
+        if estimate.log_error is None or apart <= 0
+        else estimate.log_error * (1 - value / other) / apart
+    )
+    ends = moved(estimate.ci_low), moved(estimate.ci_high)
+    return PairEstimate(value, *ends, estimate.share, error, estimate.method)
 
 
 @dataclasses.dataclass(frozen=True)

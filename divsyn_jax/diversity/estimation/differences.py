@@ -7,12 +7,16 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from scipy import special
 
+from divsyn_jax.diversity.estimation.all_pairs import Ratio
 from divsyn_jax.diversity.estimation.intervals import Mean, add_variance
 from divsyn_jax.statistics import holm
+
+_Corpus = TypeVar("_Corpus")
 
 ALL_PAIRS_UP_TO = 8  # corpora; beyond, Holm over all pairs would bury every difference
 FAILURE_RATES_APART = (
@@ -58,8 +62,8 @@ class PairTest:
     """One pair of corpora: `difference` with its Holm-corrected p-value, or None and the `reason`
     for refusing.
 
-    `method` names the test: `paired t over R criteria sets`, `Welch's t over set means` or `Welch's
-    t over draws`."""
+    `method` names the test: `paired t over R criteria sets`, `Welch's t over set means`, `Welch's t
+    over draws`, or one of `ratio_tests`; `ratio` is there where it is of a ratio."""
 
     first: str
     second: str
@@ -67,6 +71,27 @@ class PairTest:
     p_value_holm: float | None
     method: str | None
     reason: str | None
+    ratio: Ratio | None = None
+
+
+def pairs_tested(corpora: Sequence[_Corpus]) -> list[tuple[_Corpus, _Corpus]]:
+    """All pairs up to `ALL_PAIRS_UP_TO` corpora, else neighbours in the order given."""
+    few = len(corpora) <= ALL_PAIRS_UP_TO
+    return list(itertools.combinations(corpora, 2) if few else itertools.pairwise(corpora))
+
+
+def with_holm(found: Sequence[PairTest]) -> list[PairTest]:
+    """The tests with p-values corrected over those that have one."""
+    tested = {
+        index: row.difference.p_value
+        for index, row in enumerate(found)
+        if row.difference and row.difference.p_value is not None
+    }
+    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
+    return [
+        dataclasses.replace(row, p_value_holm=corrected.get(index))
+        for index, row in enumerate(found)
+    ]
 
 
 def compare_corpora(corpora: Sequence[Measured]) -> list[PairTest]:
@@ -79,17 +104,7 @@ def compare_corpora(corpora: Sequence[Measured]) -> list[PairTest]:
     process writes: endless draws from two samples of one process would tell them apart for nothing.
     A pair is refused when the failure rates differ by more than `FAILURE_RATES_APART`. Holm's
     correction is over the pairs tested."""
-    few = len(corpora) <= ALL_PAIRS_UP_TO
-    pairs = list(itertools.combinations(corpora, 2) if few else itertools.pairwise(corpora))
-    found = [_compare(*pair) for pair in pairs]
-    tested = {
-        index: row.difference.p_value
-        for index, row in enumerate(found)
-        if row.difference and row.difference.p_value is not None
-    }
-    for index, p_value in zip(tested, holm(list(tested.values())), strict=True):
-        found[index] = dataclasses.replace(found[index], p_value_holm=p_value)
-    return found
+    return with_holm([_compare(*pair) for pair in pairs_tested(corpora)])
 
 
 def _compare(first: Measured, second: Measured) -> PairTest:

@@ -232,6 +232,27 @@ def document_variance(
     return document_spread(values_D, draws_DK, documents, set_D).value
 
 
+def generator_interval_of_mean(
+    values_D: np.ndarray,
+    draws: DrawStatistics,
+    ends: tuple[float, float],
+    variance: float,
+    variance_error: float = 0.0,
+) -> tuple[float, float]:
+    """95% interval of the mean of one value a draw for the process that wrote the documents:
+    documents vary too.
+
+    Args:
+      values_D: of the draws.
+      draws: their statistics.
+      ends: between which the mean lies.
+      variance, variance_error: `document_spread` of the values.
+    """
+    mean = add_variance(mean_of(values_D, draws.set_D), variance, variance_error)
+    low, high = ends
+    return max(low, mean.value - mean.half_width), min(high, mean.value + mean.half_width)
+
+
 def generator_interval_of_score(
     draws: DrawStatistics, variance: float, variance_error: float = 0.0
 ) -> tuple[float, float]:
@@ -242,9 +263,8 @@ def generator_interval_of_score(
       draws: their statistics.
       variance, variance_error: `document_spread` of their scores.
     """
-    mean = add_variance(mean_of(draws.scores_D, draws.set_D), variance, variance_error)
-    low, high = score_range(draws.sample_size)
-    return max(low, mean.value - mean.half_width), min(high, mean.value + mean.half_width)
+    ends = score_range(draws.sample_size)
+    return generator_interval_of_mean(draws.scores_D, draws, ends, variance, variance_error)
 
 
 def generator_interval_of_clusters(

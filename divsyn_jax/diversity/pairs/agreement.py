@@ -64,6 +64,7 @@ class JudgeCheck:
         None where none was answered.
       area: area under the ROC curve of the answers; for answers of yes and no the mean of the two.
       answered: control pairs with an answer.
+      enough: whether enough of either answer have one.
       believed: whether the rule holds.
       rule: the rule, in words, with what was found.
     """
@@ -72,6 +73,7 @@ class JudgeCheck:
     accuracy_different: float | None
     area: float | None
     answered: int
+    enough: bool
     believed: bool
     rule: str
 
@@ -119,19 +121,16 @@ def check_judge(controls: Sequence[ControlPair], answers: Sequence[bool | None])
     answered = sum(map(len, right.values()))
     same, different = shares[True], shares[False]
     area, believed = None, False
+    enough = min(map(len, right.values())) >= LEAST_ANSWERED
     if same is not None and different is not None:
         area = (same + different) / 2
-        believed = (
-            min(map(len, right.values())) >= LEAST_ANSWERED
-            and area >= LEAST_ACCURACY
-            and min(same, different) >= LEAST_OF_ONE_ANSWER
-        )
+        believed = enough and area >= LEAST_ACCURACY and min(same, different) >= LEAST_OF_ONE_ANSWER
     rule = (
         f"{len(right[True])} control pairs of one kind answered, {_percent(same)} rightly, and"
         f" {len(right[False])} of two kinds, {_percent(different)} rightly; asked: {LEAST_ANSWERED}"
         f" of each, {LEAST_ACCURACY:.0%} on average and {LEAST_OF_ONE_ANSWER:.0%} of each"
     )
-    return JudgeCheck(same, different, area, answered, believed, rule)
+    return JudgeCheck(same, different, area, answered, enough, believed, rule)
 
 
 def krippendorff_alpha(answers_AP: np.ndarray) -> float | None:

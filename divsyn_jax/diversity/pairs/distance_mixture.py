@@ -27,6 +27,7 @@ from divsyn_jax.diversity.estimation.estimators import hill
 MIXTURE_VERSION = 1
 FOLDS = 10  # parts of the kinds, left out in turn for the calibration's own uncertainty
 LEAST_KINDS = 4  # with two documents or more
+MOST_MISFIT = 0.15  # in-kind corpora of intents: 0.13 at most; other kinds: 0.06 to 0.50
 COARSE = 4  # bins joined into one of 0.02, wide enough to be filled
 _FLOOR = 0.5  # pairs added to each coarse bin of either density
 _ITERATIONS = 2000
@@ -41,6 +42,8 @@ class DistanceCalibration:
       kind_of_text: what the documents are, in the user's words.
       model: the embedding model.
       documents, kinds: labelled documents and distinct labels.
+      words: (5%, 95%) of the words of a document, between which the middle nine tenths lie; None
+        where nobody counted.
       same_FB, different_FB: [F, B] pairs of one kind and of two at each distance, by fold. A pair
         belongs to the fold of its first kind.
     """
@@ -51,6 +54,7 @@ class DistanceCalibration:
     kinds: int
     same_FB: np.ndarray
     different_FB: np.ndarray
+    words: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +80,11 @@ class CalibratedEstimate:
 
 
 def calibrate_distances(
-    vectors_NE: np.ndarray, label_N: Sequence[Hashable], kind_of_text: str, model: str
+    vectors_NE: np.ndarray,
+    label_N: Sequence[Hashable],
+    kind_of_text: str,
+    model: str,
+    codes: dict[Hashable, int] | None = None,
 ) -> DistanceCalibration:
     """Count the distances of pairs of one kind and of two.
 
@@ -84,11 +92,13 @@ def calibrate_distances(
       vectors_NE: [N, E] unit vectors.
       label_N: the kind of each document.
       kind_of_text, model: for the record.
+      codes: number of each label, to which new ones are added: the same for all corpora that are
+        pooled, so that a kind is in one fold everywhere.
 
     Raises:
       UserError: fewer than `LEAST_KINDS` kinds with two documents or more.
     """
-    code: dict[Hashable, int] = {}
+    code: dict[Hashable, int] = {} if codes is None else codes
     label_codes_N = np.array([code.setdefault(label, len(code)) for label in label_N], np.int64)
     repeated = int((np.bincount(label_codes_N) > 1).sum())
     if repeated < LEAST_KINDS:
@@ -107,7 +117,7 @@ def calibrate_distances(
         counts += np.bincount(cell_RN[later_RN], minlength=len(counts))
     different_FB, same_FB = counts.reshape(2, FOLDS, BINS)
     return DistanceCalibration(
-        kind_of_text, model, len(vectors_NE), len(code), same_FB, different_FB
+        kind_of_text, model, len(vectors_NE), len(set(label_N)), same_FB, different_FB
     )
 
 
@@ -147,6 +157,34 @@ def calibrated_estimate(
     )
 
 
+def misfit(distances: PairDistances, calibration: DistanceCalibration) -> float:
+    """How far the distances lie from any mixture of both densities, in [0, 1]: the total variation
+    between them and the likeliest.
+
+    A corpus of the calibrated kind of text stays under `MOST_MISFIT`.
+    """
+    pairs_C = _coarse(distances.pairs_B)
+    same_C, different_C = _densities(calibration)
+    q = _share(pairs_C, same_C, different_C)
+    expected_C = q * same_C + (1 - q) * different_C
+    return float(np.abs(pairs_C / pairs_C.sum() - expected_C).sum()) / 2
+
+
+def pooled(parts: Sequence[DistanceCalibration]) -> DistanceCalibration:
+    """One calibration from several corpora of one kind of text; pairs lie within a corpus.
+
+    `kinds` are those of the corpus that holds most, since the corpora of a ladder share theirs.
+    """
+    first = parts[0]
+    return dataclasses.replace(
+        first,
+        documents=sum(part.documents for part in parts),
+        kinds=max(part.kinds for part in parts),
+        same_FB=np.sum([part.same_FB for part in parts], axis=0),
+        different_FB=np.sum([part.different_FB for part in parts], axis=0),
+    )
+
+
 def join_rates(calibration: DistanceCalibration, middle: float) -> tuple[float, float]:
     """(s, f): shares of the pairs of one kind, and of two, nearer than `middle`."""
     nearer = round(middle / BIN)
@@ -167,6 +205,7 @@ def save(path: str | os.PathLike, calibration: DistanceCalibration) -> None:
             "model": calibration.model,
             "documents": calibration.documents,
             "kinds": calibration.kinds,
+            "words": None if calibration.words is None else list(calibration.words),
             "bin": BIN,
             "same": calibration.same_FB.tolist(),
             "different": calibration.different_FB.tolist(),
@@ -187,7 +226,9 @@ def load_mixture(path: str | os.PathLike, model: str | None = None) -> DistanceC
         same_FB, different_FB = (np.asarray(made[key], np.int64) for key in ("same", "different"))
         documents, kinds = int(made["documents"]), int(made["kinds"])
         kind_of_text = str(made["kind_of_text"])
-    except (KeyError, TypeError, ValueError) as error:
+        ends = made.get("words")
+        words = None if ends is None else (float(ends[0]), float(ends[1]))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise UserError(f"{path}: no calibration of distances ({error!r}); {remedy}") from None
     shape = (FOLDS, BINS)
     if known["version"] != MIXTURE_VERSION or known["bin"] != BIN or same_FB.shape != shape:
@@ -202,7 +243,7 @@ def load_mixture(path: str | os.PathLike, model: str | None = None) -> DistanceC
             " with the same --embedding_model"
         )
     return DistanceCalibration(
-        kind_of_text, known["model"], documents, kinds, same_FB, different_FB
+        kind_of_text, known["model"], documents, kinds, same_FB, different_FB, words
     )
 
 

@@ -33,6 +33,7 @@ from divsyn_jax.diversity.pairs.design import (
 )
 
 PAIRS = 400  # judged, where nothing else is said
+WANTED_ERROR = 0.1  # of log q: a 95% interval of a fifth either way
 PILOT = 0.5  # of the budget, asked in equal numbers of every stratum
 
 Judge = Callable[[Sequence[tuple[int, int]]], Sequence[bool | None]]
@@ -114,7 +115,11 @@ def estimate_from_sheet(vectors_NE: np.ndarray, judged: JudgedPairs) -> JudgedEs
 
 
 def judge_in_two_phases(
-    vectors_NE: np.ndarray, judge: Judge, budget: int = PAIRS, seed: int = 0
+    vectors_NE: np.ndarray,
+    judge: Judge,
+    budget: int = PAIRS,
+    seed: int = 0,
+    distances: PairDistances | None = None,
 ) -> tuple[JudgedEstimate, JudgedPairs]:
     """Ask about `budget` pairs: half in equal numbers of every stratum, half where they help most.
 
@@ -123,11 +128,12 @@ def judge_in_two_phases(
       judge: pairs -> for each whether it is of one kind, or None where there is no answer.
       budget: pairs to ask about.
       seed: of their choice.
+      distances: of the vectors, where they are known already.
 
     Raises:
       ValueError: no pair got an answer.
     """
-    distances = pair_distances(vectors_NE)
+    distances = pair_distances(vectors_NE) if distances is None else distances
     strata = make_strata(distances)
     rng = np.random.default_rng([seed, distances.documents])
     pilot_H = allocate(int(budget * PILOT), strata)

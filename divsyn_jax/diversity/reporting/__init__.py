@@ -1,1 +1,1 @@
-"""The page of scored corpora: its text, tables, the judge's record and the draws."""
+"""The page of scored corpora, and the answer in words for page and terminal."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from divsyn_jax.base.html import Html, as_html, bullets, details, join, markup, table
 from divsyn_jax.diversity.sampling import Sample
-from divsyn_jax.diversity.score_file import DrawRecord, Score
+from divsyn_jax.diversity.score_records import DrawRecord, Score
 
 _DRAWS_SHOWN = 5
 _CHARACTERS_SHOWN = 400

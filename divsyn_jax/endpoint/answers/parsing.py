@@ -7,12 +7,12 @@ meaning and then validated here."""
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from divsyn_jax.endpoint.answers.coercion import coerce
+from divsyn_jax.endpoint.answers.reasoning import reasoning_end
 from divsyn_jax.endpoint.request import Request
 
 MODES = ("json_schema", "json_object", "text")
@@ -20,11 +20,15 @@ MODES = ("json_schema", "json_object", "text")
 SCHEMA_HEADING = "Answer with one JSON object and nothing else. It must obey this JSON Schema"
 RE_ASK_HEADING = "An earlier answer to this was unusable:"
 
-_REASONING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _NO_OBJECT = "the answer holds no complete JSON object"
 _DUPLICATE = "a key is given twice"
 _MOST_PROBLEMS = 20
-_MOST_STARTS = 200  # braces tried; each of a hundred thousand nested ones costs a millisecond
+_ONLY_REASONED = "an object stands in the reasoning only, and none after its end"
+# Braces tried, from the end of the answer: LaTeX and code in the reasoning hold thousands. Each of
+# a hundred thousand nested ones costs a millisecond, so that few of these are tried.
+_MOST_STARTS = 20_000
+_MOST_NESTED = 200
+_MOST_ANSWERS = 50  # objects after the reasoning that are tried against the schema, the last ones
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,11 @@ def response_format(request: Request, mode: str) -> dict[str, Any] | None:
     return {"type": "json_object"} if mode == "json_object" else None
 
 
-def messages(request: Request, mode: str, problems: list[str]) -> list[dict[str, str]]:
+def messages(
+    request: Request, mode: str, problems: list[str], system_role: bool = True
+) -> list[dict[str, str]]:
     """The messages of a first question, or of a re-ask when there are problems of an earlier
-    answer.
+    answer; without `system_role` the system's text stands at the head of the user's turn.
     """
     system, user = request.system, request.user
     if mode != "json_schema":
@@ -66,19 +72,44 @@ def messages(request: Request, mode: str, problems: list[str]) -> list[dict[str,
     if problems:
         listed = "\n".join(f"- {problem}" for problem in problems[:_MOST_PROBLEMS])
         user = f"{user}\n\n{RE_ASK_HEADING}\n{listed}\nAnswer again, completely."
+    if not system_role:
+        return [{"role": "user", "content": f"{system}\n\n{user}"}]
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 
-def parse(text: str, request: Request) -> Parsed:
-    """Find, repair and validate the answer in `text`."""
+def parse(text: str, request: Request, elsewhere: str | None = None) -> Parsed:
+    """Find, repair and validate the answer in `text`; `elsewhere` names where a server put the
+    answer when `text` is empty.
+
+    Reasoning does not count (see `reasoning`); of several objects the last that obeys the schema
+    does."""
     try:
-        value, exact = _loads(text), True
+        whole: Any = _loads(text)
+        if isinstance(whole, str):  # JSON inside a JSON string
+            text = whole
     except (ValueError, RecursionError):
-        value, exact = _largest_object(_REASONING.sub("", text)), False
+        whole = None
+    if isinstance(whole, dict):
+        return _checked(whole, request, exact=True)
+    found = _objects(text)
+    start, end = reasoning_end(text, [(first, last) for _, first, last in found])
+    answers = [value for value, first, last in found if start <= first and last <= end]
+    if not answers and not text.strip() and elsewhere:
+        return Parsed(None, [f"the answer stands in {elsewhere}, and content is empty"], True)
+    if not answers:
+        return Parsed(None, [_ONLY_REASONED if found else _NO_OBJECT], True)
+    parsed = [_checked(value, request, exact=False) for value in answers[-_MOST_ANSWERS:]]
+    for candidate in reversed(parsed):
+        if candidate.value is not None and not _violations(candidate.value, request.schema):
+            return candidate
+    # None will do: the longest was meant, not the small ones of an explanation.
+    longest = max(range(len(parsed)), key=lambda i: len(str(answers[-len(parsed) :][i])))
+    return parsed[longest]
+
+
+def _checked(value: dict[str, Any], request: Request, exact: bool) -> Parsed:
     if isinstance(value, _Duplicated):
         return Parsed(None, [_DUPLICATE], True)
-    if not isinstance(value, dict):
-        return Parsed(None, [_NO_OBJECT], True)
     try:
         repaired = coerce(value, request.schema)
         problems = _violations(repaired, request.schema) or request.check(repaired)
@@ -118,21 +149,25 @@ def _loads(text: str) -> Any:
     return _DECODER.decode(text)
 
 
-def _largest_object(text: str) -> dict[str, Any] | None:
-    """The longest JSON object inside prose or a code fence."""
-    best, longest, start = None, 0, text.find("{")
-    for _ in range(_MOST_STARTS):
-        if start < 0:
-            break
+def _objects(text: str) -> list[tuple[dict[str, Any], int, int]]:
+    """(value, start, end) of the outermost JSON objects inside prose, code fences and lists."""
+    found, nested = [], 0
+    start = text.find("{")
+    if (braces := text.count("{")) > _MOST_STARTS:
+        for _ in range(braces - _MOST_STARTS):
+            start = text.find("{", start + 1)
+    while start >= 0 and nested < _MOST_NESTED:
         try:
             value, end = _DECODER.raw_decode(text, start)
-        except (ValueError, RecursionError):
+        except ValueError:
             end = start + 1
+        except RecursionError:
+            end = start + 1
+            nested += 1
         else:
-            if end - start > longest:
-                best, longest = value, end - start
+            found.append((value, start, end))
         start = text.find("{", end)
-    return best
+    return found
 
 
 def _violations(value: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,12 @@ from divsyn_jax.endpoint.request import ContentFailure, Request
 LEAST_REPORTED = 0.85
 _OUTPUT_TOKENS = 1000
 _TRIES = 3  # a single bad answer is no defect
+# The longest that nobody cuts: tried after a long probe failed, to tell a cut prompt from a weak
+# model.
+_SHORT_DOCUMENTS, _SHORT_CHARACTERS = 2, 120
+# From here on the server's own count says that it read the prompt: every tokenizer in use takes
+# more tokens than that share of the lower end of our estimate for such words.
+_SURELY_READ = 1.1
 _SYSTEM = (
     "Two of the documents state a code word. Give each of these two code words under the tag of its"
     " document."
@@ -88,7 +94,14 @@ async def probe(client: Client, documents: int, characters: int) -> Probe:
                 f" the shape asked for, in no mode ({result}); use another model or a server that"
                 " constrains answers to a JSON schema"
             )
-    if client.mode != structured.MODES[0] and not concessions:
+    if not client.dialect.system_role:
+        concessions.append(
+            "the system role is not supported: the system's text stands at the head of the user's"
+            " turn"
+        )
+    if client.mode != structured.MODES[0] and not any(
+        "json_schema" in each for each in concessions
+    ):
         concessions.append(f"{structured.MODES[0]} is rejected")
     if result.prompt_tokens is None:
         concessions.append(
@@ -102,7 +115,7 @@ async def probe(client: Client, documents: int, characters: int) -> Probe:
 
 async def _try_rung(client: Client, documents: int, characters: int) -> Probe | str:
     """The result on the client's present mode, or in what way the schema is not kept."""
-    problem, cut = "", 0
+    problem, cut, read = "", 0, True
     for attempt in range(_TRIES):
         request, code_words = _question(client.settings.seed, attempt, documents, characters)
         try:
@@ -137,6 +150,7 @@ async def _try_rung(client: Client, documents: int, characters: int) -> Probe | 
             if word not in str(parsed.value[tag]).casefold()
         ]
         if unread:
+            read = read and reported is not None and reported >= _SURELY_READ * estimate.low
             problem = f"word of the {unread[0]} document"
             continue
         repaired = (
@@ -151,13 +165,47 @@ async def _try_rung(client: Client, documents: int, characters: int) -> Probe | 
             " room for it: raise --reasoning_tokens, e.g. to"
             f" {max(4000, 4 * client.settings.reasoning_tokens)}"
         )
+    if "the answer stands in " in problem:
+        raise UserError(
+            f"{client.settings.base_url}: --model={client.settings.model}: {problem}; set the"
+            " server's reasoning parser right, or turn the model's thinking (or tools) off there"
+        )
     if problem.startswith("word of"):
         raise UserError(
             f"{client.settings.base_url}: --model={client.settings.model} did not find the code"
-            f" {problem} of {documents}: the server cuts prompts or the model is too weak for them;"
-            f" {TRUNCATION_REMEDY}"
+            f" {problem} of {documents}: " + await _why_unread(client, documents, characters, read)
         )
     return problem
+
+
+async def _why_unread(client: Client, documents: int, characters: int, read: bool) -> str:
+    """The cause that the evidence supports, and its remedy; `read`: the server's counts say that it
+    read the whole prompt each time.
+    """
+    short = documents * characters <= _SHORT_DOCUMENTS * _SHORT_CHARACTERS
+    for attempt in range(_TRIES) if not short else ():
+        request, code_words = _question(
+            client.settings.seed, attempt, _SHORT_DOCUMENTS, _SHORT_CHARACTERS
+        )
+        try:
+            value = (await client.exchange(request)).parsed.value or {}
+        except ContentFailure:
+            continue
+        if all(word in str(value.get(tag)).casefold() for tag, word in code_words.items()):
+            if read:
+                return (
+                    "it finds those of a short prompt, and the server reports that it read all of"
+                    " the long one, so the model is too weak for prompts of this length; take"
+                    " another --model, or ask with fewer or shorter documents"
+                )
+            return (
+                "it finds those of a short prompt, so the server cuts prompts or the model loses"
+                f" its way in long ones; {TRUNCATION_REMEDY}"
+            )
+    return (
+        "it does not find those of a prompt of two short documents either, which no server cuts:"
+        " the model is too weak for these questions; take another --model"
+    )
 
 
 def _question(

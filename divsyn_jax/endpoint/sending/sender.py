@@ -14,13 +14,13 @@ from divsyn_jax.endpoint.answers import parsing as structured
 from divsyn_jax.endpoint.budget import Budget
 from divsyn_jax.endpoint.cache import canonical
 from divsyn_jax.endpoint.request import ContentFailure, EndpointStopped, Request
+from divsyn_jax.endpoint.sending.completion import Reply
 from divsyn_jax.endpoint.sending.dialect import Dialect
 from divsyn_jax.endpoint.sending.limiter import Limiter
 from divsyn_jax.endpoint.sending.transport import (
     AttemptFailed,
     Filtered,
     Rejected,
-    Reply,
     Transport,
 )
 from divsyn_jax.endpoint.settings import EndpointSettings
@@ -28,6 +28,10 @@ from divsyn_jax.endpoint.usage import Usage
 
 # Refused connections before the first answer are the user's mistake, not an outage.
 _ATTEMPTS_TO_REACH = 4
+# An answer without a choice that comes again so often is what the server has to say to the request.
+_ANSWERLESS = 3
+# HTTP 5xx in a row after which a form of request that was never taken counts as refused.
+_SERVER_ERRORS = 2
 
 
 class Sender:
@@ -60,22 +64,33 @@ class Sender:
         `UserError`."""
         loop = asyncio.get_running_loop()
         began = deadline = trial = None
-        attempt = 0
+        failure: AttemptFailed | None = None
+        attempt = answerless = 0
+        heard = ""  # of the server, in its words
+        form = _FormInDoubt()
         while True:
+            queued = loop.time()
             async with self._limiter.slot(retry=began is not None) as slot:
                 if (
                     began is None or deadline is None
                 ):  # waiting for the first slot is nobody's fault
                     began, deadline = slot.began, slot.began + self._settings.deadline_s
+                elif failure is not None and failure.timed_out:
+                    # Nor is the wait of a call that was too slow until fewer are in flight.
+                    deadline += slot.began - queued
                 dialect = trial or self.dialect
                 try:
                     reply = await self._attempt(request, problems, dialect, deadline - slot.began)
                 except AttemptFailed as error:
                     failure = error
-                    if failure.congested or failure.retry_after is not None:
-                        self._limiter.refused(slot, failure.retry_after)
+                    self._usage.trouble = str(failure)
+                    heard = heard if failure.timed_out else str(failure)
+                    if failure.timed_out:
+                        self._limiter.timed_out(slot)
+                    elif failure.congested or failure.retry_after is not None:
+                        self._limiter.refused(slot, failure.retry_after, str(failure))
                     else:
-                        self._limiter.failed()
+                        self._limiter.failed(str(failure))
                 except (EndpointStopped, UserError) as fatal:
                     self._limiter.stop(fatal)  # before the slot is free for the next in line
                     raise
@@ -83,16 +98,24 @@ class Sender:
                     self._limiter.succeeded()  # it answers
                     trial = self._adapt(dialect, trial, str(rejection))
                     continue
-                except Filtered:
+                except Filtered as filtered:
                     self._limiter.succeeded()
+                    words = f": {filtered}" if str(filtered) else ""
                     raise ContentFailure(
-                        "content_filter", ["the server's content filter stopped the request"]
+                        "content_filter",
+                        [f"the server's content filter stopped the request{words}"],
                     ) from None
                 else:
-                    self._limiter.succeeded()
+                    self._limiter.succeeded(slot)
+                    self._usage.trouble = ""
                     if trial is not None or dialect.same_form(self.dialect):
                         self.dialect = replace(dialect, proven=True)
                     return reply, dialect
+            answerless = answerless + 1 if failure.answerless else 0
+            if answerless >= _ANSWERLESS:
+                raise ContentFailure("unanswered", [str(failure)])
+            if failure.server_error and not self.dialect.proven:
+                trial = form.after_server_error(dialect, str(failure))
             # The wait is outside the slot: others may use it.
             wait = max(self._limiter.backoff(attempt), failure.retry_after or 0.0)
             attempt += 1
@@ -106,7 +129,7 @@ class Sender:
                     " start it"
                 )
             if loop.time() + wait > deadline:
-                raise self._late(began, failure)
+                raise self._late(began, failure, heard)
             self._usage.of(request.purpose).retries += 1
             await self._limiter.pause(wait)
 
@@ -114,7 +137,7 @@ class Sender:
         self, request: Request, problems: list[str], dialect: Dialect, seconds_left: float
     ) -> Reply:
         settings, counts = self._settings, self._usage.of(request.purpose)
-        messages = structured.messages(request, dialect.mode, problems)
+        messages = structured.messages(request, dialect.mode, problems, dialect.system_role)
         most = tokens.estimate_tokens(*(message["content"] for message in messages)).high
         async with self._budget.call(most, request.max_output_tokens + settings.reasoning_tokens):
             self._limiter.check()  # the budget may have kept this call waiting
@@ -126,9 +149,9 @@ class Sender:
                 self._body(request, messages, dialect, problems),
                 name,
                 min(settings.timeout_s, max(seconds_left, 1.0)),
+                counts.count,
             )
-            counts.prompt_tokens += reply.prompt_tokens
-            counts.completion_tokens += reply.completion_tokens
+            counts.count(reply.prompt_tokens, reply.completion_tokens)
             counts.unmetered += not reply.metered
         return reply
 
@@ -167,7 +190,7 @@ class Sender:
         self.dialect = adapted
         return None
 
-    def _late(self, began: float, failure: AttemptFailed) -> Exception:
+    def _late(self, began: float, failure: AttemptFailed, heard: str) -> Exception:
         limit = f"{self._settings.deadline_s:g} s"
         if (
             failure.retry_after or 0.0
@@ -178,10 +201,38 @@ class Sender:
         asked = (
             f", asks to wait {failure.retry_after:.0f} s" if failure.retry_after is not None else ""
         )
+        if failure.timed_out and heard:
+            asked = f"; before that: {heard}"
+        elif failure.timed_out:
+            asked = f"; {self._limiter.advice()}"
         return EndpointStopped(
             f"{self._settings.base_url} did not answer within {limit} ({failure}{asked}); "
             "what was answered is saved, run the same command to continue"
         )
+
+
+class _FormInDoubt:
+    """Whether one request's HTTP 5xx are about its form, at an endpoint that never took any.
+
+    llama-cpp-python answers HTTP 500 to a response_format that it does not know."""
+
+    def __init__(self) -> None:
+        self._tried: dict[str, int] = {}
+        self._exhausted = False
+
+    def after_server_error(self, dialect: Dialect, message: str) -> Dialect | None:
+        """The form to try next; None for the endpoint's present one."""
+        if (folded := dialect.without_system(message)) is not None:
+            return folded
+        if self._exhausted:
+            return None
+        self._tried[dialect.mode] = self._tried.get(dialect.mode, 0) + 1
+        if self._tried[dialect.mode] < _SERVER_ERRORS:
+            return dialect
+        lower = dialect.lower()
+        # A server that fails in every form is out of order: it says nothing about the forms.
+        self._exhausted = lower is None
+        return lower
 
 
 def _digest(*parts: Any) -> str:

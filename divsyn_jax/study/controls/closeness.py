@@ -61,7 +61,7 @@ def unlike(found: Closeness, families: Mapping[str, str]) -> list[Divergence]:
 
 def _measure(study: Study) -> Closeness:
     samples = {
-        level["name"]: sample(study.corpus(level), study.options)
+        level["name"]: sample_texts(study.corpus(level), study.options)
         for level in study.recipe["levels"]
     }
     evaluation = {
@@ -70,10 +70,10 @@ def _measure(study: Study) -> Closeness:
     }
     if questions := _questions(study):
         evaluation[TASKS] = questions
-    return compare(samples, evaluation, load_tokenizer(str(study.workdir / "tokenizer")))
+    return closeness_of(samples, evaluation, load_tokenizer(str(study.workdir / "tokenizer")))
 
 
-def compare(
+def closeness_of(
     corpora: Mapping[str, Sequence[str]],
     evaluation: Mapping[str, Sequence[str]],
     tokenizer: Tokenizer,
@@ -105,7 +105,7 @@ def compare(
     return Closeness(bytes=limit, corpora=found, divergences=divergences)
 
 
-def sample(corpus: str, options: ReadOptions) -> list[str]:
+def sample_texts(corpus: str, options: ReadOptions) -> list[str]:
     """Distinct documents of a corpus, 300 kB of them at most, in the order of a hash of their
     text: the same whatever the order of the corpus and however often it repeats them."""
     chosen: dict[bytes, str] = {}

@@ -141,7 +141,7 @@ def _ratio(evidence: Evidence) -> Verdict:
 
 
 def _slope(x: Sequence[float], y: Sequence[float] | np.ndarray, text: str) -> StudyPart:
-    """Least-squares slope of y on x with its t interval on n - 2 degrees of freedom; n is at least
+    """Least-squares slope of y on x with its t interval on n - 2 degrees of freedom, n at least
     3."""
     found = stats.linregress(x, y)
     half = stats.t.ppf((1 + statistics.LEVEL) / 2, len(x) - 2) * found.stderr

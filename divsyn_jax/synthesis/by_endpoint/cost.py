@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions
-from divsyn_jax.endpoint.forecast import Planned, forecast
+from divsyn_jax.endpoint.forecast import PROBE_NOTE, Planned, forecast
 from divsyn_jax.endpoint.request import Request
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.tokens import TokenRange, estimate_tokens
@@ -60,17 +60,20 @@ def _each(prompts: Sequence[Request]) -> TokenRange:
 
 def _bill(title: str, plan: Planned, endpoints: Sequence[EndpointSettings], *notes: str) -> str:
     lines = [title]
+    # As many texts as a prompt shows, so about as long as one.
+    probe = dataclasses.replace(plan, purpose="canary", calls=1, output_tokens=TokenRange(30, 200))
     for number, endpoint in enumerate(endpoints):
         calls = len(range(number, plan.calls, len(endpoints)))  # the endpoints take turns
         shared = dataclasses.replace(plan, calls=calls)
         lines += [
             "",
             f"{endpoint.model} at {endpoint.base_url}",
-            forecast([shared], endpoint).table(endpoint),
+            forecast([probe, shared], endpoint).table(endpoint),
         ]
     lines += [
         "",
         *notes,
+        PROBE_NOTE,
         (
             "Tokens are estimated without the model's tokenizer, and nothing is repeated: allow for"
             " faults."

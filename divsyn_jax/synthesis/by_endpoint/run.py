@@ -85,10 +85,10 @@ async def open_clients(
 
 
 def spent(clients: Sequence[Client]) -> str:
-    """Calls and cost so far, for the progress bar."""
-    calls = sum(client.usage.total.calls for client in clients)
-    cost = summed_cost(client.usage.cost for client in clients)
-    return f"{calls} calls" if cost is None else f"{calls} calls, cost {cost:.2f}"
+    """Calls, repeats, cost so far and what the endpoints say, for the progress bar."""
+    if len(clients) == 1:
+        return clients[0].usage.spent()
+    return "; ".join(f"{client.settings.model}: {client.usage.spent()}" for client in clients)
 
 
 def summed_cost(costs: Iterable[float | None]) -> float | None:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import Failure
+from divsyn_jax.endpoint import heartbeat
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.by_endpoint import templates
@@ -174,6 +175,7 @@ async def _generate(
                 file=sys.stderr,
             )
         )
+        await stack.enter_async_context(heartbeat.shown_on(bar, lambda: spent(clients)))
         writer = stack.enter_context(RecordWriter(path))
 
         def start(cell: Cell) -> _PendingCell:

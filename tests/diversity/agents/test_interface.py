@@ -10,8 +10,8 @@ from divsyn_jax.diversity import score
 from divsyn_jax.diversity.agents import kinds
 from divsyn_jax.diversity.agents.base import Embedder, Partitions, nothing_used
 from divsyn_jax.diversity.agents.oracle import OracleAgent
-from divsyn_jax.diversity.comparison import compare
-from divsyn_jax.diversity.reporting import report
+from divsyn_jax.diversity.comparison import comparison_of
+from divsyn_jax.diversity.reporting import score_page
 from divsyn_jax.embedding.reading import Reading
 
 from ..corpora import write_labelled
@@ -83,8 +83,8 @@ def test_another_judge_is_one_file_and_one_row(corpus, monkeypatch):
     assert found["duplicates"]["near"] is None
     assert found["control_variate"] is None
     assert found["baselines"]["kmeans"]["value"] is None
-    page = report.render_scores(
-        [found], compare([found]), [types.SimpleNamespace(index_N=[])], [[]]
+    page = score_page.render_scores(
+        [found], comparison_of([found]), [types.SimpleNamespace(index_N=[])], [[]]
     )
     assert "The fifth word grouped the documents." in page
     assert "May this judge be believed" not in page

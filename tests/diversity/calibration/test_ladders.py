@@ -81,10 +81,11 @@ def test_effective_clusters_order_the_ladder(ladder, seed, cache):
             truth = true_effective_clusters(
                 list(Counter(json.loads(line)["prompt"] for line in lines).values())
             )
-        error = found["effective_clusters"]["value"] / truth - 1
+        error = found["effective_clusters"]["granularities"]["topics"]["value"] / truth - 1
         print(f"\n  {path.name}: truth {truth:.1f}, error {error:+.1%}", end="")
         assert abs(error) < 0.15
-    same_prompts = [found["effective_clusters"] for found in scores[:2]]  # dup and k=10
+    of_topics = [found["effective_clusters"]["granularities"]["topics"] for found in scores]
+    same_prompts = of_topics[:2]  # dup and k=10
     assert same_prompts[0]["ci_low"] <= same_prompts[1]["ci_high"]
     assert same_prompts[1]["ci_low"] <= same_prompts[0]["ci_high"]
 

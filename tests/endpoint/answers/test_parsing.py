@@ -1,5 +1,7 @@
 """What is repaired, what is refused, and in which words."""
 
+import json
+
 import pytest
 
 from divsyn_jax.endpoint.answers.parsing import messages, parse
@@ -78,3 +80,74 @@ def test_nothing_of_the_answer_gets_into_the_re_ask():
 def test_half_a_surrogate_pair_can_be_written():
     request = question(0, schema=strict(name={"type": "string"}))
     parse('{"name": "a\\ud800"}', request).value["name"].encode("utf-8")
+
+
+_DRAFT = (
+    'Let me try {"doc-a": 2, "doc-b": "No", "ok": false, "and": "much more than asked for"} no. '
+)
+_FINAL = '{"doc-a": 1, "doc-b": "Yes", "ok": true}'
+_MARKERS = [
+    ("", "</think>"),
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[THINK]", "[/THINK]"),
+    ("", "[/THINK]"),
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
+    ("", "\u25c1/think\u25b7"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    (
+        "<|channel|>analysis<|message|>",
+        "<|end|><|start|>assistant<|channel|>final<|message|>",
+    ),
+    (
+        "<|channel|>analysis<|message|>",
+        "<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>",
+    ),
+    ("analysis", "assistantfinal"),
+]
+
+
+@pytest.mark.parametrize(("opening", "closing"), _MARKERS)
+@pytest.mark.parametrize(
+    "draft", [_DRAFT, _FINAL.replace("1", "3"), _DRAFT + "\\frac{1}{2} " * 999]
+)
+def test_a_draft_in_the_reasoning_is_no_answer(opening, closing, draft):
+    parsed = parse(f"{opening}{draft}{closing}\n\n{_FINAL}", REQUEST)
+    assert (parsed.value, parsed.problems) == (GOOD, [])
+
+
+@pytest.mark.parametrize(("opening", "closing"), _MARKERS)
+def test_a_draft_alone_is_asked_about_again(opening, closing):
+    draft = _FINAL
+    assert parse(f"{opening}{draft}{closing}", REQUEST).value is None
+    assert "reasoning only" in parse(f"{opening}{draft}{closing}", REQUEST).problems[0]
+
+
+def test_the_last_of_several_reasonings_ends_it():
+    text = f"<think>{_DRAFT}</think>{_FINAL.replace('1', '2')}<think>again</think>{_FINAL}"
+    assert parse(text, REQUEST).value == GOOD
+
+
+NOTED = question(0, schema=strict(note={"type": "string"}))
+
+
+@pytest.mark.parametrize(("opening", "closing"), _MARKERS)
+def test_markers_inside_a_string_are_what_it_says(opening, closing):
+    said = {"note": f"it uses {opening} and {closing} tags"}
+    text = f"```json\n{json.dumps(said, ensure_ascii=False)}\n```"
+    assert parse(text, NOTED).value == said
+    assert parse(f'{{"note": "draft"}}</think>{text}', NOTED).value == said
+
+
+def test_of_several_objects_the_last_that_obeys_the_schema_counts():
+    text = f'First {_FINAL.replace("1", "3")}, on reflection {_FINAL}. (Not {{"doc-a": 9}}.)'
+    assert parse(text, REQUEST).value == GOOD
+    assert parse(f"[{_FINAL}]", REQUEST).value == GOOD
+    assert parse(json.dumps(_FINAL), REQUEST).value == GOOD
+
+
+def test_an_answer_elsewhere_is_named_only_when_the_content_is_empty():
+    assert "reasoning_content" in parse("", REQUEST, "reasoning_content").problems[0]
+    assert parse(_FINAL, REQUEST, "reasoning_content").value == GOOD
+    assert "no complete" in parse("", REQUEST).problems[0]

@@ -1,14 +1,16 @@
-"""The parts of a score's report that are about its judge: may it be believed, and what it cost."""
+"""The parts of a score's report that speak of the judge: may it be believed, what did it cost."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 from divsyn_jax.base.html import Html, Part, interval, join, markup, number, table
+from divsyn_jax.diversity.agents import control_draws
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
-from divsyn_jax.diversity.score_file import HEADLINE_METRICS, PurposeRecord, Score
+from divsyn_jax.diversity.reporting.tables import HEADLINES, names_of
+from divsyn_jax.diversity.score_records import PurposeRecord, Score
 
 
-def judge_table(scores: Sequence[Score]) -> Html:
+def judge_part(scores: Sequence[Score]) -> Html:
     """What speaks for and against the judge, from the run itself."""
     if AGENTS[scores[0]["agent"]["kind"]].free:
         return Html("")
@@ -22,6 +24,7 @@ def judge_table(scores: Sequence[Score]) -> Html:
             "draws failed",
             lambda score: f"{len(score['failures'])} of {score['cluster_score']['draws_asked']}",
         ),
+        row("draws of known answer", _known_answers),
         row("neighbours put together, z", _position),
         row(
             "asked again: same number of clusters (ICC)",
@@ -36,8 +39,16 @@ def judge_table(scores: Sequence[Score]) -> Html:
         row("score with control variate", _control),
         row("draws saved by the control variate", _saved),
     ]
-    head = ["check", *[score["corpus"]["name"] for score in scores]]
+    head = ["check", *names_of(scores)]
     return markup("<h2>May this judge be believed here?</h2>{}", table(head, rows))
+
+
+def _known_answers(score: Score) -> Part:
+    found = score.get("control_draws")
+    if found is None:
+        return "-"
+    said = control_draws.line(found)
+    return said if found["usable"] else markup("<strong>{}</strong>", said)
 
 
 def _position(score: Score) -> Part:
@@ -72,29 +83,27 @@ def _saved(score: Score) -> str:
     return "-" if found is None else f"{found['variance_saved']:.0%}"
 
 
-def policy_table(scores: Sequence[Score]) -> Html:
-    """Both headline numbers under every policy for invalid clusters, from the same calls."""
+def policy_part(scores: Sequence[Score]) -> Html:
     policies = scores[0]["verification"].get("policies")
     if not policies or len(policies) < 2:
         return Html("")
     rows = [
         [
             f"{policy}: {metric}",
-            *[interval(score["verification"]["policies"][policy][metric]) for score in scores],
+            *[_value(score["verification"]["policies"][policy][metric]) for score in scores],
         ]
         for policy in policies
-        for metric in HEADLINE_METRICS
+        for metric in HEADLINES
     ]
     return markup(
         "<h2>Invalid clusters</h2><p>Clusters that verification found invalid are split into single"
         " documents (the headline), dropped with their documents, or kept. All three come from the"
         " same calls.</p>{}",
-        table(["policy", *[score["corpus"]["name"] for score in scores]], rows),
+        table(["policy", *names_of(scores)], rows),
     )
 
 
-def usage_table(scores: Sequence[Score]) -> Html:
-    """Calls and cost of the corpora that were scored together."""
+def usage_part(scores: Sequence[Score]) -> Html:
     usage = scores[0]["usage"]
     if not usage.get("by_purpose"):
         return Html("")
@@ -121,3 +130,9 @@ def usage_table(scores: Sequence[Score]) -> Html:
         apart or Html(""),
         table(["purpose", *[key.replace("_", " ") for key in keys]], rows),
     )
+
+
+def _value(measured: Mapping[str, object]) -> Part:
+    """Without its interval, which is over draws alone."""
+    value = measured["value"]
+    return number(value) if isinstance(value, int | float) else str(measured.get("reason", "none"))

@@ -1,0 +1,1 @@
+"""One form of file a module: its records, one after the other."""

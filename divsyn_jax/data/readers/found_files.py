@@ -1,0 +1,298 @@
+"""Which files a path, directory, pattern or URL stands for, of what form each is, and what a
+directory holds beside its documents.
+
+In a directory these are no documents and are left out by name: hidden files and folders; dataset
+cards, licences and other papers about the data (README, LICENSE, CITATION ...); what programs note
+beside data (dataset_info.json, state.json, _SUCCESS ...); Markdown, and a JSON file that is one
+object, beside files of records; files that the state of a saved dataset does not name; files of an
+unknown form. A file without a suffix (part-00000) is known by its first bytes.
+"""
+
+import collections
+import dataclasses
+import functools
+import glob
+import json
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+from divsyn_jax.base import remote, terminal_text
+from divsyn_jax.base.errors import UserError
+from divsyn_jax.data.readers.forms.json_records import is_spread_out
+from divsyn_jax.data.readers.packed_streams import DAMAGES, PACKED, open_unpacked
+
+Form = Literal["jsonl", "text", "delimited", "parquet", "arrow"]
+_SUFFIXES: dict[str, Form] = {
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
+    **dict.fromkeys((".txt", ".md", ".text"), "text"),
+    **dict.fromkeys((".csv", ".tsv"), "delimited"),
+    ".parquet": "parquet",
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), "arrow"),
+}
+_PACKABLE: tuple[Form, ...] = ("jsonl", "text", "delimited")
+KNOWN = (
+    ".jsonl, .json, .csv, .tsv, .parquet, .arrow, .feather or .txt (text formats also .gz, .zst,"
+    " .bz2 or .xz)"
+)
+_PAPERS = re.compile(
+    r"(readme|license|licence|copying|notice|citation|changelog|contributing|dataset_?card|authors)"
+    r"(\W|_|$)",
+    re.IGNORECASE,
+)
+_NOTES = {
+    *("manifest.json", "score.json", "dataset_info.json", "dataset_infos.json", "state.json"),
+    *("dataset_dict.json", "metadata.json", "croissant.json", "config.json", "curation.json"),
+    *("_SUCCESS", "_metadata", "_common_metadata", "package.json", "requirements.txt"),
+}
+_NOTE_FOLDERS = {"_temporary", "_delta_log", "__pycache__"}
+_NAMED = 5  # files of one kind that a line names
+_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz"}
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusFile:
+    """A file that holds documents.
+
+    Attributes:
+      path: its path or URL.
+      form: how it is read.
+      packing: the suffix of what packs it, where its name does not say so.
+    """
+
+    path: str
+    form: Form
+    packing: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundFiles:
+    """What a corpus's path stands for.
+
+    Attributes:
+      files: those to read, sorted by path.
+      left_out: what a directory holds beside them, a line for each reason.
+      remarks: what is read and may be a mistake, a line each.
+    """
+
+    files: list[CorpusFile]
+    left_out: list[str]
+    remarks: list[str]
+
+
+def corpus_files(spec: str) -> list[str]:
+    """The files of a path, directory or glob, sorted.
+
+    Raises `UserError` when there are none, a format is unknown, or a name is not UTF-8 and so can
+    stand in no result.
+    """
+    return [file.path for file in find_files(spec).files]
+
+
+def find_files(spec: str) -> FoundFiles:
+    """The files of a path, directory, glob or URL. Raises `UserError`; see `corpus_files`."""
+    if not spec:
+        raise UserError("an empty name among the corpora; name a file, directory or glob")
+    if remote.is_remote(spec):
+        return _remote(spec)
+    if os.path.isdir(spec):
+        names = [str(p.relative_to(spec)) for p in pathlib.Path(spec).rglob("*") if p.is_file()]
+        return _of_directory(spec, sorted(names), os.sep)
+    if os.path.exists(spec):
+        found = [spec]
+    elif glob.has_magic(spec):
+        found = sorted(glob.glob(spec, recursive=True))
+        if not found:
+            raise UserError(f"{spec}: no file matches this pattern")
+    else:
+        raise UserError(f"{spec}: no such file or directory")
+    files = []
+    for path in found:
+        _check_name(path)
+        file = _known(path)
+        if file is None:
+            raise UserError(f"{path}: unknown format; use {KNOWN}")
+        files.append(file)
+    return FoundFiles(files, [], _twice([file.path for file in files]))
+
+
+@functools.lru_cache(1024)
+def say_once(line: str) -> None:
+    """Say a line on standard error, once in a process however often a corpus is read."""
+    print(terminal_text.one_line(line), file=sys.stderr)
+
+
+def _remote(url: str) -> FoundFiles:
+    found = remote.find_urls(url)
+    if found is None:
+        raise UserError(f"{url}: nothing there")
+    if found == [url] or any(character in url for character in "*?["):
+        files = [file for file in map(_known, found) if file is not None]
+        if not files:
+            raise UserError(f"{url}: unknown format; use {KNOWN}")
+        unknown = [path for path in found if path not in {file.path for file in files}]
+        return FoundFiles(files, _lines({"of unknown form": unknown}), [])
+    # The next line cuts it back to a whole folder.
+    root = os.path.commonprefix([f"{path.rpartition('/')[0]}/" for path in found])  # noqa: RUF071
+    root = root[: root.rfind("/") + 1]
+    return _of_directory(root.rstrip("/"), [path[len(root) :] for path in found], "/")
+
+
+def _of_directory(root: str, names: Sequence[str], separator: str) -> FoundFiles:
+    left_out: dict[str, list[str]] = collections.defaultdict(list)
+    files: dict[str, CorpusFile] = {}
+    for name in names:
+        path = f"{root.rstrip(separator)}{separator}{name}"
+        reason = _reason(name.split(separator))
+        if reason is None:
+            _check_name(path)
+            file = _known(path)
+            if file is not None:
+                files[name] = file
+                continue
+            reason = "of unknown form"
+        left_out[reason].append(name)
+    states = {
+        os.path.dirname(name): _data_files(root, name)
+        for name in names
+        if os.path.basename(name) == "state.json" and not remote.is_remote(root)
+    }
+    has_records = any(
+        file.form != "text" and not _is_plain_json(name) for name, file in files.items()
+    )
+    for name, file in list(files.items()):
+        saved = states.get(os.path.dirname(name))
+        if saved is not None and file.form == "arrow" and os.path.basename(name) not in saved:
+            reason = "not of the saved dataset (state.json)"
+        elif has_records and file.form == "text" and _suffix(name) == ".md":
+            reason = "Markdown beside files of records"
+        elif has_records and _is_plain_json(name) and _is_one_object(file):
+            reason = "one object of JSON beside files of records"
+        else:
+            continue
+        left_out[reason].append(name)
+        del files[name]
+    lines = _lines(left_out)
+    if not files:
+        beside = f" ({'; '.join(lines)})" if lines else ""
+        raise UserError(
+            f"{root}: no .jsonl, .parquet or text files in this directory, nor others that can be"
+            f" read{beside}"
+        )
+    remarks = _twice(list(files))
+    texts = [name for name, file in files.items() if file.form == "text"]
+    if has_records and texts:
+        remarks.append(f"read as documents beside files of records: {_some(texts)}")
+    return FoundFiles(list(files.values()), lines, remarks)
+
+
+def _reason(parts: Sequence[str]) -> str | None:
+    """Why a file is left out by its name alone."""
+    *folders, name = parts
+    if any(part.startswith(".") for part in parts):
+        return "hidden"
+    if _PAPERS.match(name) and _suffix(name) not in (".jsonl", ".ndjson", ".parquet", ".arrow"):
+        return "about the data"
+    is_note = name in _NOTES or any(folder in _NOTE_FOLDERS for folder in folders)
+    return "notes of programs" if is_note or name.startswith(("_committed_", "_started_")) else None
+
+
+def _known(path: str) -> CorpusFile | None:
+    """The file with its form; None for an unknown one."""
+    lower = path.lower()
+    packing = next((suffix for suffix in PACKED if lower.endswith(suffix)), "")
+    stem = lower.removesuffix(packing)
+    form = next((kind for suffix, kind in _SUFFIXES.items() if stem.endswith(suffix)), None)
+    if form is not None:
+        return CorpusFile(path, form) if not packing or form in _PACKABLE else None
+    # A part of a job's output: part-00000, part-00000.gz, x.00.
+    suffix = re.search(r"\.([^./\\]*)$", stem)
+    return _sniffed(path) if suffix is None or suffix[1].isdecimal() else None
+
+
+def _sniffed(path: str) -> CorpusFile | None:
+    """The form of a file by its first bytes, when those of records."""
+    try:
+        with remote.open_file(path) if remote.is_remote(path) else open(path, "rb") as file:
+            head = file.read(8)
+        packing = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+        if packing is not None:
+            with open_unpacked(path, packing) as stream:
+                head = stream.read(1 << 12)
+        else:
+            with open_unpacked(path, "") as stream:
+                head = stream.read(1 << 12)
+    except DAMAGES:
+        return None
+    if packing is None and head.startswith(b"PAR1"):
+        return CorpusFile(path, "parquet")
+    if packing is None and head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+        return CorpusFile(path, "arrow")
+    first = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\0\x1e")[:1]
+    return CorpusFile(path, "jsonl", packing or "") if first in (b"{", b"[") else None
+
+
+def _suffix(name: str) -> str:
+    lower = name.lower()
+    packing = next((suffix for suffix in PACKED if lower.endswith(suffix)), "")
+    return os.path.splitext(lower.removesuffix(packing))[1]
+
+
+def _is_plain_json(name: str) -> bool:
+    return _suffix(name) == ".json"
+
+
+def _is_one_object(file: CorpusFile) -> bool:
+    """Whether a .json file is an object over many lines, and so no file of records."""
+    try:
+        with open_unpacked(file.path) as stream:
+            head = stream.read(1 << 10).removeprefix(b"\xef\xbb\xbf").lstrip()
+        return head[:1] == b"{" and is_spread_out(file.path)
+    except DAMAGES:
+        return False  # reading it names the damage
+
+
+def _data_files(root: str, name: str) -> set[str] | None:
+    """The files that the state of a saved dataset names; None where it names none."""
+    try:
+        with open(os.path.join(root, name), "rb") as file:
+            state = json.loads(file.read(1 << 20))
+        return {str(item["filename"]) for item in state["_data_files"]} or None
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"{path!a}: its name is not UTF-8; rename it") from None
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    """Files that differ in form or packing alone: the same data, by their names."""
+    groups = collections.defaultdict(list)
+    for name in names:
+        lower = name.lower()
+        packing = next((suffix for suffix in PACKED if lower.endswith(suffix)), "")
+        stem = name[: len(name) - len(packing)]
+        groups[os.path.splitext(stem)[0] if _suffix(name) in _SUFFIXES else stem].append(name)
+    return [
+        f"the same data twice? {_some(group)} are all read; give one of them"
+        for group in groups.values()
+        if len(group) > 1
+    ]
+
+
+def _lines(left_out: "dict[str, list[str]]") -> list[str]:
+    return [f"{reason}: {_some(names)}" for reason, names in sorted(left_out.items())]
+
+
+def _some(names: Sequence[str]) -> str:
+    # A name may hold bytes that are no UTF-8, and the line stands in files.
+    shown = [name.encode("utf-8", "replace").decode() for name in names[:_NAMED]]
+    more = len(names) - _NAMED
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")

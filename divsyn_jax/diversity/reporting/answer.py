@@ -1,0 +1,302 @@
+"""What scored corpora say, in sentences for the page and for the terminal.
+
+Every sentence is computed from the scores and their tests, or carries its condition.
+"""
+
+import dataclasses
+import html
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from divsyn_jax.base.html import Html, Part, markup, number, p_value
+from divsyn_jax.base.terminal_text import one_line
+from divsyn_jax.diversity.comparison import (
+    Comparison,
+    DifferenceRecord,
+    clusters_of_draws,
+    headlines,
+    measurement,
+    profiles_of,
+    sampled,
+)
+from divsyn_jax.diversity.estimation.estimators import hill
+from divsyn_jax.diversity.estimation.profile import OrderRecord
+from divsyn_jax.diversity.score_records import Score
+
+APART_LEVEL = 0.05  # of Holm-corrected tests, for the words
+NEAR_CEILING = 0.9  # of the most that effective clusters can be: from there on, "at least"
+SCORE_NEAR_CEILING = 0.95  # of K, for C/S
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """A sentence with what strangers wrote (names of corpora) kept apart from our own words.
+
+    Attributes:
+      template: plain text with `{}` for each part.
+      parts: texts and numbers.
+    """
+
+    template: str
+    parts: tuple[Part, ...] = ()
+
+    def text(self) -> str:
+        """For a terminal."""
+        return self.template.format(*map(_plain, self.parts))
+
+    def html(self) -> Html:
+        """For a page."""
+        return markup(html.escape(self.template, quote=False), *self.parts)
+
+
+def _plain(part: Part) -> str:
+    if isinstance(part, int | float):
+        return number(part)
+    return one_line(str(part))
+
+
+def _listed(items: Sequence[Sentence], between: str) -> Sentence:
+    parts = tuple(part for item in items for part in item.parts)
+    return Sentence(between.join(item.template for item in items), parts)
+
+
+def _around(before: str, items: Sequence[Sentence], between: str, after: str = ".") -> Sentence:
+    found = _listed(items, between)
+    return Sentence(f"{before}{found.template}{after}", found.parts)
+
+
+def answer(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
+    """Which corpus is more diverse, by how much and how surely; of one corpus, its number."""
+    if len(scores) == 1:
+        return [_alone(scores[0])]
+    values, of_each = _comparable(scores)
+    tests = [row for row in comparison["differences"] if row["metric"] == "effective_clusters"]
+    ranked = sorted(values, key=lambda name: values[name])
+    found = [
+        _around(
+            f"From least to most diverse by effective clusters{of_each}: ",
+            [Sentence("{} ({})", (name, values[name])) for name in ranked],
+            " < ",
+        )
+    ]
+    refused = [row for row in tests if row["difference"] is None]
+    apart = [row for row in tests if _told_apart(row)]
+    others = [row for row in tests if row not in apart and row not in refused]
+    if others:
+        pairs = [Sentence("{} and {}", (row["first"], row["second"])) for row in others]
+        found.append(_around("Not told apart: ", pairs, "; "))
+    elif apart and len(tests) > 1:
+        found.append(
+            Sentence(f"All pairs that were tested are told apart ({_HOLM} < {APART_LEVEL:g}).")
+        )
+    if refused:
+        found.append(
+            Sentence(
+                "{} pairs were not compared; the table of differences says why.", (len(refused),)
+            )
+        )
+    ends = [row for row in tests if {row["first"], row["second"]} == {ranked[0], ranked[-1]}]
+    return [*found, *[_ratio(row, values) for row in ends if row["difference"] is not None]]
+
+
+_HOLM = "Holm-corrected p"
+
+
+def _told_apart(row: DifferenceRecord) -> bool:
+    return row["p_value_holm"] is not None and row["p_value_holm"] < APART_LEVEL
+
+
+def _comparable(scores: Sequence[Score]) -> tuple[dict[str, float], str]:
+    """Effective clusters of one number of documents, and the words for that number where the
+    samples differ in it.
+    """
+    documents = [sampled(score) for score in scores]
+    fewest = min(documents)
+    profiles = profiles_of(scores)
+    if profiles is not None:
+        values = {name: found.value for name, found in headlines(profiles).items()}
+    else:
+        values = {
+            score["corpus"]["name"]: hill(clusters_of_draws(score)["pair_share"], fewest)
+            for score in scores
+        }
+    alike = fewest == max(documents)
+    return values, "" if alike else f" of {fewest:,} documents of each"
+
+
+def _ratio(row: DifferenceRecord, values: Mapping[str, float]) -> Sentence:
+    """By how much, and how surely: the larger over the smaller."""
+    first, second = row["first"], row["second"]
+    ratio = values[second] / values[first]
+    ends: list[float] = []
+    low, high = row.get("ratio_ci_low"), row.get("ratio_ci_high")
+    if low is not None and high is not None:
+        ends = [low, high]
+    if ratio < 1:
+        first, second, ratio = second, first, 1 / ratio
+        ends = [1 / end for end in reversed(ends)]
+    bounds = ", 95% interval {} to {}" if ends else ""
+    p = f"{_HOLM} {_with_sign(row['p_value_holm'])}"
+    if not _told_apart(row):
+        template = "{} over {}: a ratio of {}" + bounds + f", is within chance ({p})."
+        return Sentence(template, (second, first, ratio, *ends))
+    template = "{} has {} times the effective clusters of {}" + bounds + f" ({p})."
+    return Sentence(template, (second, ratio, first, *ends))
+
+
+def _with_sign(p: float | None) -> str:
+    if p is None:
+        return "unknown: nothing varies"
+    shown = p_value(p)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def _alone(score: Score) -> Sentence:
+    measured = measurement(score, "effective_clusters")
+    ends = (measured.get("ci_low"), measured.get("ci_high"))
+    bounds = " [{}, {}]" if None not in ends else ""
+    shown = tuple(end for end in ends if end is not None)
+    if profiles_of([score]) is not None:
+        of = ", the mean over granularities from copies to topics: a scale to compare corpora on"
+    else:
+        of = ": as many equally common kinds, as this judge groups documents"
+    return Sentence(
+        "{}: effective clusters {}" + bounds + of + ".",
+        (score["corpus"]["name"], measured["value"], *shown),
+    )
+
+
+def band(comparison: Comparison) -> list[Sentence]:
+    """Whether the order is the same at every granularity of the band."""
+    orders = comparison.get("orders") or []
+    if not orders:
+        return []
+    over = f"from copies (distance {orders[0]['fine']:g}) to broad topics ({orders[0]['coarse']:g})"
+    if all(order["same"] for order in orders):
+        return [Sentence(f"The order is the same at every granularity {over}.")]
+    found = [_turned(order) for order in orders if order["same"] is False]
+    unsure = [order for order in orders if order["same"] is None]
+    if unsure:
+        pairs = [Sentence("{} and {}", (order["first"], order["second"])) for order in unsure]
+        same = f" Of all other pairs it is the same {over}." if not found else ""
+        same = same if len(unsure) < len(orders) else ""
+        found.append(
+            _around(
+                "The order is not the same over the granularities, within chance, of: ",
+                pairs,
+                "; ",
+                f".{same}",
+            )
+        )
+    return found
+
+
+def _turned(order: OrderRecord) -> Sentence:
+    places = [order["first_larger"], order["second_larger"]]
+    return Sentence(
+        "The order depends on how fine a kind is: {} has more kinds at "
+        f"{_places(places[0])}, {{}} at {_places(places[1])}.",
+        (order["first"], order["second"]),
+    )
+
+
+def _places(distances: Sequence[float]) -> str:
+    low, high = min(distances), max(distances)
+    return f"distance {low:g}" if low == high else f"distances {low:g} to {high:g}"
+
+
+def kinds(scores: Sequence[Score]) -> list[Sentence]:
+    """How many kinds there are: the range, where no calibration gives one number."""
+    profiles = profiles_of(scores)
+    if profiles is None:
+        return []
+    found = []
+    for name, profile in profiles.items():
+        if profile.get("calibrated"):
+            continue
+        low, high = profile["range"]["low"], profile["range"]["high"]
+        if high > NEAR_CEILING * profile["documents"]:
+            found.append(
+                Sentence(
+                    "{}: {} kinds or more (at the fine end the sample of {} documents cannot show"
+                    " how many)",
+                    (name, _outward(low, math.floor), f"{profile['documents']:,}"),
+                )
+            )
+        else:
+            ends = _outward(low, math.floor), _outward(high, math.ceil)
+            found.append(Sentence("{}: between {} and {} kinds", (name, *ends)))
+    if not found:
+        return []
+    after = ", depending on how fine a kind is; give --calibration or --pair_judge for one number."
+    return [_around("Not calibrated. ", found, "; ", after)]
+
+
+def _outward(value: float, rounded: Callable[[float], int]) -> str:
+    """An end of a range, rounded away from its middle: one decimal below 10, none above."""
+    return f"{rounded(value):,}" if value >= 10 else f"{rounded(value * 10) / 10:g}"
+
+
+def saturation(scores: Sequence[Score]) -> list[Sentence]:
+    """Where a number stands at the most it can be, and says "at least"."""
+    found = []
+    for score in scores:
+        name, documents = score["corpus"]["name"], sampled(score)
+        what, value = _counted(score)
+        if value > NEAR_CEILING * documents:
+            found.append(
+                Sentence(
+                    f"{{}}: {what} {{}} of at most {{}}, the documents sampled: read it as at least"
+                    " that; a larger sample may show more.",
+                    (name, value, f"{documents:,}"),
+                )
+            )
+        most, mean = score["cluster_score"]["sample_size"], score["cluster_score"]["value"]
+        if mean > SCORE_NEAR_CEILING * most:
+            found.append(
+                Sentence(
+                    "{}: C/S {} of at most {}, the documents of a draw: it can hardly rise with"
+                    " more diversity.",
+                    (name, mean, f"{most}"),
+                )
+            )
+    return found
+
+
+def _counted(score: Score) -> tuple[str, float]:
+    """The number that says whether documents ran out. The mean over granularities never reaches
+    their number, as the coarsest join some of any two texts: topics do.
+    """
+    profiles = profiles_of([score])
+    if profiles is None:
+        return "effective clusters", score["effective_clusters"]["value"]
+    (profile,) = profiles.values()
+    of_topics = profile["granularities"]["topics"]["value"]
+    return "effective clusters at the granularity of topics", of_topics
+
+
+def copies(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
+    """Shares of exact and near duplicates, and which corpora differ in them."""
+    shares = []
+    for score in scores:
+        exact, near = score["duplicates"]["exact"], score["duplicates"]["near"]
+        of_near = "" if near is None else f", {near:.1%} nearly"
+        shares.append(Sentence(f"{{}} {exact:.1%} exactly{of_near}", (score["corpus"]["name"],)))
+    found = [_around("Documents that repeat an earlier one: ", shares, "; ")]
+    for metric, words in _COPIES.items():
+        rows = [row for row in comparison["differences"] if row["metric"] == metric]
+        apart = [row for row in rows if _told_apart(row)]
+        if apart:
+            pairs = [Sentence("{} and {}", (row["first"], row["second"])) for row in apart]
+            found.append(_around(f"Told apart by {words}: ", pairs, "; "))
+    tested = [row for row in comparison["differences"] if row["metric"] in _COPIES]
+    if any(row["difference"] is not None for row in tested) and len(found) == 1:
+        found.append(Sentence("No pair is told apart by its copies."))
+    return found
+
+
+_COPIES = {
+    "duplicates.exact": "exact copies",
+    "duplicates.near": "near copies",
+    "near_duplicate_clusters": "clusters of rewordings",
+}

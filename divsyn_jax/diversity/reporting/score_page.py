@@ -1,0 +1,176 @@
+"""report.html of scored corpora: the answer in words and its figure first, the evidence folded."""
+
+from collections.abc import Sequence
+
+from divsyn_jax.base.html import (
+    Html,
+    as_html,
+    figure,
+    interval_plot,
+    join,
+    line_chart,
+    markup,
+    number,
+    page,
+)
+from divsyn_jax.diversity import legibility
+from divsyn_jax.diversity.agents.kinds import AGENTS
+from divsyn_jax.diversity.comparison import COMPARED, Comparison, measurement, profiles_of, sampled
+from divsyn_jax.diversity.pairs.report_pairs import pairs_part
+from divsyn_jax.diversity.reporting import answer, judge_tables, tables
+from divsyn_jax.diversity.reporting.draws import corpus_part
+from divsyn_jax.diversity.sampling import Sample
+from divsyn_jax.diversity.score_records import DrawRecord, Score
+
+
+def render_scores(
+    scores: Sequence[Score],
+    comparison: Comparison,
+    samples: Sequence[Sample],
+    draws: Sequence[Sequence[DrawRecord]],
+) -> str:
+    """The page for scored corpora.
+
+    Args:
+      scores: contents of score.json.
+      comparison: content of comparison.json.
+      samples: the corpora's samples, for the documents' texts.
+      draws: records of draws.jsonl of each corpus.
+    """
+    names = tables.names_of(scores)
+    measured = [name for name in COMPARED if not name.startswith("baselines.")]
+    baseline_names = [name for name in COMPARED if name.startswith("baselines.")]
+    return page(
+        "Diversity of corpora",
+        [
+            Html("<h1>Diversity of corpora</h1>"),
+            _answer(scores, comparison),
+            _legibility(scores),
+            _lengths(comparison),
+            _headline(scores),
+            tables.granularity_table(scores),
+            _curve(scores),
+            pairs_part(scores),
+            _published(scores),
+            Html("<h2>Evidence</h2>"),
+            tables.metric_table("All metrics, with 95% intervals over documents", scores, measured),
+            tables.difference_table(comparison),
+            tables.draws_part(scores),
+            tables.metric_table("Baselines, with 95% intervals", scores, baseline_names),
+            tables.baseline_sources(),
+            judge_tables.judge_part(scores),
+            judge_tables.policy_part(scores),
+            tables.round_table(scores),
+            Html("<h2>Corpora and their draws</h2>"),
+            *[corpus_part(*each) for each in zip(scores, samples, draws, strict=True)],
+            judge_tables.usage_part(scores),
+            markup(
+                '<h2>How this was made</h2><p class="soft">{} Agent {}, model {}; {}. {}. Corpora:'
+                " {}. Numbers of other agents or settings are not comparable with these; C/S of"
+                " another K neither.</p>",
+                AGENTS[scores[0]["agent"]["kind"]].explanation,
+                scores[0]["agent"]["kind"],
+                str(scores[0]["agent"]["model"] or "none"),
+                as_html(scores[0]["agent"]["settings"]),
+                as_html(scores[0]["settings"]),
+                join(names, ", "),
+            ),
+        ],
+    )
+
+
+def _answer(scores: Sequence[Score], comparison: Comparison) -> Html:
+    """The answer in a box, and under it what else has to be known of it."""
+    first = [*answer.answer(scores, comparison), *answer.band(comparison)]
+    then = [
+        answer.kinds(scores),
+        answer.copies(scores, comparison),
+        answer.saturation(scores),
+    ]
+    return markup(
+        '<p class="verdict">{}</p>{}',
+        join((sentence.html() for sentence in first), " "),
+        join(
+            markup('<p class="note">{}</p>', join((each.html() for each in said), " "))
+            for said in then
+            if said
+        ),
+    )
+
+
+def _legibility(scores: Sequence[Score]) -> Html:
+    warned = [note for note in map(legibility.warning, scores) if note]
+    cut = [note for note in map(legibility.cut, scores) if note]
+    return join(
+        [
+            *[
+                markup('<p class="verdict"><strong>Warning.</strong> {}.</p>', note)
+                for note in warned
+            ],
+            *[markup('<p class="soft">{}.</p>', note) for note in cut],
+        ]
+    )
+
+
+def _lengths(comparison: Comparison) -> Html:
+    """What was cut, or left whole, because corpora differ in the length of documents."""
+    notes = (comparison.get("lengths") or {}).get("notes", ())
+    return join(markup('<p class="verdict">{}</p>', note) for note in notes)
+
+
+def _headline(scores: Sequence[Score]) -> Html:
+    """Effective clusters with their intervals, and how they were made."""
+    ceiling = min(sampled(score) for score in scores)
+    rows = [(score["corpus"]["name"], measurement(score, "effective_clusters")) for score in scores]
+    drawn = interval_plot(rows, "effective clusters, 95% interval over documents", float(ceiling))
+    made = (
+        "From draws: the clusters of the judge, and the share of pairs of a draw in one of them."
+        if profiles_of(scores) is None
+        else "From all pairs of the sampled documents, two being of one kind by their distance: the"
+        " geometric mean over granularities from copies to topics. No draws, no K."
+    )
+    caption = markup(
+        "{} {} At most {}, the documents sampled (dashed, where the axis reaches it).",
+        AGENTS[scores[0]["agent"]["kind"]].explanation,
+        made,
+        number(ceiling),
+    )
+    return markup("<h2>Effective clusters</h2>{}", figure(drawn, caption))
+
+
+def _curve(scores: Sequence[Score]) -> Html:
+    """Effective clusters at every granularity."""
+    profiles = profiles_of(scores)
+    if profiles is None:
+        return Html("")
+    lines = [
+        (name, [(point["distance"], point["value"]) for point in profile["curve"]])
+        for name, profile in profiles.items()
+    ]
+    marks = {
+        name: point["distance"]
+        for name, point in next(iter(profiles.values()))["granularities"].items()
+    }
+    drawn = line_chart(
+        lines, "effective clusters", "cosine distance up to which two documents are one kind", marks
+    )
+    caption = markup(
+        "Left only copies are of one kind; to the right ever less alike documents are. Corpora"
+        " whose lines cross change places with the granularity. Intervals are in score.json."
+    )
+    return figure(drawn, caption)
+
+
+def _published(scores: Sequence[Score]) -> Html:
+    """C/S over draws, as published."""
+    rows = [(score["corpus"]["name"], measurement(score, "cluster_score")) for score in scores]
+    size = scores[0]["cluster_score"]["sample_size"]
+    label = "C/S, 95% interval over documents and draws"
+    caption = markup(
+        "Clusters over mean cluster size, mean over draws of {} documents (Chen et al. 2024), whose"
+        " most is {} (dashed).",
+        str(size),
+        str(size),
+    )
+    drawn = interval_plot(rows, label, float(size))
+    return markup("<h2>C/S, as published</h2>{}", figure(drawn, caption))
