@@ -72,12 +72,12 @@ def their_language_model(folder, **options):
     )
 
 
-def open_language_model(workdir, batch_tokens=1024):
+def open_language_model(workdir, batch_tokens=1024, chat=False):
     run = trained_run.open_run(workdir)
     mesh = sharding.make_mesh(run.recipe.mesh, jax.devices()[:1])
     params, progress = run.load_params(mesh)
     identity = trained_run.checkpoint_identity(progress)
-    return mesh, language_model.opened(run, params, mesh, batch_tokens, identity)
+    return mesh, language_model.opened(run, params, mesh, batch_tokens, identity, chat)
 
 
 def answers_of(lm, tasks, limit=None):
@@ -240,7 +240,7 @@ def test_chat_runs_are_prompted_through_their_template(tmp_path, tokenizer_dir):
     export_run(workdir, tmp_path / "hf", 1 << 30)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")
     messages = [{"role": "user", "content": "the river\n holds"}]
-    mesh, opened = open_language_model(workdir)
+    mesh, opened = open_language_model(workdir, chat=True)
     with jax.set_mesh(mesh), opened as lm:
         text = lm.apply_chat_template(messages)
         assert text == theirs.apply_chat_template(messages, tokenize=False)

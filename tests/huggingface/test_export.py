@@ -172,11 +172,11 @@ def test_a_16_bit_checkpoint_of_transformers_is_imported(tmp_path, tokenizer_dir
         ),
         ({"hidden_act": "gelu"}, "hidden_act='gelu'"),
         ({"attention_bias": True}, "attention_bias"),
-        ({"head_dim": 64}, "o_proj.weight' is"),
+        ({"head_dim": 64}, "q_proj.weight' is"),
         ({"head_dim": 13}, "head_width=13"),
         ({"num_hidden_layers": 4}, "'model.layers.3.input_layernorm.weight' is missing"),
         ({"num_hidden_layers": 2}, "has no place"),
-        ({"intermediate_size": 81}, "mlp.down_proj.weight"),
+        ({"intermediate_size": 81}, "mlp.gate_proj.weight"),
         ({"num_attention_heads": None}, "num_attention_heads is missing"),
     ],
 )
