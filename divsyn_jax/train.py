@@ -4,9 +4,11 @@
   python -m divsyn_jax.train --config=configs/sft_350m.py --config.init_from=runs/350m \\
       --config.data.train=instructions --workdir=runs/350m_sft
 
-The second fine-tunes the first on conversations, shards made with build_shards --format=chat. Any
-key of the recipe is overridden by --config.key=value. The same command continues an interrupted run
-exactly where it stopped; a finished run holds a file DONE. Writes config.json, level.json (what it
+The second fine-tunes the first on conversations, shards made with build_shards --format=chat. A run
+that starts from another (init_from) is of its shape: model.* is taken from there, unless the
+command line says --config.model.KEY=VALUE, which must then agree. Any key of the recipe is
+overridden by --config.key=value. The same command continues an interrupted run exactly where it
+stopped; a finished run holds a file DONE. Writes config.json, level.json (what it
 is trained on), metrics.jsonl, TensorBoard events, checkpoints/ and, when data.eval names held-out
 domains, eval/<domain> metrics. On several hosts start the same command
 on each: TPU slices and Slurm are detected, elsewhere give --coordinator, --processes and --process.
@@ -22,6 +24,8 @@ from typing import Annotated, Any
 
 import jax
 import numpy as np
+from absl import flags
+from ml_collections import config_flags
 
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Failure, Unfinished, UserError
@@ -30,6 +34,7 @@ from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.pipeline import Mixture, parse_sources
 from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.attention import resolve_backend
+from divsyn_jax.model.config import NUMERICS
 from divsyn_jax.training import (
     compilation_cache,
     distributed,
@@ -134,7 +139,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         state = step.init_state(recipe.model, adamw, abstract, recipe.seed)
         if recipe.init_from:
             state["params"] = run_directory.initial_weights(
-                pathlib.Path(recipe.init_from), abstract["params"], tokenizer
+                pathlib.Path(recipe.init_from), abstract["params"], tokenizer, recipe.model
             )
         progress = {
             "step": 0,
@@ -293,6 +298,14 @@ def _describe_conversations(manifest: Mapping[str, Any]) -> str:
     )
 
 
+def _says_model(flag: str) -> bool:
+    """Whether the command line says what model it is, by --config.model.KEY=VALUE."""
+    given = config_flags.get_override_values(flags.FLAGS[flag])
+    return any(
+        key.startswith("model.") and key.removeprefix("model.") not in NUMERICS for key in given
+    )
+
+
 def main(arguments: list[str]) -> None:
     """Command entry: see the module's docstring."""
     if arguments:
@@ -311,6 +324,8 @@ def main(arguments: list[str]) -> None:
     jax.config.update("jax_debug_nans", recipe.debug.nans)
     compilation_cache.keep_compiled()
     distributed.initialize(processes)
+    if recipe.init_from and not _says_model(_CONFIG.name):
+        recipe = run_directory.with_model_of_start(recipe, workdir)
     c = recipe.model
     backend = resolve_backend(
         c.attention, jax.default_backend(), c.dtype, c.head_dim, recipe.seq_len

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from divsyn_jax.base import setting_flags
+from divsyn_jax.base.errors import Failure, UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study.recipe import Run, Study
@@ -26,13 +27,16 @@ class SlurmOptions:
     Attributes:
       sbatch: options for sbatch (Slurm), e.g. '--partition=a100 --gres=gpu:8 --time=12:00:00'.
       nodes: nodes of a run (Slurm), one process on each.
+      max_array_size: tasks in a job array, at most; 0: what the cluster says (MaxArraySize).
     """
 
     sbatch: str = ""
     nodes: Annotated[int, Flag(at_least=1)] = 1
+    max_array_size: Annotated[int, Flag(at_least=0)] = 0
 
 
 OPTIONS = setting_flags.define(SlurmOptions, "backend")
+_DEFAULT_MAX_ARRAY_SIZE = 1001
 
 _STEP = """\
 requeue() { scontrol requeue "$1"; sleep 300; }  # the sleep ends with the job
@@ -61,17 +65,21 @@ def submit(submission: Submission, options: SlurmOptions) -> None:
         waiting = [_sbatch(submission, path)]
         submission.record(waiting[0], "prepare")
     held = sorted({job for job, index in queue if index != "N/A"})
+    most = 1
     if runs:
-        path = submission.write(
-            f"runs-{len(submission.jobs)}.sh", array_script(study, runs, options)
-        )
+        most = options.max_array_size or _max_array_size(submission)
+    # A dry run records no job: what it writes is numbered from the jobs that are there.
+    first = len(submission.jobs)
+    for number, start in enumerate(range(0, len(runs), most)):
+        part = runs[start : start + most]
+        path = submission.write(f"runs-{first + number}.sh", array_script(study, part, options))
         after = (
             []
             if study_plan.is_prepared(study)
             else [f"--dependency=afterok:{waiting[0]}", "--kill-on-invalid-dep=yes"]
         )
         job = _sbatch(submission, path, *after)
-        submission.record(job, "runs", runs)
+        submission.record(job, "runs", part)
         held.append(job)
     # A report in the queue waits for what was there when it was sent; the one of a submission cut
     # short was never sent.
@@ -158,6 +166,28 @@ def _quoted(option: str) -> str:
 
 def _sbatch(submission: Submission, path: str, *options: str) -> str:
     return submission.call(["sbatch", "--parsable", *options, path]).split(";")[0]
+
+
+def _max_array_size(submission: Submission) -> int:
+    """How many tasks a job array of the cluster may hold: indices run from 0 to MaxArraySize - 1.
+
+    Slurm's own default in a dry run, which may be far from a cluster, and, said, where the cluster
+    does not tell.
+    """
+    if submission.dry_run:
+        return _DEFAULT_MAX_ARRAY_SIZE
+    try:
+        shown = call(["scontrol", "show", "config"])
+    except (UserError, Failure):
+        shown = ""
+    found = re.search(r"^MaxArraySize\s*=\s*([1-9][0-9]*)", shown, re.M)
+    if found:
+        return int(found[1])
+    print(
+        "scontrol show config names no MaxArraySize; arrays hold at most"
+        f" {_DEFAULT_MAX_ARRAY_SIZE} tasks, Slurm's default (--max_array_size=N for another)"
+    )
+    return _DEFAULT_MAX_ARRAY_SIZE
 
 
 def _queue(submission: Submission) -> dict[tuple[str, str], str]:

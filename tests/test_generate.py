@@ -57,3 +57,12 @@ def test_prompts_come_from_files(tmp_path):
     (tmp_path / "b.jsonl").write_text('"fine"\n{"text": 1}\n')
     with pytest.raises(UserError, match="b.jsonl:2"):
         read_prompts(tmp_path / "b.jsonl")
+
+
+def test_line_breaks_alone_end_a_prompt(tmp_path):
+    (tmp_path / "p.jsonl").write_text(
+        '\ufeff"one\u2028two"\r\n\n{"prompt": "three\u0085four"}\n', encoding="utf-8"
+    )
+    assert read_prompts(tmp_path / "p.jsonl") == ["one\u2028two", "three\u0085four"]
+    (tmp_path / "p.txt").write_text("a\u2028b\nc\fd\n", encoding="utf-8")
+    assert read_prompts(tmp_path / "p.txt") == ["a\u2028b", "c\fd"]

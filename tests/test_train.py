@@ -3,6 +3,7 @@
 interrupted equals uninterrupted bit for bit, and a run that cannot go on says why in one line.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -15,8 +16,11 @@ import time
 import pytest
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data import tokenizer as tokenizers
+from divsyn_jax.training import run_directory, trained_run
 from divsyn_jax.training.recipe import Recipe
 from tests.conftest import ROOT, fails_with_one_line
+from tests.trained_runs import make_run
 
 STEPS = 14
 # What the machine decides, not the computation.
@@ -382,6 +386,26 @@ def test_init_from_takes_the_weights_of_another_run(shards, tmp_path, uninterrup
     assert first < metrics_of(uninterrupted)[0]["loss"] - 0.5
 
 
+def test_a_start_brings_its_model_unless_the_command_line_says_another(tmp_path, tokenizer_dir):
+    from divsyn_jax.model.config import ModelConfig
+
+    source = make_run(tmp_path / "run", tokenizer_dir, rope_theta=5000.0, norm_eps=1e-4)
+    theirs = trained_run.read_recipe(source)
+    plain = dataclasses.replace(theirs.model, rope_theta=1e4, norm_eps=1e-5, remat="full")
+    ours = dataclasses.replace(theirs, init_from=str(source), model=plain)
+    filled = run_directory.with_model_of_start(ours, tmp_path / "new").model
+    assert filled == dataclasses.replace(theirs.model, remat="full")
+    assert isinstance(filled, ModelConfig)
+    tokenizer = tokenizers.load_tokenizer(str(tokenizer_dir))
+    named = "config.model.rope_theta is 5000.0 there and 10000.0 here, config.model.norm_eps"
+    with pytest.raises(UserError, match=named):
+        run_directory.initial_weights(source, {}, tokenizer, plain)
+    with pytest.raises(UserError, match="no run there"):
+        run_directory.with_model_of_start(
+            dataclasses.replace(ours, init_from="nowhere"), tmp_path / "new"
+        )
+
+
 def test_init_from_names_a_damaged_checkpoint_and_another_shape(
     shards, tmp_path, uninterrupted, command
 ):
@@ -390,7 +414,7 @@ def test_init_from_names_a_damaged_checkpoint_and_another_shape(
     given = arguments(shards, tmp_path / "next", f"--config.init_from={source}")
     fails_with_one_line(
         command("divsyn_jax.train", *given, "--config.model.hidden=16"),
-        f"init_from={source}: embedding is (400, 32) there and (400, 16) here",
+        f"init_from={source}: config.model.hidden is 32 there and 16 here",
     )
     damage(source / "checkpoints" / str(STEPS))
     result = command("divsyn_jax.train", *given)

@@ -5,6 +5,7 @@ usage or input, with one clear line (`UserError`); 1 anything else: one line whe
 failed (`Failure`), a traceback when it is our bug."""
 
 import ast
+import errno
 import os
 import pathlib
 import shutil
@@ -84,11 +85,19 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
             _fail(
                 f"{error.filename}: {error.strerror}; name another path or change its permissions"
             )
+        except BrokenPipeError:
+            _nobody_reads()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            _complain(
+                f"{error.filename or 'disk'}: {error.strerror}; free space, then run the"
+                " same command to continue"
+            )
+            sys.exit(1)
         except KeyboardInterrupt:
             _complain("interrupted; run the same command to continue")
             sys.exit(130)
-        except BrokenPipeError:
-            _nobody_reads()
 
     app.run(guarded, flags_parser=parse)
 

@@ -67,10 +67,14 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
 def read_jsonl(path: str | os.PathLike[str]) -> list[Any]:
     """Every line of a JSONL file that the project wrote.
 
+    A line ends at a line feed alone: JSON strings may hold the other line separators of Unicode.
     Raises `UserError` naming the line that is not JSON.
     """
     values = []
-    for number, line in enumerate(pathlib.Path(path).read_bytes().splitlines(), 1):
+    lines = pathlib.Path(path).read_bytes().split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, line in enumerate(lines, 1):
         try:
             values.append(json_text.parse_json(line))
         except ValueError as error:

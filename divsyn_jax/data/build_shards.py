@@ -11,7 +11,9 @@ evaluation (see divsyn_jax/data/shards.py).
       --seq_len=2048 --output=shards/instructions
 
 makes shards for fine-tuning, and for evaluation of its loss: whole conversations packed best-fit,
-loss on responses only. The records and the chat template are described in divsyn_jax/data/chat.py.
+loss on responses only. The records are described in divsyn_jax/data/chat.py. The chat template is
+the one beside the tokenizer (chat_template.jinja, or in tokenizer_config.json), or that of
+--chat_template=FILE; a tokenizer without one gets that of divsyn_jax/data/chat.py.
 What is left out is named.
 
 On a cluster, with --output on a file system that all its workers share, and from the environment of
@@ -52,7 +54,7 @@ _BUILDING = setting_flags.define(
     build_shards,
     {
         "corpora": ["inputs"],
-        "windows": ["tokenizer", "seq_len", "system_prompt"],
+        "windows": ["tokenizer", "seq_len", "system_prompt", "chat_template"],
         "processes": ["workers", "shard_bytes", "runner", "beam_options"],
         "output": ["output"],
     },
@@ -70,8 +72,9 @@ def main(arguments: list[str]) -> None:
         raise UserError(
             f"--packing={content.packing}: is for --format=text; conversations are packed best-fit"
         )
-    if building["system_prompt"] and not chat:
-        raise UserError("--system_prompt is for --format=chat")
+    for flag in ("system_prompt", "chat_template"):
+        if building[flag] and not chat:
+            raise UserError(f"--{flag} is for --format=chat")
     if building["beam_options"] and not building["runner"]:
         raise UserError("--beam_options are for --runner")
     manifest = build_shards(
@@ -97,6 +100,7 @@ def main(arguments: list[str]) -> None:
         f" shards ({left_out})"
     )
     if chat:
+        print(f"chat template: {manifest['chat']['template']}")
         share = manifest["targets"] / manifest["chat"]["inputs"]
         print(
             f"{manifest['chat']['packing_efficiency']:.1%} of inputs used, {share:.1%} of them"

@@ -21,9 +21,10 @@ and EOS closes a response:
 A marker that the tokenizer knows as one piece (a SentencePiece user-defined symbol, an added token
 of Hugging Face) becomes that one id by itself. A conversation without a system message opens with
 the template's own system prompt, when it has one. White space of messages is kept. Nobody can forge
-a role or an end: wherever a message itself holds a role marker or the text of BOS or EOS, a space
-is put after that text's first character (`<|user|>` reads `< |user|>`), in training, in evaluation
-and in the Jinja form alike. Only responses, with the EOS after each, are learned from."""
+a role or an end: wherever a message itself holds a role marker or the text of a control id of the
+tokenizer (BOS, EOS, any other), a space is put after that text's first character (`<|user|>` reads
+`< |user|>`), in training, in evaluation and in the Jinja form alike. Only responses, with the EOS
+after each, are learned from."""
 
 import dataclasses
 import functools
@@ -145,19 +146,19 @@ class ChatTemplate:
 
     Attributes: system_prompt: opens a conversation that has no system message of its own; '' for
       none. bos, eos: texts that stand for the tokenizer's BOS and EOS ids (the same for a tokenizer
-      with a single separator).
+      with a single separator). special: texts of all control ids of the tokenizer.
     """
 
     system_prompt: str
     bos: str
     eos: str
+    special: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, system_prompt: str = "") -> "ChatTemplate":
         """The template for `tokenizer`."""
-        return cls(
-            system_prompt, tokenizer.piece(tokenizer.bos_id), tokenizer.piece(tokenizer.eos_id)
-        )
+        bos, eos = tokenizer.piece(tokenizer.bos_id), tokenizer.piece(tokenizer.eos_id)
+        return cls(system_prompt, bos, eos, tuple(tokenizer.special_texts))
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
         """The conversation as text; with `add_generation_prompt` it ends where a response
@@ -221,12 +222,15 @@ class ChatTemplate:
             yield prompt, False
 
     def _reserved(self) -> tuple[str, ...]:
-        return (*(f"<|{role}|>" for role in ROLES), *dict.fromkeys((self.bos, self.eos)))
+        return (
+            *(f"<|{role}|>" for role in ROLES),
+            *dict.fromkeys((self.bos, self.eos, *self.special)),
+        )
 
     def _plain(self, content: str) -> str:
         """`content` with every text broken that the template gives a meaning."""
         for text in self._reserved():
-            content = content.replace(text, _broken(text))
+            content = content.replace(text, broken(text))
         return content
 
 
@@ -238,5 +242,6 @@ def _turn(role: str, content: str) -> str:
     return f"{_opening(role)}{content}\n"
 
 
-def _broken(text: str) -> str:
+def broken(text: str) -> str:
+    """`text`, which stands for an id, so that it stands for none."""
     return f"{text[0]} {text[1:]}"

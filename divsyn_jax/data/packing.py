@@ -8,6 +8,7 @@ import numpy as np
 
 from divsyn_jax.data import shards
 from divsyn_jax.data.chat import ChatTemplate, Message
+from divsyn_jax.data.jinja_template import JinjaTemplate
 from divsyn_jax.data.tokenizer import Tokenizer
 
 
@@ -62,7 +63,7 @@ class PackedConversations:
 def pack_conversations(
     conversations: Sequence[tuple[str, Sequence[Message]]],
     tokenizer: Tokenizer,
-    template: ChatTemplate,
+    template: ChatTemplate | JinjaTemplate,
     seq_len: int,
     dtype: np.dtype,
 ) -> PackedConversations:

@@ -14,13 +14,15 @@ from tqdm import tqdm
 from divsyn_jax.base import files
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
-from divsyn_jax.data import beam_runner, shards
+from divsyn_jax.data import beam_runner, jinja_template, shards
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.beam_runner import Runner
 from divsyn_jax.data.chat import TEMPLATE_FILE, ChatTemplate, ConversationReader, Message
+from divsyn_jax.data.jinja_template import JinjaTemplate
 from divsyn_jax.data.packing import pack_conversations
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
 
+OWN_TEMPLATE = "divsyn_jax"  # where the chat template of divsyn_jax/data/chat.py is from
 # What a shards folder consists of: an output folder that holds anything else is not replaced.
 _WRITTEN = (
     "shard-*.array_record",
@@ -41,7 +43,7 @@ class _ShardTask:
     seq_len: int
     packing: str
     dtype: np.dtype
-    template: ChatTemplate | None
+    template: ChatTemplate | JinjaTemplate | None
     conversations: tuple[tuple[str, list[Message]], ...] = ()  # of the texts, with a template
 
 
@@ -60,12 +62,29 @@ class _Shard:
 
 
 def _to_json(task: _ShardTask) -> dict[str, Any]:
-    return {**dataclasses.asdict(task), "dtype": task.dtype.str}
+    return {
+        **dataclasses.asdict(task),
+        "dtype": task.dtype.str,
+        "is_jinja": isinstance(task.template, JinjaTemplate),
+    }
+
+
+def _template_from_json(
+    template: Mapping[str, Any] | None, is_jinja: bool
+) -> ChatTemplate | JinjaTemplate | None:
+    if template is None:
+        return None
+    if is_jinja:
+        return JinjaTemplate(
+            template["template"],
+            tokenizers.Tokenizer(**template["tokenizer"]),
+            template["place"],
+        )
+    return ChatTemplate(**{**template, "special": tuple(template["special"])})
 
 
 def _write_from_json(task: Mapping[str, Any]) -> dict[str, Any]:
     """`_write` for workers that tasks and results reach as JSON."""
-    template = task["template"]
     shard = _write(
         _ShardTask(
             path=task["path"],
@@ -74,7 +93,7 @@ def _write_from_json(task: Mapping[str, Any]) -> dict[str, Any]:
             seq_len=task["seq_len"],
             packing=task["packing"],
             dtype=np.dtype(task["dtype"]),
-            template=None if template is None else ChatTemplate(**template),
+            template=_template_from_json(task["template"], task["is_jinja"]),
             conversations=tuple((where, messages) for where, messages in task["conversations"]),
         )
     )
@@ -90,15 +109,20 @@ def _write(task: _ShardTask) -> _Shard:
     windows: list[np.ndarray] = []
     if task.packing == "document":
         for text, document_ids in zip(task.texts, ids, strict=True):
-            of_document = shards.document_windows(document_ids, tokenizer.bos_id, seq_len, dtype)
+            of_document = shards.document_windows(
+                document_ids, tokenizer.context_ids, seq_len, dtype
+            )
             documents.append({"bytes": len(text.encode()), "windows": len(of_document)})
             windows += of_document
     else:
-        windows += shards.concat_windows(ids, tokenizer.bos_id, tokenizer.eos_id, seq_len, dtype)
+        opening = tokenizer.opening_ids or (
+            [tokenizer.eos_id] if tokenizer.bos_id == tokenizer.eos_id else []
+        )
+        windows += shards.concat_windows(ids, opening, tokenizer.eos_id, seq_len, dtype)
     return _Shard(shards.write_shard(task.path, windows), documents, sum(map(len, ids)))
 
 
-def _write_conversations(task: _ShardTask, template: ChatTemplate) -> _Shard:
+def _write_conversations(task: _ShardTask, template: ChatTemplate | JinjaTemplate) -> _Shard:
     packed = pack_conversations(
         task.conversations, task.tokenizer, template, task.seq_len, task.dtype
     )
@@ -117,6 +141,7 @@ def build_shards(
     shard_bytes: Annotated[int, Flag(at_least=1)] = 16 << 20,
     workers: Annotated[int, Flag(at_least=1)] = 1,
     system_prompt: str = "",
+    chat_template: str = "",
     runner: Runner | None = None,
     beam_options: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -137,6 +162,8 @@ def build_shards(
       shard_bytes: bytes of text in one shard, about.
       workers: processes that tokenise.
       system_prompt: opens every conversation that has no system message; evaluation uses the same.
+      chat_template: file with a Jinja chat template for conversations; by default the one beside
+        the tokenizer, else the product's own (see divsyn_jax/data/chat.py).
       runner: write the shards on Apache Beam; by default processes of this machine write them.
       beam_options: options of Beam and its runner, comma-separated.
 
@@ -145,7 +172,11 @@ def build_shards(
     """
     files.check_replaceable(output, _WRITTEN)
     loaded = tokenizers.load_tokenizer(tokenizer)
-    template = ChatTemplate.of(loaded, system_prompt) if packing == "best_fit" else None
+    template, template_place = (
+        _chat_template(loaded, system_prompt, chat_template)
+        if packing == "best_fit"
+        else (None, "")
+    )
     # A packed window holds positions beside ids.
     dtype = shards.token_dtype(
         max(loaded.vocab_size, seq_len + 1) if template else loaded.vocab_size
@@ -227,6 +258,7 @@ def build_shards(
         loaded.copy_to(folder)
         if template:
             manifest["chat"] = {
+                "template": template_place,
                 "system_prompt": system_prompt,
                 "loss": "responses and the EOS after each",
                 "inputs": real_inputs,
@@ -238,6 +270,25 @@ def build_shards(
             files.write_json(folder / "documents.json", documents)
         files.write_json(folder / "manifest.json", manifest)
     return manifest
+
+
+def _chat_template(
+    tokenizer: tokenizers.Tokenizer, system_prompt: str, path: str
+) -> tuple[ChatTemplate | JinjaTemplate, str]:
+    """The chat template of conversations, and where it is from: the file `path`, else what lies
+    beside the tokenizer, else our own.
+    """
+    folder = pathlib.Path(tokenizer.path)
+    found = (
+        jinja_template.read_chat_template(pathlib.Path(path), tokenizer)
+        if path
+        else jinja_template.load_chat_template(
+            folder.parent if folder.is_file() else folder, tokenizer
+        )
+    )
+    if found is None:
+        return ChatTemplate.of(tokenizer, system_prompt), OWN_TEMPLATE
+    return found.with_system_prompt(system_prompt), found.place
 
 
 def _blocks(

@@ -6,8 +6,9 @@ vocabularies): the first L are inputs, the last L are targets. Consecutive windo
 stream share a token, so every token but a stream's first is predicted exactly once. Windows never
 cross an output shard.
 
-Packings: concat: documents (BOS text EOS) run on into one another; every window is full but the
-  last of a shard. For training. document: each document (BOS text) starts a window of its own;
+Packings: concat: documents (BOS text EOS, or text EOS for a tokenizer that puts no BOS) run on into
+  one another; every window is full but the last of a shard. For training. document: each document
+  (BOS text; EOS text for a tokenizer that puts no BOS) starts a window of its own;
   `documents.json` gives its bytes and windows. For evaluation, where the loss of a document must
   not depend on its neighbours. best_fit: conversations (BOS ... EOS, see divsyn_jax/data/chat.py),
   whole, several to a window. A window is a table of `PACKED_ROWS` by up to L columns: here, and
@@ -63,24 +64,29 @@ def windows_of(tokens_T: np.ndarray, seq_len: int) -> Iterator[np.ndarray]:
 
 
 def concat_windows(
-    document_ids: Iterable[Sequence[int]], bos_id: int, eos_id: int, seq_len: int, dtype: np.dtype
+    document_ids: Iterable[Sequence[int]],
+    opening: Sequence[int],
+    eos_id: int,
+    seq_len: int,
+    dtype: np.dtype,
 ) -> Iterator[np.ndarray]:
-    """Windows of the stream `BOS text EOS BOS text EOS ...` (one separator only when BOS and EOS
-    are the same id).
+    """Windows of the stream `opening text EOS opening text EOS ...`, where `opening` is what the
+    tokenizer puts in front of a text: BOS or nothing; `EOS text EOS text ...` where `opening` is
+    EOS itself, the single separator of such a tokenizer.
     """
-    closing = [] if bos_id == eos_id else [eos_id]
-    parts = [np.asarray([bos_id, *ids, *closing], dtype) for ids in document_ids]
+    closing = [] if list(opening) == [eos_id] else [eos_id]
+    parts = [np.asarray([*opening, *ids, *closing], dtype) for ids in document_ids]
     if parts:
         yield from windows_of(np.concatenate(parts), seq_len)
 
 
 def document_windows(
-    ids: Sequence[int], bos_id: int, seq_len: int, dtype: np.dtype
+    ids: Sequence[int], context: Sequence[int], seq_len: int, dtype: np.dtype
 ) -> list[np.ndarray]:
-    """Windows of one document `BOS text`; a later window starts with the last token of the one
-    before.
+    """Windows of one document `context text`, where `context` is what its first token is predicted
+    from; a later window starts with the last token of the one before.
     """
-    return list(windows_of(np.asarray([bos_id, *ids], dtype), seq_len))
+    return list(windows_of(np.asarray([*context, *ids], dtype), seq_len))
 
 
 def packed_window(

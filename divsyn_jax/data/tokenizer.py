@@ -41,32 +41,56 @@ class Tokenizer:
     bos_id: int
     eos_id: int
 
+    @property
+    def puts_bos(self) -> bool:
+        """Whether the tokenizer itself opens a text with BOS; one of SentencePiece is for models
+        that learned every document with BOS in front.
+        """
+        return _backend(self.path).puts_bos
+
+    @property
+    def opening_ids(self) -> list[int]:
+        """What the tokenizer puts in front of a text: BOS, or nothing."""
+        return [self.bos_id] if self.puts_bos else []
+
+    @property
+    def context_ids(self) -> list[int]:
+        """What a text's first token is predicted from: BOS where the tokenizer puts it, else EOS,
+        which stands before every document but the first of a stream.
+        """
+        return [self.bos_id if self.puts_bos else self.eos_id]
+
+    @property
+    def special_texts(self) -> list[str]:
+        """The texts of all control ids, such as `</s>`; the longest first."""
+        return _backend(self.path).special_texts
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, without BOS or EOS."""
+        """Token ids of each text, without BOS or EOS.
+
+        Text that spells a control id, such as `</s>`, is text.
+        """
         return _backend(self.path).encode(texts)
 
     def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text of a chat template, with the ids of BOS and EOS where their texts
-        (`piece`) stand.
+        """Token ids of each text of a chat template, with control ids where their texts
+        (`special_texts`) stand.
         """
-        special = {self.piece(token_id): token_id for token_id in (self.bos_id, self.eos_id)}
-        pattern = "|".join(map(re.escape, special))
-        split = [
-            re.split(f"({pattern})", text) for text in texts
-        ]  # every second piece is BOS or EOS
-        plain = iter(self.encode([piece for pieces in split for piece in pieces[::2]]))
-        return [
-            [
-                token
-                for n, piece in enumerate(pieces)
-                for token in ([special[piece]] if n % 2 else next(plain))
-            ]
-            for pieces in split
-        ]
+        return _backend(self.path).encode_rendered(texts)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids; control ids (BOS, EOS) vanish."""
         return _backend(self.path).decode(ids)
+
+    def decode_continuation(self, context: Sequence[int], ids: Sequence[int]) -> str:
+        """The text that `ids` add to that of the ids before them.
+
+        Unlike `decode(ids)` it holds the first space, which tokenizers that put one before every
+        text (SentencePiece's dummy prefix) take away from the beginning of what they decode."""
+        before, whole = self.decode(context), self.decode([*context, *ids])
+        # A character that is not whole at the end of the context reads differently once it is.
+        pairs = enumerate(zip(before, whole, strict=False))
+        return whole[next((n for n, (a, b) in pairs if a != b), len(before)) :]
 
     def piece(self, token_id: int) -> str:
         """The text that stands for a token id, e.g. `</s>` for EOS."""
@@ -133,6 +157,8 @@ def _backend(path: str) -> "_SentencePiece | _HuggingFace":
 
 
 class _SentencePiece:
+    puts_bos = True
+
     def __init__(self, path: str) -> None:
         import sentencepiece
 
@@ -149,8 +175,26 @@ class _SentencePiece:
                 f"{path}: the model has no BOS or EOS id; train one with train_tokenizer"
             )
 
-    def encode(self, texts):
+        control = [i for i in range(self.vocab_size) if self._processor.is_control(i)]
+        self._special = {self._processor.id_to_piece(i): i for i in control}
+        self.special_texts = sorted(self._special, key=len, reverse=True)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return self._processor.encode(list(texts), num_threads=1)
+
+    def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]:
+        pattern = "|".join(map(re.escape, self.special_texts))
+        # Every second piece is the text of a control id.
+        split = [re.split(f"({pattern})", text) for text in texts]
+        plain = iter(self.encode([piece for pieces in split for piece in pieces[::2]]))
+        return [
+            [
+                token
+                for n, piece in enumerate(pieces)
+                for token in ([self._special[piece]] if n % 2 else next(plain))
+            ]
+            for pieces in split
+        ]
 
     def decode(self, ids):
         return self._processor.decode([int(i) for i in ids])
@@ -185,8 +229,21 @@ class _HuggingFace:
         bos = self._tokenizer.bos_token_id
         self.bos_id = self.eos_id if bos is None else bos
 
-    def encode(self, texts):
-        return self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        self.puts_bos = bos is not None and self._tokenizer("a")["input_ids"][:1] == [bos]
+        self.special_texts = sorted(self._tokenizer.all_special_tokens, key=len, reverse=True)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._encode(texts, are_markers_text=True)
+
+    def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._encode(texts, are_markers_text=False)
+
+    def _encode(self, texts: Sequence[str], are_markers_text: bool) -> list[list[int]]:
+        if not texts:  # the library takes no empty list
+            return []
+        return self._tokenizer(
+            list(texts), add_special_tokens=False, split_special_tokens=are_markers_text
+        )["input_ids"]
 
     def decode(self, ids):
         return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)

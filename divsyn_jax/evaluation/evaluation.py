@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data import jinja_template
 from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.training import heldout, step, trained_run
@@ -32,7 +33,7 @@ def evaluate_run(
     for an unusable run.
 
     Args: data: domains, in place of the run's own data.eval. tasks: as `harness.open_tasks` gives
-      them. Results of other tasks on the same checkpoint stay in eval.json. chat: use the chat
+      them. What was measured before on the same checkpoint stays in eval.json. chat: use the chat
       template; None: where the run has one. limit: of items a task. batch_tokens: see
       `language_model`.
     """
@@ -54,10 +55,11 @@ def evaluate_run(
         params, progress = run.load_params(mesh)
         identity = trained_run.checkpoint_identity(progress)
         result: dict[str, Any] = {
-            "step": progress["step"],
-            "checkpoint": identity,
             "domains": {},
             "tasks": {},
+            **_measured_before(workdir, identity),
+            "step": progress["step"],
+            "checkpoint": identity,
         }
         eval_step = _eval_step(run.inference_model, recipe.loss.chunk)
         devices = sharding.row_shards()
@@ -76,7 +78,9 @@ def evaluate_run(
             files.write_text(workdir / "eval" / f"{domain.name}.jsonl", "\n".join(lines) + "\n")
         if tasks:
             result.update(
-                _evaluate_tasks(run, params, mesh, identity, tasks, chat, limit, batch_tokens)
+                _evaluate_tasks(
+                    run, params, mesh, identity, tasks, chat, limit, batch_tokens, result["tasks"]
+                )
             )
     files.write_json(workdir / "eval.json", result)
     return result
@@ -91,12 +95,13 @@ def _evaluate_tasks(
     chat: bool | None,
     limit: int | None,
     batch_tokens: int,
+    earlier: dict[str, Any],
 ) -> dict[str, Any]:
-    """`tasks`, `mean` and `mean_without_copa` of eval.json."""
-    from divsyn_jax.evaluation import chat_prompts, harness, language_model
+    """`tasks` (with those measured `earlier`), `mean` and `mean_without_copa` of eval.json."""
+    from divsyn_jax.evaluation import harness, language_model
 
     has_template = (
-        chat_prompts.load_chat_template(run.workdir / "tokenizer", run.tokenizer) is not None
+        jinja_template.load_chat_template(run.workdir / "tokenizer", run.tokenizer) is not None
     )
     if chat and not has_template:
         raise UserError(
@@ -104,11 +109,8 @@ def _evaluate_tasks(
             " conversations"
         )
     chat = has_template if chat is None else chat
-    entries: dict[str, Any] = {}
-    if (run.workdir / "eval.json").is_file():
-        earlier = files.read_json(run.workdir / "eval.json")
-        entries = earlier["tasks"] if earlier.get("checkpoint") == identity else {}
-    with language_model.opened(run, params, mesh, batch_tokens, identity) as lm:
+    entries = dict(earlier)
+    with language_model.opened(run, params, mesh, batch_tokens, identity, chat) as lm:
         for name, (entry, items) in harness.run_tasks(lm, tasks, chat, limit).items():
             harness.write_items(run.workdir, name, items)
             entries[name] = {**entry, "chat_template": chat}
@@ -118,6 +120,14 @@ def _evaluate_tasks(
                 " and cut on the left"
             )
     return {"tasks": entries, **harness.means(entries)}
+
+
+def _measured_before(workdir: pathlib.Path, identity: str) -> dict[str, Any]:
+    """What eval.json holds of the checkpoint called `identity`; {} where it is of another."""
+    if not (workdir / "eval.json").is_file():
+        return {}
+    earlier = files.read_json(workdir / "eval.json")
+    return earlier if earlier.get("checkpoint") == identity else {}
 
 
 @functools.lru_cache

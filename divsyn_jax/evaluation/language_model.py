@@ -14,7 +14,7 @@ from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_tex
 from tqdm import tqdm
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.evaluation import chat_prompts
+from divsyn_jax.data import jinja_template
 from divsyn_jax.evaluation.request_cache import RequestCache, request_key
 from divsyn_jax.model import continuation_scores as scoring
 from divsyn_jax.model import decode
@@ -26,21 +26,31 @@ from divsyn_jax.training.trained_run import TrainedRun
 class RunLanguageModel(TemplateLM):
     """Scores and continues text with a run's parameters.
 
-    A text begins with BOS, as in training. Requests go to the device in batches of `batch_tokens`
-    tokens, sharded over the mesh; answers are kept in `cache` as they come. All processes must make
-    the same requests.
+    A text begins with BOS where the tokenizer puts it. Requests go to the device in
+    batches of `batch_tokens` tokens, sharded over the mesh; answers are kept in `cache` as they
+    come. All processes must make the same requests.
+
+    With `chat` the texts of requests are those of the run's chat template, which may hold control
+    ids; else they are plain text.
 
     Attributes: truncated: requests so far that were longer than the run's context and lost tokens
       on the left.
     """
 
     def __init__(
-        self, run: TrainedRun, params: Params, mesh: Mesh, batch_tokens: int, cache: RequestCache
+        self,
+        run: TrainedRun,
+        params: Params,
+        mesh: Mesh,
+        batch_tokens: int,
+        cache: RequestCache,
+        chat: bool,
     ) -> None:
         super().__init__()
         self._run, self._params, self._mesh = run, params, mesh
         self._batch_tokens, self._cache = batch_tokens, cache
-        self._chat = chat_prompts.load_chat_template(run.workdir / "tokenizer", run.tokenizer)
+        self._is_chat = chat
+        self._chat = jinja_template.load_chat_template(run.workdir / "tokenizer", run.tokenizer)
         self.max_length = run.recipe.seq_len
         self.truncated = 0
 
@@ -71,22 +81,41 @@ class RunLanguageModel(TemplateLM):
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **_: Any
     ) -> list[int]:
-        """Ids with BOS in front, unless `add_special_tokens` is False or a chat template wrote BOS
-        already.
+        """Ids, with BOS in front where the tokenizer puts it, unless `add_special_tokens` is False
+        or a chat template wrote BOS already.
         """
         tokenizer = self._run.tokenizer
-        [ids] = (tokenizer.encode_rendered if self._chat else tokenizer.encode)([string])
-        if add_special_tokens is False or (self._chat and ids[:1] == [self.prefix_token_id]):
+        [ids] = (tokenizer.encode_rendered if self._is_chat else tokenizer.encode)([string])
+        opening = tokenizer.opening_ids
+        if add_special_tokens is False or (self._is_chat and ids[:1] == opening):
             return ids
-        return [self.prefix_token_id, *ids]
+        return [*opening, *ids]
+
+    def loglikelihood(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """Log-likelihoods of continuations. Raises `UserError` for one that is empty."""
+        for request in requests:
+            context, continuation = request.args
+            if not continuation:
+                raise UserError(
+                    f"{_named(request)}: an empty choice after {context[-60:]!r} has no likelihood;"
+                    " correct or leave out the item"
+                )
+        return super().loglikelihood(requests, disable_tqdm)
 
     def _loglikelihood_tokens(
         self, requests: list[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **_: Any
     ) -> list[tuple[float, bool]]:
         keys, wanted = [], {}
-        for _, context, continuation in requests:
-            assert context, "a continuation follows something"
-            assert 0 < len(continuation) <= self.max_length, "a continuation fits the context"
+        for text, context, continuation in requests:
+            context = context or [self.prefix_token_id]  # of a context that is a space alone
+            if not 0 < len(continuation) <= self.max_length:
+                choice = text[1] if text else ""
+                raise UserError(
+                    f"{self._run.workdir}: the choice {choice[:60]!r} is {len(continuation)} tokens"
+                    f" long, and the model's context is {self.max_length}; leave its item out"
+                )
             tokens = (context + continuation)[-(self.max_length + 1) :]
             self.truncated += len(tokens) < len(context) + len(continuation)
             key = request_key("loglikelihood", tokens, [len(continuation)])
@@ -162,9 +191,9 @@ class RunLanguageModel(TemplateLM):
                 f"{self._run.workdir}: a task asks for {settings['max_gen_toks']} tokens, "
                 f"but the model's context is {self.max_length}; leave the task out"
             )
-        ids = self.tok_encode(context)
+        ids = self.tok_encode(context) or self._run.tokenizer.context_ids
         self.truncated += len(ids) > room
-        return request_key("generate_until", ids[-room:], settings), ids[-room:], settings
+        return request_key("generation", ids[-room:], settings), ids[-room:], settings
 
     def _generation_batches(
         self, wanted: dict[str, tuple[list[int], dict[str, Any]]]
@@ -190,8 +219,8 @@ class RunLanguageModel(TemplateLM):
                 settings["temperature"], settings.get("top_k", 0), settings.get("top_p", 1.0)
             )
 
-        def stopped(_: int, tokens: list[int]) -> bool:
-            text = tokenizer.decode(tokens)
+        def stopped(row: int, tokens: list[int]) -> bool:
+            text = tokenizer.decode_continuation(prompts[row], tokens)
             return any(stop in text for stop in stops)
 
         written = decode.generate(
@@ -206,17 +235,28 @@ class RunLanguageModel(TemplateLM):
             stopped,
         )
         return [
-            postprocess_generated_text(tokenizer.decode(tokens), stops, None) for tokens in written
+            postprocess_generated_text(tokenizer.decode_continuation(prompt, tokens), stops, None)
+            for prompt, tokens in zip(prompts, written, strict=True)
         ]
 
 
 @contextlib.contextmanager
 def opened(
-    run: TrainedRun, params: Params, mesh: Mesh, batch_tokens: int, identity: str
+    run: TrainedRun,
+    params: Params,
+    mesh: Mesh,
+    batch_tokens: int,
+    identity: str,
+    chat: bool = False,
 ) -> Iterator[RunLanguageModel]:
     """The language model of a run's checkpoint called `identity`, with its answers under eval/ in
-    the run's folder.
+    the run's folder; with `chat` for texts of its chat template.
     """
     name = f"requests-{identity}-{run.tokenizer.sha256[:8]}.jsonl"
     with contextlib.closing(RequestCache(run.workdir / "eval" / name)) as cache:
-        yield RunLanguageModel(run, params, mesh, batch_tokens, cache)
+        yield RunLanguageModel(run, params, mesh, batch_tokens, cache, chat)
+
+
+def _named(request: Instance) -> str:
+    """The task of a request and the number of its item, for messages."""
+    return f"task {request.task_name}, item {request.doc_id}"

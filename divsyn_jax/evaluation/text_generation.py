@@ -7,7 +7,7 @@ import jax
 
 from divsyn_jax.base import json_text
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.evaluation import chat_prompts
+from divsyn_jax.data import jinja_template
 from divsyn_jax.model import decode, decoder
 from divsyn_jax.model.decode import Sampling
 from divsyn_jax.training import trained_run
@@ -28,7 +28,7 @@ def generate_texts(
     run = trained_run.open_run(workdir)
     tokenizer = run.tokenizer
     if chat:
-        template = chat_prompts.load_chat_template(workdir / "tokenizer", tokenizer)
+        template = jinja_template.load_chat_template(workdir / "tokenizer", tokenizer)
         if template is None:
             raise UserError(
                 f"{workdir}: --chat, but the run has no chat template; fine-tune it on"
@@ -37,7 +37,11 @@ def generate_texts(
         rendered = [template.render([{"role": "user", "content": prompt}]) for prompt in prompts]
         ids = tokenizer.encode_rendered(rendered)
     else:
-        ids = [[tokenizer.bos_id, *tokens] for tokens in tokenizer.encode(prompts)]
+        # A prompt that is empty begins where a document does.
+        ids = [
+            [*tokenizer.opening_ids, *tokens] or tokenizer.context_ids
+            for tokens in tokenizer.encode(prompts)
+        ]
     longest = max(map(len, ids))
     if longest + max_tokens > run.recipe.seq_len:
         lengths = f"a prompt of {longest} tokens and --max_tokens={max_tokens}"
@@ -57,13 +61,18 @@ def generate_texts(
             tokenizer.vocab_size,
             sampling,
         )
-    return [tokenizer.decode(tokens) for tokens in written]
+    return [
+        tokenizer.decode_continuation(prompt, tokens)
+        for prompt, tokens in zip(ids, written, strict=True)
+    ]
 
 
 def read_prompts(path: pathlib.Path) -> list[str]:
-    """Prompts of a file. Raises `UserError` naming the line that is wrong."""
+    """Prompts of a file; blank lines are none. Raises `UserError` naming the line that is wrong."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Line breaks alone end a line: U+2028 and its like are characters of a prompt.
+        text = path.read_bytes().decode("utf-8-sig")
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
@@ -74,6 +83,8 @@ def read_prompts(path: pathlib.Path) -> list[str]:
         return [line for line in lines if line]
     prompts = []
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             value = json_text.parse_json(line)
         except ValueError:

@@ -1,4 +1,4 @@
-"""A run becomes a directory that transformers loads, and a Llama checkpoint becomes a run.
+"""A run becomes a directory that transformers loads, and a checkpoint of Llama's kin becomes a run.
 
 The command is divsyn_jax/export.py.
 """
@@ -15,7 +15,14 @@ from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.contained_files import contained
 from divsyn_jax.data.chat import TEMPLATE_FILE
-from divsyn_jax.huggingface import hostile_config, llama, model_card, tensor_files, tokenizer_files
+from divsyn_jax.huggingface import (
+    architectures,
+    hostile_config,
+    llama,
+    model_card,
+    tensor_files,
+    tokenizer_files,
+)
 from divsyn_jax.model import decoder
 from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.training import trained_run
@@ -72,7 +79,9 @@ def export_run(
         tensor_files.write_tensors(
             folder, {piece.name: piece.shape for piece in slices}, tensors(), max_file_bytes
         )
-        config = llama.to_config(recipe.model, recipe.seq_len, tokenizer.bos_id, tokenizer.eos_id)
+        config = architectures.to_config(
+            recipe.model, recipe.seq_len, tokenizer.bos_id, tokenizer.eos_id
+        )
         files.write_json(folder / "config.json", config)
         special = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
         files.write_json(
@@ -82,13 +91,13 @@ def export_run(
         tokenizer_files.export(workdir / "tokenizer", tokenizer, recipe.seq_len, folder)
         chat = (folder / TEMPLATE_FILE).exists()
         card = model_card.write_model_card(
-            recipe, progress, _evaluation_of(workdir, progress), chat
+            recipe, progress, _evaluation_of(workdir, progress), chat, tokenizer.puts_bos
         )
         files.write_text(folder / "README.md", card)
 
 
 def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
-    """Make a run directory of a Hugging Face Llama directory.
+    """Make a run directory of a Hugging Face directory (see architectures.py).
 
     Raises `UserError` naming what cannot be imported.
     """
@@ -98,13 +107,14 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
         )
     if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
         raise UserError(f"{workdir}: exists already; import into a new --workdir")
-    shape, context = llama.from_config(
+    shape, context = architectures.from_config(
         files.read_json(source / "config.json"), str(source / "config.json")
     )
     tensors = tensor_files.open_tensors(source)
     one_of_each_size = {
         "model.embed_tokens.weight": (shape.vocab_size, shape.hidden),
         "model.layers.0.mlp.gate_proj.weight": (shape.intermediate, shape.hidden),
+        "model.layers.0.self_attn.q_proj.weight": (shape.heads * shape.head_dim, shape.hidden),
         "model.layers.0.self_attn.k_proj.weight": (shape.kv_heads * shape.head_dim, shape.hidden),
     }
     shapes = {name: tensor[0] for name, tensor in tensors.items()}
@@ -161,7 +171,9 @@ def _check_tensors(
     # Old checkpoints carry the rotary frequencies; tied ones may repeat the embedding as the head.
     spare = {name for name in tensors if name.endswith("rotary_emb.inv_freq")} | {"lm_head.weight"}
     for name in sorted(set(tensors) - set(wanted) - spare):
-        raise UserError(f"{source}: tensor {name!r} has no place in a plain Llama model")
+        raise UserError(
+            f"{source}: tensor {name!r} has no place in the model that its config.json describes"
+        )
     for name, shape in wanted.items():
         if name not in tensors:
             raise UserError(f"{source}: tensor {name!r} is missing")
@@ -169,6 +181,19 @@ def _check_tensors(
             raise UserError(
                 f"{source}: tensor {name!r} is {tensors[name][0]}, not {shape} as config.json says"
             )
+    head = llama.slice_name("head")
+    if head in tensors and head not in wanted:
+        _check_tied(tensors, llama.slice_name("embedding"), head, source)
+
+
+def _check_tied(tensors: dict[str, Any], embedding: str, head: str, source: pathlib.Path) -> None:
+    """Refuse a head of its own beside a flag that says it is the embedding."""
+    (shape, read), (head_shape, read_head) = tensors[embedding], tensors[head]
+    if shape != head_shape or not np.array_equal(read(), read_head()):
+        raise UserError(
+            f"{source}: config.json says tie_word_embeddings=true, but tensor {head!r} differs from"
+            f" {embedding!r}; set it to false, or take the tensor out"
+        )
 
 
 def _imported_recipe(shape: ModelConfig, context: int) -> Recipe:
@@ -196,4 +221,7 @@ def _evaluation_of(workdir: pathlib.Path, progress: dict[str, Any]) -> dict[str,
     if not (workdir / "eval.json").is_file():
         return {}
     evaluation = files.read_json(workdir / "eval.json")
-    return evaluation if evaluation.get("step") == progress["step"] else {}
+    identity = evaluation.get("checkpoint")  # not in files of versions that named the step alone
+    if identity is None:
+        return evaluation if evaluation.get("step") == progress["step"] else {}
+    return evaluation if identity == trained_run.checkpoint_identity(progress) else {}

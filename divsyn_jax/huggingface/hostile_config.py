@@ -8,6 +8,7 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 
 _MOST = 1 << 31
+LARGEST_NUMBER = 1e30
 _COUNTS = (
     "vocab_size",
     "hidden_size",
@@ -19,7 +20,7 @@ _COUNTS = (
 _COUNTS_OR_NONE = ("num_key_value_heads", "head_dim")
 _NUMBERS = ("rms_norm_eps", "rope_theta")
 _OBJECTS = ("rope_parameters", "rope_scaling")
-_FLAGS = ("tie_word_embeddings", "attention_bias", "mlp_bias")
+_FLAGS = ("tie_word_embeddings", "attention_bias", "mlp_bias", "use_sliding_window")
 
 
 def check_kinds(theirs: Any, place: str) -> None:
@@ -41,7 +42,9 @@ def check_kinds(theirs: Any, place: str) -> None:
     nested = {"rope_parameters": rope.get("rope_theta")} if isinstance(rope, Mapping) else {}
     for key, value in (*((key, theirs.get(key)) for key in _NUMBERS), *nested.items()):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (is_number and 0 < value < 1e30 and math.isfinite(value)):
+        if value is not None and not (
+            is_number and 0 < value < LARGEST_NUMBER and math.isfinite(value)
+        ):
             refuse(key, "a positive number is expected", value)
     for key in _OBJECTS:
         if not isinstance(theirs.get(key), Mapping | None):

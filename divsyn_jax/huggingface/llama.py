@@ -1,4 +1,5 @@
-"""Our parameters under the names, shapes and settings of transformers' LlamaForCausalLM, and back.
+"""Our parameters under the names and shapes of transformers' LlamaForCausalLM and its kin, and
+back.
 
 Shapes: torch keeps a matrix as [out, in], we as [in, out] with heads split. Both rotate the halves
 of a head, so rotary embeddings need no permutation."""
@@ -10,9 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from divsyn_jax.base.commandline import UserError
-from divsyn_jax.huggingface import hostile_config
-from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.model.parameters import LAYERS, find_parameter
 
 
@@ -39,12 +37,12 @@ class Slice:
         """Their tensor, from our whole (stacked) parameter."""
         array = parameter if self.layer is None else parameter[self.layer]
         if self.inputs == 0:
-            return array
+            return array.reshape(self.shape)
         return array.reshape(math.prod(array.shape[: self.inputs]), -1).T
 
     def to_ours(self, tensor: np.ndarray) -> np.ndarray:
         """Our parameter (or its slice of one layer), from their tensor."""
-        return tensor if self.inputs == 0 else tensor.T.reshape(self.ours)
+        return (tensor if self.inputs == 0 else tensor.T).reshape(self.ours)
 
 
 def slices(abstract_params: Mapping[str, Any]) -> list[Slice]:
@@ -68,91 +66,11 @@ def _slice(path: tuple[str, ...], layer: int | None, ours: tuple[int, ...]) -> S
     parameter = find_parameter(path)
     inputs = parameter.inputs
     theirs = ours if inputs == 0 else (math.prod(ours[inputs:]), math.prod(ours[:inputs]))
+    if parameter.is_bias:
+        theirs = (math.prod(ours),)
     return Slice(parameter.name.format(layer=layer), theirs, path, layer, ours, inputs)
 
 
-def to_config(config: ModelConfig, context: int, bos_id: int, eos_id: int) -> dict[str, Any]:
-    """The `config.json` of transformers for this shape; `context` is the longest sequence the model
-    was trained on.
-    """
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden,
-        "intermediate_size": config.intermediate,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "hidden_act": "silu",
-        "rms_norm_eps": config.norm_eps,
-        "rope_theta": config.rope_theta,  # read by transformers 4; 5 reads the next
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
-        "max_position_embeddings": context,
-        "tie_word_embeddings": config.tied,
-        "attention_bias": False,
-        "mlp_bias": False,
-        "attention_dropout": 0.0,
-        "initializer_range": 0.02,
-        "bos_token_id": bos_id,
-        "eos_token_id": eos_id,
-        "use_cache": True,
-        "torch_dtype": "float32",  # transformers 4
-        "dtype": "float32",
-    }
-
-
-def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int]:
-    """Our shape and the context length of a `config.json`.
-
-    Raises `UserError` naming the key (at `place`) of anything that our decoder does not compute:
-    another architecture or activation, scaled or partial rotary embeddings, biases, heads that do
-    not make up the hidden width, quantised weights."""
-
-    def refuse(key: str, expected: str) -> None:
-        raise UserError(f"{place}: {key}={theirs.get(key)!r} cannot be imported; only {expected}")
-
-    hostile_config.check_kinds(theirs, place)
-    if theirs.get("model_type") != "llama":
-        refuse("model_type", "'llama'")
-    rope = theirs.get("rope_parameters") or {}
-    if theirs.get("rope_scaling") and theirs["rope_scaling"].get("rope_type", "?") != "default":
-        refuse("rope_scaling", "plain rotary embeddings")
-    if rope.get("rope_type", "default") != "default":
-        refuse("rope_parameters", "rope_type 'default'")
-    for partial in (theirs.get("partial_rotary_factor"), rope.get("partial_rotary_factor")):
-        if partial not in (None, 1, 1.0):
-            raise UserError(
-                f"{place}: partial_rotary_factor={partial} cannot be imported; only whole heads are"
-                " rotated"
-            )
-    if theirs.get("hidden_act", "silu") != "silu":
-        refuse("hidden_act", "'silu'")
-    for key in ("attention_bias", "mlp_bias", "quantization_config"):
-        if theirs.get(key):
-            refuse(key, "checkpoints without it")
-    try:
-        heads, hidden = theirs["num_attention_heads"], theirs["hidden_size"]
-        if theirs.get("head_dim") not in (None, hidden // heads):
-            refuse("head_dim", f"hidden_size / num_attention_heads = {hidden // heads}")
-        config = ModelConfig(
-            vocab_size=theirs["vocab_size"],
-            hidden=hidden,
-            intermediate=theirs["intermediate_size"],
-            layers=theirs["num_hidden_layers"],
-            heads=heads,
-            kv_heads=theirs.get("num_key_value_heads") or heads,
-            rope_theta=float(rope.get("rope_theta") or theirs.get("rope_theta") or 10000.0),
-            norm_eps=float(theirs["rms_norm_eps"]),
-            tied=bool(theirs.get("tie_word_embeddings", False)),
-            dtype="float32",
-            attention="blocked",
-        )
-        return config, int(theirs["max_position_embeddings"])
-    except KeyError as error:
-        raise UserError(
-            f"{place}: {error.args[0]} is missing; not the config of a Llama checkpoint"
-        ) from None
-    except (ValueError, ArithmeticError, TypeError) as error:
-        raise UserError(f"{place}: {error}") from None
+def slice_name(parameter: str) -> str:
+    """The name there of a parameter that is not of a layer, e.g. "embedding"."""
+    return find_parameter([parameter]).name

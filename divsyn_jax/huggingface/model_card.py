@@ -9,7 +9,11 @@ from divsyn_jax.training.recipe import Recipe
 
 
 def write_model_card(
-    recipe: Recipe, progress: Mapping[str, Any], evaluation: Mapping[str, Any], chat: bool
+    recipe: Recipe,
+    progress: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    chat: bool,
+    puts_bos: bool,
 ) -> str:
     """Markdown with the recipe, the diversity level and its scores, the data's fingerprints and the
     figures of eval.json.
@@ -18,11 +22,12 @@ def write_model_card(
       progress: of the exported checkpoint: its step, and the identity of its data.
       evaluation: the run's eval.json of this very checkpoint, or {}.
       chat: a chat template goes along.
+      puts_bos: the tokenizer opens a text with BOS.
     """
     shape = recipe.model
     parts = [
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n",
-        f"# Llama, {decoder.count_params(shape):,} parameters\n",
+        f"# Language model, {decoder.count_params(shape):,} parameters\n",
         f"Trained with divsyn_jax for {progress['step']:,} steps of {recipe.global_batch} sequences"
         f" of {recipe.seq_len} tokens; "
         + (
@@ -30,7 +35,9 @@ def write_model_card(
             if chat
             else "a base model: it continues text."
         ),
-        "\nA document begins with the BOS token, which the tokenizer adds.\n",
+        "\nA document begins with the BOS token, which the tokenizer adds.\n"
+        if puts_bos
+        else "\nThe tokenizer adds no BOS token; EOS ends a document.\n",
         "## Diversity level\n",
         _table(recipe.level) if recipe.level else "None is bound to this run.\n",
         "## Data\n",

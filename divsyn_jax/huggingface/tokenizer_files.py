@@ -1,12 +1,15 @@
 """The run's tokenizer as `transformers` reads it: the same ids for the same text."""
 
 import pathlib
+import re
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.contained_files import contained
+from divsyn_jax.data import jinja_template
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import MODEL_FILE, Tokenizer
@@ -52,7 +55,9 @@ def import_files(source: pathlib.Path, folder: pathlib.Path) -> Tokenizer:
 
     `tokenizer.model` is the tokenizer where it stands alone, or where `tokenizer.json` says the
     same (our own exports);
-    otherwise the Hugging Face files are: they may hold tokens added later."""
+    otherwise the Hugging Face files are: they may hold tokens added later, and a file of that name
+    may be of tiktoken (Llama-3) or of another kind of SentencePiece model. A chat template that
+    stands in `tokenizer_config.json` gets the file of its own that runs keep it in."""
     folder.mkdir(parents=True)
     names = [
         name
@@ -60,17 +65,31 @@ def import_files(source: pathlib.Path, folder: pathlib.Path) -> Tokenizer:
         if contained(source, name, str(source)).is_file()
     ]
     if MODEL_FILE in names and "tokenizer.json" in names:
-        definition, *_ = _from_sentencepiece(str(source / MODEL_FILE))
-        if files.read_json(source / "tokenizer.json") == definition:
+        if _says(source / "tokenizer.json", source / MODEL_FILE):
             names = [name for name in names if name in (MODEL_FILE, TEMPLATE_FILE)]
         else:
             names.remove(MODEL_FILE)
     for name in names:
         shutil.copyfile(source / name, folder / name)
     try:
-        return tokenizers.load_copy(folder)
+        tokenizer = tokenizers.load_copy(folder)
     except UserError as error:
         raise UserError(str(error).replace(str(folder), str(source))) from None
+    template = jinja_template.load_chat_template(source, tokenizer)
+    if template and TEMPLATE_FILE not in names:
+        files.write_text(folder / TEMPLATE_FILE, template.template)
+    return tokenizer
+
+
+def _says(definition: pathlib.Path, model: pathlib.Path) -> bool:
+    """Whether a tokenizer.json says what a file called tokenizer.model says; false where that is no
+    model that can be said so.
+    """
+    try:
+        found, *_ = _from_sentencepiece(str(model))
+    except (UserError, RuntimeError, OSError):  # SentencePiece's own for a file that is not its
+        return False
+    return files.read_json(definition) == found
 
 
 def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
@@ -92,7 +111,12 @@ def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
     if (longest := max(map(len, pieces))) > _LONGEST_PIECE:
         raise UserError(f"{path}: a piece of {longest:,} characters; not a tokenizer of text")
     special = [i for i in ids if processor.is_control(i) or processor.is_unknown(i)]
-    text_ids = {pieces[i]: i for i in ids if i not in special and not processor.is_byte(i)}
+    own_symbols = _user_defined(path)
+    text_ids = {
+        pieces[i]: i
+        for i in ids
+        if i not in special and i not in own_symbols and not processor.is_byte(i)
+    }
     if (
         any(processor.get_score(i) % 1 for i in text_ids.values())
         or processor.decode(processor.encode(_PROBE)) != _PROBE
@@ -115,6 +139,8 @@ def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
     # letter.
     prefixed = processor.encode("a", out_type=str)[0].startswith("▁")
     normalizers: list[dict[str, Any]] = [{"type": "Prepend", "prepend": "▁"}] if prefixed else []
+    if prefixed and own_symbols:
+        normalizers = [_prefix_before_text_alone([pieces[i] for i in own_symbols])]
     normalizers.append({"type": "Replace", "pattern": {"String": " "}, "content": "▁"})
     decoders: list[dict[str, Any]] = [
         {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
@@ -127,17 +153,19 @@ def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
+        # A user-defined symbol is taken out of a text before pieces are merged, as text.
         "added_tokens": [
             {
                 "id": i,
-                "content": pieces[i],
+                "content": pieces[i].replace("▁", " ") if i in own_symbols else pieces[i],
                 "single_word": False,
                 "lstrip": False,
                 "rstrip": False,
-                "normalized": False,
-                "special": True,
+                # Taken out after the dummy prefix was put before the whole text, and not each part.
+                "normalized": prefixed and i in own_symbols,
+                "special": i not in own_symbols,
             }
-            for i in (bos_id, eos_id)
+            for i in (bos_id, eos_id, *own_symbols)
         ],
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
         "pre_tokenizer": None,
@@ -170,3 +198,25 @@ def _from_sentencepiece(path: str) -> tuple[dict[str, Any], str, str]:
         },
     }
     return definition, bos, eos
+
+
+def _user_defined(path: str) -> list[int]:
+    """The ids of a model's user-defined symbols."""
+    from sentencepiece import sentencepiece_model_pb2
+
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(pathlib.Path(path).read_bytes())
+    kind = sentencepiece_model_pb2.ModelProto.SentencePiece.USER_DEFINED
+    return [i for i, piece in enumerate(model.pieces) if piece.type == kind]
+
+
+def _prefix_before_text_alone(symbols: Sequence[str]) -> dict[str, Any]:
+    """A normalizer that puts a dummy prefix before a text, but before no user-defined symbol when
+    the library normalises that by itself to know what to look for in a text.
+    """
+    alone = "|".join(re.escape(symbol) for symbol in symbols)
+    return {
+        "type": "Replace",
+        "pattern": {"Regex": rf"\A(?!(?:{alone})\z)(?=.|\n)"},
+        "content": "▁",
+    }

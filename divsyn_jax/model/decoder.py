@@ -18,7 +18,7 @@ from flax import nnx
 
 from divsyn_jax.model import sharding
 from divsyn_jax.model.attention import Attend, LayerState, Mask, attend_over_window
-from divsyn_jax.model.config import ModelConfig
+from divsyn_jax.model.config import PLAIN_ROPE, ModelConfig, RopeScaling
 
 Params = dict[str, Any]
 
@@ -43,6 +43,13 @@ class Block(nnx.Module):
         self.query = inner(D, H, K)
         self.key = inner(D, G, K)
         self.value = inner(D, G, K)
+        if c.qkv_bias:
+            self.query_bias = nnx.Param(jnp.zeros((H, K)))
+            self.key_bias = nnx.Param(jnp.zeros((G, K)))
+            self.value_bias = nnx.Param(jnp.zeros((G, K)))
+        if c.qk_norm:
+            self.query_norm = nnx.Param(jnp.ones(K))
+            self.key_norm = nnx.Param(jnp.ones(K))
         self.attention_out = outer(H, K, D)
         self.mlp_norm = nnx.Param(jnp.ones(D))
         self.gate = inner(D, F)
@@ -72,9 +79,17 @@ class Block(nnx.Module):
         """Multi-head attention [B, L, D] over what `attend` lets the queries see."""
         c, dtype = self.config, self.config.dtype
         h_BLD = rms_norm(x_BLD, self.attention_norm, c.norm_eps)
-        q_BLHK = rotate(_product(h_BLD, self.query, dtype), rope_BLK)
-        k_BLGK = rotate(_product(h_BLD, self.key, dtype), rope_BLK)
-        a_BLHK, state = attend(state, q_BLHK, k_BLGK, _product(h_BLD, self.value, dtype))
+        q_BLHK = _product(h_BLD, self.query, dtype)
+        k_BLGK = _product(h_BLD, self.key, dtype)
+        v_BLGK = _product(h_BLD, self.value, dtype)
+        if c.qkv_bias:
+            q_BLHK = q_BLHK + self.query_bias[...].astype(dtype)
+            k_BLGK = k_BLGK + self.key_bias[...].astype(dtype)
+            v_BLGK = v_BLGK + self.value_bias[...].astype(dtype)
+        if c.qk_norm:
+            q_BLHK = rms_norm(q_BLHK, self.query_norm, c.norm_eps)
+            k_BLGK = rms_norm(k_BLGK, self.key_norm, c.norm_eps)
+        a_BLHK, state = attend(state, rotate(q_BLHK, rope_BLK), rotate(k_BLGK, rope_BLK), v_BLGK)
         return _product(a_BLHK, self.attention_out, dtype), state
 
     def mlp(self, x_BLD: jax.Array) -> jax.Array:
@@ -131,7 +146,7 @@ class Decoder(nnx.Module):
         # float32.
         table_VD = constrain(self.embedding[...], "vocab", None)
         x_BLD = constrain(table_VD[tokens_BL].astype(c.dtype), "batch", None, None)
-        rope_BLK = rope_tables(positions_BL, c.head_dim, c.rope_theta)
+        rope_BLK = rope_tables(positions_BL, c.head_dim, c.rope_theta, c.rope_scaling)
 
         def layer_step(
             x_BLD: jax.Array, block_and_state: tuple[Block, LayerState]
@@ -157,7 +172,7 @@ class Decoder(nnx.Module):
 def init_params(config: ModelConfig, seed: int) -> Params:
     """Fresh float32 parameters:
 
-    normal(0, 0.02), residual outputs scaled down by sqrt(2N), norms one.
+    normal(0, 0.02), residual outputs scaled down by sqrt(2N), norms one, biases zero.
     """
     return nnx.to_pure_dict(nnx.split(Decoder(config, rngs=nnx.Rngs(seed)))[1])
 
@@ -224,12 +239,20 @@ def rms_norm(x_BLD: jax.Array, scale_D: nnx.Param, eps: float) -> jax.Array:
 
 
 def rope_tables(
-    positions_BL: jax.Array, head_dim: int, theta: float
+    positions_BL: jax.Array,
+    head_dim: int,
+    theta: float,
+    scaling: RopeScaling = PLAIN_ROPE,
 ) -> tuple[jax.Array, jax.Array]:
     """Cosine and sine tables [B, L, K] of rotary embeddings (Su et al. 2021) in float32, the sine
     of a first half negated.
     """
     frequency = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
+    if scaling.is_scaled:
+        turns = scaling.original_context * frequency / (2 * math.pi)  # over the original context
+        low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
+        kept = jnp.clip((turns - low) / (high - low), 0.0, 1.0)
+        frequency = kept * frequency + (1 - kept) * frequency / scaling.factor
     angle = positions_BL[..., None].astype(jnp.float32) * frequency
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     return jnp.concatenate([cos, cos], axis=-1), jnp.concatenate([-sin, sin], axis=-1)

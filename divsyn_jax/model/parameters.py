@@ -24,12 +24,14 @@ class Parameter:
       inputs: how many leading axes the product sums over; 0 for a vector or a table, which
         transformers keeps as it is. A matrix is [*inputs, *outputs] here and [outputs, inputs]
         there.
+      is_bias: whether it is the bias of a matrix: a vector there, with the matrix's outputs here.
     """
 
     axes: tuple[str, ...]
     name: str
     decayed: bool = True
     inputs: int = 0
+    is_bias: bool = False
 
 
 _LAYER = "model.layers.{layer}"
@@ -47,6 +49,17 @@ PARAMETERS = {
     "layers/value": Parameter(
         ("embed", "kv_heads", "head_dim"), f"{_LAYER}.self_attn.v_proj.weight", inputs=1
     ),
+    "layers/query_bias": Parameter(
+        ("heads", "head_dim"), f"{_LAYER}.self_attn.q_proj.bias", decayed=False, is_bias=True
+    ),
+    "layers/key_bias": Parameter(
+        ("kv_heads", "head_dim"), f"{_LAYER}.self_attn.k_proj.bias", decayed=False, is_bias=True
+    ),
+    "layers/value_bias": Parameter(
+        ("kv_heads", "head_dim"), f"{_LAYER}.self_attn.v_proj.bias", decayed=False, is_bias=True
+    ),
+    "layers/query_norm": Parameter(("norm",), f"{_LAYER}.self_attn.q_norm.weight", decayed=False),
+    "layers/key_norm": Parameter(("norm",), f"{_LAYER}.self_attn.k_norm.weight", decayed=False),
     "layers/attention_out": Parameter(
         ("heads", "head_dim", "embed"), f"{_LAYER}.self_attn.o_proj.weight", inputs=2
     ),

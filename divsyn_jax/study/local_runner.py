@@ -141,6 +141,8 @@ def run_jobs(
                 del running[slot]
                 if process.returncode == EXIT_UNFINISHED:
                     stop.requested = True
+                elif stop.requested and not job.done():
+                    pass  # a job that was asked to stop may end before it can save: no fault of it
                 elif not job.done():
                     failed = failed or JobFailed(
                         f"{job.name} ended with exit code {process.returncode}:"

@@ -4,6 +4,8 @@ parameters, optimizer and data position in one Orbax (v1) step, saved asynchrono
 """
 
 import contextlib
+import errno
+import logging as standard_logging
 import os
 import pathlib
 import shutil
@@ -12,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 from jax.experimental import multihost_utils
 from orbax.checkpoint.experimental import v1 as ocp
 
@@ -44,26 +47,31 @@ class Checkpoints:
             preservation_policy=policies.AnyPreservationPolicy(kept),
             cleanup_tmp_directories=clean_up,
         )
+        self._is_disk_full = False
+        # Orbax's threads log what they raise, at length; what is said here in one line need not be.
+        logging.get_absl_logger().addFilter(_is_not_of_a_full_disk)
 
     def save(self, state: State, progress: dict[str, Any]) -> None:
         """Start saving; returns once the arrays are copied off the device. Call only when loss and
         state are known to be finite.
 
-        Raises `Failure` when Orbax declines, which it does for a step before the newest.
+        Raises `Failure` when the disk is full, now or of the save before, and when Orbax declines,
+        which it does for a step before the newest.
         """
         step = progress["step"]
-        if (
-            self._checkpointer.save_checkpointables_async(
+        with self._full_disk_named():
+            begun = self._checkpointer.save_checkpointables_async(
                 step, {**_parts(state), "progress": progress}
             )
-            is None
-        ):
+        if begun is None:
             raise Failure(
                 f"{self._checkpointer.directory}: step {step} is not saved, there is a later one"
             )
 
     def newest_step(self) -> int | None:
         """The step of the newest checkpoint that is there or being written."""
+        if self._is_disk_full:
+            self._checkpointer.reload()  # it counts the save that failed
         newest = self._checkpointer.latest
         return newest.step if newest else None
 
@@ -220,13 +228,54 @@ class Checkpoints:
             ) from None
 
     def wait(self) -> None:
-        """Block until every started save is on disk."""
-        self._checkpointer.wait()
+        """Block until every started save is on disk. Raises `Failure` when the disk is full."""
+        with self._full_disk_named():
+            self._checkpointer.wait()
 
     def close(self) -> None:
-        """Wait, then release Orbax's threads."""
-        self._checkpointer.wait()
-        self._checkpointer.close()
+        """Wait, then release Orbax's threads.
+
+        Raises `Failure` when the disk is full, unless that was said before.
+        """
+        was_said = self._is_disk_full
+        try:
+            self.wait()
+        except Failure:
+            if not was_said:
+                raise
+        finally:
+            with contextlib.suppress(Failure), self._full_disk_named():  # was said just now
+                self._checkpointer.close()
+
+    @contextlib.contextmanager
+    def _full_disk_named(self) -> Iterator[None]:
+        """Raise `Failure` where a save in this block, or one before it, finds the disk full."""
+        try:
+            yield
+        except Exception as error:
+            if not _tells_of_a_full_disk(error):
+                raise
+            self._is_disk_full = True
+            raise Failure(
+                f"{self._checkpointer.directory}: the disk is full; free space, then run the same"
+                " command: it continues from the newest whole checkpoint"
+            ) from None
+
+
+def _tells_of_a_full_disk(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came of, says that no space is left."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_not_of_a_full_disk(record: standard_logging.LogRecord) -> bool:
+    """A filter of log records: false for the tracebacks of a full disk."""
+    return not (record.exc_info and _tells_of_a_full_disk(record.exc_info[1]))
 
 
 def _parts(state: State) -> dict[str, Any]:

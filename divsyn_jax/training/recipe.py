@@ -50,6 +50,18 @@ class OptimizerConfig:
                 f"optimizer.schedule={self.schedule!r} is unknown; use one of"
                 f" {', '.join(SCHEDULES)}"
             )
+        for name in ("b1", "b2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"optimizer.{name}={getattr(self, name)} must be at least 0 and below 1"
+                )
+        for name in ("decay_share", "final_lr_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"optimizer.{name}={getattr(self, name)} must be at least 0 and at most 1"
+                )
+        if not self.eps > 0:
+            raise ValueError(f"optimizer.eps={self.eps} must be above 0")
 
 
 @dataclasses.dataclass(frozen=True)

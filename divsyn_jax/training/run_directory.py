@@ -3,6 +3,7 @@ a run.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import pathlib
@@ -16,6 +17,7 @@ from divsyn_jax.base import files, owned_folders
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
+from divsyn_jax.model.config import NUMERICS, ModelConfig, model_differences
 from divsyn_jax.training import distributed, trained_run
 from divsyn_jax.training.recipe import Recipe
 from divsyn_jax.training.recipe_file import computed
@@ -100,33 +102,54 @@ def check_same_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             )
 
 
-def initial_weights(
-    source: pathlib.Path, abstract_params: Any, tokenizer: tokenizers.Tokenizer
-) -> Any:
-    """Parameters of another run's newest checkpoint.
+def with_model_of_start(recipe: Recipe, workdir: pathlib.Path) -> Recipe:
+    """The recipe with the `model.*` of the run that it starts from, or of the run in `workdir`
+    that it continues; how the model is computed (`NUMERICS`) stays the recipe's. Says what changes.
 
-    Raises `UserError` unless it is a run with this tokenizer and shape, and the checkpoint can be
-    read."""
+    Raises `UserError` where there is no run to start from.
+    """
+    continued = (workdir / "config.json").is_file()
+    source = workdir if continued else pathlib.Path(recipe.init_from)
+    if not (source / "config.json").is_file():
+        raise UserError(f"init_from={source}: no run there (config.json is missing)")
+    theirs = trained_run.read_recipe(source).model
+    changed = [
+        f"{name} {there} (the recipe has {here})"
+        for name, (there, here) in model_differences(theirs, recipe.model).items()
+    ]
+    if changed and not continued:
+        distributed.say(f"model.* is that of init_from={source}: {', '.join(changed)}")
+    computed_so = {name: getattr(recipe.model, name) for name in NUMERICS}
+    return dataclasses.replace(recipe, model=dataclasses.replace(theirs, **computed_so))
+
+
+def initial_weights(
+    source: pathlib.Path,
+    abstract_params: Any,
+    tokenizer: tokenizers.Tokenizer,
+    model: ModelConfig,
+) -> Any:
+    """Parameters of another run's newest checkpoint, for `model`.
+
+    Raises `UserError` unless it is a run with this tokenizer and of the same function (shapes,
+    rotary embeddings, epsilon, tied), and the checkpoint can be read."""
     if not (source / "config.json").is_file():
         raise UserError(f"init_from={source}: no run there (config.json is missing)")
     run = trained_run.open_run(source)
     if run.tokenizer.sha256 != tokenizer.sha256:
         hashes = f"({run.tokenizer.sha256[:12]}) than these shards ({tokenizer.sha256[:12]})"
         raise UserError(f"init_from={source}: trained with another tokenizer {hashes}")
-    theirs, ours = _shapes(run.abstract_params()), _shapes(abstract_params)
-    for name in sorted({*theirs, *ours}):
-        if theirs.get(name) != ours.get(name):
-            raise UserError(
-                f"init_from={source}: {name} is {theirs.get(name)} there and {ours.get(name)} here"
-            )
+    differing = model_differences(run.recipe.model, model)
+    if differing:
+        found = [
+            f"config.model.{name} is {there} there and {here} here"
+            for name, (there, here) in differing.items()
+        ]
+        raise UserError(
+            f"init_from={source}: {', '.join(found)}; leave --config.model.* out, and that run's"
+            " are taken, or give its values"
+        )
     with contextlib.closing(run.checkpoints()) as checkpoints:
         params, progress = checkpoints.restore_params(abstract_params)
     distributed.say(f"initial weights from {source}, step {progress['step']}")
     return params
-
-
-def _shapes(params: Any) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves
-    }

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.huggingface.exchange import export_run
 from divsyn_jax.model import sharding
 from divsyn_jax.statistics import paired_bootstrap
 from divsyn_jax.training import trained_run
-from tests.conftest import fails_with_one_line, small_texts
+from tests.conftest import fails_with_one_line, small_texts, write_jsonl
 from tests.trained_runs import make_run
 
 pytest.importorskip("lm_eval")
@@ -71,12 +72,12 @@ def their_language_model(folder, **options):
     )
 
 
-def open_language_model(workdir, batch_tokens=1024):
+def open_language_model(workdir, batch_tokens=1024, chat=False):
     run = trained_run.open_run(workdir)
     mesh = sharding.make_mesh(run.recipe.mesh, jax.devices()[:1])
     params, progress = run.load_params(mesh)
     identity = trained_run.checkpoint_identity(progress)
-    return mesh, language_model.opened(run, params, mesh, batch_tokens, identity)
+    return mesh, language_model.opened(run, params, mesh, batch_tokens, identity, chat)
 
 
 def answers_of(lm, tasks, limit=None):
@@ -239,7 +240,7 @@ def test_chat_runs_are_prompted_through_their_template(tmp_path, tokenizer_dir):
     export_run(workdir, tmp_path / "hf", 1 << 30)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")
     messages = [{"role": "user", "content": "the river\n holds"}]
-    mesh, opened = open_language_model(workdir)
+    mesh, opened = open_language_model(workdir, chat=True)
     with jax.set_mesh(mesh), opened as lm:
         text = lm.apply_chat_template(messages)
         assert text == theirs.apply_chat_template(messages, tokenize=False)
@@ -295,3 +296,40 @@ def test_without_the_hub_one_line_names_task_data(run_and_export, tmp_path, comm
         env={**os.environ, **environment},
     )
     fails_with_one_line(result, "--task_data=DIR", "arc_challenge")
+
+
+def test_what_was_measured_on_a_checkpoint_stays(tmp_path, tokenizer_dir, items):
+    workdir = make_run(tmp_path / "run", tokenizer_dir, vocab_size=400)
+    corpus = write_jsonl(tmp_path / "held.jsonl", small_texts(4))
+    build_shards([str(corpus)], str(tokenizer_dir), str(tmp_path / "held"), 64, "document")
+    data = f"h={tmp_path / 'held'}"
+    tasks = harness.open_tasks(["blimp"], items)
+    found = [
+        evaluate_run(workdir, data),
+        evaluate_run(workdir, tasks=tasks, limit=2),
+        evaluate_run(workdir, data),
+    ]
+    assert [(list(result["domains"]), list(result["tasks"])) for result in found] == [
+        (["h"], []),
+        (["h"], ["blimp"]),
+        (["h"], ["blimp"]),
+    ]
+    assert found[2]["mean"] == found[1]["mean"]
+    stored = json.loads((workdir / "eval.json").read_text())
+    assert stored == found[2]
+    (workdir / "eval.json").write_text(json.dumps({**stored, "checkpoint": "another"}))
+    assert evaluate_run(workdir, data)["tasks"] == {}
+
+
+def test_a_choice_that_is_empty_or_longer_than_the_context_is_named(run_and_export):
+    from lm_eval.api.instance import Instance
+
+    def request(choice: str) -> Instance:
+        return Instance("loglikelihood", {}, ("the river", choice), 0, ("items", 7, 1))
+
+    mesh, opened = open_language_model(run_and_export[0])
+    with jax.set_mesh(mesh), opened as lm:
+        with pytest.raises(UserError, match="task items, item 7: an empty choice"):
+            lm.loglikelihood([request("")], disable_tqdm=True)
+        with pytest.raises(UserError, match=r"the choice ' q q.* tokens long.* context is 96"):
+            lm.loglikelihood([request(" q" * 200)], disable_tqdm=True)

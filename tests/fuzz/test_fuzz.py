@@ -204,6 +204,7 @@ def test_safetensors_headers(header, data):
 
 
 @fuzzed(
+    st.sampled_from(["llama", "mistral", "qwen2", "qwen3"]),
     st.dictionaries(
         st.sampled_from(
             [
@@ -219,19 +220,22 @@ def test_safetensors_headers(header, data):
                 "rope_theta",
                 "rope_parameters",
                 "rope_scaling",
+                "sliding_window",
+                "use_sliding_window",
+                "layer_types",
                 "max_position_embeddings",
                 "tie_word_embeddings",
             ]
         ),
         JSON | st.integers(1, 64),
-    )
+    ),
 )
-def test_model_configs(config):
+def test_model_configs(kind, config):
     pytest.importorskip("jax")
-    from divsyn_jax.huggingface import llama
+    from divsyn_jax.huggingface import architectures
 
     with one_line():
-        llama.from_config({"model_type": "llama", **config}, "config.json")
+        architectures.from_config({"model_type": kind, **config}, "config.json")
 
 
 @fuzzed(

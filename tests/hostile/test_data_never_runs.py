@@ -10,11 +10,10 @@ import sys
 import pytest
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.data import shard_builder
+from divsyn_jax.data import shard_builder, template_renderer
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.readers import tfds_features
 from divsyn_jax.data.readers.corpus import CorpusReader
-from divsyn_jax.evaluation import template_renderer
 from tests.conftest import ROOT
 
 INFO = {
@@ -205,6 +204,7 @@ def test_what_workers_exchange_is_json(tmp_path, tokenizer_dir):
         direct.documents,
         direct.tokens,
     )
+    assert direct.tokens
     (tmp_path / "1.task").write_bytes(pickle.dumps(Explosive(str(tmp_path / "PWNED"))))
     with pytest.raises(ValueError, match="UTF-8|Expecting"):
         beam_runner._run(shard_builder._write_from_json, str(tmp_path / "1"))

@@ -209,6 +209,17 @@ def test_a_file_that_is_no_json_is_one_line(tmp_path, text):
             files.read_jsonl(tmp_path / "a.jsonl")
 
 
+def test_a_line_of_a_file_of_lines_ends_at_a_line_feed_alone(tmp_path):
+    values = [{"text": "a\u2028b\u2029c\x85d"}, {"text": "e"}]
+    lines = [json.dumps(value, ensure_ascii=False) for value in values]
+    (tmp_path / "a.jsonl").write_bytes("".join(f"{line}\n" for line in lines).encode())
+    assert files.read_jsonl(tmp_path / "a.jsonl") == values
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(line.encode() for line in lines))
+    assert files.read_jsonl(tmp_path / "a.jsonl") == values
+    (tmp_path / "a.jsonl").write_bytes(b"")
+    assert files.read_jsonl(tmp_path / "a.jsonl") == []
+
+
 def test_a_damaged_answer_of_an_evaluation_is_one_line(tmp_path):
     path = pathlib.Path(tmp_path / "answers.jsonl")
     for line in ("[]", "{}", "[" * 100_000, json.dumps({"request": []})):

@@ -15,11 +15,12 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data import tokenizer as tokenizers
-from divsyn_jax.huggingface import tensor_files
+from divsyn_jax.huggingface import tensor_files, tokenizer_files
 from divsyn_jax.huggingface.exchange import export_run, import_checkpoint
 from divsyn_jax.model import decoder, sharding
 from divsyn_jax.training import run_directory, trained_run
-from tests.conftest import ROOT, fails_with_one_line
+from tests.conftest import ROOT, fails_with_one_line, small_texts
+from tests.hugging_face_tokenizers import CHATML, make_tokenizer
 from tests.trained_runs import make_run
 
 TRICKY = [
@@ -117,7 +118,10 @@ def test_an_import_is_a_run_to_start_from(tmp_path, tokenizer_dir):
     mesh = sharding.make_mesh(run.recipe.mesh, jax.devices()[:1])
     weights = [
         run_directory.initial_weights(
-            source, run.abstract_params(mesh), tokenizers.load_tokenizer(str(tokenizer_dir))
+            source,
+            run.abstract_params(mesh),
+            tokenizers.load_tokenizer(str(tokenizer_dir)),
+            run.recipe.model,
         )
         for source in (workdir, tmp_path / "imported")
     ]
@@ -148,8 +152,19 @@ def test_a_16_bit_checkpoint_of_transformers_is_imported(tmp_path, tokenizer_dir
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"model_type": "mistral"}, "model_type='mistral'"),
+        ({"model_type": "gemma2"}, "model_type='gemma2'"),
         ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_scaling"),
+        ({"rope_parameters": {"type": "linear", "factor": 4.0}}, "rope_parameters"),
+        ({"rope_parameters": {"factor": 4.0, "rope_theta": 1e4}}, "rope_parameters"),
+        ({"rope_parameters": {"rope_type": "default", "type": "linear"}}, "rope_parameters"),
+        ({"rope_parameters": "linear"}, "rope_parameters='linear'"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_scaling"),
+        ({"model_type": "mistral", "sliding_window": 8}, "sliding_window=8"),
+        ({"model_type": "qwen2", "use_sliding_window": True}, "use_sliding_window"),
+        ({"model_type": "qwen3", "layer_types": ["sliding_attention"]}, "layer_types"),
+        ({"hidden_size": "32"}, "hidden_size='32'"),
+        ({"rms_norm_eps": "small"}, "rms_norm_eps='small'"),
+        ({"tie_word_embeddings": True}, "tie_word_embeddings=true"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_parameters"),
         (
             {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}},
@@ -157,10 +172,11 @@ def test_a_16_bit_checkpoint_of_transformers_is_imported(tmp_path, tokenizer_dir
         ),
         ({"hidden_act": "gelu"}, "hidden_act='gelu'"),
         ({"attention_bias": True}, "attention_bias"),
-        ({"head_dim": 64}, "head_dim=64"),
+        ({"head_dim": 64}, "q_proj.weight' is"),
+        ({"head_dim": 13}, "head_width=13"),
         ({"num_hidden_layers": 4}, "'model.layers.3.input_layernorm.weight' is missing"),
         ({"num_hidden_layers": 2}, "has no place"),
-        ({"intermediate_size": 81}, "mlp.down_proj.weight"),
+        ({"intermediate_size": 81}, "mlp.gate_proj.weight"),
         ({"num_attention_heads": None}, "num_attention_heads is missing"),
     ],
 )
@@ -318,3 +334,59 @@ def test_a_model_is_never_in_memory_whole(tmp_path, tokenizer_dir):
         # Reading one parameter takes its compressed bytes, the decoded chunk and the array; the
         # model is 4 times the largest.
         assert int(result.stdout) < 3.5 * largest, way
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+def test_user_defined_symbols_survive_export(tmp_path, prefix):
+    transformers = pytest.importorskip("transformers")
+    import sentencepiece
+
+    symbols = ["<|user|>", "<|assistant|>"]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(small_texts(200)),
+        model_prefix=str(tmp_path / "tokenizer"),
+        model_type="bpe",
+        vocab_size=400,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        add_dummy_prefix=prefix,
+        byte_fallback=True,
+        user_defined_symbols=symbols,
+        minloglevel=2,
+    )
+    ours = tokenizers.load_tokenizer(str(tmp_path))
+    (tmp_path / "hf").mkdir()
+    tokenizer_files.export(tmp_path, ours, 64, tmp_path / "hf")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")
+    texts = [*TRICKY, "a <|user|> river", "<|user|>\nthe river<|assistant|>", " <|user|><|user|> a"]
+    for text, ids in zip(texts, ours.encode(texts), strict=True):
+        assert theirs(text, add_special_tokens=False)["input_ids"] == ids, text
+        assert theirs.decode(ids) == ours.decode(ids)
+
+
+@pytest.mark.parametrize("kind", ["tiktoken", "unigram"])
+def test_tokenizer_json_is_the_tokenizer_beside_a_model_of_another_kind(tmp_path, kind):
+    from divsyn_jax.data import jinja_template
+
+    source = tmp_path / "source"
+    make_tokenizer(source, True, CHATML)
+    (source / "chat_template.jinja").unlink(missing_ok=True)
+    (source / "tokenizer.model").write_text("IQ== 0\nIg== 1\n")
+    if kind == "unigram":
+        import sentencepiece
+
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(small_texts(200)),
+            model_prefix=str(source / "tokenizer"),
+            vocab_size=100,
+            hard_vocab_limit=False,
+            minloglevel=2,
+        )
+        (source / "tokenizer.vocab").unlink()
+    imported = tokenizer_files.import_files(source, tmp_path / "run")
+    assert (imported.bos_id, imported.eos_id) == (0, 1)
+    assert not (tmp_path / "run" / "tokenizer.model").exists()
+    template = jinja_template.load_chat_template(tmp_path / "run", imported)
+    assert template is not None
+    assert template.template == CHATML
+    assert (tmp_path / "run" / "chat_template.jinja").read_text() == CHATML

@@ -353,3 +353,23 @@ def test_bad_input_gives_one_line(tmp_path, arguments, message):
     fails_with_one_line(
         sweep(*[a.replace("OUT", str(tmp_path / "out")) for a in arguments]), message
     )
+
+
+def test_arrays_are_split_at_what_the_cluster_takes(tmp_path):
+    tools = tmp_path / "bin"
+    executable(tools / "squeue", "true")
+    executable(tools / "scontrol", "echo 'MaxArraySize            = 3'")
+    executable(tools / "sbatch", f"echo x >> {tmp_path}/n; wc -l < {tmp_path}/n")
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+    command = ("submit", STUDY, "--backend=slurm", f"--workdir={tmp_path}/s")
+    result = sweep(*command, env=environment)
+    assert "4 of 4 runs sent" in result.stdout, result.stderr
+    jobs = json.loads((tmp_path / "s" / "launch" / "jobs.json").read_text())
+    assert [len(job["runs"]) for job in jobs if job["kind"] == "runs"] == [3, 1]
+    scripts = sorted((tmp_path / "s" / "launch").glob("runs-*.sh"))
+    arrays = [re.search("--array=(.*)", script.read_text())[1] for script in scripts]
+    assert arrays == ["0-2", "0-0"]
+    (tmp_path / "n").unlink()
+    result = sweep(*command[:3], f"--workdir={tmp_path}/t", "--max_array_size=2", env=environment)
+    jobs = json.loads((tmp_path / "t" / "launch" / "jobs.json").read_text())
+    assert [len(job["runs"]) for job in jobs if job["kind"] == "runs"] == [2, 2]

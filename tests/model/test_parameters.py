@@ -15,7 +15,8 @@ from divsyn_jax.training.recipe import OptimizerConfig
 from tests.model.test_decoder import TINY
 
 MESH = AbstractMesh((1, 1, 1), sharding.MESH_AXES, axis_types=(AxisType.Auto,) * 3)
-PARAMS = jax.eval_shape(lambda: decoder.init_params(TINY, 0))
+FULL = dataclasses.replace(TINY, qkv_bias=True, qk_norm=True)  # with every optional parameter
+PARAMS = jax.eval_shape(lambda: decoder.init_params(FULL, 0))
 
 
 def paths(params) -> set[str]:
@@ -46,13 +47,15 @@ READERS = [lay_out, lay_out_moments, optimize, llama.slices]
 
 def test_every_parameter_has_its_row_and_no_row_is_idle():
     assert paths(PARAMS) == set(parameters.PARAMETERS)
-    tied = jax.eval_shape(lambda: decoder.init_params(dataclasses.replace(TINY, tied=True), 0))
+    tied = jax.eval_shape(lambda: decoder.init_params(dataclasses.replace(FULL, tied=True), 0))
     assert paths(tied) == set(parameters.PARAMETERS) - {"head"}
 
 
-def test_norm_scales_alone_are_not_decayed():
+def test_norm_scales_and_biases_alone_are_not_decayed():
+    small = ("query_bias", "key_bias", "value_bias", "query_norm", "key_norm")
     undecayed = {name for name, row in parameters.PARAMETERS.items() if not row.decayed}
-    assert undecayed == {"final_norm", "layers/attention_norm", "layers/mlp_norm"}
+    norms = {"final_norm", "layers/attention_norm", "layers/mlp_norm"}
+    assert undecayed == norms | {f"layers/{name}" for name in small}
 
 
 @pytest.mark.parametrize("read", READERS)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -682,6 +683,23 @@ def test_glob_gives_a_level_each(tmp_path):
         os.path.join(tmp_path, "a.jsonl"),
         os.path.join(tmp_path, "b.jsonl"),
     ]
+
+
+def test_a_study_that_is_told_to_stop_does_not_blame_its_job(tmp_path):
+    """A job that gets the signal before it can save ends by it; that is no fault of the job."""
+    command = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+    job = local_runner.Job("job", command, tmp_path / "log", lambda: False)
+
+    def stop_when_up() -> None:
+        while not (tmp_path / "log").exists() or "up" not in (tmp_path / "log").read_text():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop_when_up)
+    thread.start()
+    with pytest.raises(Unfinished, match="run the same command to continue"):
+        local_runner.run_jobs([job], [local_runner.whole_machine()], {}, lambda *_: None)
+    thread.join()
 
 
 def test_repeated_documents_are_not_unique_tokens(tmp_path):

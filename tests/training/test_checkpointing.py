@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl import logging
 
 from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.huggingface import exchange
@@ -161,3 +162,21 @@ def test_readers_name_a_damaged_checkpoint(tmp_path, tokenizer_dir, how):
     with pytest.raises(UserError, match=r"run/checkpoints: cannot be read \(step 3: "):
         exchange.export_run(workdir, tmp_path / "exported", 1 << 30)
     assert not (tmp_path / "exported").exists()
+
+
+def test_a_full_disk_is_one_line_without_the_tracebacks_of_threads(tmp_path, monkeypatch, caplog):
+    error = ValueError("RESOURCE_EXHAUSTED: Failed writing: No space left on device [OS error 28]")
+
+    def full() -> None:
+        try:
+            raise RuntimeError("in a thread") from error
+        except RuntimeError:
+            logging.exception("_SignalingThread.run() raised an exception")
+            raise
+
+    with opened(tmp_path) as checkpoints:
+        monkeypatch.setattr(checkpoints._checkpointer, "wait", full)
+        with pytest.raises(Failure, match="the disk is full; free space, then run the same"):
+            checkpoints.wait()
+    assert "Traceback" not in caplog.text
+    assert "_SignalingThread" not in caplog.text

@@ -12,7 +12,7 @@ from divsyn_jax.evaluation import text_generation
 from divsyn_jax.huggingface import exchange
 from divsyn_jax.model.decode import Sampling
 from divsyn_jax.training import run_directory, trained_run
-from divsyn_jax.training.recipe import Recipe
+from divsyn_jax.training.recipe import OptimizerConfig, Recipe
 from tests.trained_runs import make_run
 
 # What a run has to say. Every other key has a default.
@@ -121,7 +121,7 @@ def test_an_old_run_is_exported_sampled_started_from_and_continued(run, config, 
     assert isinstance(text, str)
     opened = trained_run.open_run(run)
     abstract = opened.abstract_params()
-    run_directory.initial_weights(run, abstract, opened.tokenizer)
+    run_directory.initial_weights(run, abstract, opened.tokenizer, opened.recipe.model)
     run_directory.check_same_recipe(run, Recipe.from_config(config))
     assert files.read_json(run / "config.json") == old  # reading does not write
 
@@ -165,3 +165,15 @@ def test_the_papers_recipe_says_every_key_and_changes_few_defaults():
 def test_a_recipe_comes_back_from_its_dict(name):
     recipe = Recipe.from_config(runpy.run_path(f"configs/{name}.py")["get_config"]().to_dict())
     assert Recipe.from_config(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("b1", 1.5), ("b1", 1.0), ("b2", 1.0), ("eps", 0.0)),
+        *(("decay_share", 1.5), ("final_lr_ratio", 2.0)),
+    ],
+)
+def test_optimizer_settings_out_of_range_are_named(key, value):
+    with pytest.raises(ValueError, match=f"optimizer.{key}={value}"):
+        OptimizerConfig(peak_lr=1e-3, **{key: value})

@@ -263,5 +263,8 @@ def test_weights_of_a_run_with_another_tokenizer_are_refused(tmp_path, tokenizer
     run = make_run(tmp_path / "run", tokenizer_dir)
     with pytest.raises(UserError, match="trained with another tokenizer"):
         run_directory.initial_weights(
-            run, {"weight": jax.ShapeDtypeStruct((1,), jnp.float32)}, Other()
+            run,
+            {"weight": jax.ShapeDtypeStruct((1,), jnp.float32)},
+            Other(),
+            trained_run.open_run(run).recipe.model,
         )

@@ -113,7 +113,7 @@ def main(_) -> None:
                 lm = theirs
                 if name == "ours":
                     lm = language_model.RunLanguageModel(
-                        run, params, mesh, _BATCH_TOKENS.value, cache
+                        run, params, mesh, _BATCH_TOKENS.value, cache, chat=False
                     )
                 started = time.perf_counter()
                 found = harness.run_tasks(lm, tasks, chat=False, limit=_ITEMS.value)

@@ -1,4 +1,4 @@
-"""Renders Jinja templates in a process of its own, started by chat_prompts.py as a script.
+"""Renders Jinja templates in a process of its own, started by template_renderer.py as a script.
 
 A template is a program of a stranger. Jinja's sandbox keeps it from our objects, not from looping
 for ever or from filling the memory; only a process can be held to that. One JSON object a line
@@ -26,17 +26,31 @@ def _refuse(message: Any) -> None:
     raise _Refused(str(message)[:_LONGEST_ERROR])
 
 
+def _refuse_date(_: Any) -> None:
+    raise _Refused(
+        "the chat template writes today's date, and the same conversation would be other text"
+        " tomorrow; put a fixed date into the template"
+    )
+
+
 @functools.lru_cache(maxsize=4)
 def _compiled(template: str) -> Any:
+    """The template as transformers sets Jinja up."""
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    return ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = functools.partial(json.dumps, ensure_ascii=False)
+    environment.globals["strftime_now"] = _refuse_date
+    return environment.from_string(template)
 
 
 def render_here(template: str, variables: Mapping[str, Any]) -> dict[str, str]:
     """What is answered: the text, or why there is none."""
     try:
         text = _compiled(template).render(**variables, raise_exception=_refuse)
+        text.encode("utf-8")  # fails for half a surrogate pair
     except _Refused as error:
         return {"error": str(error)}
     except BaseException as error:  # a template raises whatever its expressions do

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.evaluation import template_process
+from divsyn_jax.data import template_process
 
 # A conversation renders in milliseconds; a machine under load may take a thousand times that.
 LONGEST_S = 20.0
