@@ -114,7 +114,7 @@ class EndpointSettings:
         except ValueError:  # a name: 127.example.org may lead anywhere
             return host == "localhost"
         mapped = getattr(address, "ipv4_mapped", None)
-        return (mapped or address).is_loopback or address.is_unspecified  # 0.0.0.0 is here too
+        return (mapped or address).is_loopback
 
     def cost(self, prompt_tokens: float, completion_tokens: float) -> float | None:
         """Price of so many tokens in the user's currency; None without prices."""
