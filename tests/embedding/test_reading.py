@@ -127,7 +127,7 @@ def test_only_the_beginning_of_a_book_is_tokenized(model, monkeypatch):
 
 def test_words_for_terminal_and_report(model):
     found = summary(model, [SPELLED["japanese"], "word " * 500])
-    score = {"corpus": {"name": "c"}, "reading": found.as_json()}
+    score = {"corpus": {"name": "c"}, "reading": found.to_json()}
     assert legibility.warning(score).startswith("c: the embedding model cannot spell 1")
     assert legibility.cut(score).startswith("c: 50.0% of the documents are longer than the first")
     for old in ({"corpus": {"name": "c"}}, {"corpus": {"name": "c"}, "reading": None}):

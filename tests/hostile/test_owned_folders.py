@@ -15,6 +15,7 @@ from divsyn_jax.synthesis.by_endpoint import run as endpoint_run
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
 from divsyn_jax.synthesis.record_file import RecordWriter, recover
+from tests.conftest import fails_with_one_line, write_jsonl
 
 
 @pytest.fixture
@@ -131,14 +132,14 @@ def test_what_comes_into_the_folder_meanwhile_is_kept(tmp_path):
     assert (tmp_path / "out" / "thesis.txt").read_text() == "precious"
 
 
-def test_a_score_is_not_replaced_beside_a_strangers_file(tmp_path):
-    from divsyn_jax.diversity import score_corpus
-
+def test_a_score_is_not_replaced_beside_a_strangers_file(tmp_path, command):
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "score.json").write_text("{}")
     (tmp_path / "plain" / "thesis.txt").write_text("precious")
-    with pytest.raises(UserError, match="thesis.txt"):
-        score_corpus._named(["plain.jsonl"], tmp_path)
+    corpus = write_jsonl(tmp_path / "plain.jsonl", ["a text"] * 20)
+    result = command("divsyn_jax.diversity.score_corpus", corpus, f"--output={tmp_path}")
+    fails_with_one_line(result, "thesis.txt")
+    assert (tmp_path / "plain" / "thesis.txt").read_text() == "precious"
 
 
 def test_a_link_is_no_output_folder(tmp_path, victim):
