@@ -143,7 +143,7 @@ known = flags.FLAGS.get_key_flags_for_module("divsyn_jax.diversity.score_corpus"
 print(*[flag.name for flag in known])
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    names = {*done.stdout.split()} - {"output", "dry_run"}
+    names = {*done.stdout.split()} - {"output", "dry_run", "pairs_out"}
     assert len(names) > 20
     assert names <= set(inspect.signature(score).parameters)
     for function in (score, compare):
@@ -162,3 +162,18 @@ dir(diversity), diversity.score.__doc__, diversity.compare
 assert not {"jax", "torch", "pandas", "pyarrow"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_groups_and_judged_pairs_are_keywords_too():
+    records = [
+        {"text": f"{word} {number}", "topic": word, "prompt": number % 5}
+        for number in range(20)
+        for word in ("river", "copper")
+    ]
+    found = score(records, agent="oracle", label_field="topic", group_field="prompt", draws=50)
+    assert found["groups"]["groups"] == 5
+    assert found["groups"]["distinct_kinds"]["value"] == pytest.approx(2)
+    with pytest.raises(UserError, match="^pairs=1: give"):
+        score(records, pairs=1)
+    with pytest.raises(UserError, match="needs an endpoint: base_url=... and model=..."):
+        score(records, pair_judge="openai")

@@ -11,6 +11,7 @@ from divsyn_jax.data.readers.given_records import GivenRecords
 from divsyn_jax.diversity import baselines, comparison, rounds, scoring
 from divsyn_jax.diversity.api.keywords import documented, errors_in_python, settings_from
 from divsyn_jax.diversity.api.results import ComparedCorpora, ScoredCorpus
+from divsyn_jax.diversity.pairs import of_corpus
 from divsyn_jax.diversity.settings import ScoreSettings
 
 Corpus = str | os.PathLike[str] | Iterable[Any]
@@ -74,24 +75,28 @@ def compare(
 def _scored(
     readers: Mapping[str, CorpusReader], settings: ScoreSettings
 ) -> dict[str, ScoredCorpus]:
+    of_corpus.check_corpora(list(readers), settings.pairs)
     samples = {name: scoring.sample_corpus(reader, settings) for name, reader in readers.items()}
     shared = baselines.common_shared_text(
         [scoring.corpus_shared_text(sample, settings) for sample in samples.values()],
         settings.match_lengths,
     )
     with contextlib.closing(scoring.make_agent(settings, samples)) as made:
+        inputs = of_corpus.read_inputs(samples, made, shared, settings)
         found = {
             name: score
             for name, (score, _) in scoring.score_corpora(samples, made, shared, settings).items()
         }
         if settings.rounds > 1:
             rounds.add_rounds(found, readers, made, shared, settings)
+        of_corpus.add_pairs(found, samples, inputs, made, shared, settings)
     return {name: ScoredCorpus(score) for name, score in found.items()}
 
 
 def _reader(corpus: Corpus, name: str, settings: ScoreSettings) -> CorpusReader:
     if isinstance(corpus, str | os.PathLike):
-        fields = () if settings.label_field is None else (settings.label_field,)
+        asked = (settings.label_field, settings.pairs.group_field)
+        fields = tuple(field for field in asked if field is not None)
         return CorpusReader(_path(corpus), settings.read, fields)
     return GivenRecords(corpus, name, settings.read)
 

@@ -17,6 +17,7 @@ from divsyn_jax.base.errors import UserError
 from divsyn_jax.data.readers.options import ReadOptions
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.agents.kinds import AGENTS, agents_with
+from divsyn_jax.diversity.pairs.pair_settings import PairSettings
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint.settings import EndpointSettings
 
@@ -25,6 +26,7 @@ _HOLDERS: dict[str, Callable[..., Any]] = {
     "read": ReadOptions,
     "judge": JudgeSettings,
     "endpoint": EndpointSettings,
+    "pairs": PairSettings,
 }
 _OF_PLACE = {
     place: setting_flags.keywords_of(holder)
@@ -33,6 +35,7 @@ _OF_PLACE = {
 for _name in _HOLDERS:
     del _OF_PLACE[""][_name]
 del _OF_PLACE["endpoint"]["seed"]  # one seed for all
+del _OF_PLACE["pairs"]["pairs_out"]  # the command writes a sheet and scores nothing
 _PLACES = {name: place for place, known in _OF_PLACE.items() for name in known}
 KEYWORDS = {name: _OF_PLACE[place][name] for name, place in _PLACES.items()}
 
@@ -66,7 +69,12 @@ def settings_from(agent: str, given: Mapping[str, Any], function: str) -> ScoreS
       UserError: a value that cannot be used.
     """
     of_place: dict[str, dict[str, Any]] = {place: {} for place in _OF_PLACE}
-    whole = {name: value for name, value in given.items() if name in _HOLDERS}
+    # `pairs` is a number of pairs, too.
+    whole = {
+        name: value
+        for name, value in given.items()
+        if name in _HOLDERS and (name not in KEYWORDS or isinstance(value, PairSettings))
+    }
     for name, value in given.items():
         if name in whole:
             continue
@@ -83,9 +91,12 @@ def settings_from(agent: str, given: Mapping[str, Any], function: str) -> ScoreS
         settings["read"] = ReadOptions(**of_place["read"])
     if "judge" not in whole:
         settings["judge"] = JudgeSettings(**of_place["judge"])
+    if "pairs" not in whole:
+        settings["pairs"] = PairSettings(**of_place["pairs"])
     endpoint = {name: value for name, value in of_place["endpoint"].items() if value is not None}
     kind = AGENTS.get(agent)
-    if kind is not None and not kind.asks_endpoint:
+    asks = kind is not None and (kind.asks_endpoint or bool(settings["pairs"].pair_judge))
+    if kind is not None and not asks:
         for name in given:
             if _PLACES.get(name) in ("endpoint", "judge"):
                 raise UserError(
