@@ -83,7 +83,8 @@ _WRITTEN = ("criteria.json", "comparison.json", "report.html")
 _RESERVED = (".", "..", _EMBEDDINGS, _ANSWERS, *_WRITTEN)
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and temporary names add to it
 _COLUMNS = 80  # of the terminal
-_SHOWN = {"effective_clusters": "effective clusters", "cluster_score": "C/S"}
+_SHOWN = ("effective_clusters", "cluster_score")
+_TITLES = ("effective clusters", "C/S")
 
 
 def run() -> None:
@@ -263,14 +264,13 @@ def _table(scores: Sequence["Score"]) -> str:
         [_cell(comparison.measurement(score, metric)) for metric in _SHOWN] for score in scores
     ]
     widths = [
-        max(len(title), *(len(row[place]) for row in cells))
-        for place, title in enumerate(_SHOWN.values())
+        max(len(title), *(len(row[place]) for row in cells)) for place, title in enumerate(_TITLES)
     ]
     room = _COLUMNS - sum(widths) - 2 * len(widths)
     names = [terminal_text.one_line(score["corpus"]["name"]) for score in scores]
     short = [name if len(name) <= room else f"{name[: room - 3]}..." for name in names]
     width = max(map(len, [*short, "corpus"]))
-    rows = zip(["corpus", *short], [list(_SHOWN.values()), *cells], strict=True)
+    rows = zip(["corpus", *short], [list(_TITLES), *cells], strict=True)
     lines = ["  ".join([name.ljust(width), *map(str.rjust, row, widths)]) for name, row in rows]
     return "\n".join([*lines, "95% intervals over documents and, where there are any, draws."])
 

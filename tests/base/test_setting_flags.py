@@ -2,8 +2,9 @@
 
 import ast
 import dataclasses
-import inspect
 import pathlib
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -211,15 +212,25 @@ def test_main_alone_reads_flags():
 
 
 def test_the_defaults_of_a_score_are_the_dataclasss():
-    from divsyn_jax.diversity import score_corpus  # noqa: F401  defines its flags
-    from divsyn_jax.diversity.settings import ScoreSettings
-    from divsyn_jax.endpoint.settings import EndpointSettings
+    # In a process of its own: two commands that both have --text_field cannot be in one.
+    code = """
+import inspect
+from absl import flags
+from divsyn_jax.diversity import score_corpus
+from divsyn_jax.diversity.settings import ScoreSettings
+from divsyn_jax.endpoint.settings import EndpointSettings
 
-    for holder in (ScoreSettings, EndpointSettings):
-        renamed = {"timeout_s": "request_timeout", "deadline_s": "request_deadline"}
-        for name, parameter in inspect.signature(holder).parameters.items():
-            flag = renamed.get(name, name)
-            if flag in flags.FLAGS and parameter.default is not inspect.Parameter.empty:
-                default = flags.FLAGS[flag].default
-                found = tuple(default) if isinstance(default, list) else default
-                assert found == parameter.default, name
+compared = 0
+for holder in (ScoreSettings, EndpointSettings):
+    renamed = {"timeout_s": "request_timeout", "deadline_s": "request_deadline", "pairs": ""}
+    for name, parameter in inspect.signature(holder).parameters.items():
+        flag = renamed.get(name, name)
+        if flag in flags.FLAGS and parameter.default is not inspect.Parameter.empty:
+            default = flags.FLAGS[flag].default
+            found = tuple(default) if isinstance(default, list) else default
+            assert found == parameter.default, name
+            compared += 1
+assert compared > 20
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -89,7 +89,14 @@ def main(arguments: list[str]) -> None:
     output = asked.output
     if asked.save is not None:
         signal.signal(signal.SIGTERM, _stop)
-        _save_distances(arguments, asked)
+        field = _label_field_of_all(asked)
+        settings = _SCORE.given(
+            **agent_flags.agent_settings(_SCORE.value("seed")),
+            label_field=field,
+            embedding_cache=_SCORE.value("embedding_cache"),
+            read=corpus_flags.read_options(),
+        )
+        _save_distances(arguments, asked, settings)
         if output is None:
             return
     elif asked.kind_of_text is not None:
@@ -177,30 +184,31 @@ def main(arguments: list[str]) -> None:
     print(f"\nReport: {output / 'report.html'}")
 
 
-def _save_distances(arguments: Sequence[str], asked: _Ladders) -> None:
-    """Measure labelled corpora for score_corpus --calibration."""
+def _label_field_of_all(asked: _Ladders) -> str:
+    """The field of the labels of --save. Raises `UserError` for flags that do not go with it."""
     assert asked.save is not None
     save, output = asked.save, asked.output
     if output is not None and os.path.abspath(save) == os.path.abspath(output / "calibration.json"):
         raise UserError(f"--save={save}: what --output writes there is another file; name another")
     fields = _label_fields(asked.label_field)
-    if set(fields) != {None}:
+    field = fields[None] if set(fields) == {None} else None
+    if field is None:
         raise UserError("--save needs the field of the labels, one for all: --label_field=FIELD")
     agent = agent_flags.asked()
     if not agent.embeds:
         raise UserError(f"--save is for {agents_with('embeds')}, not --agent={agent.name}")
     files.check_local(save)
     files.check_no_folder(save)
-    corpora = _named(arguments)
+    return field
+
+
+def _save_distances(arguments: Sequence[str], asked: _Ladders, settings: ScoreSettings) -> None:
+    """Measure labelled corpora for score_corpus --calibration."""
     from divsyn_jax.diversity.calibration import labelled_distances
 
-    settings = _SCORE.given(
-        **agent_flags.agent_settings(_SCORE.value("seed")),
-        label_field=fields[None],
-        embedding_cache=_SCORE.value("embedding_cache"),
-        read=corpus_flags.read_options(),
-    )
-    said = labelled_distances.save_distances(save, corpora, settings, asked.kind_of_text)
+    assert asked.save is not None
+    corpora = _named(arguments)
+    said = labelled_distances.save_distances(asked.save, corpora, settings, asked.kind_of_text)
     for line in said:
         print(line)
 

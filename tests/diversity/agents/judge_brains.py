@@ -205,7 +205,10 @@ def _by_topic(documents: dict[str, str]) -> dict[str, int]:
 
 
 def _topics(documents: dict[str, str]) -> dict[str, int]:
-    return {tag: int(re.search(r"subject (\d+)", body)[1]) for tag, body in documents.items()}
+    return {
+        tag: int(re.search(r"subject\s+(\d+)", body, re.IGNORECASE)[1])
+        for tag, body in documents.items()
+    }
 
 
 def _numbered(keys: dict[str, Any]) -> dict[str, int]:
