@@ -18,7 +18,7 @@ ENGLISH = document(Breadth(1, 1, 1), 0, 0)["text"]
         (ENGLISH[:100], "too_short"),
         (ENGLISH * 20, "too_long"),
         (GERMAN * 12, "language"),
-        ("水は川を流れて海に注ぐ。 " * 200, "language"),
+        ("水は川を流れて海に注ぐ。 " * 60, "language"),
         (f"I'm sorry, but I can't write that. {ENGLISH * 2}", "refusal"),
         (f"{ENGLISH} As an AI language model, I have no bees. {ENGLISH}", "refusal"),
         (f"{ENGLISH}\n\nI cannot help with this request. {ENGLISH}", "refusal"),
