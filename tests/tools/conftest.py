@@ -1,0 +1,1 @@
+from tests.endpoint.conftest import serve  # noqa: F401  a fixture
