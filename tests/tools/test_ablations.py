@@ -83,7 +83,8 @@ def test_every_ablation_by_an_endpoint_with_two_judges(ablations, judge, serve, 
     # criteria), the pipeline and the judge are one set of draws; K = 4 and criteria by hand are two
     # others. A repetition asks nothing.
     paid = server.paid()
-    assert sum(call.startswith("cluster-") for call in paid) == 20 + 20 + 20
+    # Each of the three is judged on five draws of known answer, too.
+    assert sum(call.startswith("cluster-") for call in paid) == 3 * (20 + 5)
     again, tables_again = ablations(*flags, f"--judges=other@{honest.base_url},oracle")
     assert again.returncode == 0, again.stderr
     assert _scores(tables_again["Draws"]) == _scores(tables["Draws"])
