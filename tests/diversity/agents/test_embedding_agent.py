@@ -62,5 +62,5 @@ def test_a_corpus_that_is_half_spelled_gets_a_warning_and_the_share_of_cut_docum
 
 
 def test_an_oracle_embeds_nothing(corpus):
-    with pytest.raises(UserError, match="--embedding_model=x: --agent=oracle embeds nothing"):
+    with pytest.raises(UserError, match="embedding_model='x': agent='oracle' embeds nothing"):
         score(corpus("c", TEXTS * 3), agent="oracle", label_field="text", embedding_model="x")
