@@ -33,7 +33,8 @@ def data_dir(tmp_path, monkeypatch):
 def test_a_corpus_comes_back_through_the_reader(tmp_path, data_dir, command):
     generate_corpus(Breadth(3, 2, 2), 30, 0, tmp_path / "narrow")
     written = [document.fields for document in CorpusReader(str(tmp_path / "narrow"))]
-    build = ("divsyn_jax.data.tfds_builder", f"--input={tmp_path / 'narrow'}", "--level=narrow")
+    corpus = tmp_path / "narrow" / "documents.jsonl.zst"
+    build = ("divsyn_jax.data.tfds_builder", f"--input={corpus}", "--level=narrow")
     result = command(*build)
     assert result.returncode == 0, result.stderr
     assert "tfds:divsyn_corpus/narrow:train: 30 documents" in result.stdout
