@@ -134,7 +134,7 @@ ablations: env
 lint: env
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/lint-imports --no-cache | tail -n 6
+	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy
 
 # Before every commit: lint, and the tests that need no training and no waiting.
