@@ -175,19 +175,7 @@ class ChatTemplate:
         A response is tokenised apart from what precedes it, as it is when a model continues a
         prompt."""
         parts = [list(self._parts(messages, False)) for messages in conversations]
-        ids = iter(
-            tokenizer.encode_rendered([text for conversation in parts for text, _ in conversation])
-        )
-        encoded = []
-        for conversation in parts:
-            tokens: list[int] = []
-            of_response: list[bool] = []
-            for _, is_response in conversation:
-                part = next(ids)
-                tokens += part
-                of_response += [is_response] * len(part)
-            encoded.append((tokens, of_response))
-        return encoded
+        return encode_parts(parts, tokenizer)
 
     def jinja(self) -> str:
         """The template for `tokenizer.apply_chat_template` of transformers:
@@ -245,3 +233,23 @@ def _turn(role: str, content: str) -> str:
 def broken(text: str) -> str:
     """`text`, which stands for an id, so that it stands for none."""
     return f"{text[0]} {text[1:]}"
+
+
+def encode_parts(
+    conversations: Sequence[Sequence[tuple[str, bool]]], tokenizer: Tokenizer
+) -> list[tuple[list[int], list[bool]]]:
+    """Token ids of rendered conversations, a part at a time, and for each whether it is of a
+    response.
+
+    `conversations`: the parts of each, with whether the part is a response."""
+    ids = iter(tokenizer.encode_rendered([text for parts in conversations for text, _ in parts]))
+    encoded = []
+    for parts in conversations:
+        tokens: list[int] = []
+        of_response: list[bool] = []
+        for _, is_response in parts:
+            part = next(ids)
+            tokens += part
+            of_response += [is_response] * len(part)
+        encoded.append((tokens, of_response))
+    return encoded

@@ -13,7 +13,7 @@ from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.contained_files import contained
 from divsyn_jax.data import template_renderer
-from divsyn_jax.data.chat import TEMPLATE_FILE, Message, broken
+from divsyn_jax.data.chat import TEMPLATE_FILE, Message, broken, encode_parts
 from divsyn_jax.data.tokenizer import Tokenizer
 
 LONGEST_TEMPLATE = 1 << 20  # bytes
@@ -94,19 +94,7 @@ class JinjaTemplate:
         Raises `UserError` for a template that renders the beginning of a conversation differently
         when the conversation goes on: what a response follows is then not what a model would be
         asked with."""
-        parts = [self._parts(messages) for messages in conversations]
-        texts = [text for conversation in parts for text, _ in conversation]
-        ids = iter(tokenizer.encode_rendered(texts))
-        encoded = []
-        for conversation in parts:
-            tokens: list[int] = []
-            of_response: list[bool] = []
-            for _, is_response in conversation:
-                part = next(ids)
-                tokens += part
-                of_response += [is_response] * len(part)
-            encoded.append((tokens, of_response))
-        return encoded
+        return encode_parts([self._parts(messages) for messages in conversations], tokenizer)
 
     def _parts(self, messages: Sequence[Message]) -> list[tuple[str, bool]]:
         """The rendered text in parts, each with whether it is a response."""
