@@ -51,7 +51,7 @@ def test_corpora_are_read_in_every_form(store, tmp_path):
     ("url", "message"),
     [
         ("memory://c/none.jsonl", "nothing there"),
-        ("memory://x/picture.png", "no .jsonl, .parquet or text files there"),
+        ("memory://x/picture.png", "unknown format; use .jsonl"),
         ("nowhere://c/a.jsonl", "nowhere://c/a.jsonl: .*nowhere"),
     ],
 )
