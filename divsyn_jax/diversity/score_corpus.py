@@ -159,6 +159,7 @@ def _score(
     from divsyn_jax.diversity import rounds, score_file, scoring
     from divsyn_jax.diversity.agents import criteria
     from divsyn_jax.diversity.pairs import of_corpus
+    from divsyn_jax.diversity.redundancy import clusters_file
 
     inputs = of_corpus.read_inputs(samples, agent, shared, settings)
     if agent.criteria:
@@ -187,6 +188,11 @@ def _score(
         for name, (score, draws) in made.items():
             score_file.write_score(output / name, score, draws, groups.get(name))
             scores[name] = score
+    for name, sample in samples.items():
+        if not clusters_file.holds_redundancy(output / name):
+            found = scoring.redundancy(name, sample, agent, shared, settings)
+            if found is not None:
+                clusters_file.write_redundancy(output / name, found)
     # The page shows the documents as they were judged.
     judged = [scoring.as_read(sample, shared) for sample in samples.values()]
     _write_comparison(output, [scores[name] for name in samples], judged)
@@ -226,12 +232,14 @@ def _write_comparison(
 ) -> None:
     from divsyn_jax.diversity import comparison, legibility, score_file
     from divsyn_jax.diversity.pairs import in_words
-    from divsyn_jax.diversity.reporting import answer, score_page
+    from divsyn_jax.diversity.redundancy import clusters_file
+    from divsyn_jax.diversity.reporting import answer, enough, redundancy_part, score_page
 
     compared = comparison.comparison_of(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
     comparison.write_comparison(output / "comparison.json", compared)
-    page = score_page.render_scores(scores, compared, samples, draws)
+    found = [clusters_file.read_redundancy(output / score["corpus"]["name"]) for score in scores]
+    page = score_page.render_scores(scores, compared, samples, draws, found)
     files.write_text(output / "report.html", page)
     print(f"\n{_table(scores)}\n")
     for line in [line for score in scores for line in in_words.lines(score)]:
@@ -250,6 +258,13 @@ def _write_comparison(
         *answer.copies(scores, compared),
         *answer.kinds(scores),
         *answer.band(compared),
+        *enough.enough(scores),
+        *[
+            sentence
+            for score, each in zip(scores, found, strict=True)
+            if each is not None
+            for sentence in redundancy_part.sentences(score["corpus"]["name"], each)
+        ],
     ]:
         print(_wrapped(sentence.text()))
     print(f"Report: {output / 'report.html'}")

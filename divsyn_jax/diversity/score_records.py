@@ -2,6 +2,7 @@
 
 from typing import Any, NotRequired, Required, TypedDict
 
+from divsyn_jax.diversity.estimation.document_curve import DocumentsPoint
 from divsyn_jax.diversity.estimation.intervals import EstimateRecord
 from divsyn_jax.diversity.estimation.profile import GranularityRecord, ProfileRecord
 from divsyn_jax.diversity.estimation.reliability import PositionBiasRecord, RetestRecord
@@ -297,6 +298,8 @@ class Score(Identity, Numbers, Duplicates):
     usage: UsageRecord
     draws_written: int
     rounds: NotRequired[RoundsRecord]
+    # Where all pairs made effective clusters; scores of 0.1.0 lack it.
+    by_documents: NotRequired[list[DocumentsPoint] | None]
     # Scores of 0.1.0 lack it.
     lengths: NotRequired[dict[str, Any]]
     # Where an endpoint judged; scores of 0.1.0 lack it.

@@ -15,8 +15,11 @@ from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity import baselines, copies, embedder, result
 from divsyn_jax.diversity.agents.base import Agent, ControlledJudge, Embedder, record_of
 from divsyn_jax.diversity.estimation.all_pairs import pair_distances
+from divsyn_jax.diversity.estimation.document_curve import document_curve
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
 from divsyn_jax.diversity.judging import Judged, judge
+from divsyn_jax.diversity.redundancy.find import find_redundancy
+from divsyn_jax.diversity.redundancy.records import Redundancy
 from divsyn_jax.diversity.sampling import (
     Sample,
     random_draws,
@@ -186,6 +189,7 @@ def _content(
     distances = None if embedding is None else pair_distances(embedding.vectors(judged.sample))
     of_pairs = isinstance(agent, Embedder)
     numbers = result.metric(judged, distances if of_pairs else None)
+    order_N = random_order(sample, settings.seed)
     cut = (
         ""
         if shared.judged_words is None
@@ -200,6 +204,11 @@ def _content(
         ),
         "lengths": shared.to_json(),
         **numbers,
+        "by_documents": (
+            document_curve(embedding.vectors(judged.sample), distances, order_N)
+            if of_pairs and embedding is not None and distances is not None
+            else None
+        ),
         "by_sample_size": result.by_sample_size(judged, agent, settings.seed),
         "verification": result.verification(judged),
         "position_bias": result.position_bias_record(judged),
@@ -218,6 +227,28 @@ def _content(
         **_controlled(agent),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }
+
+
+def redundancy(
+    name: str, sample: Sample, agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
+) -> Redundancy | None:
+    """Where a corpus repeats itself; None where nobody embeds its documents."""
+    judged = as_read(sample, shared)
+    embedding, _ = embedder.beside(agent, settings, name, judged)
+    if embedding is None:
+        return None
+    from divsyn_jax.diversity.agents.embedding import NEAR_DUPLICATE_DISTANCE
+
+    vectors_NE = embedding.vectors(judged)
+    return find_redundancy(
+        sample,
+        judged,
+        vectors_NE,
+        pair_distances(vectors_NE),
+        settings.threshold,
+        NEAR_DUPLICATE_DISTANCE,
+        settings.seed,
+    )
 
 
 def _controlled(agent: Agent) -> _Controlled:

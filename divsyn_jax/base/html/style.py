@@ -36,6 +36,8 @@ th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align:
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
 th:first-child, td:first-child { min-width: 9.5rem; }
 .words td { min-width: 6rem; max-width: none; }
+.beside { display: flex; flex-wrap: wrap; gap: 0 2.5rem; } .beside figure,
+  .beside > div { flex: 0 1 29rem; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9rem; max-width: 48rem; }
 svg { max-width: 100%; height: auto; } svg text { font: 14px system-ui, sans-serif;
   fill: var(--ink); }
