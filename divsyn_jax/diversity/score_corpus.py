@@ -22,6 +22,7 @@ import dataclasses
 import os
 import pathlib
 import signal
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -178,6 +179,7 @@ def _score(
             scores[name] = finished
     missing = {name: sample for name, sample in samples.items() if name not in scores}
     if missing:
+        _say_first(missing, agent, shared, settings)
         made = scoring.score_corpora(missing, agent, shared, settings)
         if settings.rounds > 1:
             rounds.add_rounds(
@@ -196,6 +198,24 @@ def _score(
     # The page shows the documents as they were judged.
     judged = [scoring.as_read(sample, shared) for sample in samples.values()]
     _write_comparison(output, [scores[name] for name in samples], judged)
+
+
+def _say_first(
+    samples: Mapping[str, "Sample"],
+    agent: "Agent",
+    shared: "SharedText",
+    settings: "ScoreSettings",
+) -> None:
+    """A first estimate of what is scored next, on standard error beside the progress."""
+    from divsyn_jax.diversity import scoring
+    from divsyn_jax.diversity.agents.base import Embedder
+    from divsyn_jax.diversity.reporting.first_estimate import first_estimate
+
+    if isinstance(agent, Embedder):
+        read = {name: scoring.as_read(sample, shared) for name, sample in samples.items()}
+        said = first_estimate(read, agent, settings.seed)
+        if said is not None:
+            print(_wrapped(said.text()), file=sys.stderr, flush=True)
 
 
 def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
