@@ -99,8 +99,8 @@ def test_datatroves_output_is_read_beside_its_logs(tmp_path, form):
     (folder / "stats.json").write_text(json.dumps([{"name": "Writer"}], indent=4))
     texts, left_out = _texts(folder)
     assert texts == [f"Page {n} of rank {rank}." for rank in range(2) for n in range(3)]
-    assert "notes of programs" in "; ".join(left_out)
-    assert "stats/00000.json" in "; ".join(left_out)
+    assert "notes of programs: completions/00000" in "; ".join(left_out)
+    assert "and 3 more" in "; ".join(left_out)
 
 
 def test_a_folder_of_stats_that_no_run_wrote_is_data(tmp_path):
