@@ -66,7 +66,7 @@ def score_card(score: Score, found: Redundancy | None, changed: Change | None) -
         f" {corpus['tokens']:,} {corpus['token_unit']}.",
         f"- Fingerprint of its text: `{corpus['fingerprint']}`.",
         f"- {AGENTS[agent['kind']].explanation} Model: {escaped(str(agent['model'] or 'none'))}.",
-        f"- {escaped(score['population'])}.",
+        f"- Scored: {escaped(score['population'])}.",
         f"- divsyn_jax {__version__}, seed {score['settings']['seed']}.",
         "- Numbers of another agent, other settings or another number of documents are not"
         " comparable with these.",
@@ -89,4 +89,6 @@ def _row(score: Score, metric: str, words: str) -> str:
 def escaped(text: str) -> str:
     """A stranger's text on one line, where neither Markdown nor HTML in it is obeyed."""
     shown = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", shown)
+    shown = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", shown)
+    # What makes a list or a rule at the beginning of a line.
+    return re.sub(r"^(\d*)([-+.)=])", r"\1\\\2", shown)

@@ -132,7 +132,9 @@ def _near_line(sample: Sample, pair: NearCopy) -> NearDuplicateLine:
         "repeats_where": sample.wheres[pair.earlier],
         "distance": round(pair.distance, _DIGITS),
         "equal": text == earlier,
-        "shared_phrases": round(templates.phrase_overlap(text, earlier), _DIGITS),
+        "shared_phrases": (
+            1.0 if text == earlier else round(templates.phrase_overlap(text, earlier), _DIGITS)
+        ),
         "start": start_of(text),
     }
 

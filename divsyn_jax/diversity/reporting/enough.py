@@ -33,7 +33,8 @@ def _of_corpus(score: Score, last: DocumentsPoint, double: DocumentsPoint) -> Se
         end: double["topics"][end] / last["topics"][end] - 1  # type: ignore[literal-required]
         for end in ("value", "ci_low", "ci_high")
     }
-    shown = f"{more['value']:.0%} more (95% interval {more['ci_low']:.0%} to {more['ci_high']:.0%})"
+    value, low, high = (_percent(more[end]) for end in ("value", "ci_low", "ci_high"))
+    shown = f"{value} more (95% interval {low} to {high})"
     if more["ci_high"] < HELPS:
         verdict = "these are enough"
     elif more["ci_low"] >= HELPS:
@@ -53,6 +54,10 @@ def _of_corpus(score: Score, last: DocumentsPoint, double: DocumentsPoint) -> Se
         f" {width:.1%} either way, of twice as many documents about {width * narrower:.1%}.",
         (score["corpus"]["name"], last["topics"]["value"]),
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
 
 
 def _half_width(found: CurveEstimate) -> float:

@@ -109,8 +109,10 @@ def test_a_card_obeys_no_stranger(scores):
     assert "<script" not in text
     assert "\x1b" not in text
     assert "\n# c" not in text
-    assert "\\[e\\]\\(f\\)" in text
+    assert "\\[e\\](f)" in text
     assert escaped("a*b_c") == "a\\*b\\_c"
+    assert escaped("1. one") == "1\\. one"
+    assert escaped("- one") == "\\- one"
 
 
 def test_two_corpora_are_scored_and_compared(command, tmp_path):
