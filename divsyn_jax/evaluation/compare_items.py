@@ -159,16 +159,17 @@ def _row(
                 f"{one[number].where} and {two[number].where}: item {number} is another one;"
                 " evaluate both on the same data"
             )
-    values = [[items[number].value for number in shared] for items in (one, two)]
-    tested = paired_bootstrap(*values)
+    before = [one[number].value for number in shared]
+    after = [two[number].value for number in shared]
+    tested = paired_bootstrap(before, after)
     return {
         "task": task,
         "metric": key[0],
         "filter": key[1],
         "items": len(shared),
         "left_out": left_out,
-        "first": sum(values[0]) / len(shared),
-        "second": sum(values[1]) / len(shared),
+        "first": sum(before) / len(shared),
+        "second": sum(after) / len(shared),
         "difference": tested["difference"],
         "ci_low": tested["ci_low"],
         "ci_high": tested["ci_high"],

@@ -59,5 +59,6 @@ code { background: var(--tint); padding: .1rem .3rem; border-radius: 3px; }
   h2, h3, summary { break-after: avoid; } .scroll { overflow: visible; background: none; }
   table { font-size: 7.5pt; } th, td { padding: .15rem .3rem; min-width: 0; }
   .nowrap { white-space: normal; }
+  .beside { gap: 0 1rem; } .beside figure, .beside > div { flex-basis: 47%; }
   details::details-content { content-visibility: visible; display: block; block-size: auto; } }
 """

@@ -6,7 +6,13 @@ from typing import Literal
 
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.html import p_value
-from divsyn_jax.diversity.comparison import comparison_of, headlines, profiles_of
+from divsyn_jax.diversity.comparison import (
+    clusters_of_draws,
+    comparison_of,
+    headlines,
+    profiles_of,
+    sampled,
+)
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.reporting.answer import Sentence
 from divsyn_jax.diversity.score_records import Score
@@ -109,21 +115,27 @@ def change(old: Score, new: Score) -> Change:
             f"{row['first']} and {row['second']}: not compared, {row['reason']}; score both again"
             " with one command"
         )
-    values, documents = _values(old, new)
-    names = compared["corpora"]
-    ends = (row.get("ratio_ci_low"), row.get("ratio_ci_high"))
-    return Change(*names, *values, *ends, row["p_value"], documents)
+    (old_value, new_value), documents = _values(old, new)
+    return Change(
+        old=row["first"],
+        new=row["second"],
+        old_value=old_value,
+        new_value=new_value,
+        low=row.get("ratio_ci_low"),
+        high=row.get("ratio_ci_high"),
+        p_value=row["p_value"],
+        documents=documents,
+    )
 
 
 def _values(old: Score, new: Score) -> tuple[tuple[float, float], int]:
-    documents = min(int(score["effective_clusters"]["documents"]) for score in (old, new))
+    documents = min(sampled(old), sampled(new))
     profiles = profiles_of([old, new])
     if profiles is not None:
         first, second = (found.value for found in headlines(profiles).values())
     else:
         first, second = (
-            hill(score["effective_clusters"]["pair_share"], documents)
-            for score in (old, new)  # type: ignore[typeddict-item]
+            hill(clusters_of_draws(score)["pair_share"], documents) for score in (old, new)
         )
     return (first, second), documents
 
@@ -132,19 +144,21 @@ def check_made_alike(old: Score, new: Score) -> None:
     """Raise `UserError` unless two scores were made by one judge in one way."""
     first, second = old["corpus"]["name"], new["corpus"]["name"]
     remedy = "score both with one command"
-    for key in ("kind", "model", "settings"):
-        one, two = (score["agent"][key] for score in (old, new))  # type: ignore[literal-required]
-        if one != two:
-            what = _first_difference(one, two) if key == "settings" else f"{one}, {two}"
-            raise UserError(f"{first} and {second}: scored by different agents ({what}); {remedy}")
+    one, two = old["agent"], new["agent"]
+    if (one["kind"], one["model"]) != (two["kind"], two["model"]):
+        what = f"{one['kind']} {one['model']}, {two['kind']} {two['model']}"
+        raise UserError(f"{first} and {second}: scored by different agents ({what}); {remedy}")
+    if one["settings"] != two["settings"]:
+        what = _first_difference(one["settings"], two["settings"])
+        raise UserError(f"{first} and {second}: scored by different agents ({what}); {remedy}")
     if (profiles_of([old]) is None) != (profiles_of([new]) is None):
         raise UserError(
             f"{first} and {second}: scored by versions that make effective clusters differently;"
             f" {remedy}"
         )
-    for what, one, two in zip(_SETTINGS, *map(_settings_of, (old, new)), strict=True):
-        if one != two:
-            raise UserError(f"{first} and {second}: scored with {what} {one}, {two}; {remedy}")
+    for what, was, now in zip(_SETTINGS, *map(_settings_of, (old, new)), strict=True):
+        if was != now:
+            raise UserError(f"{first} and {second}: scored with {what} {was}, {now}; {remedy}")
 
 
 _SETTINGS = ("first words of documents read", "embedding model", "draws of documents")

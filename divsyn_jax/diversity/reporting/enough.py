@@ -30,7 +30,7 @@ def enough(scores: Sequence[Score]) -> list[Sentence]:
 
 def _of_corpus(score: Score, last: DocumentsPoint, double: DocumentsPoint) -> Sentence:
     more = {
-        end: double["topics"][end] / last["topics"][end] - 1  # type: ignore[literal-required]
+        end: double["topics"][end] / last["topics"][end] - 1
         for end in ("value", "ci_low", "ci_high")
     }
     value, low, high = (_percent(more[end]) for end in ("value", "ci_low", "ci_high"))
