@@ -27,7 +27,9 @@ from divsyn_jax.diversity.reporting.answer import Sentence
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_records import Score
 
-_POINTS = 1_000  # of a map: each carries the start of its document
+# Points of all maps of a page: each carries the start of its document. One map has at most and at
+# least so many of them.
+_POINTS, _MOST_POINTS, _FEWEST_POINTS = 3_000, 1_000, 200
 _HOVER_CHARACTERS = 140
 _KINDS_SHOWN = len(GROUP_COLOURS)
 _PAIRS_SHOWN = 10
@@ -51,8 +53,9 @@ def redundancy_part(
     """
     if not any(found):
         return Html("")
+    shown = min(_MOST_POINTS, max(_FEWEST_POINTS, _POINTS // len(scores)))
     maps = [
-        _map(score["corpus"]["name"], sample, each)
+        _map(score["corpus"]["name"], sample, each, shown)
         for score, sample, each in zip(scores, samples, found, strict=True)
         if each is not None
     ]
@@ -138,12 +141,12 @@ def _corpus_part(score: Score, found: Redundancy, corpora: int) -> Html:
     return markup("<h3>{}</h3><p>{}</p>{}", name, said, shown)
 
 
-def _map(name: str, sample: Sample, found: Redundancy) -> Html:
-    """The documents on a plane; a random choice of them where there are many."""
+def _map(name: str, sample: Sample, found: Redundancy, shown: int) -> Html:
+    """The documents on a plane; `shown` of them, chosen at random, where there are more."""
     place = {int(number): at for at, number in enumerate(sample.index_N)}
     points = found.points
-    if len(points) > _POINTS:
-        chosen = random.Random(len(points)).sample(range(len(points)), _POINTS)
+    if len(points) > shown:
+        chosen = random.Random(len(points)).sample(range(len(points)), shown)
         points = [points[at] for at in sorted(chosen)]
     kinds = found.kinds[:_KINDS_SHOWN]
     drawn = []
