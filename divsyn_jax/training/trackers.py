@@ -138,7 +138,6 @@ def _trackio(
         name=f"{workdir.name}-{_identity(workdir / 'trackio_id')[:8]}",
         resume="allow",
         config=dict(recipe),
-        auto_log_gpu=False,
     )
     return _Run(run)
 

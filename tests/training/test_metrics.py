@@ -81,7 +81,7 @@ def trackio(monkeypatch):
     """A stand-in for the trackio module (0.43) that records what it is told."""
     told = []
 
-    def init(project, name=None, *, resume="never", config=None, auto_log_gpu=None):
+    def init(project, name=None, *, resume="never", config=None):
         told.append(("init", project, name, resume, config))
         return types.SimpleNamespace(
             log=lambda metrics, step=None: told.append(("log", step, metrics)),
@@ -94,6 +94,7 @@ def trackio(monkeypatch):
 
 def test_trackio_is_told_each_step_and_a_continued_run_is_the_same(trackio, tmp_path):
     told = LogConfig(tracker="trackio", project="mine")
+    (tmp_path / "run").mkdir()
     for _ in range(2):
         log = MetricsLog(tmp_path / "run", 0, told, {"seed": 3})
         log.write(1, {"loss": 2.0, "mfu": None})
