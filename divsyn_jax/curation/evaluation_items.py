@@ -108,9 +108,7 @@ def read_items(specs: Sequence[str], options: ReadOptions) -> EvaluationItems:
     return EvaluationItems(places, texts, unchecked, {s: _index(*a) for s, a in found.items()})
 
 
-def _index(
-    hashes: list[np.ndarray], owners: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _index(hashes: list[np.ndarray], owners: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     unique, first = np.unique(np.concatenate(hashes), return_index=True)
     return unique, np.concatenate(owners)[first]
 

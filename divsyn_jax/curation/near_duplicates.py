@@ -44,9 +44,7 @@ def near_duplicates(
     earlier_P, later_P = candidate_pairs(sketches.bands(), np.flatnonzero(alive_N))
     jaccard_P = jaccard(sketches.shingles(), sketches.starts_M, earlier_P, later_P)
     near_P = jaccard_P >= threshold
-    return first_come(
-        earlier_P[near_P], later_P[near_P], jaccard_P[near_P], sketches.documents
-    )
+    return first_come(earlier_P[near_P], later_P[near_P], jaccard_P[near_P], sketches.documents)
 
 
 def candidate_pairs(

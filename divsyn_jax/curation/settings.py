@@ -29,7 +29,8 @@ class CurationSettings:
       decontaminate_by: how text of items is found: ngram (13 words in a row), embedding (vectors
         within --semantic_distance), or both.
       keep: share of the documents to keep, chosen by --by.
-      by: how to choose them: facility_location, novelsum, kinds (equally many of each kind), random.
+      by: how to choose them: facility_location, novelsum, kinds (equally many of each kind) or
+        random.
       quality_field: numeric field whose mean is reported before and after.
       keep_fields: fields to write beside the text, comma-separated; by default all.
       format: of the corpus written.

@@ -215,9 +215,7 @@ def _sketched(
         )
 
 
-def _by_processes(
-    tasks: Iterable[dict[str, Any]], workers: int
-) -> Iterator[Mapping[str, Any]]:
+def _by_processes(tasks: Iterable[dict[str, Any]], workers: int) -> Iterator[Mapping[str, Any]]:
     waiting = iter(tasks)
     first = list(_some(waiting, 2))
     if workers == 1 or len(first) < 2:  # a small corpus is done before a process has started
