@@ -1,5 +1,6 @@
 """Curating a corpus: what is dropped and why, what stays, and what both were worth."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -109,7 +110,7 @@ def curate_corpus(
     if settings.decontaminate:
         items = read_items(settings.decontaminate, settings.read)
     identity = {"corpus": spec, "settings": settings_record(settings)}
-    with files.resumed_directory(output, identity, WRITTEN) as folder:
+    with files.resumed_directory(output, identity, WRITTEN) as folder, _only_vectors_left(folder):
         remove_scratch(folder)
         _take_over_vectors(pathlib.Path(output), folder)
         items_file = None
@@ -123,6 +124,20 @@ def curate_corpus(
         summary = outputs.write_corpus(spec, settings, sketches, decisions, items, folder)
         remove_scratch(folder)
     return summary
+
+
+@contextlib.contextmanager
+def _only_vectors_left(folder: pathlib.Path) -> Iterator[None]:
+    """Leave nothing of a block that fails but the vectors that it paid for, if any."""
+    try:
+        yield
+    except BaseException:
+        marks = (owned_folders.SETTINGS, owned_folders.LOCK)
+        vectors = [path.name for path in folder.glob(f"{VECTORS}*")]
+        owned_folders.remove_written(folder, WRITTEN, keep=(*vectors, *marks) if vectors else ())
+        if not vectors:
+            folder.rmdir()
+        raise
 
 
 def decide(

@@ -12,6 +12,7 @@ from divsyn_jax.curation import selection
 from divsyn_jax.curation.curation import Decisions, chosen_texts
 from divsyn_jax.curation.settings import FEWEST_SCORED, CurationSettings
 
+_DRAWS = 2_000  # C/S needs them; effective clusters are of all pairs
 METRICS = ("effective_clusters", "cluster_score", "near_duplicates", "exact_duplicates")
 
 
@@ -65,6 +66,7 @@ def scores(
             given,  # type: ignore[arg-type]
             max_documents=settings.score_documents,
             baselines=("none",),
+            draws=_DRAWS,
             seed=settings.seed,
             embedding_cache=cache,
             embedding_model=settings.embedding_model,

@@ -57,7 +57,7 @@ class CurationSettings:
     quality_field: str | None = None
     keep_fields: tuple[str, ...] = ()
     format: OutputFormat = "jsonl.zst"
-    score_documents: int = 2_000
+    score_documents: int = 1_000
     seed: int = 0
     embedding_cache: str | os.PathLike[str] | None = None
     embedding_model: str | None = None
