@@ -61,7 +61,8 @@ class _Writing:
 
     Attributes:
       kind: what to write.
-      input: corpus whose topics --kind=topics finds, or whose documents --kind=rephrase tells again.
+      input: corpus whose topics --kind=topics finds or whose documents --kind=rephrase tells
+        again.
       formats: how --kind=rephrase tells each document again, comma-separated: faq, table, tutorial,
         textbook, dialogue, encyclopaedia, summary, notes.
       topics_file: topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords]; by

@@ -1,7 +1,7 @@
 """Documents of known facts, rephrasings of them, and a judge that knows the answers.
 
-Also a brain of the test server (tests/endpoint/server.py): `rephraser` tells a document again and in
-two of five answers changes a number, a name or a denial; `entailment` is judged by the facts.
+Also a brain of the test server (tests/endpoint/server.py): `rephraser` tells a document again, in
+two of five answers with a number, a name or a denial changed, and judges by the facts.
 """
 
 import random
@@ -10,60 +10,16 @@ from typing import Any, NamedTuple
 
 from tests.endpoint import brains
 
-_FIRST = [
-    "Alva",
-    "Bruno",
-    "Clara",
-    "Dario",
-    "Edith",
-    "Frank",
-    "Greta",
-    "Hanno",
-    "Irene",
-    "Jonas",
-    "Karla",
-    "Linus",
-    "Maren",
-    "Oskar",
-]
-_LAST = [
-    "Abbott",
-    "Barker",
-    "Carver",
-    "Dalton",
-    "Ellis",
-    "Fisher",
-    "Grover",
-    "Harper",
-    "Irving",
-    "Keller",
-    "Lawton",
-    "Mercer",
-]
-_PLACES = [
-    "Ashford",
-    "Brookham",
-    "Carlow",
-    "Denmoor",
-    "Eastwick",
-    "Fairholm",
-    "Greystone",
-    "Hartwell",
-    "Kirkby",
-]
+
+def _listed(text: str) -> list[str]:
+    return text.split()
+
+
+_FIRST = _listed("Alva Bruno Clara Dario Edith Frank Greta Hanno Irene Jonas Karla Linus Maren")
+_LAST = _listed("Abbott Barker Carver Dalton Ellis Fisher Grover Harper Irving Keller Lawton")
+_PLACES = _listed("Ashford Brookham Carlow Denmoor Eastwick Fairholm Greystone Hartwell Kirkby")
 _VERBS = [("repair", "repaired"), ("count", "counted"), ("paint", "painted"), ("mend", "mended")]
-_THINGS = [
-    "boats",
-    "bridges",
-    "clocks",
-    "engines",
-    "ladders",
-    "mirrors",
-    "wheels",
-    "windows",
-    "barrels",
-    "lanterns",
-]
+_THINGS = _listed("boats bridges clocks engines ladders mirrors wheels windows barrels lanterns")
 _FENCED = re.compile(
     r"<<<document (?P<tag>\S+) (?P<key>\w+)>>>\n(?P<body>.*?)\n<<<end (?P=tag) (?P=key)>>>",
     re.DOTALL,
@@ -96,9 +52,8 @@ def facts(rng: random.Random, count: int = 6) -> list[Fact]:
 def document(given: list[Fact]) -> str:
     """The facts as a text."""
     return " ".join(
-        f"{fact.who} did not {_VERBS[fact.verb][0]} the {fact.number} {fact.things} at {fact.place}."
-        if fact.denied
-        else f"{fact.who} {_VERBS[fact.verb][1]} the {fact.number} {fact.things} at {fact.place}."
+        f"{fact.who} {f'did not {_VERBS[fact.verb][0]}' if fact.denied else _VERBS[fact.verb][1]}"
+        f" the {fact.number} {fact.things} at {fact.place}."
         for fact in given
     )
 
@@ -115,7 +70,8 @@ def told(given: list[Fact], rng: random.Random, user: str = "") -> str:
         for fact in order
     ]
     if "questions that a reader" in user:
-        return "\n".join(f"What is known of the {f.things}?\n{s}" for f, s in zip(order, sentences))
+        asked = [f"What is known of the {fact.things}?" for fact in order]
+        return "\n".join(map("{}\n{}".format, asked, sentences))
     if "numbered steps" in user:
         return "\n".join(f"{number}. {line}" for number, line in enumerate(sentences, 1))
     return " ".join(sentences)

@@ -5,12 +5,24 @@ call, one that is wrong stays in the corpus. What they cannot see (a relation tu
 in other words, names in scripts without capitals) is for the judge of `formats.entailment_prompt`.
 """
 
+import decimal
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator
 
 from divsyn_jax.base.words import words
+from divsyn_jax.synthesis.rephrasing.lexicon import (
+    NEGATIONS,
+    NOT_COUNTED,
+    ORDINALS,
+    SCALES,
+    SPELLED_NUMBERS,
+    STOP_WORDS,
+    TENS,
+    UNITS,
+)
 
 # A numeral with separators inside, no part of a word.
 _NUMERAL = re.compile(r"(?<![\w.])[-+\u2212]?\d[\d.,'\u2019\u00a0\u202f ]*\d|(?<![\w.])\d|\d+")
@@ -20,197 +32,11 @@ _MARKER = re.compile(
     r"|\b(?:steps?|parts?|questions?|answers?|points?|sections?)\s+\d{1,3}\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_UNITS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_SPELLED = {word: str(value) for value, word in enumerate(_UNITS)}
-_SPELLED |= {word: str(10 * place) for place, word in enumerate(_TENS, 2)}
-_SPELLED |= {"hundred": "100", "thousand": "1000", "million": "1000000", "billion": "1000000000"}
-_SPELLED |= {"dozen": "12", "twice": "2", "double": "2", "half": "0.5", "quarter": "0.25"}
-_ORDINALS = [
-    "zeroth",
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-]
-_NOT_COUNTED = {"one", "zero", "first", "second", "half", "quarter", "double", "twice"}
-_NEGATIONS = frozenset(
-    [
-        "no",
-        "not",
-        "never",
-        "none",
-        "nobody",
-        "nothing",
-        "nowhere",
-        "neither",
-        "nor",
-        "cannot",
-        "without",
-        "hardly",
-        "scarcely",
-        "barely",
-        "nicht",
-        "kein",
-        "keine",
-        "keinen",
-        "keiner",
-        "keines",
-        "nie",
-        "niemals",
-        "pas",
-        "jamais",
-        "aucun",
-        "aucune",
-        "sin",
-        "nunca",
-        "ningun",
-        "ninguna",
-        "non",
-        "mai",
-        "senza",
-        "nessun",
-        "nessuna",
-        "не",
-        "нет",
-        "никогда",
-        "без",
-    ]
-)
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？؟])[\"'\u201d\u2019)\]]*\s+|\n+|\s*\|\s*")
 # Where a capital may stand for other reasons than that a name has one.
 _CAPITAL_START = re.compile(
     _SENTENCE_END.pattern
     + r"|[:;\u2014\u2013]\s+|[\"\u201c\u201d\u00ab\u00bb\u201e]|(?<=\s)['\u2018]|^\W+"
-)
-_STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "and",
-        "or",
-        "but",
-        "if",
-        "then",
-        "than",
-        "that",
-        "this",
-        "these",
-        "those",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "to",
-        "with",
-        "as",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "has",
-        "have",
-        "had",
-        "do",
-        "does",
-        "did",
-        "it",
-        "its",
-        "he",
-        "she",
-        "they",
-        "them",
-        "his",
-        "her",
-        "their",
-        "we",
-        "our",
-        "you",
-        "your",
-        "i",
-        "my",
-        "me",
-        "us",
-        "who",
-        "which",
-        "what",
-        "when",
-        "where",
-        "why",
-        "how",
-        "all",
-        "any",
-        "each",
-        "some",
-        "such",
-        "so",
-        "also",
-        "can",
-        "could",
-        "may",
-        "might",
-        "will",
-        "would",
-        "shall",
-        "should",
-        "must",
-        "there",
-        "here",
-        "into",
-        "over",
-        "under",
-        "about",
-        "after",
-        "before",
-        "between",
-        "during",
-        "up",
-        "down",
-        "out",
-        "more",
-        "most",
-        "other",
-        "only",
-        "own",
-        "same",
-        "too",
-        "very",
-        "just",
-    ]
 )
 # Languages whose nouns all have capitals: a capital says nothing there.
 _NOUN_CAPITALS = frozenset({"de", "lb"})
@@ -248,7 +74,16 @@ def numbers_of(text: str) -> list[tuple[str, str]]:
         value = _spelled(match[0].casefold())
         if value is not None:
             found.append((match.start(), match.end(), value))
-    return [(value, _noun_after(text[end : end + 60])) for _, end, value in sorted(found)]
+    merged: list[tuple[int, int, str]] = []
+    for start, end, value in sorted(found):
+        if merged and text[start:end].casefold() in SCALES:
+            before, until, factor = merged[-1]
+            if not text[until:start].strip(" -"):  # 12 thousand
+                product = decimal.Decimal(factor) * decimal.Decimal(value)
+                merged[-1] = (before, end, _canonical(f"{product:f}"))
+                continue
+        merged.append((start, end, value))
+    return [(value, _noun_after(text[end : end + 60])) for _, end, value in merged]
 
 
 def _values(match: re.Match[str]) -> Iterator[tuple[int, int, str]]:
@@ -277,15 +112,15 @@ def _canonical(number: str) -> str:
 
 
 def _spelled(word: str) -> str | None:
-    if word in _NOT_COUNTED:
+    if word in NOT_COUNTED:
         return None
-    if word in _SPELLED:
-        return _SPELLED[word]
-    if word in _ORDINALS:
-        return str(_ORDINALS.index(word))
+    if word in SPELLED_NUMBERS:
+        return SPELLED_NUMBERS[word]
+    if word in ORDINALS:
+        return str(ORDINALS.index(word))
     tens, _, unit = word.partition("-")
-    if tens in _TENS and unit in _UNITS[1:10]:
-        return str(int(_SPELLED[tens]) + int(_SPELLED[unit]))
+    if tens in TENS and unit in UNITS[1:10]:
+        return str(int(SPELLED_NUMBERS[tens]) + int(SPELLED_NUMBERS[unit]))
     return None
 
 
@@ -295,7 +130,7 @@ def _noun_after(rest: str) -> str:
         folded = word.casefold()
         if not folded[0].isalpha():
             return ""
-        if folded not in _STOP_WORDS and folded not in _SPELLED:
+        if folded not in STOP_WORDS and folded not in SPELLED_NUMBERS:
             return _stem(folded)
     return ""
 
@@ -306,8 +141,11 @@ def _changed_number(source: str, text: str) -> bool:
     """
     stated = numbers_of(source)
     known = {number for number, _ in stated}
-    known |= {_SPELLED[word] for word in _NOT_COUNTED & _SPELLED.keys() if word in source.lower()}
-    known |= {str(_ORDINALS.index(w)) for w in _ORDINALS if w in source.lower()}
+    for word in words(source.casefold()):
+        if word in NOT_COUNTED and word in SPELLED_NUMBERS:
+            known.add(SPELLED_NUMBERS[word])
+        elif word in ORDINALS:
+            known.add(str(ORDINALS.index(word)))
     numbers_of_noun: dict[str, set[str]] = {}
     for number, noun in stated:
         numbers_of_noun.setdefault(noun, set()).add(number)
@@ -338,7 +176,7 @@ def _changed_name(source: str, text: str) -> bool:
                 continue
             if _stem(word.casefold()) in known or word.casefold() in lower:
                 continue
-            if word.casefold() in _STOP_WORDS | _NEGATIONS:
+            if word.casefold() in STOP_WORDS | NEGATIONS:
                 continue
             if place:
                 return True
@@ -361,9 +199,9 @@ def _name_followers(source: str) -> set[str]:
     ordinary = {word for word in found if word[:1].islower()}
     return {
         _stem(after.casefold())
-        for word, after in zip(found, found[1:], strict=False)
-        if word[:1].isupper() and word.casefold() not in ordinary | _STOP_WORDS
-        if after[:1].islower() and after not in _STOP_WORDS
+        for word, after in itertools.pairwise(found)
+        if word[:1].isupper() and word.casefold() not in ordinary | STOP_WORDS
+        if after[:1].islower() and after not in STOP_WORDS
     }
 
 
@@ -395,7 +233,7 @@ def _changed_denial(source: str, text: str) -> bool:
 def _denials(sentence: str) -> int:
     folded = sentence.casefold().replace("\u2019", "'")
     found = words(folded)
-    return sum(word in _NEGATIONS or word.endswith("n't") for word in found)
+    return sum(word in NEGATIONS or word.endswith("n't") for word in found)
 
 
 def _content(sentence: str) -> frozenset[str]:
@@ -403,7 +241,7 @@ def _content(sentence: str) -> frozenset[str]:
     return frozenset(
         _stem(word)
         for word in words(sentence.casefold().replace("\u2019", "'"))
-        if word not in _STOP_WORDS and word not in _NEGATIONS and not word.endswith("n't")
+        if word not in STOP_WORDS and word not in NEGATIONS and not word.endswith("n't")
     )
 
 

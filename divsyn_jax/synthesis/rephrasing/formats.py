@@ -56,7 +56,7 @@ FORMATS: Mapping[str, RephrasingFormat] = {
         ),
         _format(
             "table",
-            "a Markdown table of what the document states, after a sentence that says what it shows",
+            "a Markdown table of what the document states, below a sentence on what it shows",
             r"^\s*\|.*\|\s*$",
             3,
             "Write a Markdown table: a heading, the line under it, and rows.",

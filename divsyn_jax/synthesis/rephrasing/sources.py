@@ -1,4 +1,4 @@
-"""The documents that are told again, and the cells of a rephrased corpus: source x format x model."""
+"""The documents that are told again, and the cells: source x format x model."""
 
 import dataclasses
 import hashlib

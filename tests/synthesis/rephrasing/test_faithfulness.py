@@ -19,6 +19,7 @@ SOURCE = (
     [
         "Built in 1972 by Ingrid Solberg, Bergen's bridge is 430 metres long; 12500 cars use it.",
         "After 1990 the toll was never raised. The 21 workers lost no day of work.",
+        "12.5 thousand cars use the bridge at Bergen a day.",
         "Q1: Who built the bridge?\nA1: Ingrid Solberg built it in 1972.\nQ2: How long is it?",
         "1. Look at the bridge, built in 1972.\nStep 2: Remember the 12 ships in Oslo.",
         "| What | Value |\n|---|---|\n| Length | 430 metres |\n| Ships in Oslo | 12 |",
@@ -56,7 +57,7 @@ def test_a_changed_number_name_or_denial_is_found(text, reason):
 def test_numbers_are_read_as_they_are_written():
     text = "1. 1.5 million, 3,5 kg, 1 000 and 2,000.50 in ten days; Step 2: 50% on the third day"
     numbers = [number for number, _ in numbers_of(text)]
-    assert numbers == ["1.5", "1000000", "3.5", "1000", "2000.5", "10", "50", "3"]
+    assert numbers == ["1500000", "3.5", "1000", "2000.5", "10", "50", "3"]
 
 
 def test_capitals_of_german_nouns_are_no_names():
@@ -69,12 +70,12 @@ def test_capitals_of_german_nouns_are_no_names():
 def test_planted_changes_are_rejected_and_faithful_rephrasings_are_not(change):
     rng = random.Random(change)
     caught = passed = 0
-    for number in range(300):
+    for number in range(120):
         given = facts.facts(rng)
         source = facts.document(given)
         user = ("", "questions that a reader", "numbered steps")[number % 3]
         passed += unfaithful(source, facts.told(given, rng, user)) is None
         wrong = facts.told(facts.changed(given, rng, change), rng, user)
         caught += unfaithful(source, wrong) is not None
-    assert caught >= 0.95 * 300
-    assert passed >= 0.95 * 300
+    assert caught >= 0.95 * 120
+    assert passed >= 0.95 * 120

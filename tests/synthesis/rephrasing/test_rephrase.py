@@ -17,7 +17,8 @@ from tests.conftest import fails_with_one_line, write_jsonl
 from tests.synthesis import facts
 
 BRAIN = "tests.synthesis.facts:rephraser"
-LOOSE = RephrasingSettings(language="", copied=2.0, entailment=1.0)
+# The writer has one way of saying a thing, so that its texts are near each other and the source.
+LOOSE = RephrasingSettings(language="", copied=2.0, near_duplicate=2.0, entailment=1.0)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_the_command_tells_a_corpus_again(serve, tmp_path, corpus, command):
     bad = [*line[:5], "--formats=poem", *line[6:]]
     fails_with_one_line(command(*bad), "--formats=poem: choose among")
     textbook = [*line[:5], "--formats=textbook", *line[6:]]
-    loose = ("--config.endpoint.language=", "--config.rephrase.copied=2.0")
+    loose = ("--config.endpoint.language=", "--config.rephrase.copied=2.0")  # as LOOSE
     done = command(*textbook, *loose, "--config.endpoint.candidates=12")
     assert done.returncode == 0, done.stderr
     assert "6 rephrasings of 6 documents" in done.stdout
