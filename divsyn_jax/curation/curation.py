@@ -19,7 +19,7 @@ from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.embedding.store import FILE as VECTORS
 
 CURATION_VERSION = 1
-WRITTEN = (
+CURATED_FILES = (
     *("documents.jsonl.zst", "documents.parquet", "README.md", "curation.json", "clusters.jsonl"),
     *(f"{VECTORS}*", SCRATCH),
 )
@@ -105,12 +105,15 @@ def curate_corpus(
     """
     from divsyn_jax.curation import output as outputs
 
-    files.check_replaceable(output, WRITTEN)
+    files.check_replaceable(output, CURATED_FILES)
     items = None
     if settings.decontaminate:
         items = read_items(settings.decontaminate, settings.read)
     identity = {"corpus": spec, "settings": settings_record(settings)}
-    with files.resumed_directory(output, identity, WRITTEN) as folder, _only_vectors_left(folder):
+    with (
+        files.resumed_directory(output, identity, CURATED_FILES) as folder,
+        _only_vectors_left(folder),
+    ):
         remove_scratch(folder)
         _take_over_vectors(pathlib.Path(output), folder)
         items_file = None
@@ -134,7 +137,9 @@ def _only_vectors_left(folder: pathlib.Path) -> Iterator[None]:
     except BaseException:
         marks = (owned_folders.SETTINGS, owned_folders.LOCK)
         vectors = [path.name for path in folder.glob(f"{VECTORS}*")]
-        owned_folders.remove_written(folder, WRITTEN, keep=(*vectors, *marks) if vectors else ())
+        owned_folders.remove_written(
+            folder, CURATED_FILES, keep=(*vectors, *marks) if vectors else ()
+        )
         if not vectors:
             folder.rmdir()
         raise
@@ -167,7 +172,7 @@ def decide(
     if "minhash" in settings.dedup:
         drop(
             "near_duplicate",
-            *near_duplicates.near_duplicates(sketches, code_N == 0, settings.near_duplicate),
+            *near_duplicates.near_copies(sketches, code_N == 0, settings.near_duplicate),
         )
     model = None
     if settings.needs_vectors:

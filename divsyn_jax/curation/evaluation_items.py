@@ -21,7 +21,7 @@ from divsyn_jax.data.readers.options import ReadOptions
 from divsyn_jax.data.readers.records import Document
 
 LEAK_WORDS = 13
-FEWEST_WORDS = 8
+FEWEST_ITEM_WORDS = 8
 _TABLE_BITS = 24
 
 
@@ -32,7 +32,7 @@ class EvaluationItems:
     Attributes:
       places: where each item stands (`file:line`).
       texts: the text of each, for its vector.
-      unchecked: items without a text of `FEWEST_WORDS` words.
+      unchecked: items without a text of `FEWEST_ITEM_WORDS` words.
       runs: by words in a run: sorted hashes, and the number of the first item that has each.
     """
 
@@ -102,7 +102,7 @@ def read_items(specs: Sequence[str], options: ReadOptions) -> EvaluationItems:
             texts.append(document.text)
     if not found:
         raise UserError(
-            f"{','.join(specs)}: none of its {len(places):,} items has a text of {FEWEST_WORDS}"
+            f"{','.join(specs)}: none of its {len(places):,} items has a text of {FEWEST_ITEM_WORDS}"
             " words; give items with their questions"
         )
     return EvaluationItems(places, texts, unchecked, {s: _index(*a) for s, a in found.items()})
@@ -130,14 +130,14 @@ def _runs(strings: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
     """(words in a run, hashes) of the texts of one item."""
     every = [ngrams.word_hashes(ngrams.normalised_words(text)) for text in strings]
     for words_W in every:
-        if FEWEST_WORDS <= len(words_W) < LEAK_WORDS:
+        if FEWEST_ITEM_WORDS <= len(words_W) < LEAK_WORDS:
             yield len(words_W), ngrams.ngram_hashes(words_W, len(words_W))
         elif len(words_W) >= LEAK_WORDS:
             yield LEAK_WORDS, ngrams.ngram_hashes(words_W, LEAK_WORDS)
     # Runs that begin in one text and end in a later one: a question with each of its answers.
     reach = LEAK_WORDS - 1
     for first, words_W in enumerate(every):
-        if len(words_W) < FEWEST_WORDS:
+        if len(words_W) < FEWEST_ITEM_WORDS:
             continue  # a label or a name leads to nothing of the item
         for later in every[first + 1 :]:
             across = np.concatenate([words_W[-reach:], later[:reach]])

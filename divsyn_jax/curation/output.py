@@ -18,8 +18,8 @@ from divsyn_jax.curation.curation import (
     changed,
     settings_record,
 )
-from divsyn_jax.curation.evaluation_items import FEWEST_WORDS, LEAK_WORDS, EvaluationItems
-from divsyn_jax.curation.record_forms import JsonLines, ParquetFile, record_of
+from divsyn_jax.curation.evaluation_items import FEWEST_ITEM_WORDS, LEAK_WORDS, EvaluationItems
+from divsyn_jax.curation.record_forms import JsonLines, ParquetFile, written_record
 from divsyn_jax.curation.settings import CurationSettings
 from divsyn_jax.curation.sketching import CorpusSketches
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, TextFingerprint
@@ -54,7 +54,7 @@ def write_corpus(
             places.enter(number, document.where)
             if decisions.stays[number]:
                 after.update(document.text)
-                writer.write(record_of(document, settings), document.where)
+                writer.write(written_record(document, settings), document.where)
                 continue
             record = _dropped(number, document.where, decisions, sketches, items, places)
             copies.enter(record)
@@ -101,7 +101,7 @@ def _writer(
     reader = CorpusReader(spec, settings.read, fields=None)
     # The columns of all that stay are known only when all were read.
     stays = (
-        (record_of(document, settings), document.where)
+        (written_record(document, settings), document.where)
         for number, document in enumerate(reader)
         if number < len(decisions.code_N) and decisions.stays[number]
     )
@@ -215,7 +215,7 @@ def _items_record(
         "items": len(items.places),
         "leaked": len(hit),
         "words_in_a_row": LEAK_WORDS,
-        "fewest_words": FEWEST_WORDS,
+        "fewest_words": FEWEST_ITEM_WORDS,
         "unchecked": items.unchecked,
     }
 

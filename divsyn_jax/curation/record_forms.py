@@ -20,7 +20,7 @@ _LEVEL = 3
 _ROWS, _CHARACTERS = 5_000, 32 << 20  # of a row group, at most
 
 
-def record_of(document: Document, settings: CurationSettings) -> dict[str, Any]:
+def written_record(document: Document, settings: CurationSettings) -> dict[str, Any]:
     """The record of a document: as it was read, or its text and the fields that are to be kept."""
     if not document.fields:
         return {"text": document.text}

@@ -108,7 +108,7 @@ def novelty(vectors_PE: np.ndarray, count: int) -> np.ndarray:
 
 def _evenly_of_kinds(vectors_AE: np.ndarray, count: int) -> np.ndarray:
     """[K] rows, as equally many of each kind as there are, the first of each kind first."""
-    kinds_A = kinds(vectors_AE)
+    kinds_A = leader_kinds(vectors_AE)
     order = np.argsort(kinds_A, kind="stable")
     in_order = kinds_A[order]
     starts = np.searchsorted(in_order, in_order)
@@ -117,7 +117,7 @@ def _evenly_of_kinds(vectors_AE: np.ndarray, count: int) -> np.ndarray:
     return np.lexsort((np.arange(len(order)), turn_A))[:count]
 
 
-def kinds(vectors_AE: np.ndarray, distance: float = KIND_DISTANCE) -> np.ndarray:
+def leader_kinds(vectors_AE: np.ndarray, distance: float = KIND_DISTANCE) -> np.ndarray:
     """[A] the kind of each document: that of the nearest leader within `distance`, or a new one of
     which it is the leader (leader clustering, Hartigan 1975, in the order given).
     """
