@@ -47,7 +47,7 @@ class EvaluationItems:
         for size, (hashes, owners) in self.runs.items():
             arrays[f"hashes_{size}"], arrays[f"owners_{size}"] = hashes, owners
         with path.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # no key is allow_pickle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +102,8 @@ def read_items(specs: Sequence[str], options: ReadOptions) -> EvaluationItems:
             texts.append(document.text)
     if not found:
         raise UserError(
-            f"{','.join(specs)}: none of its {len(places):,} items has a text of {FEWEST_ITEM_WORDS}"
-            " words; give items with their questions"
+            f"{','.join(specs)}: none of its {len(places):,} items has a text of"
+            f" {FEWEST_ITEM_WORDS} words; give items with their questions"
         )
     return EvaluationItems(places, texts, unchecked, {s: _index(*a) for s, a in found.items()})
 

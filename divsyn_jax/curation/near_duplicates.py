@@ -67,7 +67,7 @@ def _pairs_of_band(keys_A: np.ndarray, documents: np.ndarray) -> list[np.ndarray
     """The pairs of one band as later << 32 | earlier."""
     order = np.argsort(keys_A, kind="stable")
     keys, numbers = keys_A[order], documents[order].astype(np.uint64)
-    pairs = []
+    pairs: list[np.ndarray] = []
     for step in range(1, _BEFORE + 1):
         same = np.flatnonzero(keys[step:] == keys[:-step])
         if not len(same):

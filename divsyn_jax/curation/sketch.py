@@ -56,7 +56,7 @@ def sketch_block(task: Mapping[str, Any]) -> dict[str, Any]:
         ]
     path = pathlib.Path(task["folder"], f"scratch-block-{task['number']:08d}.npz")
     with path.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # no key is allow_pickle
     return {"file": str(path), "leaks": leaks}
 
 

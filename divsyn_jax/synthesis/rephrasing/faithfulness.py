@@ -71,9 +71,9 @@ def numbers_of(text: str) -> list[tuple[str, str]]:
         for start, end, value in _values(match):
             found.append((start, end, value))
     for match in re.finditer(r"[A-Za-z]+(?:-[a-z]+)?", text):
-        value = _spelled(match[0].casefold())
-        if value is not None:
-            found.append((match.start(), match.end(), value))
+        spelled = _spelled(match[0].casefold())
+        if spelled is not None:
+            found.append((match.start(), match.end(), spelled))
     merged: list[tuple[int, int, str]] = []
     for start, end, value in sorted(found):
         if merged and text[start:end].casefold() in SCALES:
