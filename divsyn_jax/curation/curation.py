@@ -52,9 +52,10 @@ class DroppedRecord(TypedDict, total=False):
     document: int
     where: str
     reason: Reason
-    of: int | str
+    of: int
     of_where: str
     similarity: float
+    runs: int
     words: str
 
 

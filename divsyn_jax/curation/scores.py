@@ -63,7 +63,7 @@ def scores(
     given = {name: _Texts(spec, settings, chosen_N) for name, chosen_N in corpora.items()}
     try:
         compared = compare(
-            given,  # type: ignore[arg-type]
+            given,
             max_documents=settings.score_documents,
             baselines=("none",),
             draws=_DRAWS,
