@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from divsyn_jax.base import owned_folders
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.curation import evaluation_items, ngrams
 
@@ -55,7 +56,8 @@ def sketch_block(task: Mapping[str, Any]) -> dict[str, Any]:
             for leak in finder.find(words_of_block, words_W, owner_W)
         ]
     path = pathlib.Path(task["folder"], f"scratch-block-{task['number']:08d}.npz")
-    with path.open("wb") as file:
+    # A runner may repeat a task, even beside itself: the file appears whole.
+    with owned_folders.replacing_file(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # no key is allow_pickle
     return {"file": str(path), "leaks": leaks}
 

@@ -72,6 +72,22 @@ def test_every_source_and_format_gets_what_was_asked_for_and_faults_change_no_by
     assert len(server.calls()) == calls
 
 
+@pytest.mark.slow
+def test_two_thousand_rephrasings_under_faults_are_exact_in_every_cell(serve, tmp_path):
+    rng = random.Random(6)
+    texts = [facts.document(facts.facts(rng)) for _ in range(125)]
+    corpus = str(write_jsonl(tmp_path / "sources.jsonl", texts))
+    formats = ("faq", "tutorial", "textbook", "summary")
+    plan = plan_of(corpus, formats=formats, generations=4, sources=125)
+    server = serve(brain=BRAIN, faults=0.3, slow_s=0.05)
+    manifest = rephrased(server, tmp_path / "out", plan)
+    written = records(tmp_path / "out")
+    cells = collections.Counter((record["source"], record["format"]) for record in written)
+    assert manifest["documents"] == len(written) == 2000
+    assert (len(cells), set(cells.values())) == (500, {4})
+    assert unfaithful_ones(corpus, written) == []
+
+
 def test_the_judge_rejects_what_the_rules_would_let_pass(serve, tmp_path, corpus, monkeypatch):
     monkeypatch.setattr(writer, "unfaithful", lambda *texts: None)
     plan = plan_of(corpus, formats=("textbook",), generations=3)
