@@ -65,6 +65,11 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             "generate_corpus",
         ),
         _command(
+            "curate",
+            "curation.curate",
+            "drop duplicates and evaluation items, keep the more diverse part",
+        ),
+        _command(
             "tokenizer",
             "data.train_tokenizer",
             "train a tokenizer on corpora",

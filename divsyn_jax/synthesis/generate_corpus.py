@@ -24,6 +24,14 @@ refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/ca
       --output=topics --base_url=http://localhost:8000/v1 --model=qwen3-32b
 
 The second finds the topics of a corpus; its topics/topics.jsonl.zst is a --topics_file.
+
+  generate_corpus --config=configs/synthesis.py --kind=rephrase --input=wiki.jsonl.gz \\
+      --formats=faq,table,tutorial --config.documents=1000 --output=corpora/rephrased \\
+      --base_url=http://localhost:8000/v1 --model=qwen3-32b
+
+tells each of 1,000 documents again in three formats. A rephrasing whose numbers, names or denials
+are not those of its source is rejected, and of a sample (--config.rephrase.entailment) an endpoint
+is asked whether the source supports it.
 """
 
 import dataclasses
@@ -41,8 +49,10 @@ from divsyn_jax.endpoint import flags as endpoint_flags
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.corpus_writer import WRITTEN, generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
+from divsyn_jax.synthesis.rephrasing.rephrasing_settings import DEFAULT_FORMATS
 
 _TOPICS = "topics"
+_OF_CORPUS = (_TOPICS, "rephrase")  # kinds that need --input and an endpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +61,10 @@ class _Writing:
 
     Attributes:
       kind: what to write.
-      input: corpus whose topics --kind=topics finds.
+      input: corpus whose topics --kind=topics finds or whose documents --kind=rephrase tells
+        again.
+      formats: how --kind=rephrase tells each document again, comma-separated: faq, table, tutorial,
+        textbook, dialogue, encyclopaedia, summary, notes.
       topics_file: topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords]; by
         default the built-in ones.
       personas_file: personas for an endpoint: text, or JSON lines of persona; by default the
@@ -61,8 +74,9 @@ class _Writing:
     """
 
     output: Annotated[str, Flag(example="corpora/persona")]
-    kind: Literal["documents", "instructions", "items", "topics"] = "documents"
+    kind: Literal["documents", "instructions", "items", "topics", "rephrase"] = "documents"
     input: str | None = None
+    formats: tuple[str, ...] = DEFAULT_FORMATS
     topics_file: str | None = None
     personas_file: str | None = None
     dry_run: bool = False
@@ -75,7 +89,7 @@ _CONFIG = setting_flags.define_recipe(
 _WRITING = setting_flags.define(
     _Writing,
     {
-        "corpora": ["kind", "topics_file", "personas_file", "input"],
+        "corpora": ["kind", "topics_file", "personas_file", "input", "formats"],
         "output": ["dry_run", "output"],
     },
 )
@@ -100,10 +114,12 @@ def main(arguments: list[str]) -> None:
         breadth = Breadth(**config.grammar)
     except ValueError as error:
         raise UserError(f"--config.grammar.{error}") from None
-    if endpoint_flags.are_given() or asked.kind == _TOPICS:
+    if endpoint_flags.are_given() or asked.kind in _OF_CORPUS:
         endpoints = endpoint_flags.several(config.seed)
         if asked.kind == _TOPICS:
             _topics_by_endpoint(config, asked, endpoints, corpus_flags.read_options())
+        elif asked.kind == "rephrase":
+            _rephrasings(config, asked, endpoints, corpus_flags.read_options())
         else:
             _by_endpoint(config, breadth, asked, endpoints)
     else:
@@ -126,11 +142,12 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
 
 
 def _check_replaceable(asked: _Writing) -> None:
+    written = "documents" if asked.kind == "rephrase" else asked.kind
     files.check_replaceable(
         asked.output,
         [
-            f"{asked.kind}.jsonl.zst",
-            f".{asked.kind}.jsonl.zst.partial",
+            f"{written}.jsonl.zst",
+            f".{written}.jsonl.zst.partial",
             "cache.sqlite*",
             "manifest.json",
             "score.json",
@@ -162,6 +179,63 @@ def _topics_by_endpoint(
     )
 
 
+def _rephrasings(
+    config: ConfigDict, asked: _Writing, endpoints: list[EndpointSettings], options: ReadOptions
+) -> None:
+    from divsyn_jax.synthesis.rephrasing.forecast import rephrasing_dry_run
+    from divsyn_jax.synthesis.rephrasing.rephrasing_settings import (
+        RephrasingSettings,
+        check_formats,
+    )
+    from divsyn_jax.synthesis.rephrasing.writer import RephrasingPlan, rephrase_corpus
+
+    _check_replaceable(asked)
+    corpus = commandline.require(asked.input, "input", "corpus.jsonl.gz")
+    if asked.topics_file or asked.personas_file:
+        raise UserError("--kind=rephrase takes --input and no --topics_file or --personas_file")
+    for knob, value in (
+        ("documents", config.documents),
+        ("endpoint.generations", config.endpoint.generations),
+        ("endpoint.candidates", config.endpoint.candidates),
+    ):
+        if value < 1:
+            raise UserError(f"--config.{knob}={value}: give at least 1")
+    settings = RephrasingSettings(
+        **config.rephrase,
+        language=config.endpoint.language,
+        near_duplicate=config.endpoint.near_duplicate,
+    )
+    plan = RephrasingPlan(
+        corpus=corpus,
+        read=options,
+        formats=check_formats(asked.formats),
+        sources=config.documents,
+        generations=config.endpoint.generations,
+        candidates=config.endpoint.candidates,
+        seed=config.seed,
+    )
+    if asked.dry_run:
+        print(rephrasing_dry_run(plan, endpoints, settings))
+        return
+    manifest = rephrase_corpus(plan, endpoints, settings, asked.output)
+    for count, what in (
+        (manifest["sources_repeated"], "documents have the text of an earlier one: left out"),
+        (
+            manifest["sources_cut"],
+            f"documents are longer than {settings.source_characters:,} characters: what is beyond"
+            " was not told again",
+        ),
+        (manifest["malformed"], "malformed records skipped"),
+    ):
+        if count:
+            print(f"{count:,} {what}")
+    print(
+        f"{asked.output}: {manifest['documents']:,} rephrasings of {manifest['sources']:,}"
+        f" documents, {manifest['words']:,} words; {manifest['judged']:,} judged"
+        f"{_rejected(manifest)}"
+    )
+
+
 def _by_endpoint(
     config: ConfigDict, breadth: Breadth, asked: _Writing, endpoints: list[EndpointSettings]
 ) -> None:
@@ -176,7 +250,7 @@ def _by_endpoint(
             f"--kind={kind}: written by the built-in grammar only; leave --base_url and --model out"
         )
     if asked.input:
-        raise UserError("--input is for --kind=topics")
+        raise UserError("--input is for --kind=topics and --kind=rephrase")
     knobs = dict(config.endpoint)
     grid = _grid(breadth, asked, [endpoint.model for endpoint in endpoints], config.seed, knobs)
     candidates = knobs.pop("candidates")

@@ -49,6 +49,7 @@ _NOTES = {
     *("manifest.json", "score.json", "dataset_info.json", "dataset_infos.json", "state.json"),
     *("dataset_dict.json", "metadata.json", "croissant.json", "config.json", "curation.json"),
     *("builder_config.json", "column_configs.json", "model_configs.json", "sdg.json"),
+    *("clusters.jsonl",),
     *("_SUCCESS", "_metadata", "_common_metadata", "package.json", "requirements.txt"),
 }
 _NOTE_FOLDERS = {"_temporary", "_delta_log", "__pycache__"}
