@@ -1,0 +1,219 @@
+"""The facets of a corpus, measured: one effective number each, with its interval over documents.
+
+Shapes: N documents, R rows of them, E embedding dimensions.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import NotRequired, TypedDict
+
+import numpy as np
+
+from divsyn_jax.diversity.estimation.all_pairs import PairEstimate, at_documents, estimate_of_means
+from divsyn_jax.diversity.facets.names import FACET_NAMES
+from divsyn_jax.diversity.facets.structure import layouts, same_structure
+from divsyn_jax.diversity.facets.style import Registers, registers
+from divsyn_jax.diversity.facets.text_parts import text_parts
+from divsyn_jax.diversity.facets.topic import same_topic
+from divsyn_jax.diversity.facets.wording import Fillings, fillings
+
+_ROWS_AT_ONCE = 512
+# English running text has about 45 closed-class words in 100, telegraphic lists half of that.
+LEAST_CLOSED = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Facet:
+    """What a facet is.
+
+    Attributes:
+      reads: the features it is made of.
+      cannot_see: the differences of its kind that leave it unmoved, and what else moves it.
+      vectors: whether it needs embeddings.
+      english: whether it needs English running text.
+    """
+
+    reads: str
+    cannot_see: str
+    vectors: bool = False
+    english: bool = False
+
+
+FACETS: dict[str, Facet] = {
+    "topic": Facet(
+        "sentence embeddings of the documents: two are on one topic by their cosine distance"
+        " (0.4, softly)",
+        "parts of a document beyond what the embedding model reads; subjects that its language"
+        " does not spell; how finely a subject is cut",
+        vectors=True,
+    ),
+    "style": Facet(
+        "rates of closed-class words, punctuation, word endings and sentence lengths in the"
+        " running text, beyond what chance puts between texts of that length",
+        "irony, tone and whatever else open-class words carry; layout; other languages than"
+        " English",
+        english=True,
+    ),
+    "structure": Facet(
+        "kinds of lines (headings, lists, tables, quotations, code, labelled turns, prose), their"
+        " shares and which follows which, the words blotted out",
+        "how a sentence or an argument is built; layout that is not in lines, such as HTML in one"
+        " line",
+    ),
+    "wording": Facet(
+        "which open-class words fill the same place between closed-class words, over pairs of"
+        " documents in one style and on different topics",
+        "choices of whole phrases or of sentence patterns; words of a subject; corpora on one"
+        " topic only; other languages than English",
+        vectors=True,
+        english=True,
+    ),
+}
+assert tuple(FACETS) == FACET_NAMES
+
+
+class FacetRecord(TypedDict):
+    """A facet of a corpus in score.json: its effective number, or the reason why there is none.
+
+    `share` is the mean similarity over pairs that the number is made from, `documents` how many
+    there are."""
+
+    value: float | None
+    reads: str
+    cannot_see: str
+    ci_low: NotRequired[float]
+    ci_high: NotRequired[float]
+    log_error: NotRequired[float | None]
+    share: NotRequired[float | None]
+    documents: NotRequired[int]
+    method: NotRequired[str]
+    reason: NotRequired[str]
+
+
+def measure_facets(
+    names: Sequence[str], texts: Sequence[str], vectors_NE: np.ndarray | None, no_vectors: str = ""
+) -> dict[str, FacetRecord]:
+    """Some facets of a corpus.
+
+    Args:
+      names: which (`FACET_NAMES`).
+      texts: the N documents.
+      vectors_NE: [N, E] their unit vectors; None where nobody embeds them.
+      no_vectors: why not.
+    """
+    if not names:
+        return {}
+    corpus = _Corpus(texts, vectors_NE)
+    return {name: _record(name, corpus, no_vectors) for name in names}
+
+
+class _Corpus:
+    """The features of a corpus, each made once."""
+
+    def __init__(self, texts: Sequence[str], vectors_NE: np.ndarray | None) -> None:
+        parts = [text_parts(text) for text in texts]
+        self.documents = len(parts)
+        self.vectors_NE = vectors_NE
+        self.layouts_NF = layouts(parts)
+        running = [each.running for each in parts]
+        self.registers: Registers = registers(running)
+        self._running = running
+
+    def fillings(self) -> Fillings:
+        return fillings(self._running)
+
+    def blocks(self) -> Iterator[slice]:
+        """Rows to be looked at together, so that memory grows with N and not with its square."""
+        for start in range(0, self.documents, _ROWS_AT_ONCE):
+            yield slice(start, min(start + _ROWS_AT_ONCE, self.documents))
+
+
+def _record(name: str, corpus: _Corpus, no_vectors: str) -> FacetRecord:
+    facet = FACETS[name]
+    closed = corpus.registers.closed
+    reason = ""
+    if corpus.documents < 3:
+        reason = f"{corpus.documents} documents: an interval over documents needs three"
+    elif facet.english and closed < LEAST_CLOSED:
+        reason = (
+            f"closed-class English words are {closed:.0%} of the words: this is no English running"
+            " text"
+        )
+    elif facet.vectors and corpus.vectors_NE is None:
+        reason = no_vectors or "no sentence embeddings here"
+    found = None if reason else _estimate(name, corpus)
+    if found is None:
+        reason = reason or "no two documents in one style and on different topics share a place"
+        return {
+            "value": None,
+            "reads": facet.reads,
+            "cannot_see": facet.cannot_see,
+            "reason": reason,
+        }
+    return {
+        "value": found.value,
+        "ci_low": found.ci_low,
+        "ci_high": found.ci_high,
+        "log_error": found.log_error,
+        "share": found.share,
+        "documents": corpus.documents,
+        "method": f"all pairs, {found.method}",
+        "reads": facet.reads,
+        "cannot_see": facet.cannot_see,
+    }
+
+
+def _estimate(name: str, corpus: _Corpus) -> PairEstimate | None:
+    if name == "wording":
+        return _of_choices(corpus)
+    means = [_others(_similarity(name, corpus, rows), rows) for rows in corpus.blocks()]
+    return estimate_of_means(np.concatenate(means) / (corpus.documents - 1))
+
+
+def _similarity(name: str, corpus: _Corpus, rows: slice) -> np.ndarray:
+    if name == "style":
+        return corpus.registers.same_style(rows)
+    if name == "structure":
+        return same_structure(corpus.layouts_NF[rows], corpus.layouts_NF)
+    assert corpus.vectors_NE is not None
+    return same_topic(corpus.vectors_NE[rows], corpus.vectors_NE)
+
+
+def _others(of_pairs_RN: np.ndarray, rows: slice) -> np.ndarray:
+    """[R] the sum over all other documents."""
+    own_R = of_pairs_RN[np.arange(rows.stop - rows.start), np.arange(rows.start, rows.stop)]
+    total_R: np.ndarray = of_pairs_RN.sum(axis=1, dtype=np.float64) - own_R
+    return total_R
+
+
+def _of_choices(corpus: _Corpus) -> PairEstimate | None:
+    """The estimate from a ratio of two sums over pairs: choices that agree, over all choices.
+
+    To first order the ratio moves with a document's agreements beyond what its choices lead to
+    expect; with these as its terms the variance over documents is that of `estimate_of_means`.
+    None where there is no choice to compare.
+    """
+    assert corpus.vectors_NE is not None
+    found = corpus.fillings()
+    same, choices = [], []
+    for rows in corpus.blocks():
+        apart_RN = 1 - same_topic(corpus.vectors_NE[rows], corpus.vectors_NE)
+        weights_RN = corpus.registers.same_style(rows) * apart_RN
+        same_RN, choices_RN = found.agreements(rows)
+        same.append(_others(weights_RN * same_RN, rows))
+        choices.append(_others(weights_RN * choices_RN, rows))
+    same_N, choices_N = np.concatenate(same), np.concatenate(choices)
+    if choices_N.sum() <= 0 or same_N.sum() <= 0:
+        return None
+    q = same_N.sum() / choices_N.sum()
+    return estimate_of_means(q + (same_N - q * choices_N) / choices_N.mean())
+
+
+def estimate_of(record: FacetRecord, documents: int) -> PairEstimate | None:
+    """A facet read from a file, as it is for so many documents of the process that wrote the
+    corpus; None where it has no value."""
+    if record["value"] is None:
+        return None
+    ends = record["value"], record["ci_low"], record["ci_high"]
+    found = PairEstimate(*ends, record["share"], record["log_error"], record["method"])
+    return at_documents(found, record["documents"], documents)
