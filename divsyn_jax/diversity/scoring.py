@@ -16,6 +16,8 @@ from divsyn_jax.diversity import baselines, copies, embedder, result
 from divsyn_jax.diversity.agents.base import Agent, ControlledJudge, Embedder, record_of
 from divsyn_jax.diversity.estimation.all_pairs import pair_distances
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
+from divsyn_jax.diversity.facets.measured import measure_facets
+from divsyn_jax.diversity.facets.records import FacetRecord
 from divsyn_jax.diversity.judging import Judged, judge
 from divsyn_jax.diversity.sampling import (
     Sample,
@@ -40,6 +42,12 @@ class _Controlled(TypedDict):
     """The part of a score that control draws add."""
 
     control_draws: NotRequired[ControlDrawsRecord]
+
+
+class _Faceted(TypedDict):
+    """The part of a score that facets add."""
+
+    facets: NotRequired[dict[str, FacetRecord]]
 
 
 def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
@@ -118,6 +126,8 @@ def _settings_record(
         "parity": settings.parity,
         "perplexity_models": list(settings.perplexity_models),
     }
+    if settings.facets:
+        record["facets"] = list(settings.facets)
     # Only where one is named, so that other scores keep the identity that they had.
     if settings.embedding_model is not None:
         record["embedding_model"] = settings.embedding_model
@@ -216,8 +226,19 @@ def _content(
         "reading": None if embedding is None else embedding.reading(judged.sample).to_json(),
         "usage": agent.usage(),
         **_controlled(agent),
+        **_facets(judged.sample, embedding, no_vectors, settings),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }
+
+
+def _facets(
+    sample: Sample, embedding: Embedder | None, no_vectors: str, settings: ScoreSettings
+) -> _Faceted:
+    """The facets asked for."""
+    if not settings.facets:
+        return {}
+    vectors_NE = None if embedding is None else embedding.vectors(sample)
+    return {"facets": measure_facets(settings.facets, sample.texts, vectors_NE, no_vectors)}
 
 
 def _controlled(agent: Agent) -> _Controlled:

@@ -5,12 +5,12 @@ Shapes: N documents, R rows of them, E embedding dimensions.
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import NotRequired, TypedDict
 
 import numpy as np
 
-from divsyn_jax.diversity.estimation.all_pairs import PairEstimate, at_documents, estimate_of_means
+from divsyn_jax.diversity.estimation.all_pairs import PairEstimate, estimate_of_means
 from divsyn_jax.diversity.facets.names import FACET_NAMES
+from divsyn_jax.diversity.facets.records import FacetRecord
 from divsyn_jax.diversity.facets.structure import layouts, same_structure
 from divsyn_jax.diversity.facets.style import Registers, registers
 from divsyn_jax.diversity.facets.text_parts import text_parts
@@ -70,24 +70,6 @@ FACETS: dict[str, Facet] = {
     ),
 }
 assert tuple(FACETS) == FACET_NAMES
-
-
-class FacetRecord(TypedDict):
-    """A facet of a corpus in score.json: its effective number, or the reason why there is none.
-
-    `share` is the mean similarity over pairs that the number is made from, `documents` how many
-    there are."""
-
-    value: float | None
-    reads: str
-    cannot_see: str
-    ci_low: NotRequired[float]
-    ci_high: NotRequired[float]
-    log_error: NotRequired[float | None]
-    share: NotRequired[float | None]
-    documents: NotRequired[int]
-    method: NotRequired[str]
-    reason: NotRequired[str]
 
 
 def measure_facets(
@@ -207,13 +189,3 @@ def _of_choices(corpus: _Corpus) -> PairEstimate | None:
         return None
     q = same_N.sum() / choices_N.sum()
     return estimate_of_means(q + (same_N - q * choices_N) / choices_N.mean())
-
-
-def estimate_of(record: FacetRecord, documents: int) -> PairEstimate | None:
-    """A facet read from a file, as it is for so many documents of the process that wrote the
-    corpus; None where it has no value."""
-    if record["value"] is None:
-        return None
-    ends = record["value"], record["ci_low"], record["ci_high"]
-    found = PairEstimate(*ends, record["share"], record["log_error"], record["method"])
-    return at_documents(found, record["documents"], documents)

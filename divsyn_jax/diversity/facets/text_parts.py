@@ -1,4 +1,4 @@
-"""A document taken apart for the facets: the lines of its layout, and its running text without them.
+"""A document taken apart for the facets: the lines of its layout, and its text without them.
 
 A line has one kind: what a reader sees with the words blotted out. The running text is what is left
 when the marks of the layout are taken away, so that a list and a paragraph of the same sentences

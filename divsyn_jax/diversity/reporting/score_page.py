@@ -17,7 +17,7 @@ from divsyn_jax.diversity import legibility
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, measurement, profiles_of, sampled
 from divsyn_jax.diversity.pairs.report_pairs import pairs_part
-from divsyn_jax.diversity.reporting import answer, judge_tables, tables
+from divsyn_jax.diversity.reporting import answer, facet_profile, judge_tables, tables
 from divsyn_jax.diversity.reporting.draws import corpus_part
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_records import DrawRecord, Score
@@ -38,7 +38,8 @@ def render_scores(
       draws: records of draws.jsonl of each corpus.
     """
     names = tables.names_of(scores)
-    measured = [name for name in COMPARED if not name.startswith("baselines.")]
+    own = [name for name in COMPARED if not name.startswith("baselines.")]
+    measured = [name for name in own if not name.startswith("facets.")]
     baseline_names = [name for name in COMPARED if name.startswith("baselines.")]
     return page(
         "Diversity of corpora",
@@ -48,6 +49,7 @@ def render_scores(
             _legibility(scores),
             _lengths(comparison),
             _headline(scores),
+            facet_profile.facet_part(scores, comparison),
             tables.granularity_table(scores),
             _curve(scores),
             pairs_part(scores),
