@@ -41,8 +41,8 @@ class Facet:
 
 FACETS: dict[str, Facet] = {
     "topic": Facet(
-        "sentence embeddings of the documents: two are on one topic by their cosine distance"
-        " (0.4, softly)",
+        "sentence embeddings of the documents: two are on one topic up to a cosine distance of"
+        " about 0.5, as at the granularity called topics",
         "parts of a document beyond what the embedding model reads; subjects that its language"
         " does not spell; how finely a subject is cut",
         vectors=True,

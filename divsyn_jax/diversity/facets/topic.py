@@ -1,15 +1,17 @@
 """Topic: what documents are about, by the sentence embeddings that the score has anyway.
 
+Two documents share a topic as they do at the granularity "topics" of the headline. That the
+embeddings are of whole documents and not of their keywords is measured to be better: style and
+layout move it less (tools/benchmarks/facet_response.md).
+
 Shapes: N documents, R rows of them, E embedding dimensions.
 """
 
 import numpy as np
 
-from divsyn_jax.diversity.estimation.all_pairs import Join
+from divsyn_jax.diversity.estimation.all_pairs import GRANULARITIES
 
-# Up to this distance two texts share a subject; half-way it is a coin's toss. Unrelated texts lie
-# at 0.7 to 1, and one subject in two registers at 0.3 to 0.5.
-TOPIC_JOIN = Join(0.4, 0.04)
+TOPIC_JOIN = GRANULARITIES["topics"]
 
 
 def same_topic(rows_RE: np.ndarray, vectors_NE: np.ndarray) -> np.ndarray:
