@@ -2,11 +2,13 @@
 whether the style facet parts sources of real text.
 
   python tools/benchmarks/facet_response.py [--seeds=5] [--documents=400] [--replications=300]
-      [--cache=DIR]
+      [--cache=DIR] [--data=../shared/data] [--known_topics_seeds=0]
 
 Corpora of the built-in grammar whose five knobs vary independently: a half fraction of 2^5 of
 resolution V, sixteen corpora, main effects clear of each other and of interactions of two. Nearly
 all of the time goes to the embeddings (6,400 documents a seed), which --cache keeps.
+--known_topics_seeds adds a matrix of so many seeds, of corpora of 400 documents, for which the true
+topics stand in for embeddings: that of all facets but topic.
 
 Shapes: N documents, C corpora, A axes, E embedding dimensions.
 """
@@ -43,8 +45,9 @@ LOW = dict(zip(AXES, (4, 1, 1, 1, 1), strict=True))
 HIGH = dict(zip(AXES, (32, 8, 16, 6, 8), strict=True))
 OWN = {"topic": "topics", "style": "styles", "structure": "formats", "wording": "wordings"}
 SAMPLE = 200  # documents of a replication
+KNOWN = 400  # documents of a corpus whose topics are taken as known
 SOURCES = ("real_wiki", "real_c4_ref", "real_books", "syn_textbooks_mistral", "syn_chatdoctor_5k")
-OF_SOURCE, SOURCE_WORDS = 120, 120
+OF_SOURCE, SOURCE_WORDS = 60, 120
 STRATUM = 0.05  # of cosine distance: pairs within one are at equal topic
 
 Vectors = np.ndarray
@@ -56,14 +59,21 @@ def design() -> np.ndarray:
     return np.column_stack([half, half.prod(axis=1)])
 
 
-def corpora(seed: int, documents: int) -> Iterator[list[str]]:
-    """The sixteen corpora, each from a seed of its own."""
+def corpora(seed: int, documents: int) -> Iterator[tuple[list[str], list[str]]]:
+    """The texts and topics of the sixteen corpora, each from a seed of its own."""
     for number, row in enumerate(design()):
         breadth = Breadth(
             **{axis: (HIGH if at > 0 else LOW)[axis] for axis, at in zip(AXES, row, strict=True)}
         )
-        passages = generate_passages(breadth, 1000 * (seed + 10) + number)
-        yield [passage["text"] for passage in itertools.islice(passages, documents)]
+        passages = generate_passages(breadth, 1000 * seed + number)
+        taken = list(itertools.islice(passages, documents))
+        yield [each["text"] for each in taken], [each["topic"] for each in taken]
+
+
+def of_known_topics(topics: Sequence[str]) -> Vectors:
+    """Unit vectors as of a perfect embedding: one direction a topic."""
+    names = sorted(set(topics))
+    return np.eye(len(names), dtype=np.float32)[[names.index(topic) for topic in topics]]
 
 
 def shares(values_SC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -137,13 +147,13 @@ def coverage_lines(texts: Sequence[str], vectors_NE: Vectors, replications: int)
     return lines
 
 
-def real_texts() -> tuple[list[str], np.ndarray]:
+def real_texts(folder: pathlib.Path) -> tuple[list[str], np.ndarray]:
     """Documents of several sources, cut to one length, and the number of each one's source."""
     texts: list[str] = []
     sources: list[int] = []
     for number, source in enumerate(SOURCES):
         taken = 0
-        with gzip.open(DATA / f"{source}.jsonl.gz", "rt", encoding="utf-8") as file:
+        with gzip.open(folder / f"{source}.jsonl.gz", "rt", encoding="utf-8") as file:
             for line in file:
                 text = json.loads(line)["text"]
                 if count_words(text) >= SOURCE_WORDS:
@@ -184,6 +194,8 @@ def main() -> None:
     asked.add_argument("--documents", type=int, default=400)
     asked.add_argument("--replications", type=int, default=300)
     asked.add_argument("--cache", default=None)
+    asked.add_argument("--data", type=pathlib.Path, default=DATA)
+    asked.add_argument("--known_topics_seeds", type=int, default=0)
     given = asked.parse_args()
     model = models.load()
 
@@ -193,7 +205,7 @@ def main() -> None:
     found, pool, pool_vectors = [], [], []
     for seed in range(given.seeds):
         of_seed = []
-        for texts in corpora(seed, given.documents):
+        for texts, _ in corpora(seed, given.documents):
             vectors_NE = embed(texts)
             of_seed.append(measured(texts, vectors_NE))
             if seed == 0:
@@ -205,6 +217,7 @@ def main() -> None:
         *HEAD.format(documents=given.documents, seeds=given.seeds, model=model.name).splitlines(),
         *response_lines(found),
         "",
+        *_known_topics_lines(given.known_topics_seeds),
         "## Intervals",
         "",
         f"{given.replications} samples of {SAMPLE} documents from the {len(pool):,} of the first"
@@ -216,8 +229,8 @@ def main() -> None:
         "## Real text",
         "",
     ]
-    if DATA.exists():
-        texts, sources_N = real_texts()
+    if given.data.exists():
+        texts, sources_N = real_texts(given.data)
         auc, error = parted(texts, sources_N, embed(texts))
         lines.append(
             f"{len(texts)} documents of {len(SOURCES)} sources ({', '.join(SOURCES)}), each cut to"
@@ -227,8 +240,25 @@ def main() -> None:
             " over documents; chance 0.5)."
         )
     else:
-        lines.append(f"Not measured: {DATA} is not here.")
+        lines.append(f"Not measured: {given.data} is not here.")
     files.write_text(OUTPUT, "\n".join(lines) + "\n")
+
+
+def _known_topics_lines(seeds: int) -> list[str]:
+    if not seeds:
+        return []
+    found = [
+        [measured(texts, of_known_topics(topics)) for texts, topics in corpora(seed, KNOWN)]
+        for seed in range(seeds)
+    ]
+    lines = [line for line in response_lines(found) if not line.startswith("| topic |")]
+    return [
+        f"The same for corpora of {KNOWN} documents and {seeds} seeds, with the true topics in"
+        " place of embeddings, which only wording reads besides topic:",
+        "",
+        *lines,
+        "",
+    ]
 
 
 HEAD = """# What each facet sees
@@ -239,6 +269,7 @@ or 16, wordings 1 or 6, formats 1 or 8) vary independently. A cell is the share 
 of the logarithm of the effective number between the corpora of a seed that the knob's main effect
 carries and, in brackets, half the effect. `rest`: interactions and sampling. No facet has
 personas of its own: none should see them.
+
 """
 
 if __name__ == "__main__":

@@ -30,12 +30,12 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+")
 _NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]")
 _QUOTES = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": "'"})
 _NOISE = 0.5  # standard deviation of the root of a count in 100 words
-# Two documents whose roots differ by this many noise units, in the mean over features and beyond
-# their own noise, are alike to exp(-1/2).
-_WIDTH = 0.5
-# Of the variance 1/4 of a root: the share that counts as small as these have (a feature that is
-# absent from both documents adds none).
-_NOISE_SHARE = 0.75
+# Two documents whose squared difference is this many noise variances, in the mean over features
+# and beyond their own noise, are alike to 1/e.
+_WIDTH = 0.25
+# Variance of the root of a Poisson count, as the count itself tells it: 0, 1, 2, 3, and from 4 on
+# a quarter. Its mean is within 0.05 of that variance for every mean count (a test holds it).
+ROOT_VARIANCE = np.array([0.0, 0.8, 0.35, 0.2, 0.25])
 _CLASS_OF: dict[str, list[str]] = {}
 for _name, _members in CLASSES.items():
     for _word in _members:
@@ -63,33 +63,44 @@ class Registers:
         apart_RN = squares_N[rows][:, None] + squares_N - 2 * rows_RF @ self.roots_NF.T
         mean_RN = apart_RN / self.roots_NF.shape[1]
         beyond_RN = np.maximum(mean_RN - self.noise_N[rows][:, None] - self.noise_N, 0)
-        return np.exp(-beyond_RN / (2 * _WIDTH**2))
+        return np.exp(-beyond_RN / _WIDTH)
 
 
 def registers(running: Sequence[str]) -> Registers:
     """The registers of running texts (`text_parts`)."""
     counted = [_features(text) for text in running]
-    lengths = sum(length for _, length, _ in counted)
     return Registers(
-        np.array([roots for roots, _, _ in counted]) / _NOISE,
-        np.array([_NOISE_SHARE * 100 / max(length, 1) for _, length, _ in counted]),
-        sum(closed for _, _, closed in counted) / max(lengths, 1),
+        np.array([each.roots_F for each in counted]) / _NOISE,
+        np.array([each.variance for each in counted]) / _NOISE**2,
+        sum(each.closed for each in counted) / max(sum(each.words for each in counted), 1),
     )
 
 
-def _features(running: str) -> tuple[list[float], int, int]:
-    """The features of a text, its words, and how many of them are closed-class words."""
+@dataclasses.dataclass(frozen=True)
+class _Counted:
+    """A text's features, the mean of their sampling variances, its words and the closed-class
+    words among them."""
+
+    roots_F: np.ndarray
+    variance: float
+    words: int
+    closed: int
+
+
+def _features(running: str) -> _Counted:
     text = running.translate(_QUOTES)
     found = [word.lower() for word in words(text)]
     classes = Counter(name for word in found for name in _CLASS_OF.get(word, ()))
-    counts = [
-        *(classes[name] for name in CLASSES),
-        sum("'" in word for word in found),
-        *(sum(word.endswith(ends) for word in found) for ends in _ENDINGS.values()),
-        *(text.count(mark) for mark in _MARKS),
-        sum(word[0].isdigit() for word in found),
-        len(_NAME.findall(text)),
-    ]
+    counts_F = np.array(
+        [
+            *(classes[name] for name in CLASSES),
+            sum("'" in word for word in found),
+            *(sum(word.endswith(ends) for word in found) for ends in _ENDINGS.values()),
+            *(text.count(mark) for mark in _MARKS),
+            sum(word[0].isdigit() for word in found),
+            len(_NAME.findall(text)),
+        ]
+    )
     hundreds = max(len(found), 1) / 100
     lengths = [len(part.split()) for part in _SENTENCE_END.split(text) if part.strip()] or [0]
     shape = [
@@ -97,5 +108,10 @@ def _features(running: str) -> tuple[list[float], int, int]:
         np.log1p(np.std(lengths)),
         float(np.mean([len(word) for word in found] or [0])),
     ]
-    closed = sum(word in FUNCTION_WORDS for word in found)
-    return [*np.sqrt(np.array(counts) / hundreds), *map(float, shape)], len(found), closed
+    variances_F = ROOT_VARIANCE[np.minimum(counts_F, len(ROOT_VARIANCE) - 1)] / hundreds
+    return _Counted(
+        np.concatenate([np.sqrt(counts_F / hundreds), shape]),
+        float(variances_F.sum() / (len(counts_F) + len(shape))),
+        len(found),
+        sum(word in FUNCTION_WORDS for word in found),
+    )
