@@ -29,7 +29,11 @@ import numpy as np
 from divsyn_jax.base import files
 from divsyn_jax.base.words import count_words, first_words
 from divsyn_jax.diversity.estimation.estimators import hill
-from divsyn_jax.diversity.facets.measured import measure_facets
+from divsyn_jax.diversity.facets.measured import (
+    FacetPairs,
+    estimate_of_choices,
+    measure_facets,
+)
 from divsyn_jax.diversity.facets.names import FACET_NAMES
 from divsyn_jax.diversity.facets.records import FacetRecord
 from divsyn_jax.diversity.facets.style import registers
@@ -123,26 +127,32 @@ def response_lines(found: Sequence[Sequence[dict[str, FacetRecord]]]) -> list[st
 
 def coverage_lines(texts: Sequence[str], vectors_NE: Vectors, replications: int) -> list[str]:
     """How often the intervals of samples hold the value of the pool that they were drawn from."""
-    truth = measured(texts, vectors_NE)
+    pairs = FacetPairs(texts, vectors_NE)
+    everything = slice(0, len(texts))
     rng = np.random.default_rng(0)
-    held = dict.fromkeys(FACET_NAMES, 0)
-    widths: dict[str, list[float]] = {name: [] for name in FACET_NAMES}
-    for _ in range(replications):
-        chosen = rng.choice(len(texts), SAMPLE, replace=False)
-        found = measured([texts[place] for place in chosen], vectors_NE[chosen])
-        for name in FACET_NAMES:
-            share = truth[name]["share"]
-            assert share is not None
-            true = hill(share, SAMPLE)
-            held[name] += found[name]["ci_low"] <= true <= found[name]["ci_high"]
-            widths[name].append(math.log(found[name]["ci_high"] / found[name]["ci_low"]) / 2)
+    samples = [rng.choice(len(texts), SAMPLE, replace=False) for _ in range(replications)]
     lines = ["| facet | the pool's, for a sample | coverage | half width |", "|" + " --- |" * 4]
     for name in FACET_NAMES:
-        share = truth[name]["share"]
-        assert share is not None
+        if name == "wording":
+            parts = [part.astype(np.float64) for part in pairs.choices(everything)]
+        else:
+            alike_NN = pairs.similarity(name, everything).astype(np.float64)
+            parts = [alike_NN, np.ones_like(alike_NN)]
+        for part in parts:
+            np.fill_diagonal(part, 0)
+        true = hill(parts[0].sum() / parts[1].sum(), SAMPLE)
+        held, widths = 0, []
+        for chosen in samples:
+            # Of ones, the sums are N - 1 for every document: the estimate is that of means.
+            found = estimate_of_choices(
+                *(part[np.ix_(chosen, chosen)].sum(axis=1) for part in parts)
+            )
+            assert found is not None
+            held += found.ci_low <= true <= found.ci_high
+            widths.append(math.log(found.ci_high / found.ci_low) / 2)
         lines.append(
-            f"| {name} | {hill(share, SAMPLE):.2f} | {held[name] / replications:.1%} |"
-            f" {math.expm1(np.mean(widths[name])):.1%} |"
+            f"| {name} | {true:.2f} | {held / replications:.1%} |"
+            f" {math.expm1(np.mean(widths)):.1%} |"
         )
     return lines
 

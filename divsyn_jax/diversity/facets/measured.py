@@ -4,6 +4,7 @@ Shapes: N documents, R rows of them, E embedding dimensions.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from divsyn_jax.diversity.estimation.all_pairs import PairEstimate, estimate_of_
 from divsyn_jax.diversity.facets.names import FACET_NAMES
 from divsyn_jax.diversity.facets.records import FacetRecord
 from divsyn_jax.diversity.facets.structure import layouts, same_structure
-from divsyn_jax.diversity.facets.style import Registers, registers
+from divsyn_jax.diversity.facets.style import registers
 from divsyn_jax.diversity.facets.text_parts import text_parts
 from divsyn_jax.diversity.facets.topic import same_topic
 from divsyn_jax.diversity.facets.wording import Fillings, fillings
@@ -85,23 +86,30 @@ def measure_facets(
     """
     if not names:
         return {}
-    corpus = _Corpus(texts, vectors_NE)
+    corpus = FacetPairs(texts, vectors_NE)
     return {name: _record(name, corpus, no_vectors) for name in names}
 
 
-class _Corpus:
-    """The features of a corpus, each made once."""
+class FacetPairs:
+    """What the facets say of the pairs of a corpus, a block of rows at a time.
+
+    Attributes:
+      documents: N.
+      closed: share of its words that are closed-class English words.
+      vectors_NE: [N, E] unit vectors; None where nobody embeds the documents.
+    """
 
     def __init__(self, texts: Sequence[str], vectors_NE: np.ndarray | None) -> None:
         parts = [text_parts(text) for text in texts]
         self.documents = len(parts)
         self.vectors_NE = vectors_NE
-        self.layouts_NF = layouts(parts)
-        running = [each.running for each in parts]
-        self.registers: Registers = registers(running)
-        self._running = running
+        self._layouts_NF = layouts(parts)
+        self._running = [each.running for each in parts]
+        self._registers = registers(self._running)
+        self.closed = self._registers.closed
 
-    def fillings(self) -> Fillings:
+    @functools.cached_property
+    def _fillings(self) -> Fillings:
         return fillings(self._running)
 
     def blocks(self) -> Iterator[slice]:
@@ -109,10 +117,27 @@ class _Corpus:
         for start in range(0, self.documents, _ROWS_AT_ONCE):
             yield slice(start, min(start + _ROWS_AT_ONCE, self.documents))
 
+    def similarity(self, name: str, rows: slice) -> np.ndarray:
+        """[R, N] how alike each row is to each document by any facet but wording, 0 to 1."""
+        if name == "style":
+            return self._registers.same_style(rows)
+        if name == "structure":
+            return same_structure(self._layouts_NF[rows], self._layouts_NF)
+        assert name == "topic"
+        assert self.vectors_NE is not None
+        return same_topic(self.vectors_NE[rows], self.vectors_NE)
 
-def _record(name: str, corpus: _Corpus, no_vectors: str) -> FacetRecord:
+    def choices(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        """[R, N] each: choices of words in which each row agrees with each document, and all that
+        they share, weighted by how alike they are in style and how far apart in topic."""
+        weights_RN = self.similarity("style", rows) * (1 - self.similarity("topic", rows))
+        same_RN, choices_RN = self._fillings.agreements(rows)
+        return weights_RN * same_RN, weights_RN * choices_RN
+
+
+def _record(name: str, corpus: FacetPairs, no_vectors: str) -> FacetRecord:
     facet = FACETS[name]
-    closed = corpus.registers.closed
+    closed = corpus.closed
     reason = ""
     if corpus.documents < 3:
         reason = f"{corpus.documents} documents: an interval over documents needs three"
@@ -145,20 +170,13 @@ def _record(name: str, corpus: _Corpus, no_vectors: str) -> FacetRecord:
     }
 
 
-def _estimate(name: str, corpus: _Corpus) -> PairEstimate | None:
+def _estimate(name: str, corpus: FacetPairs) -> PairEstimate | None:
     if name == "wording":
-        return _of_choices(corpus)
-    means = [_others(_similarity(name, corpus, rows), rows) for rows in corpus.blocks()]
+        sums = [[_others(part, rows) for part in corpus.choices(rows)] for rows in corpus.blocks()]
+        same_N, choices_N = (np.concatenate(parts) for parts in zip(*sums, strict=True))
+        return estimate_of_choices(same_N, choices_N)
+    means = [_others(corpus.similarity(name, rows), rows) for rows in corpus.blocks()]
     return estimate_of_means(np.concatenate(means) / (corpus.documents - 1))
-
-
-def _similarity(name: str, corpus: _Corpus, rows: slice) -> np.ndarray:
-    if name == "style":
-        return corpus.registers.same_style(rows)
-    if name == "structure":
-        return same_structure(corpus.layouts_NF[rows], corpus.layouts_NF)
-    assert corpus.vectors_NE is not None
-    return same_topic(corpus.vectors_NE[rows], corpus.vectors_NE)
 
 
 def _others(of_pairs_RN: np.ndarray, rows: slice) -> np.ndarray:
@@ -168,23 +186,16 @@ def _others(of_pairs_RN: np.ndarray, rows: slice) -> np.ndarray:
     return total_R
 
 
-def _of_choices(corpus: _Corpus) -> PairEstimate | None:
+def estimate_of_choices(same_N: np.ndarray, choices_N: np.ndarray) -> PairEstimate | None:
     """The estimate from a ratio of two sums over pairs: choices that agree, over all choices.
 
     To first order the ratio moves with a document's agreements beyond what its choices lead to
     expect; with these as its terms the variance over documents is that of `estimate_of_means`.
-    None where there is no choice to compare.
+    None where no choice agrees, or there is none to compare.
+
+    Args:
+      same_N, choices_N: [N] the sums of `FacetPairs.choices` over all other documents.
     """
-    assert corpus.vectors_NE is not None
-    found = corpus.fillings()
-    same, choices = [], []
-    for rows in corpus.blocks():
-        apart_RN = 1 - same_topic(corpus.vectors_NE[rows], corpus.vectors_NE)
-        weights_RN = corpus.registers.same_style(rows) * apart_RN
-        same_RN, choices_RN = found.agreements(rows)
-        same.append(_others(weights_RN * same_RN, rows))
-        choices.append(_others(weights_RN * choices_RN, rows))
-    same_N, choices_N = np.concatenate(same), np.concatenate(choices)
     if choices_N.sum() <= 0 or same_N.sum() <= 0:
         return None
     q = same_N.sum() / choices_N.sum()
