@@ -260,3 +260,30 @@ def test_a_tokenizer_that_is_none_is_one_line(tmp_path, content):
         tokenizer.load_tokenizer(str(tmp_path))
     with pytest.raises(UserError, match="tokenizer.model"):
         tokenizer_files._from_sentencepiece(str(tmp_path / "tokenizer.model"))
+
+
+def test_a_pattern_that_never_ends_is_one_line(tmp_path):
+    """Onig gives up on such a pattern; the Rust library panics, which is no Exception."""
+    pytest.importorskip("transformers")
+    added = {
+        "id": 0,
+        "content": "</s>",
+        "single_word": False,
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+        "special": True,
+    }
+    words = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"}
+    definition = {
+        "version": "1.0",
+        "added_tokens": [added],
+        "pre_tokenizer": {**words, "invert": False},
+        "model": {"type": "BPE", "vocab": {"</s>": 0, "a": 1, "b": 2}, "merges": []},
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(definition))
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    loaded = tokenizer.load_tokenizer(f"hf:{tmp_path}")
+    with pytest.raises(UserError, match="cannot cut a text up .*retry-limit"):
+        loaded.encode(["a" * 40 + "b"])
