@@ -19,9 +19,11 @@ _MARKS = (
 )
 _INDENT = re.compile(r"^(?: {4}|\t)")
 _TAG = re.compile(r"^\s*</?[A-Za-z][^>]*>\s*$")
-_CELL = re.compile(r"\s*\|\s*")
+_LETTER = re.compile(r"[^\W\d_]")
 _EMPHASIS = re.compile(r"(\*\*|__|`)")
-_CODE_END = re.compile(r"[{};]\s*$|^\s*(?:import|def|return|#include|public|from \w+ import)\b")
+_CODE = re.compile(
+    r"^\s*(?:import [\w.]+\s*$|def \w+\(|class \w+[(:]|#include\b|from [\w.]+ import )"
+)
 _CLOSING = re.compile(r"[.!?:;,\"')\]]\s*$")
 SHORT_WORDS = 8  # of a line that may be a title, if nothing closes it
 
@@ -81,17 +83,24 @@ def _line(line: str) -> tuple[str, str]:
             return kind, _plain(line)
         rest = line[found.end() :]
         if kind == "table":
-            cells = [cell for cell in _CELL.split(line) if re.search(r"[^\W\d_]", cell)]
+            cells = [cell.strip() for cell in line.split("|") if _LETTER.search(cell)]
             return kind, _plain(" ".join(cells))
         if indented and kind in ("bullet", "numbered"):
             return "indented item", _plain(rest)
         return kind, _plain(rest)
     if _TAG.match(line):
         return "tag", ""
-    if indented or _CODE_END.search(line):
+    if indented or _is_code(line):
         return "code", ""
     short = len(line.split()) <= SHORT_WORDS and not _CLOSING.search(line)
     return ("title" if short else "prose"), _plain(line)
+
+
+def _is_code(line: str) -> bool:
+    """Whether a line reads as a statement of a program; a line of prose may end in a semicolon."""
+    end = line.rstrip()
+    statement = end.endswith(";") and ("(" in end or "=" in end)
+    return statement or end.endswith(("{", "}")) or _CODE.match(line) is not None
 
 
 def _plain(text: str) -> str:

@@ -33,6 +33,8 @@ PROSE = (
         ("<p>", "tag", ""),
         ("    return x", "code", ""),
         ("def fly(x):", "code", ""),
+        ("x = fly(3);", "code", ""),
+        ("public opinion was won;", "prose", "public opinion was won;"),
         ("A word on bees", "title", "A word on bees"),
         ("It is late.", "prose", "It is late."),
     ],
