@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from scipy import special
 
 from divsyn_jax.base import files
 from divsyn_jax.base.words import count_words, first_words
@@ -224,15 +225,18 @@ def main() -> None:
         found.append(of_seed)
         print(f"seed {seed}", *response_lines(found), sep="\n", flush=True)
     lines = [
-        *HEAD.format(documents=given.documents, seeds=given.seeds, model=model.name).splitlines(),
+        *HEAD.format(
+            documents=given.documents, seeds=_counted(given.seeds), model=model.name
+        ).splitlines(),
         *response_lines(found),
         "",
         *_known_topics_lines(given.known_topics_seeds),
         "## Intervals",
         "",
-        f"{given.replications} samples of {SAMPLE} documents from the {len(pool):,} of the first"
-        " seed's sixteen corpora together; nominal 95%, known to"
-        f" {math.sqrt(0.95 * 0.05 / given.replications):.1%} (one standard error).",
+        f"{given.replications:,} samples of {SAMPLE} documents from the {len(pool):,} of the first"
+        " seed's sixteen corpora together. Nominal 95%; drawn without replacement, samples vary a"
+        f" little less than the process, so that a faultless interval holds {_faultless(len(pool)):.1%}"
+        f" of the time (one standard error: {math.sqrt(0.95 * 0.05 / given.replications):.1%}).",
         "",
         *coverage_lines(pool, np.concatenate(pool_vectors), given.replications),
         "",
@@ -254,6 +258,15 @@ def main() -> None:
     files.write_text(OUTPUT, "\n".join(lines) + "\n")
 
 
+def _faultless(pool: int) -> float:
+    """The coverage of an exact normal 95% interval for samples from a finite pool."""
+    return float(special.erf(1.959964 / math.sqrt(2 * (1 - SAMPLE / pool))))
+
+
+def _counted(seeds: int) -> str:
+    return f"{seeds} seed{'s' if seeds > 1 else ''}"
+
+
 def _known_topics_lines(seeds: int) -> list[str]:
     if not seeds:
         return []
@@ -263,7 +276,7 @@ def _known_topics_lines(seeds: int) -> list[str]:
     ]
     lines = [line for line in response_lines(found) if not line.startswith("| topic |")]
     return [
-        f"The same for corpora of {KNOWN} documents and {seeds} seeds, with the true topics in"
+        f"The same for corpora of {KNOWN} documents and {_counted(seeds)}, with the true topics in"
         " place of embeddings, which only wording reads besides topic:",
         "",
         *lines,
@@ -274,7 +287,7 @@ def _known_topics_lines(seeds: int) -> list[str]:
 HEAD = """# What each facet sees
 
 Made by `tools/benchmarks/facet_response.py` with {model}: sixteen corpora of the built-in grammar
-of {documents} documents each, {seeds} seeds, whose knobs (topics 4 or 32, styles 1 or 8, personas 1
+of {documents} documents each, {seeds}, whose knobs (topics 4 or 32, styles 1 or 8, personas 1
 or 16, wordings 1 or 6, formats 1 or 8) vary independently. A cell is the share of the variance
 of the logarithm of the effective number between the corpora of a seed that the knob's main effect
 carries and, in brackets, half the effect. `rest`: interactions and sampling. No facet has
