@@ -235,8 +235,8 @@ def main() -> None:
         "",
         f"{given.replications:,} samples of {SAMPLE} documents from the {len(pool):,} of the first"
         " seed's sixteen corpora together. Nominal 95%; drawn without replacement, samples vary a"
-        f" little less than the process, so that a faultless interval holds {_faultless(len(pool)):.1%}"
-        f" of the time (one standard error: {math.sqrt(0.95 * 0.05 / given.replications):.1%}).",
+        " little less than the process, so that a faultless interval holds"
+        f" {_faultless(len(pool)):.1%} of the time (one standard error: {math.sqrt(0.95 * 0.05 / given.replications):.1%}).",
         "",
         *coverage_lines(pool, np.concatenate(pool_vectors), given.replications),
         "",
