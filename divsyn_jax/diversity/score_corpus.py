@@ -67,7 +67,7 @@ _SCORE = setting_flags.define(
         "draws": [
             *("sample_size", "draws", "target_half_width", "retest", "control_variate", "seed"),
         ],
-        "baselines": ["baselines", "baseline_tokens", "perplexity_models", "parity"],
+        "baselines": ["facets", "baselines", "baseline_tokens", "perplexity_models", "parity"],
         "output": ["embedding_cache"],
     },
     without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read", "pairs"],
@@ -253,7 +253,13 @@ def _write_comparison(
     from divsyn_jax.diversity import comparison, legibility, score_file
     from divsyn_jax.diversity.pairs import in_words
     from divsyn_jax.diversity.redundancy import clusters_file
-    from divsyn_jax.diversity.reporting import answer, enough, redundancy_part, score_page
+    from divsyn_jax.diversity.reporting import (
+        answer,
+        enough,
+        facet_profile,
+        redundancy_part,
+        score_page,
+    )
 
     compared = comparison.comparison_of(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
@@ -276,6 +282,7 @@ def _write_comparison(
     for sentence in [
         *answer.saturation(scores),
         *answer.copies(scores, compared),
+        *facet_profile.in_words(scores),
         *answer.kinds(scores),
         *answer.band(compared),
         *enough.enough(scores),

@@ -7,6 +7,7 @@ from divsyn_jax.diversity.estimation.intervals import EstimateRecord
 from divsyn_jax.diversity.estimation.profile import GranularityRecord, ProfileRecord
 from divsyn_jax.diversity.estimation.reliability import PositionBiasRecord, RetestRecord
 from divsyn_jax.diversity.estimation.stopping import StoppedRecord, StoppingRecord
+from divsyn_jax.diversity.facets.records import FacetRecord
 from divsyn_jax.diversity.pairs.records import (
     CalibratedRecord,
     GroupsRecord,
@@ -59,6 +60,7 @@ class SettingsRecord(TypedDict):
     parity: str | None
     perplexity_models: list[str]
     embedding_model: NotRequired[str]  # only where one is named
+    facets: NotRequired[list[str]]  # only where some are asked for
 
 
 class Identity(TypedDict):
@@ -307,6 +309,7 @@ class Score(Identity, Numbers, Duplicates):
     # Scores of 0.1.0 lack it; null where nobody embedded the documents.
     reading: NotRequired[dict[str, Any] | None]
     groups: NotRequired[GroupsRecord]  # where --group_field was given
+    facets: NotRequired[dict[str, FacetRecord]]  # where some were asked for
 
 
 class NamedCluster(TypedDict):

@@ -17,6 +17,8 @@ from divsyn_jax.diversity.agents.base import Agent, ControlledJudge, Embedder, r
 from divsyn_jax.diversity.estimation.all_pairs import pair_distances
 from divsyn_jax.diversity.estimation.document_curve import document_curve
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
+from divsyn_jax.diversity.facets.measured import measure_facets
+from divsyn_jax.diversity.facets.records import FacetRecord
 from divsyn_jax.diversity.judging import Judged, judge
 from divsyn_jax.diversity.redundancy.find import find_redundancy
 from divsyn_jax.diversity.redundancy.records import Redundancy
@@ -43,6 +45,12 @@ class _Controlled(TypedDict):
     """The part of a score that control draws add."""
 
     control_draws: NotRequired[ControlDrawsRecord]
+
+
+class _Faceted(TypedDict):
+    """The part of a score that facets add."""
+
+    facets: NotRequired[dict[str, FacetRecord]]
 
 
 def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
@@ -121,6 +129,8 @@ def _settings_record(
         "parity": settings.parity,
         "perplexity_models": list(settings.perplexity_models),
     }
+    if settings.facets:
+        record["facets"] = list(settings.facets)
     # Only where one is named, so that other scores keep the identity that they had.
     if settings.embedding_model is not None:
         record["embedding_model"] = settings.embedding_model
@@ -225,6 +235,7 @@ def _content(
         "reading": None if embedding is None else embedding.reading(judged.sample).to_json(),
         "usage": agent.usage(),
         **_controlled(agent),
+        **_facets(judged.sample, embedding, no_vectors, settings),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }
 
@@ -249,6 +260,16 @@ def redundancy(
         NEAR_DUPLICATE_DISTANCE,
         settings.seed,
     )
+
+
+def _facets(
+    sample: Sample, embedding: Embedder | None, no_vectors: str, settings: ScoreSettings
+) -> _Faceted:
+    """The facets asked for."""
+    if not settings.facets:
+        return {}
+    vectors_NE = None if embedding is None else embedding.vectors(sample)
+    return {"facets": measure_facets(settings.facets, sample.texts, vectors_NE, no_vectors)}
 
 
 def _controlled(agent: Agent) -> _Controlled:

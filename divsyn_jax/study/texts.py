@@ -3,6 +3,7 @@
 level corpora, the real part of the mixture, and held-out domains that no level was trained on.
 """
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -15,24 +16,28 @@ from divsyn_jax.base import files, remote
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
-from divsyn_jax.synthesis.grammar.grammar import Breadth, generate_passages
+from divsyn_jax.synthesis.grammar.grammar import Breadth, generate_passages, limits
 
 # Topics of CPython's documentation that go to the held-out side, one in so many.
 _PYDOC_HELDOUT_ONE_IN = 3
 _PASSAGE_WORDS = 60
 # Seeds of training corpora are small; held-out grammar text must never coincide with one.
 _HELDOUT_SEED = 1_000_003
+_KNOBS = dataclasses.fields(Breadth)
+
+
+def breadth_of(level: Mapping[str, Any]) -> Breadth:
+    """What the grammar corpus of a level draws on.
+
+    Raises `ValueError` for a number out of range."""
+    return Breadth(**{knob.name: level[knob.name] for knob in _KNOBS if knob.name in level})
 
 
 def write_level_corpus(level: Mapping[str, Any], documents: int, folder: pathlib.Path) -> None:
-    """Write a grammar corpus for a level of the recipe, unless it is there."""
+    """Write a grammar corpus for a level of the recipe, unless it is there: `documents` of them, or
+    as many as the level says."""
     if not (folder / "manifest.json").exists():
-        generate_corpus(
-            Breadth(level["topics"], level["styles"], level["personas"]),
-            documents,
-            level["seed"],
-            folder,
-        )
+        generate_corpus(breadth_of(level), level.get("documents", documents), level["seed"], folder)
 
 
 def pydoc_passages(heldout: bool) -> Iterator[dict[str, str]]:
@@ -146,14 +151,16 @@ def write_questions(
 
     all) about the topics of all levels, unless they are there.
     """
-    generate_corpus(_widest(levels), count, 0, folder, kind)
+    generate_corpus(widest(levels), count, 0, folder, kind)
 
 
-def _widest(levels: list[Mapping[str, Any]]) -> Breadth:
-    """The breadth that holds that of every grammar level."""
-    written = [level for level in levels if "topics" in level]
+def widest(levels: list[Mapping[str, Any]]) -> Breadth:
+    """The breadth that holds that of every grammar level, one topic a document."""
+    written = [breadth_of(level) for level in levels if "topics" in level]
+    generators = dict.fromkeys(name for breadth in written for name in breadth.generators)
     return Breadth(
-        **{key: max(level[key] for level in written) for key in ("topics", "styles", "personas")}
+        **{axis: max(getattr(breadth, axis) for breadth in written) for axis in limits()},
+        generators=tuple(generators),
     )
 
 
@@ -163,7 +170,7 @@ def heldout_source(
     """Texts of a held-out domain before decontamination: `grammar`, `pydoc`, or any corpus."""
     if source == "grammar":
         for written in itertools.islice(
-            generate_passages(_widest(levels), _HELDOUT_SEED), 2 * documents
+            generate_passages(widest(levels), _HELDOUT_SEED), 2 * documents
         ):
             yield written["text"]
     elif source == "pydoc":

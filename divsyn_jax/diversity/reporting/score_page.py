@@ -19,7 +19,7 @@ from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, measurement, profiles_of, sampled
 from divsyn_jax.diversity.pairs.report_pairs import pairs_part
 from divsyn_jax.diversity.redundancy.records import Redundancy
-from divsyn_jax.diversity.reporting import answer, judge_tables, tables
+from divsyn_jax.diversity.reporting import answer, facet_profile, judge_tables, tables
 from divsyn_jax.diversity.reporting.draws import corpus_part
 from divsyn_jax.diversity.reporting.enough import document_charts, enough
 from divsyn_jax.diversity.reporting.redundancy_part import redundancy_part
@@ -45,7 +45,8 @@ def render_scores(
         none of any.
     """
     names = tables.names_of(scores)
-    measured = [name for name in COMPARED if not name.startswith("baselines.")]
+    own = [name for name in COMPARED if not name.startswith("baselines.")]
+    measured = [name for name in own if not name.startswith("facets.")]
     baseline_names = [name for name in COMPARED if name.startswith("baselines.")]
     return page(
         "Diversity of corpora",
@@ -55,6 +56,7 @@ def render_scores(
             _legibility(scores),
             _lengths(comparison),
             _headline(scores),
+            facet_profile.facet_part(scores, comparison),
             tables.granularity_table(scores),
             markup(
                 '<div class="beside">{}{}{}</div>',
