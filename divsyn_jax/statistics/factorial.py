@@ -143,7 +143,7 @@ class FactorialRecord(TypedDict):
 
     `error_sd`: of one run, between seeds where corpora are pooled with them. `lack_of_fit_p`: of
     the test that corpora differ by no more than seeds make them, beyond the effects; null where no
-    degrees of freedom are left for it. `detectable`: the main effect found in 80% of such studies.
+    degrees of freedom are left for it.
     """
 
     effects: list[EffectRecord]
@@ -186,7 +186,7 @@ def factorial_effects(
     mean_C = seen_CM.mean(axis=1)
     inverse_EE = np.linalg.inv(x_CE.T @ x_CE)
     beta_E = inverse_EE @ x_CE.T @ mean_C
-    twins_TM = np.array([values for values in (twins or {}).values()], float).reshape(-1, seeds)
+    twins_TM = np.array(list((twins or {}).values()), float).reshape(-1, seeds)
     gap_T = twins_TM.mean(axis=1) - mean_C[list(twins or ())]
     seed_squares, seed_freedom = _of_seeds(np.concatenate([seen_CM, twins_TM]))
     corpus_squares = float(

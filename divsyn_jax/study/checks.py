@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.study.factorial import cells
 
 _STAGES = ("pretrain", "evaluate", "sft", "evaluate")
 _KEYS = (
@@ -15,10 +16,10 @@ _KEYS = (
     "real", "real_weight", "synthetic_weight", "heldout", "heldout_documents", "tasks", "task_data",
     "primary", "seeds", "sizes", "stages", "vocab_size", "score", "train", "sft", "budget",
 )  # fmt: skip
-_OPTIONAL_KEYS = ("hypotheses",)  # that recipes written for 0.1.0 lack
+_OPTIONAL_KEYS = ("hypotheses", "factors", "resolution")  # that recipes written for 0.1.0 lack
 # A level has a corpus, or all that the grammar writes one from.
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
-_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", "family", *_GRAMMAR_KEYS)
+_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", "family", "at", cells.SHAM, *_GRAMMAR_KEYS)
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
@@ -122,7 +123,7 @@ def check_names(recipe: Mapping[str, Any], domains: Sequence[str]) -> None:
     for level in recipe["levels"]:
         # Folders beside the level's own: under shards/ and scores/, and under corpora/ where the
         # study writes its corpus.
-        taken = {"heldout", "embeddings"} | ({"real"} if recipe["real"] else set())
+        taken = {"heldout", "embeddings", "ordered"} | ({"real"} if recipe["real"] else set())
         taken |= {"sft"} if "sft" in recipe["stages"] else set()
         taken |= {"equal", "instructions", "items"} if "corpus" not in level else set()
         if level["name"] in taken:

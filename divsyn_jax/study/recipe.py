@@ -9,11 +9,14 @@ Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_cont
   domain): effects are then taken within families. null_control: names of two levels that differ in
   nothing but the seed, or empty. real, real_weight, synthetic_weight: text mixed into every run
   ('pydoc', a corpus, or '' for none) and token weights. heldout, heldout_documents: domains to
-  evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks, task_data:
+  evaluate on ('grammar', 'pydoc', 'seen', 'unseen_topics', 'unseen_styles', 'unseen_personas',
+  'unseen_wordings' of the grammar, name=corpus; --eval), documents of each. tasks, task_data:
   downstream tasks to evaluate on (evaluate --tasks), perhaps none, and the folder of their local
   files (evaluate --task_data), '' for the hub's, or 'grammar' for the built-in grammar's `items`.
   primary: which outcome decides: 'tasks' (their mean) or 'heldout' (bits per byte of the first
-  domain). seeds: of the training runs; every level is trained once a seed. sizes: small to large: a
+  domain). factors, resolution: of a factorial study, see study/factorial/cells.py: {level key: (low,
+  high)}, and 'full' or 'IV' (a fraction); `levels` then holds what all corpora have in common, or
+  corpora that each say their place (`at`). seeds: of the training runs; every level is trained once a seed. sizes: small to large: a
   name and overrides of `train` (and, as `sft`, of `sft`), every level and seed trained at each;
   empty: `train` as it is. stages: what a run goes through: pretrain, evaluate, and perhaps sft,
   evaluate. vocab_size: of the one tokenizer, trained on equal bytes of every level and of the real
@@ -40,6 +43,7 @@ from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, split_name
 from divsyn_jax.evaluation import task_data
 from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
+from divsyn_jax.study.factorial import cells
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.training import recipe_file
@@ -89,6 +93,12 @@ class Study:
 
     def corpus(self, level: Mapping[str, Any]) -> str:
         """Path of the corpus that is scored and trained on."""
+        if level.get(cells.SHAM) == cells.SHAM_VALUES[1]:
+            return str(self.workdir / "corpora" / "ordered" / f"{level['name']}.jsonl")
+        return self.in_given_order(level)
+
+    def in_given_order(self, level: Mapping[str, Any]) -> str:
+        """Path of the same documents before their order is changed."""
         if self.recipe["equal_text"]:
             return str(self.workdir / "corpora" / "equal" / f"{level['name']}.jsonl")
         return self.source(level)
@@ -180,7 +190,12 @@ def resolve(
 
     `read=False` leaves the corpora unread and unchecked, for a plan made where they are not. Raises
     `UserError`."""
-    recipe = json.loads(json.dumps(dict(config)))
+    recipe = json.loads(json.dumps(cells.with_cells(dict(config))))
+    if recipe.get("factors") and (corpora or recipe.get("corpora")):
+        raise UserError(
+            "--corpora: a factorial study knows the place of each corpus; name them in"
+            " config.levels, each with its place (at)"
+        )
     study_checks.check_recipe(recipe)
     if text_field:
         recipe["text_field"] = text_field
@@ -219,7 +234,8 @@ def resolve(
     for entry in recipe["heldout"]:
         name, source = _domain(entry)
         domains[name] = {"source": source}
-        if source not in ("grammar", "pydoc") and read:
+        study_data.check_unseen(source, recipe["levels"])
+        if source not in study_data.BUILT_IN and read:
             source = _absolute(source)
             domains[name] = {"source": source, "fingerprint": text_of(source)}
     recipe["heldout"] = domains
@@ -286,7 +302,7 @@ def _absolute(corpus: str) -> str:
 
 
 def _domain(entry: str) -> tuple[str, str]:
-    return (entry, entry) if entry in ("grammar", "pydoc") else split_name(entry)
+    return (entry, entry) if entry in study_data.BUILT_IN else split_name(entry)
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

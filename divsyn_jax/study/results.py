@@ -17,6 +17,7 @@ from divsyn_jax.study import study_file, texts
 from divsyn_jax.study.controls.advice import read_advice
 from divsyn_jax.study.controls.choices import choice_measures
 from divsyn_jax.study.controls.closeness import read_closeness, unlike
+from divsyn_jax.study.factorial.effects import factorial_results
 from divsyn_jax.study.correlations import CORRELATED_METRICS, PRIMARY_METRIC, correlations
 from divsyn_jax.study.held_equal import held_equal
 from divsyn_jax.study.hypotheses import listed
@@ -56,8 +57,11 @@ def collect(study: Study) -> StudyResults:
         for size in study.sizes
     }
     equal, unequal = held_equal(recipe, configs, levels, runs)
-    evidence = Evidence(recipe, levels, measured, items, rows, PRIMARY_METRIC)
-    return {
+    factorial = (
+        factorial_results(recipe, runs, measured, comparison) if recipe.get("factors") else None
+    )
+    evidence = Evidence(recipe, levels, measured, items, rows, PRIMARY_METRIC, factorial)
+    found: StudyResults = {
         "format": study_file.FORMAT,
         "name": recipe["name"],
         "kind": recipe["kind"],
@@ -99,6 +103,9 @@ def collect(study: Study) -> StudyResults:
         "divergences": closeness["divergences"],
         "choice_measures": choice_measures(study, levels),
     }
+    if factorial is not None:
+        found["factorial"] = factorial
+    return found
 
 
 def _level_record(

@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.statistics.factorial import FactorialRecord
 from divsyn_jax.statistics.intervals import MeanInterval, NoiseFloor
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis
 
@@ -120,6 +121,52 @@ class HeldoutRecord(TypedDict):
     fingerprint: str
 
 
+class OutcomeEffects(FactorialRecord):
+    """The effects of the factors on one outcome. `detectable`: the main effect that 80% of such
+    studies find, corrected for the main effects; null without an error."""
+
+    outcome: str
+    detectable: float | None
+
+
+class MetricResponse(TypedDict):
+    """What a metric sees: the share of its variance between corpora that each factor carries (with
+    `interactions` and `rest`; null where it is the same for all), and the main effects on it, on
+    its `scale` (`log2`: doublings)."""
+
+    metric: str
+    scale: str
+    low: float
+    high: float
+    shares: dict[str, float] | None
+    effects: dict[str, float]
+
+
+class MetricPrediction(TypedDict):
+    """Pearson's r of a metric with an outcome over the corpora of the design."""
+
+    metric: str
+    outcome: str
+    scale: str
+    r: float
+    p: float | None
+    p_holm: float | None
+    n: int
+    critical_r: float | None
+
+
+class FactorialResults(TypedDict):
+    """The factorial part of a study. `corpora`: the sign of every factor, by corpus."""
+
+    factors: dict[str, list[Any]]
+    shams: list[str]
+    resolution: str
+    corpora: dict[str, list[int]]
+    outcomes: list[OutcomeEffects]
+    responses: list[MetricResponse]
+    predictions: list[MetricPrediction]
+
+
 # A row of `correlations` holds what divsyn_jax.statistics found, whose functions say its keys.
 CorrelationRow = dict[str, Any]
 
@@ -149,6 +196,7 @@ class StudyResults(TypedDict):
     advice: NotRequired[list[str]]  # given before training; lacking in files of 0.1.0
     divergences: NotRequired[list[Divergence]]
     choice_measures: NotRequired[list[ChoiceMeasure]]
+    factorial: NotRequired[FactorialResults]  # of a recipe with factors
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 `hypotheses` of a recipe holds
   'predicts'       more diverse corpora train better models, once for each outcome
   'null_control'   the recipe's null control, where it names one
+  'factors'        each factor of a factorial study changes the primary outcome; the sham does not
   'paper'          every claim of Chen et al. 2024, or the id of one ('templates', 'linear', ...)
   'module:NAME'    a `Hypothesis` (or a sequence of them) in an importable Python module
   {'id': ..., 'statement': ..., 'test': ..., **arguments}   one of the recipe's own, where `test` is
@@ -17,6 +18,7 @@ from typing import Any
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.study.hypotheses.evidence import Evidence, better, joined, ordered
+from divsyn_jax.study.hypotheses.factor_hypotheses import factor_hypotheses
 from divsyn_jax.study.hypotheses.paper_claims import PAPER_CLAIMS
 from divsyn_jax.study.hypotheses.study_hypotheses import correlates, null_control, predictions
 from divsyn_jax.study.hypotheses.verdict import Hypothesis, JudgedHypothesis, Verdict
@@ -78,6 +80,8 @@ def _of(
         return predictions(outcomes)
     if entry == "null_control":
         return [null_control(*recipe["null_control"])] if recipe["null_control"] else []
+    if entry == "factors":
+        return factor_hypotheses(recipe)
     if entry == "paper":
         return PAPER_CLAIMS
     if entry in _CLAIMS:
@@ -85,7 +89,7 @@ def _of(
     if isinstance(entry, str) and ":" in entry:
         return _imported(entry, place)
     raise UserError(
-        f"{place}: {entry!r} is no hypothesis; known are {', '.join((*DEFAULT, *_CLAIMS))},"
+        f"{place}: {entry!r} is no hypothesis; known are {', '.join((*DEFAULT, 'factors', *_CLAIMS))},"
         " 'module:NAME', or a value with id, statement and test"
     )
 
