@@ -45,11 +45,15 @@ def with_cells(recipe: Mapping[str, Any]) -> dict[str, Any]:
         return dict(recipe)
     design = design_of(recipe)
     if recipe["null_control"]:
-        raise UserError("config.null_control: a factorial study has a twin of its own; leave it out")
+        raise UserError(
+            "config.null_control: a factorial study has a twin of its own; leave it out"
+        )
     given = [dict(level) for level in recipe["levels"]]
     placed = [level for level in given if "at" in level]
     if placed and len(placed) < len(given):
-        raise UserError("config.levels: with config.factors every level needs `at`, or one has none")
+        raise UserError(
+            "config.levels: with config.factors every level needs `at`, or one has none"
+        )
     if not placed and len(given) != 1:
         raise UserError(
             f"config.levels holds {len(given)}: with config.factors give one level, what the"
@@ -154,8 +158,7 @@ def twin_places(recipe: Mapping[str, Any], design: Design) -> dict[int, str]:
 
 
 def scaled(values: Sequence[float]) -> tuple[list[float], str]:
-    """Values of a metric on the scale that effects are taken on: doublings where all are positive.
-    """
+    """Values of a metric on the scale that effects are taken on: doublings where all are positive."""
     if all(value > 0 for value in values):
         return [math.log2(value) for value in values], "log2"
     return list(values), "linear"
