@@ -180,8 +180,10 @@ def factorial_effects(
     groups = aliases(design)
     by_name = {TIMES.join(effect): effect for effect in design.effects()}
     columns_EC = [design.column(by_name[names[0]]) for names in groups]
+    if len(design.rows) != corpora:
+        raise ValueError(f"{corpora} corpora are not the {len(design.rows)} of the design")
     x_CE = np.stack([np.ones(corpora), *columns_EC], axis=1)
-    if len(design.rows) != corpora or np.linalg.matrix_rank(x_CE) < x_CE.shape[1]:
+    if np.linalg.matrix_rank(x_CE) < x_CE.shape[1]:
         raise ValueError(f"{corpora} corpora cannot tell {x_CE.shape[1] - 1} effects apart")
     mean_C = seen_CM.mean(axis=1)
     inverse_EE = np.linalg.inv(x_CE.T @ x_CE)

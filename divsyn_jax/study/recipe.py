@@ -9,14 +9,11 @@ Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_cont
   domain): effects are then taken within families. null_control: names of two levels that differ in
   nothing but the seed, or empty. real, real_weight, synthetic_weight: text mixed into every run
   ('pydoc', a corpus, or '' for none) and token weights. heldout, heldout_documents: domains to
-  evaluate on ('grammar', 'pydoc', 'seen', 'unseen_topics', 'unseen_styles', 'unseen_personas',
-  'unseen_wordings' of the grammar, name=corpus; --eval), documents of each. tasks, task_data:
+  evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks, task_data:
   downstream tasks to evaluate on (evaluate --tasks), perhaps none, and the folder of their local
   files (evaluate --task_data), '' for the hub's, or 'grammar' for the built-in grammar's `items`.
   primary: which outcome decides: 'tasks' (their mean) or 'heldout' (bits per byte of the first
-  domain). factors, resolution: of a factorial study, see study/factorial/cells.py: {level key: (low,
-  high)}, and 'full' or 'IV' (a fraction); `levels` then holds what all corpora have in common, or
-  corpora that each say their place (`at`). seeds: of the training runs; every level is trained once a seed. sizes: small to large: a
+  domain). seeds: of the training runs; every level is trained once a seed. sizes: small to large: a
   name and overrides of `train` (and, as `sft`, of `sft`), every level and seed trained at each;
   empty: `train` as it is. stages: what a run goes through: pretrain, evaluate, and perhaps sft,
   evaluate. vocab_size: of the one tokenizer, trained on equal bytes of every level and of the real

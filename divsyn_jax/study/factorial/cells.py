@@ -158,7 +158,7 @@ def twin_places(recipe: Mapping[str, Any], design: Design) -> dict[int, str]:
 
 
 def scaled(values: Sequence[float]) -> tuple[list[float], str]:
-    """Values of a metric on the scale that effects are taken on: doublings where all are positive."""
+    """Values of a metric on the scale of effects: doublings where all are positive."""
     if all(value > 0 for value in values):
         return [math.log2(value) for value in values], "log2"
     return list(values), "linear"

@@ -26,6 +26,7 @@ from divsyn_jax.study.study_file import Outcome
 
 DEFAULT = ("predicts", "null_control", "paper")
 _CLAIMS = {claim.id: claim for claim in PAPER_CLAIMS}
+_KNOWN = (*DEFAULT, "factors", *_CLAIMS)
 
 
 def _correlates(evidence: Evidence, metric: str | None = None, outcome: str = "") -> Verdict:
@@ -89,8 +90,8 @@ def _of(
     if isinstance(entry, str) and ":" in entry:
         return _imported(entry, place)
     raise UserError(
-        f"{place}: {entry!r} is no hypothesis; known are {', '.join((*DEFAULT, 'factors', *_CLAIMS))},"
-        " 'module:NAME', or a value with id, statement and test"
+        f"{place}: {entry!r} is no hypothesis; known are {', '.join(_KNOWN)}, 'module:NAME', or"
+        " a value with id, statement and test"
     )
 
 
