@@ -66,7 +66,7 @@ _SCORE = setting_flags.define(
         "draws": [
             *("sample_size", "draws", "target_half_width", "retest", "control_variate", "seed"),
         ],
-        "baselines": ["baselines", "baseline_tokens", "perplexity_models", "parity"],
+        "baselines": ["baselines", "baseline_tokens", "perplexity_models", "proxy", "parity"],
         "output": ["embedding_cache"],
     },
     without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read", "pairs"],

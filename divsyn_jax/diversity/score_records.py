@@ -58,6 +58,7 @@ class SettingsRecord(TypedDict):
     parity: str | None
     perplexity_models: list[str]
     embedding_model: NotRequired[str]  # only where one is named
+    proxy: NotRequired[str]  # only where one is named
 
 
 class Identity(TypedDict):
