@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
 from divsyn_jax.study.factorial import cells
 
 _STAGES = ("pretrain", "evaluate", "sft", "evaluate")
@@ -16,7 +17,10 @@ _KEYS = (
     "real", "real_weight", "synthetic_weight", "heldout", "heldout_documents", "tasks", "task_data",
     "primary", "seeds", "sizes", "stages", "vocab_size", "score", "train", "sft", "budget",
 )  # fmt: skip
-_OPTIONAL_KEYS = ("hypotheses", "factors", "resolution")  # that recipes written for 0.1.0 lack
+# That recipes written for 0.1.0 lack.
+_OPTIONAL_KEYS = (
+    *("hypotheses", "factors", "resolution", "outcomes", "pilot_seeds", "num_fewshot"),
+)
 # A level has a corpus, or all that the grammar writes one from.
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
 _LEVEL_KEYS = ("name", "corpus", "synthetic_weight", "family", "at", cells.SHAM, *_GRAMMAR_KEYS)
@@ -47,13 +51,14 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
             "config.sft: give sft.config (a run recipe) and sft.data (conversations), or leave sft"
             " out of stages"
         )
-    if recipe["primary"] not in ("tasks", "heldout") or (
+    if recipe["primary"] not in ("tasks", "heldout", "pilot") or (
         recipe["primary"] == "tasks" and not recipe["tasks"]
     ):
         raise UserError(
-            f"config.primary={recipe['primary']!r}: give 'heldout', or 'tasks' where config.tasks"
-            " names some"
+            f"config.primary={recipe['primary']!r}: give 'heldout', 'pilot' (chosen on"
+            " config.pilot_seeds), or 'tasks' where config.tasks names some"
         )
+    _check_outcomes(recipe)
     questions = [recipe["sft"].get("data")] if "sft" in recipe["stages"] else []
     questions += [recipe["task_data"]] if recipe["tasks"] else []
     if "grammar" in questions and not any("topics" in level for level in recipe["levels"]):
@@ -69,6 +74,28 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
     if any(level.get("synthetic_weight") == 0 for level in recipe["levels"]) and not recipe["real"]:
         raise UserError(
             "a level with synthetic_weight 0 trains on real text alone; name it in config.real"
+        )
+
+
+def _check_outcomes(recipe: Mapping[str, Any]) -> None:
+    """Raise `UserError` for outcomes that are none, and pilot seeds that cannot choose one."""
+    asked, pilot = recipe.get("outcomes", ()), recipe.get("pilot_seeds", ())
+    for key in asked:
+        if key not in OUTCOME_MEASURES:
+            known = ", ".join(OUTCOME_MEASURES)
+            raise UserError(f"config.outcomes: {key!r} is none of {known}")
+    if asked and not recipe["tasks"]:
+        raise UserError("config.outcomes are measures of answers: name config.tasks beside them")
+    if recipe.get("num_fewshot") is not None and not recipe["tasks"]:
+        raise UserError("config.num_fewshot: there are no config.tasks to ask")
+    if (recipe["primary"] == "pilot") != bool(pilot):
+        raise UserError(
+            "config.pilot_seeds choose the outcome of config.primary='pilot': give both or neither"
+        )
+    if pilot and (len(set(pilot)) < 2 or set(pilot) & set(recipe["seeds"])):
+        raise UserError(
+            f"config.pilot_seeds={tuple(pilot)}: give two or more, none of them of config.seeds, so"
+            " that the result is not looked at"
         )
 
 

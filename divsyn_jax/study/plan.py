@@ -71,6 +71,11 @@ def evaluate_command(study: Study, workdirs: list[pathlib.Path]) -> tuple[str, .
         *(sys.executable, "-m", "divsyn_jax.evaluate", f"--workdir={','.join(map(str, workdirs))}"),
         f"--data={','.join(f'{name}={shards / name}' for name in study.recipe['heldout'])}",
         *((f"--tasks={','.join(study.recipe['tasks'])}",) if study.recipe["tasks"] else ()),
+        *(
+            (f"--num_fewshot={study.recipe['num_fewshot']}",)
+            if study.recipe.get("num_fewshot") is not None
+            else ()
+        ),
         *((f"--task_data={study.task_data}",) if study.recipe["tasks"] and study.task_data else ()),
     )
 

@@ -124,13 +124,19 @@ class Study:
 
     @property
     def runs(self) -> list[Run]:
-        """Seeds outermost: an interrupted study has all levels of the first seeds."""
+        """Seeds outermost, those of a pilot first: an interrupted study has all levels of the first
+        seeds."""
         return [
             Run(size, level, seed)
-            for seed in self.recipe["seeds"]
+            for seed in (*self.recipe.get("pilot_seeds", ()), *self.recipe["seeds"])
             for size in self.sizes
             for level in self.level_names
         ]
+
+    @property
+    def measured(self) -> list[Run]:
+        """The runs that results are made of: those of the pilot are not."""
+        return [run for run in self.runs if run.seed in self.recipe["seeds"]]
 
     @property
     def trained_stages(self) -> list[str]:

@@ -121,6 +121,31 @@ class HeldoutRecord(TypedDict):
     fingerprint: str
 
 
+class OutcomeSignal(TypedDict):
+    """How far an outcome tells corpora apart; see `statistics.signal_to_noise`.
+
+    `beyond_wrong`: the ratio of what the right answer has beyond wrong ones; null where there are
+    none. `counts`: both ratios are enough (`controls.signals.LEAST_SIGNAL`)."""
+
+    outcome: str
+    signal: float
+    noise: float
+    ratio: float | None
+    by_level: dict[str, float | None]
+    equal_noise_p: float | None
+    beyond_wrong: float | None
+    counts: bool
+
+
+class PilotRecord(TypedDict):
+    """How pilot seeds chose the primary outcome: before, and apart from, the study's own seeds."""
+
+    seeds: list[int]
+    rule: str
+    primary: str
+    signals: list[OutcomeSignal]
+
+
 class OutcomeEffects(FactorialRecord):
     """The effects of the factors on one outcome. `detectable`: the main effect that 80% of such
     studies find, corrected for the main effects; null without an error."""
@@ -196,6 +221,8 @@ class StudyResults(TypedDict):
     advice: NotRequired[list[str]]  # given before training; lacking in files of 0.1.0
     divergences: NotRequired[list[Divergence]]
     choice_measures: NotRequired[list[ChoiceMeasure]]
+    signals: NotRequired[list[OutcomeSignal]]
+    pilot: NotRequired[PilotRecord]
     factorial: NotRequired[FactorialResults]  # of a recipe with factors
 
 

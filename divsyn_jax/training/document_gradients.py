@@ -143,8 +143,14 @@ def document_gradient(
     recipe: Recipe, params: decoder.Params, tokens_L: jax.Array, length: jax.Array
 ) -> decoder.Params:
     """The gradient of the training loss on one row of tokens alone, `length` of which are real."""
-    chunk = recipe.loss.chunk if recipe.loss.chunk and (len(tokens_L) - 1) % recipe.loss.chunk == 0 else 0
-    loss = make_loss(dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, chunk=chunk)))
+    chunk = (
+        recipe.loss.chunk
+        if recipe.loss.chunk and (len(tokens_L) - 1) % recipe.loss.chunk == 0
+        else 0
+    )
+    loss = make_loss(
+        dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, chunk=chunk))
+    )
     windows = {"tokens": tokens_L[None], "length": length[None]}
     valid = (length - 1).astype(jnp.float32)
     return jax.grad(lambda params: loss(params, windows, valid)[0])(params)
