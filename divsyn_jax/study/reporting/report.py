@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from divsyn_jax.base import files
 from divsyn_jax.base.html import Html, Part, bullets, details, figure, join, markup, page
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis, Kind
-from divsyn_jax.study.reporting import factor_effects, tables
+from divsyn_jax.study.reporting import factor_effects, signals, tables
 from divsyn_jax.study.reporting import figures as study_figures
 from divsyn_jax.study.reporting.figures import LABELS
 from divsyn_jax.study.study_file import StudyResults
@@ -86,6 +86,7 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
         _held(study),
         Html("<h2>The noise floor</h2>"),
         tables.noise_floor_table(study),
+        *signals.signal_parts(study),
         Html("<h2>Correlations</h2>"),
         tables.correlations_table(study),
         Html("<h2>What else could explain it</h2>"),
