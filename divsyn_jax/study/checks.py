@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.study import texts
 from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
 from divsyn_jax.study.factorial import cells
 
@@ -21,9 +22,14 @@ _KEYS = (
 _OPTIONAL_KEYS = (
     *("hypotheses", "factors", "resolution", "outcomes", "pilot_seeds", "num_fewshot"),
 )
-# A level has a corpus, or all that the grammar writes one from.
+# A level has a corpus, or all that the grammar writes one from, and perhaps more knobs of it.
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
-_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", "family", "at", cells.SHAM, *_GRAMMAR_KEYS)
+_GRAMMAR_KNOBS = ("wordings", "formats", "generators", "topics_per_document", "documents")
+_LEVEL_KEYS = (
+    *("name", "corpus", "synthetic_weight", "family", "at", cells.SHAM),
+    *_GRAMMAR_KEYS,
+    *_GRAMMAR_KNOBS,
+)
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
@@ -121,11 +127,30 @@ def _check_keys(recipe: Mapping[str, Any]) -> None:
                     f"{place}.{key}: missing; give name and corpus, or name,"
                     f" {', '.join(_GRAMMAR_KEYS)}"
                 )
+        _check_knobs(place, level)
     for key in ("config", "seq_len"):
         if key not in recipe["train"]:
             raise UserError(
                 f"config.train.{key}: missing; give train.config (a run recipe) and train.seq_len"
             )
+
+
+def _check_knobs(place: str, level: Mapping[str, Any]) -> None:
+    """Raise `UserError` for knobs of the grammar that it cannot turn so."""
+    if "corpus" in level:
+        if given := [key for key in _GRAMMAR_KNOBS if key in level]:
+            raise UserError(
+                f"{place}.{given[0]}: a knob of the built-in grammar; this level has a corpus"
+                " of its own"
+            )
+        return
+    try:
+        texts.breadth_of(level)
+    except ValueError as error:
+        raise UserError(f"{place}.{error}") from None
+    documents = level.get("documents", 1)
+    if type(documents) is not int or documents < 1:
+        raise UserError(f"{place}.documents={documents!r}: give a whole number of at least 1")
 
 
 def check_names(recipe: Mapping[str, Any], domains: Sequence[str]) -> None:

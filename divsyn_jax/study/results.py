@@ -155,7 +155,7 @@ def _level_record(
             for outcome in measured
         },
     }
-    for key in ("topics", "styles", "personas", "family"):
+    for key in ("topics", "styles", "personas", "wordings", "formats", "family"):
         if key in level:
             record[key] = level[key]
     return record

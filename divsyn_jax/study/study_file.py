@@ -86,6 +86,8 @@ class LevelRecord(TypedDict):
     topics: NotRequired[int]
     styles: NotRequired[int]
     personas: NotRequired[int]
+    wordings: NotRequired[int]
+    formats: NotRequired[int]
 
 
 class RunRecord(TypedDict):

@@ -27,7 +27,9 @@ _KNOBS = dataclasses.fields(Breadth)
 
 
 def breadth_of(level: Mapping[str, Any]) -> Breadth:
-    """What the grammar corpus of a level draws on. Raises `ValueError` for a number out of range."""
+    """What the grammar corpus of a level draws on.
+
+    Raises `ValueError` for a number out of range."""
     return Breadth(**{knob.name: level[knob.name] for knob in _KNOBS if knob.name in level})
 
 
@@ -174,7 +176,7 @@ def widest(levels: list[Mapping[str, Any]]) -> Breadth:
 
 # Built-in held-out text, beside any corpus. The last ones are new on one axis: of what no level
 # uses there, and otherwise of what every level has (`seen`: new in nothing but the text).
-_AXES = ("topics", "styles", "personas", "wordings")
+_AXES = ("topics", "styles", "personas", "wordings", "formats")
 _UNSEEN: dict[str, str | None] = {"seen": None} | {f"unseen_{axis}": axis for axis in _AXES}
 BUILT_IN = ("grammar", "pydoc", *_UNSEEN)
 
