@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -70,7 +69,7 @@ def document_gradients(
     sketch = Sketch.drawn(parameters, dimensions, seed)
     vectors_NE = np.zeros((len(rows), dimensions), np.float32)
     by_length = sorted(range(len(rows)), key=lambda place: len(rows[place]))
-    gradients = sketched_gradients(recipe, sketch)
+    gradients = sketched_gradients(recipe)
     with tqdm(
         total=len(rows), desc="gradients", unit="document", mininterval=1, delay=2, file=sys.stderr
     ) as progress_bar:
@@ -80,7 +79,8 @@ def document_gradients(
             tokens, length = np.zeros((batch, L + 1), np.int32), np.full(batch, 2, np.int32)
             for row, place in enumerate(places):
                 tokens[row, : len(rows[place])], length[row] = rows[place], len(rows[place])
-            found_BE = gradients(params, tokens, length)
+            with decoder.exact_products(recipe.model.dtype):
+                found_BE = gradients(params, sketch, tokens, length)
             vectors_NE[places] = np.asarray(found_BE)[: len(places)]
             progress_bar.update(len(places))
     norms_N1 = np.linalg.norm(vectors_NE, axis=1, keepdims=True)
@@ -92,13 +92,16 @@ def document_gradients(
     )
 
 
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["order_RE", "signs_RE"], meta_fields=[]
+)
 @dataclasses.dataclass(frozen=True)
 class Sketch:
     """A random projection of P numbers to E.
 
     Attributes:
-      order_RE: places of the P numbers, P itself where there is none; a column is a sum.
-      signs_RE: -1 or +1, 0 where there is no number.
+      order_RE: places of the P numbers; a column is a sum of them, each with its sign.
+      signs_RE: -1 or +1; 0 at the end, where numbers are used up.
     """
 
     order_RE: jax.Array
@@ -109,7 +112,7 @@ class Sketch:
         """The sketch of a seed."""
         generator = np.random.default_rng(seed)
         rows = -(-numbers // dimensions)
-        order = np.full(rows * dimensions, numbers, np.int32)
+        order = np.zeros(rows * dimensions, np.int32)
         order[:numbers] = generator.permutation(numbers)
         signs = np.where(generator.random(rows * dimensions) < 0.5, -1.0, 1.0).astype(np.float32)
         signs[numbers:] = 0
@@ -118,19 +121,19 @@ class Sketch:
 
     def of(self, numbers_P: jax.Array) -> jax.Array:
         """[E] the sketch of P numbers."""
-        taken_RE = jnp.take(numbers_P, self.order_RE, mode="fill", fill_value=0.0)
+        taken_RE = numbers_P.at[self.order_RE].get(mode="promise_in_bounds")
         return jnp.sum(taken_RE * self.signs_RE, axis=0)
 
 
-def sketched_gradients(recipe: Recipe, sketch: Sketch) -> Callable[..., jax.Array]:
-    """The jitted `(params, tokens [B, L+1], length [B]) -> [B, E]`: of each row apart."""
-
-    def of_row(params: decoder.Params, tokens_L: jax.Array, length: jax.Array) -> Any:
-        return document_gradient(recipe, params, tokens_L, length)
+def sketched_gradients(recipe: Recipe) -> Callable[..., jax.Array]:
+    """The jitted `(params, sketch, tokens [B, L+1], length [B]) -> [B, E]`: of each row apart."""
+    of_row = functools.partial(document_gradient, recipe)
 
     @jax.jit
-    def of_rows(params: decoder.Params, tokens_BL: jax.Array, length_B: jax.Array) -> jax.Array:
-        gradients = jax.vmap(functools.partial(of_row, params))(tokens_BL, length_B)
+    def of_rows(
+        params: decoder.Params, sketch: Sketch, tokens_BL: jax.Array, length_B: jax.Array
+    ) -> jax.Array:
+        gradients = jax.vmap(of_row, in_axes=(None, 0, 0))(params, tokens_BL, length_B)
         flat_BP = jnp.concatenate(
             [leaf.reshape(leaf.shape[0], -1) for leaf in jax.tree.leaves(gradients)], axis=1
         )
@@ -143,14 +146,11 @@ def document_gradient(
     recipe: Recipe, params: decoder.Params, tokens_L: jax.Array, length: jax.Array
 ) -> decoder.Params:
     """The gradient of the training loss on one row of tokens alone, `length` of which are real."""
-    chunk = (
-        recipe.loss.chunk
-        if recipe.loss.chunk and (len(tokens_L) - 1) % recipe.loss.chunk == 0
-        else 0
-    )
-    loss = make_loss(
-        dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, chunk=chunk))
-    )
+    # A window shorter than training's may be no multiple of the chunk, which changes memory alone.
+    chunk = recipe.loss.chunk
+    if chunk and (len(tokens_L) - 1) % chunk:
+        recipe = dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, chunk=0))
+    loss = make_loss(recipe)
     windows = {"tokens": tokens_L[None], "length": length[None]}
     valid = (length - 1).astype(jnp.float32)
     return jax.grad(lambda params: loss(params, windows, valid)[0])(params)
