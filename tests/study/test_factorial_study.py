@@ -55,6 +55,15 @@ def test_a_fraction_halves_the_corpora_and_keeps_the_sham():
     assert len(cells.with_cells(config(factors=three, levels=common))["levels"]) == 9
 
 
+def test_cells_that_differ_in_the_sham_alone_have_names_of_their_own():
+    two = {key: config()["factors"][key] for key in ("topics", "wordings")}
+    common = [{"name": "common", "styles": 1, "personas": 1, "seed": 0}]
+    made = cells.with_cells(config(factors=two, levels=common))
+    names = [level["name"] for level in made["levels"]]
+    assert len(set(names)) == len(names) == 9
+    assert {"t4_w1_as_written", "t4_w1_by_hash"} <= set(names)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -81,6 +81,9 @@ def _written(
     for row in design.rows:
         at = _values(recipe, design, row)
         levels.append(_level(recipe, common, at))
+    if len({level["name"] for level in levels}) < len(levels):
+        # The sham is crossed with the others, and alone sets cells apart.
+        levels = [{**level, "name": f"{level['name']}_{level['at'][SHAM]}"} for level in levels]
     chosen = levels[len(levels) // _TWIN_AT]
     twin = {**chosen, "name": f"{chosen['name']}_twin", "seed": chosen.get("seed", 0) + TWIN_SEED}
     return [*levels, twin]
