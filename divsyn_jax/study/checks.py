@@ -26,7 +26,7 @@ _OPTIONAL_KEYS = (
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
 _GRAMMAR_KNOBS = ("wordings", "formats", "generators", "topics_per_document", "documents")
 _LEVEL_KEYS = (
-    *("name", "corpus", "synthetic_weight", "family", "at", cells.SHAM),
+    *("name", "corpus", "synthetic_weight", "family", "at", cells.SHAM, "unique_tokens"),
     *_GRAMMAR_KEYS,
     *_GRAMMAR_KNOBS,
 )
@@ -128,6 +128,9 @@ def _check_keys(recipe: Mapping[str, Any]) -> None:
                     f" {', '.join(_GRAMMAR_KEYS)}"
                 )
         _check_knobs(place, level)
+        unique = level.get("unique_tokens", 1)
+        if type(unique) is not int or unique < 1:
+            raise UserError(f"{place}.unique_tokens={unique!r}: give a whole number of at least 1")
     for key in ("config", "seq_len"):
         if key not in recipe["train"]:
             raise UserError(

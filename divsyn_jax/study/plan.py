@@ -93,8 +93,11 @@ def _pretrain_command(study: Study, run: Run) -> tuple[str, ...]:
         folders["real"] = (
             shards / run.level
         )  # the same windows, which know their level and its score
+    part = {"synthetic": f"@{level['unique_tokens']}"} if "unique_tokens" in level else {}
     mixture = ",".join(
-        f"{name}={folders[name]}:{weight:g}" for name, weight in weights.items() if weight
+        f"{name}={folders[name]}{part.get(name, '')}:{weight:g}"
+        for name, weight in weights.items()
+        if weight
     )
     return _train_command(
         study.train_keys(run), study.run_dir(run), {"data.train": mixture, "seed": run.seed}

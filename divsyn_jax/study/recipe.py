@@ -31,6 +31,7 @@ Keys that may be left out: factors: of a factorial study, {level key: (low, high
   outcomes: more outcomes of the questions, from their stored log-likelihoods: probability,
   minus_bits_per_byte, margin, above_chance. pilot_seeds: with primary 'pilot', all levels are
   trained at these, too, and they choose the primary outcome (divsyn_jax/study/controls/signals.py).
+  A level may give `unique_tokens`: training repeats only so many tokens of its corpus.
   num_fewshot: examples before each question (evaluate --num_fewshot).
 """
 

@@ -19,6 +19,7 @@ from divsyn_jax.study.controls.choices import choice_measures
 from divsyn_jax.study.controls.closeness import read_closeness, unlike
 from divsyn_jax.study.controls.signals import outcome_signals, record_pilot
 from divsyn_jax.study.correlations import CORRELATED_METRICS, PRIMARY_METRIC, correlations
+from divsyn_jax.study.exchange_rates import exchange_results
 from divsyn_jax.study.factorial.effects import factorial_results
 from divsyn_jax.study.held_equal import held_equal
 from divsyn_jax.study.hypotheses import listed
@@ -108,6 +109,9 @@ def collect(study: Study) -> StudyResults:
         "choice_measures": choice_measures(study, levels),
         "signals": outcome_signals(study, recipe["seeds"]),
     }
+    exchange = exchange_results(recipe, levels, measured)
+    if exchange is not None:
+        found["exchange"] = exchange
     if factorial is not None:
         found["factorial"] = factorial
     if pilot is not None:
@@ -132,13 +136,14 @@ def _level_record(
     }
     text = texts.distinct_text(study.workdir / "shards" / name, study.corpus(level), study.options)
     share = text["distinct_bytes"] / text["bytes"] if text["bytes"] else 1.0
-    distinct = round(manifest["tokens"] * share)
+    held = min(manifest["tokens"], level.get("unique_tokens", manifest["tokens"]))
+    distinct = round(held * share)
     epochs = mine[0]["metrics"].get("epochs/synthetic", 0.0) / (share or 1.0)
     record: LevelRecord = {
         "name": name,
         "documents": score["corpus"]["documents"],
         "fingerprint": score["corpus"]["fingerprint"],
-        "tokens": manifest["tokens"],
+        "tokens": held,
         "unique_tokens": distinct,
         "epochs": epochs,
         "duplicates": 1 - text["distinct_documents"] / max(text["documents"], 1),

@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.statistics.exchange import ExchangeRecord
 from divsyn_jax.statistics.factorial import FactorialRecord
 from divsyn_jax.statistics.intervals import MeanInterval, NoiseFloor
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis
@@ -73,7 +74,7 @@ class LevelRecord(TypedDict):
     name: str
     documents: int
     fingerprint: str
-    tokens: NotRequired[int]  # of the shards, repeated documents included
+    tokens: NotRequired[int]  # that training may read, repeated documents included
     unique_tokens: int  # tokens of distinct documents, by their share of the bytes
     epochs: float  # tokens read in pre-training over `unique_tokens`
     duplicates: float  # share of documents whose text came before, white space and case aside
@@ -121,6 +122,14 @@ class HeldoutRecord(TypedDict):
     in_training: int
     documents: int
     fingerprint: str
+
+
+class ExchangeResults(TypedDict):
+    """What a doubling of breadth is worth in doublings of unique text, by outcome; or why it cannot
+    be said."""
+
+    rates: dict[str, ExchangeRecord]
+    reason: str | None
 
 
 class OutcomeSignal(TypedDict):
@@ -223,6 +232,7 @@ class StudyResults(TypedDict):
     advice: NotRequired[list[str]]  # given before training; lacking in files of 0.1.0
     divergences: NotRequired[list[Divergence]]
     choice_measures: NotRequired[list[ChoiceMeasure]]
+    exchange: NotRequired[ExchangeResults]  # of levels with `unique_tokens`
     signals: NotRequired[list[OutcomeSignal]]
     pilot: NotRequired[PilotRecord]
     factorial: NotRequired[FactorialResults]  # of a recipe with factors

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from divsyn_jax.base import files
 from divsyn_jax.base.html import Html, Part, bullets, details, figure, join, markup, page
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis, Kind
-from divsyn_jax.study.reporting import factor_effects, signals, tables
+from divsyn_jax.study.reporting import exchange, factor_effects, signals, tables
 from divsyn_jax.study.reporting import figures as study_figures
 from divsyn_jax.study.reporting.figures import LABELS
 from divsyn_jax.study.study_file import StudyResults
@@ -76,6 +76,7 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
         ),
         _kind_note(study),
         *factor_effects.factorial_parts(study),
+        *exchange.exchange_parts(study),
         Html("<h2>Verdicts</h2>"),
         _verdict_list([judged for judged in asked if judged not in answer]),
         tables.limits_table(study),
