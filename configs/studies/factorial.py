@@ -27,7 +27,7 @@ def get_config() -> ConfigDict:
     }
     config.resolution = "full"
     config.null_control = ()
-    config.documents = 1000
+    config.documents = 700
     config.heldout = ("seen", "unseen_topics", "unseen_styles", "unseen_personas")
     config.heldout += ("unseen_wordings",)
     config.heldout_documents = 100
@@ -40,7 +40,7 @@ def get_config() -> ConfigDict:
     config.train.optimizer.warmup_steps = 60
     config.hypotheses = ("factors", "null_control")
     config.budget = {
-        "corpora": 120,
+        "corpora": 90,
         "score": 300,
         "tokenise": 40,
         "train": 950,

@@ -255,3 +255,31 @@ def test_passages_of_unseen_text_do_not_end(resolved):
     breadth = texts.unseen(resolved["levels"], "styles")
     passages = generate_passages(breadth, 3)
     assert len({next(passages)["text"] for _ in range(60)}) == 60
+
+
+@pytest.mark.runs
+def test_a_factorial_study_runs_from_recipe_to_page(tmp_path, command):
+    pytest.importorskip("matplotlib")
+    workdir = tmp_path / "study"
+    line = ("divsyn_jax.study", "--config=tests/study/small_factorial_study.py")
+    done = command(*line, f"--workdir={workdir}", timeout=2400)
+    assert done.returncode == 0, done.stderr + done.stdout
+    content = json.loads((workdir / "study.json").read_text())
+    assert len(content["levels"]) == 9
+    found = content["factorial"]
+    assert [each["outcome"] for each in found["outcomes"]] == [
+        f"{name}/bits_per_byte" for name in ("seen", "unseen_topics", "unseen_wordings")
+    ]
+    for outcome in found["outcomes"]:
+        assert [effect["name"] for effect in outcome["effects"]] == [
+            *("topics", "wordings", "file_order", "topics x wordings")
+        ]
+        # 8 corpora and a twin by 2 seeds: 8 of seeds, 8 - 1 - 4 + 1 = 4 of corpora.
+        assert outcome["degrees_of_freedom"] in (4, 12)
+    seen = {each["metric"]: each["shares"] for each in found["responses"]}
+    assert seen["effective_clusters"]["topics"] > 0.9  # scored by the true topics
+    ids = [verdict["id"] for verdict in content["verdicts"]]
+    assert ids == ["factor:topics", "factor:wordings", "factor:file_order", "null_control"]
+    page = (workdir / "report.html").read_text()
+    for part in ("Which diversity buys", "What each metric sees", "Signal and noise"):
+        assert part in page
