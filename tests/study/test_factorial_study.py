@@ -213,6 +213,18 @@ def test_effects_are_found_and_the_sham_is_not(resolved, found):
     assert verdicts(resolved, spoilt, outcomes)["factor:file_order"] is Kind.NOT_SUPPORTED
 
 
+def test_a_factor_is_judged_by_the_text_that_is_new_on_its_axis(resolved):
+    runs, outcomes, comparison = finished(resolved)
+    for run in runs:
+        if run["level"].startswith("t24"):
+            run["metrics"]["eval/unseen_topics/bits_per_byte"] += 0.6
+    results = factorial_results(resolved, runs, outcomes, comparison)
+    assert verdicts(resolved, results, outcomes)["factor:topics"] is Kind.OPPOSITE
+    statement = factor_hypotheses(resolved)[0].statement
+    assert statement.endswith("all else equal (on text of unseen topics)")
+    assert "unseen" not in factor_hypotheses({**resolved, "heldout": {"seen": {}}})[0].statement
+
+
 def test_metrics_are_set_against_factors_and_outcomes(found):
     results, _ = found
     responses = {each["metric"]: each for each in results["responses"]}

@@ -9,15 +9,18 @@ from divsyn_jax.statistics.factorial import EffectRecord
 from divsyn_jax.study.factorial.cells import SHAM, SHAM_VALUES
 from divsyn_jax.study.hypotheses.evidence import Evidence
 from divsyn_jax.study.hypotheses.verdict import Hypothesis, Kind, NotTestable, Verdict
+from divsyn_jax.study.study_file import Outcome
 
 
 def factor_hypotheses(recipe: Mapping[str, Any]) -> list[Hypothesis]:
-    """'factors': a hypothesis a factor, about the primary outcome; none without factors."""
+    """'factors': a hypothesis a factor, about the held-out text that is new on its axis where the
+    study has one, else about the primary outcome; none without factors."""
     found = [
         Hypothesis(
             f"factor:{name}",
             "study",
-            f"{name} {high} in place of {low} trains better models, all else equal",
+            f"{name} {high} in place of {low} trains better models, all else equal"
+            + f" (on text of unseen {name})" * (f"unseen_{name}" in recipe["heldout"]),
             functools.partial(_helps, factor=name),
         )
         for name, (low, high) in recipe.get("factors", {}).items()
@@ -35,18 +38,24 @@ def factor_hypotheses(recipe: Mapping[str, Any]) -> list[Hypothesis]:
     return found
 
 
+def _outcome(evidence: Evidence, factor: str) -> Outcome:
+    """The outcome that a factor is judged by."""
+    own = [outcome for outcome in evidence.outcomes if outcome.test.startswith(f"unseen_{factor}/")]
+    return own[0] if own else evidence.outcomes[0]
+
+
 def _effect(evidence: Evidence, factor: str) -> tuple[EffectRecord, str]:
-    """The effect on the primary outcome, and what it rests on."""
+    """The effect on that outcome, and what it rests on."""
     if evidence.factorial is None:
         raise NotTestable("the study has no factors")
-    primary = evidence.outcomes[0].name
-    of_outcome = next(each for each in evidence.factorial["outcomes"] if each["outcome"] == primary)
+    name = _outcome(evidence, factor).name
+    of_outcome = next(each for each in evidence.factorial["outcomes"] if each["outcome"] == name)
     found = next(each for each in of_outcome["effects"] if each["name"] == factor)
     if found["ci_low"] is None or found["p_holm"] is None:
         raise NotTestable(f"there is no error to judge effects by ({of_outcome['error_of']})")
     mains = sum(effect["order"] == 1 for effect in of_outcome["effects"])
     reason = (
-        f"{found['value']:+.4f} [{found['ci_low']:+.4f}, {found['ci_high']:+.4f}] on {primary}, p ="
+        f"{found['value']:+.4f} [{found['ci_low']:+.4f}, {found['ci_high']:+.4f}] on {name}, p ="
         f" {found['p_holm']:.3f} corrected for {mains} main effects; the error is that of"
         f" {of_outcome['error_of']}"
     )
@@ -57,7 +66,7 @@ def _helps(evidence: Evidence, factor: str) -> Verdict:
     effect, reason = _effect(evidence, factor)
     if effect["p_holm"] is None or effect["p_holm"] >= statistics.ALPHA:
         return Verdict(Kind.CANNOT_TELL, reason)
-    better = (effect["value"] > 0) == evidence.outcomes[0].higher_is_better
+    better = (effect["value"] > 0) == _outcome(evidence, factor).higher_is_better
     return Verdict(Kind.SUPPORTED if better else Kind.OPPOSITE, reason)
 
 

@@ -3,7 +3,8 @@
 `hypotheses` of a recipe holds
   'predicts'       more diverse corpora train better models, once for each outcome
   'null_control'   the recipe's null control, where it names one
-  'factors'        each factor of a factorial study changes the primary outcome; the sham does not
+  'factors'        each factor of a factorial study helps on text that is new on its axis (where
+                   there is none, on the primary outcome); the sham changes nothing
   'paper'          every claim of Chen et al. 2024, or the id of one ('templates', 'linear', ...)
   'module:NAME'    a `Hypothesis` (or a sequence of them) in an importable Python module
   {'id': ..., 'statement': ..., 'test': ..., **arguments}   one of the recipe's own, where `test` is
