@@ -216,7 +216,7 @@ def test_effects_are_found_and_the_sham_is_not(resolved, found):
 def test_a_factor_is_judged_by_the_text_that_is_new_on_its_axis(resolved):
     runs, outcomes, comparison = finished(resolved)
     for run in runs:
-        if run["level"].startswith("t24"):
+        if "t24" in run["level"]:
             run["metrics"]["eval/unseen_topics/bits_per_byte"] += 0.6
     results = factorial_results(resolved, runs, outcomes, comparison)
     assert verdicts(resolved, results, outcomes)["factor:topics"] is Kind.OPPOSITE

@@ -18,7 +18,7 @@ from divsyn_jax.diversity.baselines.baseline import (
 from divsyn_jax.diversity.baselines.embedding import FIXED_SIZE
 from divsyn_jax.diversity.baselines.vendi import vendi_score
 
-DIMENSIONS = 1024
+GRADIENT_DIMENSIONS = 1024
 
 
 def gvendi(vectors_NE: np.ndarray) -> float:
@@ -35,7 +35,7 @@ def _gradients(reading: BaselineInputs) -> Any:
 
     texts = reading.texts[: reading.shared.documents]
     run = open_run(pathlib.Path(reading.settings.proxy))
-    return document_gradients(run, texts, DIMENSIONS, reading.settings.seed)
+    return document_gradients(run, texts, GRADIENT_DIMENSIONS, reading.settings.seed)
 
 
 def _gvendi(reading: BaselineInputs) -> Value:
@@ -51,7 +51,7 @@ def _gvendi(reading: BaselineInputs) -> Value:
         "proxy": reading.settings.proxy,
         "checkpoint": found.checkpoint,
         "parameters": found.parameters,
-        "dimensions": DIMENSIONS,
+        "dimensions": GRADIENT_DIMENSIONS,
         "documents": documents,
         "cut_documents": found.cut,
     }
