@@ -67,7 +67,9 @@ _SCORE = setting_flags.define(
         "draws": [
             *("sample_size", "draws", "target_half_width", "retest", "control_variate", "seed"),
         ],
-        "baselines": ["facets", "baselines", "baseline_tokens", "perplexity_models", "parity"],
+        "baselines": [
+            *("facets", "baselines", "baseline_tokens", "perplexity_models", "proxy", "parity"),
+        ],
         "output": ["embedding_cache"],
     },
     without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read", "pairs"],

@@ -61,6 +61,7 @@ class SettingsRecord(TypedDict):
     perplexity_models: list[str]
     embedding_model: NotRequired[str]  # only where one is named
     facets: NotRequired[list[str]]  # only where some are asked for
+    proxy: NotRequired[str]  # only where one is named
 
 
 class Identity(TypedDict):

@@ -134,6 +134,8 @@ def _settings_record(
     # Only where one is named, so that other scores keep the identity that they had.
     if settings.embedding_model is not None:
         record["embedding_model"] = settings.embedding_model
+    if settings.proxy:
+        record["proxy"] = settings.proxy
     asked = {**settings.pairs.identity(), **_judge_identity(sample, settings)}
     return cast(SettingsRecord, {**record, **asked})
 

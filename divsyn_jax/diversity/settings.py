@@ -52,6 +52,8 @@ class ScoreSettings:
       parity: give the baselines of that package, with its defects and rounding.
       perplexity_models: one or two causal models for perplexity and its gap: Hugging Face
         directories or names.
+      proxy: directory of a run of ours (divsyn_jax.train), small, whose gradients on single
+        documents G-Vendi takes.
       max_documents: documents sampled uniformly from each corpus for draws and baselines, at most.
       rounds: samples of each corpus to score, for the spread between them.
       embedding_cache: directory that keeps embeddings between runs; the commands keep them in
@@ -82,6 +84,7 @@ class ScoreSettings:
     match_lengths: bool = True
     parity: Literal["diversity-0.3"] | None = None
     perplexity_models: tuple[str, ...] = ()
+    proxy: str = ""
     max_documents: int = 5_000
     rounds: int = 1
     embedding_cache: str | os.PathLike[str] | None = None
@@ -157,7 +160,9 @@ class ScoreSettings:
         """The part that says which baselines to compute, and how."""
         from divsyn_jax.diversity import baselines
 
-        return baselines.Settings(self.baselines, self.seed, self.parity, self.perplexity_models)
+        return baselines.Settings(
+            self.baselines, self.seed, self.parity, self.perplexity_models, proxy=self.proxy
+        )
 
 
 def _facet_names(asked: tuple[str, ...]) -> tuple[str, ...]:

@@ -23,7 +23,16 @@ Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_cont
   overrides; windows hold train.seq_len inputs in every stage. sft.data: conversations, or
   'grammar' for the first `sft.instructions` of the built-in grammar's (0: all). hypotheses: what
   the results are asked; see divsyn_jax/study/hypotheses/listed.py. budget: seconds a part should
-  take.
+  take. Held-out text of the grammar may also be 'seen' (new in nothing but the text) or
+  'unseen_<axis>' (of entries of that axis alone which no level uses), for topics, styles, personas,
+  wordings and formats.
+Keys that may be left out: factors: of a factorial study, {level key: (low, high)}; resolution:
+  'full' or 'IV', a fraction; see divsyn_jax/study/factorial/cells.py for what `levels` then holds.
+  outcomes: more outcomes of the questions, from their stored log-likelihoods: probability,
+  minus_bits_per_byte, margin, above_chance. pilot_seeds: with primary 'pilot', all levels are
+  trained at these, too, and they choose the primary outcome (divsyn_jax/study/controls/signals.py).
+  A level may give `unique_tokens`: training repeats only so many tokens of its corpus.
+  num_fewshot: examples before each question (evaluate --num_fewshot).
 """
 
 import dataclasses
@@ -43,6 +52,7 @@ from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, split_name
 from divsyn_jax.evaluation import task_data
 from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
+from divsyn_jax.study.factorial import cells
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.training import recipe_file
@@ -92,6 +102,12 @@ class Study:
 
     def corpus(self, level: Mapping[str, Any]) -> str:
         """Path of the corpus that is scored and trained on."""
+        if level.get(cells.SHAM) == cells.SHAM_VALUES[1]:
+            return str(self.workdir / "corpora" / "ordered" / f"{level['name']}.jsonl")
+        return self.in_given_order(level)
+
+    def in_given_order(self, level: Mapping[str, Any]) -> str:
+        """Path of the same documents before their order is changed."""
         if self.recipe["equal_text"]:
             return str(self.workdir / "corpora" / "equal" / f"{level['name']}.jsonl")
         return self.source(level)
@@ -120,13 +136,19 @@ class Study:
 
     @property
     def runs(self) -> list[Run]:
-        """Seeds outermost: an interrupted study has all levels of the first seeds."""
+        """Seeds outermost, those of a pilot first: an interrupted study has all levels of the first
+        seeds."""
         return [
             Run(size, level, seed)
-            for seed in self.recipe["seeds"]
+            for seed in (*self.recipe.get("pilot_seeds", ()), *self.recipe["seeds"])
             for size in self.sizes
             for level in self.level_names
         ]
+
+    @property
+    def measured(self) -> list[Run]:
+        """The runs that results are made of: those of the pilot are not."""
+        return [run for run in self.runs if run.seed in self.recipe["seeds"]]
 
     @property
     def trained_stages(self) -> list[str]:
@@ -183,7 +205,12 @@ def resolve(
 
     `read=False` leaves the corpora unread and unchecked, for a plan made where they are not. Raises
     `UserError`."""
-    recipe = json.loads(json.dumps(dict(config)))
+    recipe = json.loads(json.dumps(cells.with_cells(dict(config))))
+    if recipe.get("factors") and (corpora or recipe.get("corpora")):
+        raise UserError(
+            "--corpora: a factorial study knows the place of each corpus; name them in"
+            " config.levels, each with its place (at)"
+        )
     study_checks.check_recipe(recipe)
     if text_field:
         recipe["text_field"] = text_field
@@ -222,7 +249,8 @@ def resolve(
     for entry in recipe["heldout"]:
         name, source = _domain(entry)
         domains[name] = {"source": source}
-        if source not in ("grammar", "pydoc") and read:
+        study_data.check_unseen(source, recipe["levels"])
+        if source not in study_data.BUILT_IN and read:
             source = _absolute(source)
             domains[name] = {"source": source, "fingerprint": text_of(source)}
     recipe["heldout"] = domains
@@ -289,7 +317,7 @@ def _absolute(corpus: str) -> str:
 
 
 def _domain(entry: str) -> tuple[str, str]:
-    return (entry, entry) if entry in ("grammar", "pydoc") else split_name(entry)
+    return (entry, entry) if entry in study_data.BUILT_IN else split_name(entry)
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
