@@ -17,12 +17,8 @@ from divsyn_jax.endpoint.request import ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.sending.completion import Reply
 from divsyn_jax.endpoint.sending.dialect import Dialect
 from divsyn_jax.endpoint.sending.limiter import Limiter
-from divsyn_jax.endpoint.sending.transport import (
-    AttemptFailed,
-    Filtered,
-    Rejected,
-    Transport,
-)
+from divsyn_jax.endpoint.sending.outcomes import AttemptFailed, Filtered, Rejected
+from divsyn_jax.endpoint.sending.transport import Transport
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.usage import Usage
 
