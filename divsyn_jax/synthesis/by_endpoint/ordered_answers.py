@@ -18,7 +18,7 @@ _AHEAD = 16
 
 def ahead(clients: Iterable[Client]) -> int:
     """How many questions to hold prepared or answered, at most."""
-    return _AHEAD * sum(client.settings.concurrency for client in clients)
+    return _AHEAD * sum(client.settings.side_by_side for client in clients)
 
 
 async def in_order(

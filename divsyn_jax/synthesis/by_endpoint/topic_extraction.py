@@ -146,6 +146,8 @@ async def _extract(
                 f"{failed} of {asked} documents gave no topics ({dict(rejects)}); take another"
                 " --model"
             )
+        for client in clients:
+            client.settle()
         usage = {client.settings.model: client.usage.to_json() for client in clients}
         cost = summed_cost(client.usage.cost_with_cached for client in clients)
     return {

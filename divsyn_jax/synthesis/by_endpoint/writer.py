@@ -211,6 +211,8 @@ async def _generate(
                     )
                 if len(unfilled) == _MOST_UNFILLED:
                     break
+        for client in clients:
+            client.settle()
         usage = {client.settings.model: client.usage.to_json() for client in clients}
         cost = summed_cost(client.usage.cost_with_cached for client in clients)
     if unfilled:
