@@ -23,7 +23,17 @@ refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/ca
   generate_corpus --config=configs/synthesis.py --kind=topics --input=wiki.jsonl.gz \\
       --output=topics --base_url=http://localhost:8000/v1 --model=qwen3-32b
 
-The second finds the topics of a corpus; its topics/topics.jsonl.zst is a --topics_file.
+The last finds the topics of a corpus; its topics/topics.jsonl.zst is a --topics_file.
+
+Large corpora are written in parts, by processes that share nothing, and merged into what one
+process would have written (launch/parts.py sends them to Slurm); and with files of questions and
+answers in place of calls, until the command ends with another exit code than 75:
+
+  generate_corpus ... --output=parts/1 --part=1/2
+  generate_corpus ... --output=parts/2 --part=2/2
+  generate_corpus ... --output=corpora/persona --merge=parts/1,parts/2
+  generate_corpus ... --batch_out=requests.jsonl
+  generate_corpus ... --batch_out=requests.jsonl --batch_in=results.jsonl
 """
 
 import dataclasses
@@ -34,6 +44,7 @@ from ml_collections import ConfigDict
 
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.parts import Part
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import ReadOptions
@@ -56,6 +67,10 @@ class _Writing:
         default the built-in ones.
       personas_file: personas for an endpoint: text, or JSON lines of persona; by default the
         built-in ones.
+      part: i/n: ask for part i of n of the cells only (i from 1 to n) and keep their candidates in
+        OUTPUT, for --merge.
+      merge: folders of all parts; makes the corpus that one process would have written, asking
+        only for what takes the place of a duplicate from another part.
       dry_run: print what an endpoint would be asked and what it costs, and stop.
       output: folder to write; an earlier corpus there is replaced.
     """
@@ -65,6 +80,8 @@ class _Writing:
     input: str | None = None
     topics_file: str | None = None
     personas_file: str | None = None
+    part: str | None = None
+    merge: tuple[str, ...] = ()
     dry_run: bool = False
 
 
@@ -75,7 +92,7 @@ _CONFIG = setting_flags.define_recipe(
 _WRITING = setting_flags.define(
     _Writing,
     {
-        "corpora": ["kind", "topics_file", "personas_file", "input"],
+        "corpora": ["kind", "topics_file", "personas_file", "input", "part", "merge"],
         "output": ["dry_run", "output"],
     },
 )
@@ -111,7 +128,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
-    for flag in ("topics_file", "personas_file", "input", "dry_run"):
+    for flag in ("topics_file", "personas_file", "input", "part", "merge", "dry_run"):
         if getattr(asked, flag):
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
     output, kind = asked.output, asked.kind
@@ -126,11 +143,14 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
 
 
 def _check_replaceable(asked: _Writing) -> None:
+    from divsyn_jax.synthesis.by_endpoint import parts
+
+    written = f"{asked.kind}.jsonl.zst" if asked.part is None else parts.CANDIDATES
     files.check_replaceable(
         asked.output,
         [
-            f"{asked.kind}.jsonl.zst",
-            f".{asked.kind}.jsonl.zst.partial",
+            written,
+            f".{written}.partial",
             "cache.sqlite*",
             "manifest.json",
             "score.json",
@@ -148,6 +168,8 @@ def _topics_by_endpoint(
     corpus = commandline.require(asked.input, "input", "corpus.jsonl.gz")
     if asked.topics_file or asked.personas_file:
         raise UserError("--kind=topics takes --input and no --topics_file or --personas_file")
+    if asked.part or asked.merge:
+        raise UserError("--part and --merge split the cells of documents; --kind=topics has none")
     if config.documents < 1:
         raise UserError(f"--config.documents={config.documents}: give at least 1")
     if asked.dry_run:
@@ -177,6 +199,9 @@ def _by_endpoint(
         )
     if asked.input:
         raise UserError("--input is for --kind=topics")
+    if asked.part and asked.merge:
+        raise UserError("--part writes a part and --merge makes the corpus of all: give one")
+    part = None if asked.part is None else Part.parse(asked.part)
     knobs = dict(config.endpoint)
     grid = _grid(breadth, asked, [endpoint.model for endpoint in endpoints], config.seed, knobs)
     candidates = knobs.pop("candidates")
@@ -186,7 +211,15 @@ def _by_endpoint(
     if asked.dry_run:
         print(generation_cost.generation_dry_run(grid, endpoints, candidates))
         return
-    manifest = generate_documents(grid, endpoints, gates, candidates, output)
+    manifest = generate_documents(
+        grid, endpoints, gates, candidates, output, part, asked.merge or ()
+    )
+    if part is not None:
+        print(
+            f"{output}: part {part} of {manifest['grid']['cells']:,} cells; when all are written,"
+            " run the same command with --merge=FOLDER,... in place of --part"
+        )
+        return
     print(
         f"{output}: {manifest['documents']:,} documents, {manifest['words']:,}"
         f" words{_rejected(manifest)}"

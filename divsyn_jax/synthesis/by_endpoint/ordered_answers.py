@@ -52,4 +52,4 @@ class Pending(Generic[_Outcome]):
     """The tasks of one item, in order; work may add to them."""
 
     def __init__(self) -> None:
-        self.tasks: list[asyncio.Task[_Outcome]] = []
+        self.tasks: list[asyncio.Future[_Outcome]] = []
