@@ -67,10 +67,8 @@ class _Writing:
         default the built-in ones.
       personas_file: personas for an endpoint: text, or JSON lines of persona; by default the
         built-in ones.
-      part: i/n: ask for part i of n of the cells only (i from 1 to n) and keep their candidates in
-        OUTPUT, for --merge.
-      merge: folders of all parts; makes the corpus that one process would have written, asking
-        only for what takes the place of a duplicate from another part.
+      merge: folders of all parts, each written with --part=i/n; makes the corpus that one process
+        would have written, asking only for what takes the place of a duplicate from another part.
       dry_run: print what an endpoint would be asked and what it costs, and stop.
       output: folder to write; an earlier corpus there is replaced.
     """
@@ -80,7 +78,6 @@ class _Writing:
     input: str | None = None
     topics_file: str | None = None
     personas_file: str | None = None
-    part: str | None = None
     merge: tuple[str, ...] = ()
     dry_run: bool = False
 
@@ -92,7 +89,7 @@ _CONFIG = setting_flags.define_recipe(
 _WRITING = setting_flags.define(
     _Writing,
     {
-        "corpora": ["kind", "topics_file", "personas_file", "input", "part", "merge"],
+        "corpora": ["kind", "topics_file", "personas_file", "input", "merge"],
         "output": ["dry_run", "output"],
     },
 )
@@ -112,6 +109,7 @@ def main(arguments: list[str]) -> None:
         _CONFIG.value, "config", "configs/synthesis.py:topic_styles_persona"
     )
     asked = _WRITING.given()
+    part = corpus_flags.part_of_work()
     signal.signal(signal.SIGTERM, _stop)
     try:
         breadth = Breadth(**config.grammar)
@@ -122,15 +120,17 @@ def main(arguments: list[str]) -> None:
         if asked.kind == _TOPICS:
             _topics_by_endpoint(config, asked, endpoints, corpus_flags.read_options())
         else:
-            _by_endpoint(config, breadth, asked, endpoints)
+            _by_endpoint(config, breadth, asked, endpoints, part)
     else:
-        _by_grammar(config, breadth, asked)
+        _by_grammar(config, breadth, asked, part)
 
 
-def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
-    for flag in ("topics_file", "personas_file", "input", "part", "merge", "dry_run"):
+def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing, part: Part | None) -> None:
+    for flag in ("topics_file", "personas_file", "input", "merge", "dry_run"):
         if getattr(asked, flag):
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
+    if part is not None:
+        raise UserError(f"--part={part} is for an endpoint: give --base_url and --model too")
     output, kind = asked.output, asked.kind
     files.check_replaceable(output, WRITTEN)
     count = config.documents if kind == "documents" else config.questions
@@ -142,10 +142,10 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
     )
 
 
-def _check_replaceable(asked: _Writing) -> None:
+def _check_replaceable(asked: _Writing, part: Part | None = None) -> None:
     from divsyn_jax.synthesis.by_endpoint import parts
 
-    written = f"{asked.kind}.jsonl.zst" if asked.part is None else parts.CANDIDATES
+    written = f"{asked.kind}.jsonl.zst" if part is None else parts.CANDIDATES
     files.check_replaceable(
         asked.output,
         [
@@ -168,8 +168,8 @@ def _topics_by_endpoint(
     corpus = commandline.require(asked.input, "input", "corpus.jsonl.gz")
     if asked.topics_file or asked.personas_file:
         raise UserError("--kind=topics takes --input and no --topics_file or --personas_file")
-    if asked.part or asked.merge:
-        raise UserError("--part and --merge split the cells of documents; --kind=topics has none")
+    if asked.merge:
+        raise UserError("--merge is for parts of a grid of documents; --kind=topics has no grid")
     if config.documents < 1:
         raise UserError(f"--config.documents={config.documents}: give at least 1")
     if asked.dry_run:
@@ -185,13 +185,17 @@ def _topics_by_endpoint(
 
 
 def _by_endpoint(
-    config: ConfigDict, breadth: Breadth, asked: _Writing, endpoints: list[EndpointSettings]
+    config: ConfigDict,
+    breadth: Breadth,
+    asked: _Writing,
+    endpoints: list[EndpointSettings],
+    part: Part | None,
 ) -> None:
     from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
     from divsyn_jax.synthesis.by_endpoint.gates import Gates
     from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
 
-    _check_replaceable(asked)
+    _check_replaceable(asked, part)
     output, kind = asked.output, asked.kind
     if kind != "documents":
         raise UserError(
@@ -199,9 +203,8 @@ def _by_endpoint(
         )
     if asked.input:
         raise UserError("--input is for --kind=topics")
-    if asked.part and asked.merge:
+    if part is not None and asked.merge:
         raise UserError("--part writes a part and --merge makes the corpus of all: give one")
-    part = None if asked.part is None else Part.parse(asked.part)
     knobs = dict(config.endpoint)
     grid = _grid(breadth, asked, [endpoint.model for endpoint in endpoints], config.seed, knobs)
     candidates = knobs.pop("candidates")
