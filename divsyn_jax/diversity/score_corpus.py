@@ -32,6 +32,7 @@ import dataclasses
 import os
 import pathlib
 import signal
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -160,6 +161,12 @@ def main(arguments: list[str]) -> None:
         return
     if part is not None:
         settings = parts.settings_of_part(settings, part)
+        if not settings.judge.criteria_file:
+            print(
+                "every part finds criteria of its own, which must come out alike: give all parts"
+                " the same --criteria=FILE",
+                file=sys.stderr,
+            )
     with contextlib.ExitStack() as stack:
         stack.enter_context(files.kept_directory(output))
         merged = parts.merge_parts(merge, settings, output / _ANSWERS) if merge else []
