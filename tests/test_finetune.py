@@ -285,7 +285,7 @@ def test_a_fine_tuned_run_is_evaluated(fine_tuned, command):
         ("--config.init_from=", "name its directory with --config.init_from=RUN"),
         ("--config.steps=5", "config.steps=5 and config.epochs=3: give one"),
         ("--config.epochs=0", "steps=0 and epochs=0; give one of them"),
-        ("--config.optimizer.warmup_steps=500", "warmup_steps=500 leaves nothing of steps="),
+        ("--config.optimizer.warmup_steps=500", "warmup_steps=500 is not less than steps="),
     ],
 )
 def test_bad_settings_give_one_line(chats, base, tmp_path, command, override, message):

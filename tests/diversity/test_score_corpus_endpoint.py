@@ -98,7 +98,7 @@ def test_two_corpora_are_scored_by_one_judge_and_paid_once(command):
     assert first["agent_clusters"] == first["clusters"]
     # Draws of both corpora were asked in turn.
     corpora = [call["identity"] for call in server.calls() if call["name"] == "cluster"]
-    assert len(corpora) == 2 * (20 + 4) + control_draws.foreseen(vectors=False)
+    assert len(corpora) == 2 * (20 + 4) + control_draws.most_draws(vectors=False)
     assert all(score["control_draws"]["usable"] for score in scores.values())
     assert "control draws passed" in done.stderr
     calls = len(server.calls())
@@ -122,7 +122,7 @@ def test_a_dry_run_asks_nothing_and_foresees_the_calls(command):
     command()
     asked = [call["name"] for call in server.calls()]
     assert int(foreseen["cluster"]) == asked.count("cluster")
-    assert asked.count("cluster") == 48 + control_draws.foreseen(vectors=False)
+    assert asked.count("cluster") == 48 + control_draws.most_draws(vectors=False)
     assert int(foreseen["verify"]) >= asked.count("verify") > 0
     assert int(foreseen["canary"]) == asked.count("canary") == 1
 
