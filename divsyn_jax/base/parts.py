@@ -8,7 +8,7 @@ from divsyn_jax.base.errors import UserError
 
 
 @dataclass(frozen=True)
-class Part:
+class WorkPart:
     """Part `index` of `of`: what stands at the places index, index + of, ... of a list counted
     from 1.
 
@@ -19,7 +19,7 @@ class Part:
     of: int
 
     @classmethod
-    def parse(cls, text: str) -> "Part":
+    def parse(cls, text: str) -> "WorkPart":
         """'i/n'. Raises `UserError` for anything else."""
         found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
         index, of = map(int, found.groups()) if found else (1, 0)
@@ -39,11 +39,11 @@ class Part:
         return len(range(self.index - 1, items, self.of))
 
 
-def in_order(found: Iterable[tuple[str, Part]]) -> list[str]:
+def in_part_order(found: Iterable[tuple[str, WorkPart]]) -> list[str]:
     """The names of the parts from first to last.
 
     Raises `UserError` naming parts that are missing, there twice, or of another number."""
-    named: dict[Part, str] = {}
+    named: dict[WorkPart, str] = {}
     for name, part in found:
         if part in named:
             raise UserError(
@@ -64,6 +64,6 @@ def in_order(found: Iterable[tuple[str, Part]]) -> list[str]:
     return [named[part] for part in all_of(numbers[0])]
 
 
-def all_of(count: int) -> list[Part]:
+def all_of(count: int) -> list[WorkPart]:
     """The parts of a split."""
-    return [Part(index, count) for index in range(1, count + 1)]
+    return [WorkPart(index, count) for index in range(1, count + 1)]

@@ -8,7 +8,7 @@ import dataclasses
 import statistics
 from collections.abc import Mapping
 
-from divsyn_jax.base.parts import Part
+from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity import scoring
 from divsyn_jax.diversity.agents.base import Agent
@@ -19,13 +19,13 @@ from divsyn_jax.diversity.score_records import Score, Spread
 from divsyn_jax.diversity.settings import ScoreSettings
 
 
-def ask_part(
+def ask_part_of_rounds(
     corpora: Mapping[str, str | CorpusReader],
     samples: Mapping[str, Sample],
     agent: Agent,
     shared: SharedText,
     settings: ScoreSettings,
-    part: Part,
+    part: WorkPart,
 ) -> tuple[int, int]:
     """`scoring.ask_part` for the `samples` of the first round and those of all further ones."""
     asked, failed = scoring.ask_part(samples, agent, shared, settings, part)

@@ -178,7 +178,9 @@ def main(arguments: list[str]) -> None:
             }
             parts.check_identities(merged, same, merge)
         if part is not None:
-            asked_draws, failed = rounds.ask_part(corpora, samples, agent, shared, settings, part)
+            asked_draws, failed = rounds.ask_part_of_rounds(
+                corpora, samples, agent, shared, settings, part
+            )
             criteria.save_criteria(output / "criteria.json", agent.criteria, {})
             parts.save_part(output, part, same, settings)
             print(

@@ -10,7 +10,7 @@ from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
-from divsyn_jax.base.parts import Part
+from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.base.words import first_words
 from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity import baselines, copies, embedder, result
@@ -175,7 +175,7 @@ def ask_part(
     agent: Agent,
     shared: baselines.SharedText,
     settings: ScoreSettings,
-    part: Part,
+    part: WorkPart,
 ) -> tuple[int, int]:
     """Put a part of the draws of every corpus to the agent, with their repetitions, for the answers
     alone.

@@ -18,7 +18,7 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.answers import parsing as structured
-from divsyn_jax.endpoint.batch_files.batch import AnswerAwaited, Batch
+from divsyn_jax.endpoint.batch_files.batch import AnswerAwaited, BatchFiles
 from divsyn_jax.endpoint.cache import Cache, Paid, answer_key, canonical
 from divsyn_jax.endpoint.request import Answer, ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.sending.completion import LEAST_TOKENS_PER_WORD, Reply
@@ -55,7 +55,7 @@ class Client:
         self.settings = settings
         self.usage = Usage(settings)
         self._cache_path = cache_path
-        self._batch: Batch | None = None
+        self._batch: BatchFiles | None = None
         self._running: dict[str, asyncio.Task[Answer]] = {}
 
     async def __aenter__(self) -> "Client":
@@ -63,7 +63,7 @@ class Client:
         self._remembered = self.cache.fact(self._about) or {}
         dialect = Dialect(**self._remembered, proven=True) if self._remembered else Dialect()
         if self.settings.batch_out is not None or self.settings.batch_in:
-            self._batch = Batch(self.settings, self.usage, self.cache)
+            self._batch = BatchFiles(self.settings, self.usage, self.cache)
             try:
                 self._batch.open(self._cache_path)
             except BaseException:

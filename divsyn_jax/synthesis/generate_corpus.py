@@ -44,7 +44,7 @@ from ml_collections import ConfigDict
 
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Unfinished, UserError
-from divsyn_jax.base.parts import Part
+from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import ReadOptions
@@ -125,7 +125,9 @@ def main(arguments: list[str]) -> None:
         _by_grammar(config, breadth, asked, part)
 
 
-def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing, part: Part | None) -> None:
+def _by_grammar(
+    config: ConfigDict, breadth: Breadth, asked: _Writing, part: WorkPart | None
+) -> None:
     for flag in ("topics_file", "personas_file", "input", "merge", "dry_run"):
         if getattr(asked, flag):
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
@@ -142,7 +144,7 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing, part: Par
     )
 
 
-def _check_replaceable(asked: _Writing, part: Part | None = None) -> None:
+def _check_replaceable(asked: _Writing, part: WorkPart | None = None) -> None:
     from divsyn_jax.synthesis.by_endpoint import parts
 
     written = f"{asked.kind}.jsonl.zst" if part is None else parts.CANDIDATES
@@ -189,7 +191,7 @@ def _by_endpoint(
     breadth: Breadth,
     asked: _Writing,
     endpoints: list[EndpointSettings],
-    part: Part | None,
+    part: WorkPart | None,
 ) -> None:
     from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
     from divsyn_jax.synthesis.by_endpoint.gates import Gates

@@ -137,7 +137,7 @@ def test_a_score_in_parts_is_that_of_one_process(server, samples, scored, tmp_pa
         path = pathlib.Path(folder)
         mine = parts.settings_of_part(settings_of(server, path), part)
         with judging(samples, mine) as (agent, shared, same):
-            asked, failed = rounds.ask_part({}, samples, agent, shared, mine, part)
+            asked, failed = rounds.ask_part_of_rounds({}, samples, agent, shared, mine, part)
             assert (asked, failed) == (2 * part.size(8), 0)
             parts.save_part(path, part, same, mine)
     calls, output = len(server.calls()), tmp_path / "scores"

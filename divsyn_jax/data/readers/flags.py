@@ -5,7 +5,7 @@ from typing import get_args
 
 from divsyn_jax.base import setting_flags
 from divsyn_jax.base.errors import UserError
-from divsyn_jax.base.parts import Part
+from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.data.readers.options import ConversationSide, ReadOptions
 
 
@@ -29,7 +29,7 @@ def read_options(is_split: bool = False) -> ReadOptions:
     """The reading options given on the command line; `is_split`: the command asks for
     `part_of_work`, too.
     """
-    (side,) = [value for value in _given() if not isinstance(value, Part)] or ["all"]
+    (side,) = [value for value in _given() if not isinstance(value, WorkPart)] or ["all"]
     if not is_split and (part := part_of_work()) is not None:
         raise UserError(
             f"--part={part}: this command does not split its work; give all, prompt or response"
@@ -37,22 +37,22 @@ def read_options(is_split: bool = False) -> ReadOptions:
     return READING.given(part=side)
 
 
-def part_of_work() -> Part | None:
+def part_of_work() -> WorkPart | None:
     """The part of the work that this process is to do; None for all of it."""
-    return next((value for value in _given() if isinstance(value, Part)), None)
+    return next((value for value in _given() if isinstance(value, WorkPart)), None)
 
 
-def _given() -> list[str | Part]:
+def _given() -> list[str | WorkPart]:
     sides = get_args(ConversationSide)
-    found: list[str | Part] = []
+    found: list[str | WorkPart] = []
     for value in _PARTS.value("part") or ():
         if value not in sides and not set(value) & set("0123456789/"):
             raise UserError(
                 f"--part={value}: give all, prompt or response for a side of conversations, or i/n"
                 " for a share of the work, e.g. --part=1/4"
             )
-        found.append(value if value in sides else Part.parse(value))
-    for kind in (str, Part):
+        found.append(value if value in sides else WorkPart.parse(value))
+    for kind in (str, WorkPart):
         if sum(isinstance(value, kind) for value in found) > 1:
             raise UserError(f"--part={','.join(map(str, found))}: give one of a kind")
     return found

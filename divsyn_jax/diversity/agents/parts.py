@@ -11,7 +11,7 @@ from typing import Any
 
 from divsyn_jax.base import files
 from divsyn_jax.base.errors import UserError
-from divsyn_jax.base.parts import Part, in_order
+from divsyn_jax.base.parts import WorkPart, in_part_order
 from divsyn_jax.diversity.score_records import Identity
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint.merged_caches import merge_caches
@@ -34,7 +34,7 @@ def check_splits(settings: ScoreSettings) -> None:
         )
 
 
-def settings_of_part(settings: ScoreSettings, part: Part) -> ScoreSettings:
+def settings_of_part(settings: ScoreSettings, part: WorkPart) -> ScoreSettings:
     """The control draws are put to the judge once: by the first part."""
     if part.index == 1:
         return settings
@@ -43,7 +43,10 @@ def settings_of_part(settings: ScoreSettings, part: Part) -> ScoreSettings:
 
 
 def save_part(
-    output: pathlib.Path, part: Part, identities: Mapping[str, Identity], settings: ScoreSettings
+    output: pathlib.Path,
+    part: WorkPart,
+    identities: Mapping[str, Identity],
+    settings: ScoreSettings,
 ) -> None:
     """Write down that a part is finished, and of what."""
     record = {
@@ -60,7 +63,7 @@ def merge_parts(
     """Copy the answers of all parts to the cache `answers`; returns the parts' records.
 
     Raises `UserError` where a part is missing, unfinished, there twice or of other settings."""
-    found: list[tuple[str, Part]] = []
+    found: list[tuple[str, WorkPart]] = []
     records: dict[str, _Asked] = {}
     for folder in folders:
         path = pathlib.Path(folder, PART_FILE)
@@ -74,7 +77,7 @@ def merge_parts(
         record = files.read_object(path)
         part = record.get("part")
         part = part if isinstance(part, dict) else {}
-        found.append((folder, Part.parse(f"{part.get('index')}/{part.get('of')}")))
+        found.append((folder, WorkPart.parse(f"{part.get('index')}/{part.get('of')}")))
         for name, value in _asked(settings).items():
             if record.get(name) != value:
                 raise UserError(
@@ -82,7 +85,7 @@ def merge_parts(
                     " of the parts with --merge in place of --part"
                 )
         records[folder] = record
-    ordered = in_order(found)
+    ordered = in_part_order(found)
     for folder in ordered[1:]:
         if records[folder].get("identities") != records[ordered[0]].get("identities"):
             raise UserError(

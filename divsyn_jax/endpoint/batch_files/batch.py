@@ -28,7 +28,7 @@ class AnswerAwaited(Exception):
         self.before = before
 
 
-class Batch:
+class BatchFiles:
     """The files of one client, whose cache holds what they brought. Belongs to one event loop."""
 
     def __init__(self, settings: EndpointSettings, usage: Usage, cache: Cache) -> None:

@@ -29,7 +29,7 @@ from divsyn_jax.endpoint.sending.outcomes import (
 )
 
 # What an answer may hold over a connection, and the line's own fields.
-LONGEST_LINE = bounded_body.LONGEST_BODY + (1 << 16)
+_LONGEST_LINE = bounded_body.LONGEST_BODY + (1 << 16)
 _LONGEST_NAME = 64  # characters of a foreign name that are shown
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _taken: set[tuple[Any, ...]] = set()  # by this process: clients share a cache and come in turn
@@ -125,7 +125,7 @@ def _take_line(
 def _parsed(line: bytes | None) -> dict[str, Any]:
     """The object of a line. Raises `ValueError` saying what is wrong with it."""
     if line is None:
-        raise ValueError(f"longer than {LONGEST_LINE:,} bytes")
+        raise ValueError(f"longer than {_LONGEST_LINE:,} bytes")
     value = json_text.parse_json(line)
     if not isinstance(value, dict) or not isinstance(value.get("custom_id"), str):
         raise ValueError("no object with a custom_id")
@@ -175,12 +175,12 @@ def _lines(path: pathlib.Path) -> Iterator[tuple[int, bytes | None]]:
     """Every line that is not blank with its number; None for one that is too long."""
     with path.open("rb") as file:
         number = 0
-        while line := file.readline(LONGEST_LINE + 1):
+        while line := file.readline(_LONGEST_LINE + 1):
             number += 1
             if number == 1:
                 line = line.removeprefix(_BYTE_ORDER_MARK)
-            if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
-                while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+            if len(line) > _LONGEST_LINE and not line.endswith(b"\n"):
+                while (rest := file.readline(_LONGEST_LINE)) and not rest.endswith(b"\n"):
                     pass
                 yield number, None
             elif line.strip():

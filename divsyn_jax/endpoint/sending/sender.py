@@ -11,7 +11,7 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.answers import parsing as structured
-from divsyn_jax.endpoint.batch_files.batch import Batch
+from divsyn_jax.endpoint.batch_files.batch import BatchFiles
 from divsyn_jax.endpoint.budget import Budget
 from divsyn_jax.endpoint.cache import canonical
 from divsyn_jax.endpoint.request import ContentFailure, EndpointStopped, Request
@@ -39,7 +39,7 @@ class Sender:
         settings: EndpointSettings,
         usage: Usage,
         dialect: Dialect,
-        batch: Batch | None = None,
+        batch: BatchFiles | None = None,
     ):
         self.dialect = dialect
         self._batch = batch

@@ -15,7 +15,7 @@ import zstandard
 
 from divsyn_jax.base import files, json_text
 from divsyn_jax.base.errors import UserError
-from divsyn_jax.base.parts import Part, in_order
+from divsyn_jax.base.parts import WorkPart, in_part_order
 from divsyn_jax.data.readers.lines import TooLong, bounded_lines
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 
@@ -24,29 +24,29 @@ PART_KIND = "candidates"  # of its manifest, so that it is not taken for a corpu
 
 
 @dataclasses.dataclass(frozen=True)
-class Rejected:
+class RejectedCandidate:
     """Why a candidate cannot be accepted, whatever the others are."""
 
     reason: str
 
 
-Outcome = (
-    dict[str, Any] | Rejected
+CandidateOutcome = (
+    dict[str, Any] | RejectedCandidate
 )  # of a candidate: the record of a document, or why there is none
 
 
-def line_of(cell: Cell, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def line_of(cell: Cell, outcomes: Sequence[CandidateOutcome]) -> dict[str, Any]:
     """A cell with its candidates, for the file of a part."""
     return {
         "cell": cell.name,
         "candidates": [
-            {"rejected": outcome.reason} if isinstance(outcome, Rejected) else outcome
+            {"rejected": outcome.reason} if isinstance(outcome, RejectedCandidate) else outcome
             for outcome in outcomes
         ],
     }
 
 
-def settings_of(settings: Mapping[str, Any], part: Part) -> dict[str, Any]:
+def settings_of(settings: Mapping[str, Any], part: WorkPart) -> dict[str, Any]:
     """What the manifest of a part says of the corpus with these settings."""
     return {**settings, "kind": PART_KIND, "part": dataclasses.asdict(part)}
 
@@ -55,7 +55,7 @@ def check_parts(folders: Sequence[str], settings: Mapping[str, Any]) -> list[pat
     """The folders of the parts in their order.
 
     Raises `UserError` where one is unfinished, of other settings, missing or there twice."""
-    found: list[tuple[str, Part]] = []
+    found: list[tuple[str, WorkPart]] = []
     for folder in folders:
         path = pathlib.Path(folder, "manifest.json")
         if not path.is_file():
@@ -67,7 +67,7 @@ def check_parts(folders: Sequence[str], settings: Mapping[str, Any]) -> list[pat
         part = manifest.get("part")
         if not isinstance(part, dict) or manifest.get("kind") != PART_KIND:
             raise UserError(f"--merge: {folder} is no part of a corpus (written without --part)")
-        place = Part.parse(f"{part.get('index')}/{part.get('of')}")
+        place = WorkPart.parse(f"{part.get('index')}/{part.get('of')}")
         expected = settings_of(settings, place)
         other = [key for key, value in expected.items() if manifest.get(key) != value]
         if other:
@@ -76,12 +76,12 @@ def check_parts(folders: Sequence[str], settings: Mapping[str, Any]) -> list[pat
                 " the command of the parts with --merge in place of --part"
             )
         found.append((folder, place))
-    return [pathlib.Path(folder) for folder in in_order(found)]
+    return [pathlib.Path(folder) for folder in in_part_order(found)]
 
 
 def cells_of(
-    grid: Grid, part: Part | None, folders: Sequence[pathlib.Path]
-) -> Iterator[tuple[Cell, Sequence[Outcome]]]:
+    grid: Grid, part: WorkPart | None, folders: Sequence[pathlib.Path]
+) -> Iterator[tuple[Cell, Sequence[CandidateOutcome]]]:
     """The cells of a grid, or those of a part of it, with the candidates that the parts in
     `folders` have.
 
@@ -127,7 +127,7 @@ class _Line:
         """Whether there is a line."""
         return self._data is not None
 
-    def __call__(self, cell: Cell) -> list[Outcome]:
+    def __call__(self, cell: Cell) -> list[CandidateOutcome]:
         if self._data is None:
             raise self._bad(f"ends before the cell {cell.name!a}")
         if isinstance(self._data, TooLong):
@@ -143,9 +143,9 @@ class _Line:
             raise self._bad("no candidates")
         return [self._outcome(cell, number, each) for number, each in enumerate(found)]
 
-    def _outcome(self, cell: Cell, number: int, value: Any) -> Outcome:
+    def _outcome(self, cell: Cell, number: int, value: Any) -> CandidateOutcome:
         if isinstance(value, dict) and isinstance(reason := value.get("rejected"), str):
-            return Rejected(reason)
+            return RejectedCandidate(reason)
         is_record = isinstance(value, dict) and isinstance(value.get("text"), str)
         if not is_record or (value.get("cell"), value.get("candidate")) != (cell.name, number):
             raise self._bad(f"candidate {number} is none of this cell")

@@ -77,8 +77,9 @@ async def open_clients(
 ) -> list[Client]:
     """Clients that share one cache, each `probed` with so many texts of so many characters."""
     clients = [await stack.enter_async_context(Client(endpoint, cache)) for endpoint in endpoints]
-    for client in clients if probed is not None else ():
-        await probe_client(client, *probed)
+    if probed is not None:
+        for client in clients:
+            await probe_client(client, *probed)
     return clients
 
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import Failure
-from divsyn_jax.base.parts import Part
+from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.endpoint import heartbeat
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
@@ -31,7 +31,7 @@ from divsyn_jax.synthesis.by_endpoint.flatten import flatten
 from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
-from divsyn_jax.synthesis.by_endpoint.parts import Outcome, Rejected
+from divsyn_jax.synthesis.by_endpoint.parts import CandidateOutcome, RejectedCandidate
 from divsyn_jax.synthesis.by_endpoint.run import (
     CACHE,
     finished,
@@ -56,7 +56,7 @@ _MOST_UNFILLED = 10
 _PROBE_CHARACTERS = 300
 
 
-class _PendingCell(Pending[Outcome]):
+class _PendingCell(Pending[CandidateOutcome]):
     """The candidates of one cell: the record of a document each, or why there is none."""
 
     def __init__(self, cell: Cell, client: Client, grid: Grid, gates: Gates, most: int) -> None:
@@ -71,17 +71,17 @@ class _PendingCell(Pending[Outcome]):
         if len(self.tasks) < self._most:
             self.tasks.append(asyncio.create_task(self._candidate(len(self.tasks))))
 
-    async def _candidate(self, number: int) -> Outcome:
+    async def _candidate(self, number: int) -> CandidateOutcome:
         prompt = templates.document_prompt(self.cell, number, self._grid.seed)
         try:
             answer = await self._client.complete(prompt.request)
         except ContentFailure as failure:
             self.ask()
-            return Rejected(_REASONS.get(failure.outcome, failure.outcome))
+            return RejectedCandidate(_REASONS.get(failure.outcome, failure.outcome))
         record = self._record(prompt, number, answer.value, answer.request_id)
         if fault := self._gates.fault(record["text"]):
             self.ask()
-            return Rejected(fault)
+            return RejectedCandidate(fault)
         return record
 
     def _record(
@@ -115,7 +115,10 @@ class _MergedCell(_PendingCell):
     """A cell whose first candidates a part has; `ready` is awaited before another is asked for."""
 
     def __init__(
-        self, known: Sequence[Outcome], ready: Callable[[Client], Awaitable[None]], *others: Any
+        self,
+        known: Sequence[CandidateOutcome],
+        ready: Callable[[Client], Awaitable[None]],
+        *others: Any,
     ) -> None:
         self._known, self._ready = known, ready
         super().__init__(*others)
@@ -126,13 +129,13 @@ class _MergedCell(_PendingCell):
         if number >= len(self._known):
             super().ask()
             return
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[CandidateOutcome] = asyncio.get_running_loop().create_future()
         outcome.set_result(self._known[number])
         self.tasks.append(outcome)
-        if isinstance(self._known[number], Rejected):
+        if isinstance(self._known[number], RejectedCandidate):
             self.ask()
 
-    async def _candidate(self, number: int) -> Outcome:
+    async def _candidate(self, number: int) -> CandidateOutcome:
         await self._ready(self._client)
         return await super()._candidate(number)
 
@@ -143,7 +146,7 @@ def generate_documents(
     gates: Gates,
     candidates: int,
     output: str | os.PathLike,
-    part: Part | None = None,
+    part: WorkPart | None = None,
     merge: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the documents of `grid` to the folder `output` and return the manifest.
@@ -191,7 +194,7 @@ async def _generate(
     candidates: int,
     path: pathlib.Path,
     cache: pathlib.Path,
-    part: Part | None,
+    part: WorkPart | None,
     folders: Sequence[pathlib.Path],
 ) -> dict[str, Any]:
     totals, near = RecordTotals(), NearDuplicates(gates.near_duplicate)
@@ -222,7 +225,7 @@ async def _generate(
                 probes[client] = asyncio.create_task(probe_client(client, *probed))
             await asyncio.shield(probes[client])
 
-        def start(item: tuple[Cell, Sequence[Outcome]]) -> _PendingCell:
+        def start(item: tuple[Cell, Sequence[CandidateOutcome]]) -> _PendingCell:
             cell, known = item
             asked = (cell, clients[cell.model], grid, gates, candidates * grid.generations)
             return _MergedCell(known, ready, *asked) if folders else _PendingCell(*asked)
@@ -231,11 +234,11 @@ async def _generate(
         async with contextlib.aclosing(cells):
             async for pending in cells:
                 before, lost = totals.records, rejects.copy()
-                outcomes: list[Outcome] = []
+                outcomes: list[CandidateOutcome] = []
                 for task in pending.tasks:  # grows while it is gone through
                     candidate = await task
                     outcomes.append(candidate)
-                    if isinstance(candidate, Rejected):
+                    if isinstance(candidate, RejectedCandidate):
                         rejects[candidate.reason] += 1
                         continue
                     if repeats := _duplicate(candidate, totals, near):
@@ -252,7 +255,7 @@ async def _generate(
                 if part is not None:
                     writer.write(parts.line_of(pending.cell, outcomes))
                     # Which of its candidates are duplicates, the other parts decide.
-                    filled = sum(not isinstance(outcome, Rejected) for outcome in outcomes)
+                    filled = sum(not isinstance(outcome, RejectedCandidate) for outcome in outcomes)
                 if filled < grid.generations:
                     why = ", ".join(
                         f"{count} {reason}" for reason, count in (rejects - lost).items()

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from divsyn_jax.base.commandline import Unfinished, UserError
-from divsyn_jax.base.parts import Part, all_of
+from divsyn_jax.base.parts import WorkPart, all_of
 from divsyn_jax.synthesis.by_endpoint import parts
 from divsyn_jax.synthesis.by_endpoint.gates import Gates
 from divsyn_jax.synthesis.by_endpoint.grid import Grid
@@ -107,16 +107,16 @@ def test_parts_that_do_not_fit_are_named(written, tmp_path):
 @pytest.mark.parametrize("text", ["5/4", "1/0", "-1/4", "1", "a/b", "1/4/2", "", "1/99999999999"])
 def test_a_part_that_is_none_is_refused(text):
     with pytest.raises(UserError, match="give i/n"):
-        Part.parse(text)
+        WorkPart.parse(text)
 
 
 def test_tasks_of_an_array_may_be_counted_from_0_or_from_1():
     def share(text):
-        return [place for place in range(10) if Part.parse(text).holds(place)]
+        return [place for place in range(10) if WorkPart.parse(text).holds(place)]
 
     assert share("0/4") == share("4/4")
     assert sorted(place for i in range(4) for place in share(f"{i}/4")) == [*range(10)]
-    assert [Part.parse(f"{i}/4").size(10) for i in range(1, 5)] == [3, 3, 2, 2]
+    assert [WorkPart.parse(f"{i}/4").size(10) for i in range(1, 5)] == [3, 3, 2, 2]
 
 
 def by_files(server, folder, asked, tmp_path, stages=12, **changes):
