@@ -18,7 +18,7 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.answers import parsing as structured
-from divsyn_jax.endpoint.cache import Cache, Paid, answer_key, canonical
+from divsyn_jax.endpoint.cache import Cache, Paid, answer_key
 from divsyn_jax.endpoint.request import Answer, ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.sending.completion import LEAST_TOKENS_PER_WORD, Reply
 from divsyn_jax.endpoint.sending.dialect import Dialect
@@ -172,7 +172,7 @@ class Client:
         # the same.
         for mode in sorted(structured.MODES, key=lambda mode: mode != self.mode):
             paid = self.cache.answer(answer_key(self._determinants(request, mode)))
-            if paid is not None and not structured.parse(canonical(paid.value), request).problems:
+            if paid is not None and not structured.of_value(paid.value, request).problems:
                 counts = self.usage.of(request.purpose)
                 counts.cached_calls += 1
                 counts.cached_prompt_tokens += paid.prompt_tokens

@@ -4,7 +4,8 @@ import dataclasses
 
 from divsyn_jax.base import setting_flags
 from divsyn_jax.base.errors import UserError
-from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.endpoint.local_server.weights import PACKAGED_MODEL
+from divsyn_jax.endpoint.settings import LOCAL, EndpointSettings
 
 ENDPOINT = setting_flags.define(EndpointSettings, "endpoint", without=("seed", "backoff_s"))
 
@@ -18,6 +19,8 @@ def settings(seed: int) -> EndpointSettings:
     """The endpoint given on the command line; raises `UserError` naming a flag that is missing or
     wrong.
     """
+    if ENDPOINT.value("base_url") == LOCAL and not ENDPOINT.value("model"):
+        ENDPOINT.set_default("model", PACKAGED_MODEL)
     return ENDPOINT.given(seed=seed)
 
 
@@ -27,6 +30,7 @@ def several(seed: int) -> list[EndpointSettings]:
 
     --max_calls and --max_cost are shared out equally, so that together they keep the limit.
     """
+    common = settings(seed)  # first: it knows the model of a server of our own
     models, addresses = ((ENDPOINT.value(name) or "").split(",") for name in ("model", "base_url"))
     if len(set(models)) < len(models):
         raise UserError(f"--model={','.join(models)}: name each model once")
@@ -35,7 +39,6 @@ def several(seed: int) -> list[EndpointSettings]:
             f"--base_url: {len(addresses)} addresses for {len(models)} models; give one, or one for"
             " each"
         )
-    common = settings(seed)
     calls, cost = common.max_calls, common.max_cost
     return [
         dataclasses.replace(

@@ -47,6 +47,8 @@ class Parsed:
 
 def response_format(request: Request, mode: str) -> dict[str, Any] | None:
     """The API's `response_format` on a rung of the ladder."""
+    if request.plain:
+        return None
     if mode == "json_schema":
         return {
             "type": "json_schema",
@@ -66,7 +68,7 @@ def messages(
     answer; without `system_role` the system's text stands at the head of the user's turn.
     """
     system, user = request.system, request.user
-    if mode != "json_schema":
+    if mode != "json_schema" and not request.plain:
         schema = json.dumps(request.schema, ensure_ascii=False)
         system = f"{system}\n\n{SCHEMA_HEADING} ({request.purpose}):\n{schema}"
     if problems:
@@ -82,7 +84,10 @@ def parse(text: str, request: Request, elsewhere: str | None = None) -> Parsed:
     answer when `text` is empty.
 
     Reasoning does not count (see `reasoning`); of several objects the last that obeys the schema
-    does."""
+    does. All of a plain answer does but its reasoning."""
+    if request.plain:
+        start, _ = reasoning_end(text, [])
+        return of_value({"text": text[start:].strip()}, request)
     try:
         whole: Any = _loads(text)
         if isinstance(whole, str):  # JSON inside a JSON string
@@ -105,6 +110,11 @@ def parse(text: str, request: Request, elsewhere: str | None = None) -> Parsed:
     # None will do: the longest was meant, not the small ones of an explanation.
     longest = max(range(len(parsed)), key=lambda i: len(str(answers[-len(parsed) :][i])))
     return parsed[longest]
+
+
+def of_value(value: dict[str, Any], request: Request) -> Parsed:
+    """What an answer's value amounts to, e.g. one that was kept."""
+    return _checked(value, request, exact=True)
 
 
 def _checked(value: dict[str, Any], request: Request, exact: bool) -> Parsed:

@@ -30,6 +30,8 @@ from divsyn_jax.endpoint.usage import Usage
 _ATTEMPTS_TO_REACH = 4
 # An answer without a choice that comes again so often is what the server has to say to the request.
 _ANSWERLESS = 3
+# Fewer output tokens than this hold no answer.
+_LEAST_ROOM = 64
 # HTTP 5xx in a row after which a form of request that was never taken counts as refused.
 _SERVER_ERRORS = 2
 
@@ -139,14 +141,15 @@ class Sender:
         settings, counts = self._settings, self._usage.of(request.purpose)
         messages = structured.messages(request, dialect.mode, problems, dialect.system_role)
         most = tokens.estimate_tokens(*(message["content"] for message in messages)).high
-        async with self._budget.call(most, request.max_output_tokens + settings.reasoning_tokens):
+        room = self._room(request, messages)
+        async with self._budget.call(most, room):
             self._limiter.check()  # the budget may have kept this call waiting
             if self._transport is None:  # a run that the cache answers needs neither key nor openai
                 self._transport = Transport(settings)
             counts.calls += 1
             name = f"{request.purpose}-{_digest(request.identity, len(problems))[:16]}"
             reply = await self._transport.send(
-                self._body(request, messages, dialect, problems),
+                self._body(request, messages, dialect, problems, room),
                 name,
                 min(settings.timeout_s, max(seconds_left, 1.0)),
                 counts.count,
@@ -155,15 +158,42 @@ class Sender:
             counts.unmetered += not reply.metered
         return reply
 
+    def _room(self, request: Request, messages: list[Any]) -> int:
+        """Tokens that an answer may take: what was asked for and, where --context_tokens is known,
+        what the prompt leaves of it.
+
+        Raises `ContentFailure` where that is too little for any answer."""
+        settings = self._settings
+        wanted = request.max_output_tokens + settings.reasoning_tokens
+        if not settings.context_tokens:
+            return wanted
+        # The middle of the range: its upper end would turn away much that fits.
+        estimate = tokens.estimate_tokens(*(message["content"] for message in messages))
+        left = settings.context_tokens - (estimate.low + estimate.high) // 2
+        if left < min(wanted, _LEAST_ROOM):
+            raise ContentFailure(
+                "rejected",
+                [
+                    f"a prompt of about {settings.context_tokens - left} tokens leaves no room for"
+                    f" an answer in --context_tokens={settings.context_tokens}"
+                ],
+            )
+        return min(wanted, left)
+
     def _body(
-        self, request: Request, messages: list[Any], dialect: Dialect, problems: list[str]
+        self,
+        request: Request,
+        messages: list[Any],
+        dialect: Dialect,
+        problems: list[str],
+        room: int,
     ) -> dict[str, Any]:
         settings = self._settings
         body = {
             "model": settings.model,
             "messages": messages,
             "temperature": settings.temperature,
-            dialect.length_field: request.max_output_tokens + settings.reasoning_tokens,
+            dialect.length_field: room,
         }
         if dialect.sends_seed:
             seed = _digest(settings.seed, request.purpose, request.identity, bool(problems))

@@ -12,11 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.endpoint.local_server.process import SLOTS, shared_server
 from divsyn_jax.endpoint.request import EndpointStopped
 from divsyn_jax.endpoint.sending import bounded_body, completion
 from divsyn_jax.endpoint.sending.completion import Reply
 from divsyn_jax.endpoint.sending.redaction import Redaction
-from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.endpoint.settings import LOCAL, EndpointSettings
 
 # 529: overloaded, in some services' words.
 _REFUSED = frozenset({429, 503, 529})
@@ -122,7 +123,7 @@ class Transport:
         # The limiter repeats attempts; two layers of retries would multiply.
         self._client = openai.AsyncOpenAI(
             api_key=self._key or "none",
-            base_url=settings.base_url,
+            base_url=_address(settings),
             max_retries=0,
             timeout=settings.timeout_s,
             http_client=http_client,
@@ -130,7 +131,7 @@ class Transport:
         )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; a server of our own goes on, for the next client."""
         await self._client.close()
 
     async def send(
@@ -314,3 +315,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         if not math.isnan(asked):
             return min(max(0.0, asked), _LONGEST_WAIT_S)
     return None
+
+
+def _address(settings: EndpointSettings) -> str:
+    """Where to ask; a server of our own is started when it is first asked."""
+    if settings.base_url != LOCAL:
+        return settings.base_url
+    return shared_server(
+        settings.model, min(settings.concurrency, SLOTS), settings.context_tokens
+    ).base_url
