@@ -127,7 +127,11 @@ class Client:
                 f"{self.settings.base_url} read {reply.prompt_tokens} tokens of a prompt of {asked}"
                 f" words: it cuts prompts silently; {TRUNCATION_REMEDY}"
             )
-        parsed = structured.parse(reply.text, request, reply.elsewhere)
+        if request.plain:
+            was_cut = reply.finish_reason == "length"
+            parsed = structured.parse_plain(reply.text, was_cut, request, reply.elsewhere)
+        else:
+            parsed = structured.parse(reply.text, request, reply.elsewhere)
         return Exchange(reply, parsed, dialect.mode)
 
     def step_down(self) -> bool:

@@ -15,7 +15,7 @@ class Request:
       samples apart in the cache, e.g. {"draw": 7, "attempt": 0}; JSON values. check: problems of an
       answer that the schema cannot express, in fixed wording (they go into the re-ask).
       max_output_tokens: bound on the answer. plain: the answer is prose, not JSON; its value is
-      {"text": the whole of it}, and one that was cut at the length limit counts too.
+      {"text": the whole of it, "was_cut": whether the length limit ended it}.
     """
 
     purpose: str
@@ -31,8 +31,8 @@ class Request:
 # The schema of every plain request.
 PLAIN_SCHEMA: Mapping[str, Any] = {
     "type": "object",
-    "properties": {"text": {"type": "string"}},
-    "required": ["text"],
+    "properties": {"text": {"type": "string"}, "was_cut": {"type": "boolean"}},
+    "required": ["text", "was_cut"],
     "additionalProperties": False,
 }
 
@@ -46,14 +46,12 @@ class Answer:
       cached: whether it was paid for before.
       request_id: the server's name for the call, where it gives one.
       mode: how the shape was asked for: json_schema, json_object or text.
-      was_cut: whether the length limit ended it, which only a plain answer survives.
     """
 
     value: dict[str, Any]
     cached: bool
     request_id: str | None
     mode: str
-    was_cut: bool = False
 
 
 class ContentFailure(Exception):

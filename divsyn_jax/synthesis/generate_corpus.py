@@ -20,10 +20,14 @@ refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/ca
   generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/persona \\
       --dry_run --base_url=http://localhost:8000/v1 --model=qwen3-32b,mistral-small \\
       --topics_file=topics.jsonl
+  generate_corpus --config=configs/synthesis.py:topic --output=corpora/plain \
+      --base_url=local --form=plain
   generate_corpus --config=configs/synthesis.py --kind=topics --input=wiki.jsonl.gz \\
       --output=topics --base_url=http://localhost:8000/v1 --model=qwen3-32b
 
-The second finds the topics of a corpus; its topics/topics.jsonl.zst is a --topics_file.
+The second is written by a small model on this machine (divsyn serve --help), which cannot write
+JSON: --form=plain asks for prose alone. The third finds the topics of a corpus; its
+topics/topics.jsonl.zst is a --topics_file.
 """
 
 import dataclasses
@@ -51,6 +55,9 @@ class _Writing:
 
     Attributes:
       kind: what to write.
+      form: how an endpoint is asked for documents: schema (passages and a question, as JSON), plain
+        (prose alone), or auto, which takes plain where a first trial shows that a model cannot
+        write the schema.
       input: corpus whose topics --kind=topics finds.
       topics_file: topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords]; by
         default the built-in ones.
@@ -62,6 +69,7 @@ class _Writing:
 
     output: Annotated[str, Flag(example="corpora/persona")]
     kind: Literal["documents", "instructions", "items", "topics"] = "documents"
+    form: Literal["auto", "schema", "plain"] = "auto"
     input: str | None = None
     topics_file: str | None = None
     personas_file: str | None = None
@@ -75,7 +83,7 @@ _CONFIG = setting_flags.define_recipe(
 _WRITING = setting_flags.define(
     _Writing,
     {
-        "corpora": ["kind", "topics_file", "personas_file", "input"],
+        "corpora": ["kind", "form", "topics_file", "personas_file", "input"],
         "output": ["dry_run", "output"],
     },
 )
@@ -166,15 +174,12 @@ def _by_endpoint(
     config: ConfigDict, breadth: Breadth, asked: _Writing, endpoints: list[EndpointSettings]
 ) -> None:
     from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
+    from divsyn_jax.synthesis.by_endpoint.choose_form import forms_of
     from divsyn_jax.synthesis.by_endpoint.gates import Gates
-    from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
+    from divsyn_jax.synthesis.by_endpoint.writer import generate_records
 
     _check_replaceable(asked)
     output, kind = asked.output, asked.kind
-    if kind != "documents":
-        raise UserError(
-            f"--kind={kind}: written by the built-in grammar only; leave --base_url and --model out"
-        )
     if asked.input:
         raise UserError("--input is for --kind=topics")
     knobs = dict(config.endpoint)
@@ -182,15 +187,16 @@ def _by_endpoint(
     candidates = knobs.pop("candidates")
     if candidates < 1:
         raise UserError(f"--config.endpoint.candidates={candidates} must be at least 1")
+    responses = {name: knobs.pop(f"{name}_response_words") for name in ("min", "max")}
+    if kind != "documents":
+        knobs.update({f"{name}_words": words for name, words in responses.items()})
     gates = Gates(**knobs)
+    forms = forms_of(kind, asked.form, grid, gates)
     if asked.dry_run:
-        print(generation_cost.generation_dry_run(grid, endpoints, candidates))
+        print(generation_cost.generation_dry_run(grid, endpoints, candidates, forms[0]))
         return
-    manifest = generate_documents(grid, endpoints, gates, candidates, output)
-    print(
-        f"{output}: {manifest['documents']:,} documents, {manifest['words']:,}"
-        f" words{_rejected(manifest)}"
-    )
+    manifest = generate_records(grid, endpoints, gates, candidates, output, forms)
+    print(f"{output}: {manifest[kind]:,} {kind}, {manifest['words']:,} words{_rejected(manifest)}")
 
 
 def _grid(
@@ -220,7 +226,8 @@ def _grid(
         )
     return Grid(
         topics=topics,
-        styles=[style.name for style in STYLES[: breadth.styles]],
+        # Items have no style: one would only ask the same question again.
+        styles=[style.name for style in STYLES[: 1 if asked.kind == "items" else breadth.styles]],
         personas=(
             seeds.read_personas(asked.personas_file)
             if asked.personas_file

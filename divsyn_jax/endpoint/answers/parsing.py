@@ -84,10 +84,7 @@ def parse(text: str, request: Request, elsewhere: str | None = None) -> Parsed:
     answer when `text` is empty.
 
     Reasoning does not count (see `reasoning`); of several objects the last that obeys the schema
-    does. All of a plain answer does but its reasoning."""
-    if request.plain:
-        start, _ = reasoning_end(text, [])
-        return of_value({"text": text[start:].strip()}, request)
+    does."""
     try:
         whole: Any = _loads(text)
         if isinstance(whole, str):  # JSON inside a JSON string
@@ -110,6 +107,17 @@ def parse(text: str, request: Request, elsewhere: str | None = None) -> Parsed:
     # None will do: the longest was meant, not the small ones of an explanation.
     longest = max(range(len(parsed)), key=lambda i: len(str(answers[-len(parsed) :][i])))
     return parsed[longest]
+
+
+def parse_plain(text: str, was_cut: bool, request: Request, elsewhere: str | None) -> Parsed:
+    """The value of a plain answer: its text without the reasoning."""
+    start, end = reasoning_end(text, [])
+    prose = text[start:end].strip()
+    if not prose and elsewhere:
+        return Parsed(None, [f"the answer stands in {elsewhere}, and content is empty"], True)
+    if not prose:
+        return Parsed(None, ["the answer is empty"], True)
+    return of_value({"text": prose, "was_cut": was_cut}, request)
 
 
 def of_value(value: dict[str, Any], request: Request) -> Parsed:

@@ -1,6 +1,7 @@
 """Local servers as processes that this one starts, and that end when it does."""
 
 import atexit
+import contextlib
 import importlib.util
 import json
 import os
@@ -100,11 +101,9 @@ class LocalServer:
         requests, answers = self._process.stdin, self._process.stdout
         assert requests is not None  # both are pipes
         assert answers is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it has ended; its words say why
             requests.write(json.dumps(asked) + "\n")
             requests.flush()
-        except BrokenPipeError:  # it has ended; its words say why
-            pass
         for line in answers:
             if line.startswith('{"address"'):
                 return f"{json.loads(line)['address']}/v1"
@@ -129,10 +128,8 @@ class LocalServer:
         """End the process; what it was writing is lost."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-                except BrokenPipeError:
-                    pass
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:

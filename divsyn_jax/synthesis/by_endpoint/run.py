@@ -77,11 +77,23 @@ async def open_clients(
     length: int,
 ) -> list[Client]:
     """Clients that share one cache, each probed with so many texts of so many characters."""
-    clients = [await stack.enter_async_context(Client(endpoint, cache)) for endpoint in endpoints]
+    clients = await open_unprobed(stack, endpoints, cache)
+    await probe_all(clients, texts, length)
+    return clients
+
+
+async def open_unprobed(
+    stack: contextlib.AsyncExitStack, endpoints: Sequence[EndpointSettings], cache: pathlib.Path
+) -> list[Client]:
+    """Clients that share one cache."""
+    return [await stack.enter_async_context(Client(endpoint, cache)) for endpoint in endpoints]
+
+
+async def probe_all(clients: Sequence[Client], texts: int, length: int) -> None:
+    """Probe each with so many texts of so many characters, and say what it concedes."""
     for client in clients:
         for concession in (await canary.probe(client, texts, length)).concessions:
             print(f"{client.settings.model}: {concession}", file=sys.stderr)
-    return clients
 
 
 def spent(clients: Sequence[Client]) -> str:

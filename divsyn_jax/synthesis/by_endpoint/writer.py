@@ -1,5 +1,5 @@
-"""Writing what an endpoint generates: a fixed number of accepted documents for every cell of a
-grid, and a manifest.
+"""Writing what an endpoint generates: a fixed number of accepted records for every cell of a grid,
+and a manifest.
 
 Candidates of many cells are asked for at once, and judged in grid order. A cell asks for another
 candidate only when it is
@@ -25,8 +25,8 @@ from divsyn_jax.base.commandline import Failure
 from divsyn_jax.endpoint import heartbeat
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.synthesis.by_endpoint import templates
-from divsyn_jax.synthesis.by_endpoint.flatten import flatten
+from divsyn_jax.synthesis.by_endpoint.choose_form import choose_form, forms_of
+from divsyn_jax.synthesis.by_endpoint.forms import Form, Rejected
 from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
@@ -34,14 +34,13 @@ from divsyn_jax.synthesis.by_endpoint.run import (
     CACHE,
     finished,
     new_records,
-    open_clients,
+    open_unprobed,
     run,
     spent,
     summed_cost,
 )
-from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS, seeded
 from divsyn_jax.synthesis.record_file import RecordWriter
-from divsyn_jax.synthesis.record_totals import RecordTotals
+from divsyn_jax.synthesis.record_totals import RecordTotals, text_of
 
 _REASONS = {
     "invalid": "schema",
@@ -50,23 +49,15 @@ _REASONS = {
 # So many cells that cannot be filled stop a run: the model will not do, and every further call is
 # wasted.
 _MOST_UNFILLED = 10
-_PROBE_CHARACTERS = 300
 
 
-@dataclasses.dataclass(frozen=True)
-class _Rejected:
-    """Why a candidate cannot be accepted, whatever the others are."""
-
-    reason: str
-
-
-class _PendingCell(Pending[dict[str, Any] | _Rejected]):
+class _PendingCell(Pending[dict[str, Any] | Rejected]):
     """The candidates of one cell: the record of a document each, or why there is none."""
 
-    def __init__(self, cell: Cell, client: Client, grid: Grid, gates: Gates, most: int) -> None:
+    def __init__(self, cell: Cell, client: Client, grid: Grid, form: Form, most: int) -> None:
         super().__init__()
         self.cell = cell
-        self._client, self._grid, self._gates, self._most = client, grid, gates, most
+        self._client, self._grid, self._form, self._most = client, grid, form, most
         for _ in range(grid.generations):
             self.ask()
 
@@ -75,43 +66,27 @@ class _PendingCell(Pending[dict[str, Any] | _Rejected]):
         if len(self.tasks) < self._most:
             self.tasks.append(asyncio.create_task(self._candidate(len(self.tasks))))
 
-    async def _candidate(self, number: int) -> dict[str, Any] | _Rejected:
-        prompt = templates.document_prompt(self.cell, number, self._grid.seed)
+    async def _candidate(self, number: int) -> dict[str, Any] | Rejected:
+        prompt = self._form.prompt(self.cell, number)
         try:
             answer = await self._client.complete(prompt.request)
         except ContentFailure as failure:
             self.ask()
-            return _Rejected(_REASONS.get(failure.outcome, failure.outcome))
-        record = self._record(prompt, number, answer.value, answer.request_id)
-        if fault := self._gates.fault(record["text"]):
+            return Rejected(_REASONS.get(failure.outcome, failure.outcome))
+        record = self._form.record(prompt, self.cell, number, answer.value)
+        if isinstance(record, Rejected):
             self.ask()
-            return _Rejected(fault)
-        return record
-
-    def _record(
-        self, prompt: templates.Prompt, number: int, value: dict[str, Any], request_id: str | None
-    ) -> dict[str, Any]:
-        cell, seed = self.cell, self._grid.seed
-        used = (
-            [prompt.topic_of_tag[tag] for tag in dict.fromkeys(value["topics"])]
-            if "topics" in value
-            else []
-        )
+            return record
+        if fault := self._form.fault(record):
+            self.ask()
+            return Rejected(fault)
         return {
-            "text": flatten(value, seeded(f"flatten/{cell.name}", seed, number)),
-            "template": self._grid.template,
-            "topic": BETWEEN_TOPICS.join(used or [cell.topics[0].name]),
-            "style": cell.style,
-            "persona": prompt.persona_of_tag[value["persona"]] if "persona" in value else "neutral",
-            "generator": self._grid.models[cell.model],
-            "keywords": sorted(
-                {keyword for passage in value["passages"] for keyword in passage["keywords"]}
-            ),
-            "cell": cell.name,
+            **record,
+            "cell": self.cell.name,
             "candidate": number,
-            "seed": seed,
-            "prompt_version": templates.TEMPLATES_VERSION,
-            "request_id": request_id,
+            "seed": self._grid.seed,
+            "prompt_version": self._form.settings()["prompt_version"],
+            "request_id": answer.request_id,
         }
 
 
@@ -121,20 +96,35 @@ def generate_documents(
     gates: Gates,
     candidates: int,
     output: str | os.PathLike,
+    form: str = "schema",
 ) -> dict[str, Any]:
-    """Write the documents of `grid` to the folder `output` and return the manifest.
+    """`generate_records` of documents in one form, or in that which `auto` finds."""
+    forms = forms_of("documents", form, grid, gates)
+    return generate_records(grid, endpoints, gates, candidates, output, forms)
+
+
+def generate_records(
+    grid: Grid,
+    endpoints: Sequence[EndpointSettings],
+    gates: Gates,
+    candidates: int,
+    output: str | os.PathLike,
+    forms: Sequence[Form],
+) -> dict[str, Any]:
+    """Write the records of `grid` to the folder `output` and return the manifest.
 
     Args:
       endpoints: who writes, one for each of the grid's models.
-      candidates: documents that a cell may ask for in place of one accepted, at most.
+      candidates: records that a cell may ask for in place of one accepted, at most.
+      forms: how they are asked for; of several, all of one kind, the first that every model is
+        found to be able to write, which the last is taken to be.
 
     A corpus that is there with these settings is left as it is. Raises `Unfinished` where a rerun
     goes on, and `Failure` naming cells that could not be filled; nothing but the cache of answers
     is written then."""
     settings = {
         "source": "endpoint",
-        "kind": "documents",
-        "prompt_version": templates.TEMPLATES_VERSION,
+        "kind": forms[0].kind,
         "template": grid.template,
         "grid": grid.describe(),
         "endpoints": [endpoint.identity() for endpoint in endpoints],
@@ -143,11 +133,16 @@ def generate_documents(
         "seed": grid.seed,
     }
     output = pathlib.Path(output)
-    if (earlier := finished(output, settings)) is not None:
-        return earlier
-    with new_records(output, "documents.jsonl.zst") as path:
-        counted = run(_generate(grid, endpoints, gates, candidates, path, output / CACHE))
-    manifest = {**settings, **counted}
+    for form in forms:
+        said = form.settings()
+        earlier = finished(output, {**settings, **said})
+        if earlier is not None and earlier.get("form") == said.get("form"):
+            return earlier
+    with new_records(output, f"{forms[0].kind}.jsonl.zst") as path:
+        form, counted = run(
+            _generate(grid, endpoints, gates, candidates, path, output / CACHE, forms)
+        )
+    manifest = {**settings, **form.settings(), **counted}
     files.write_json(output / "manifest.json", manifest)
     return manifest
 
@@ -159,18 +154,19 @@ async def _generate(
     candidates: int,
     path: pathlib.Path,
     cache: pathlib.Path,
-) -> dict[str, Any]:
+    forms: Sequence[Form],
+) -> tuple[Form, dict[str, Any]]:
     totals, near = RecordTotals(), NearDuplicates(gates.near_duplicate)
     rejects: collections.Counter[str] = collections.Counter()
     unfilled: list[str] = []
     async with contextlib.AsyncExitStack() as stack:
-        shown = grid.topics_per_document + min(grid.personas_shown, len(grid.personas))
-        clients = await open_clients(stack, endpoints, cache, shown, _PROBE_CHARACTERS)
+        clients = await open_unprobed(stack, endpoints, cache)
+        form = await choose_form(clients, grid, forms)
         bar = stack.enter_context(
             tqdm(
                 total=len(grid) * grid.generations,
-                desc="documents",
-                unit="document",
+                desc=form.kind,
+                unit=form.kind.removesuffix("s"),
                 mininterval=1,
                 file=sys.stderr,
             )
@@ -180,7 +176,7 @@ async def _generate(
 
         def start(cell: Cell) -> _PendingCell:
             return _PendingCell(
-                cell, clients[cell.model], grid, gates, candidates * grid.generations
+                cell, clients[cell.model], grid, form, candidates * grid.generations
             )
 
         cells = in_order(grid.cells(), start, ahead(clients))
@@ -189,7 +185,7 @@ async def _generate(
                 before, lost = totals.records, rejects.copy()
                 for task in pending.tasks:  # grows while it is gone through
                     candidate = await task
-                    if isinstance(candidate, _Rejected):
+                    if isinstance(candidate, Rejected):
                         rejects[candidate.reason] += 1
                         continue
                     if repeats := _duplicate(candidate, totals, near):
@@ -221,8 +217,8 @@ async def _generate(
             f" Nothing was written but the answers in {cache}; raise --config.endpoint.candidates,"
             " relax a gate or take another model, and repeat the command"
         )
-    return {
-        "documents": totals.records,
+    return form, {
+        form.kind: totals.records,
         "rejects": dict(sorted(rejects.items())),
         **totals.describe(),
         "usage": usage,
@@ -233,4 +229,4 @@ async def _generate(
 def _duplicate(record: dict[str, Any], totals: RecordTotals, near: NearDuplicates) -> str | None:
     if totals.holds(record):
         return "duplicate"
-    return None if near.enter(record["text"]) else "near_duplicate"
+    return None if near.enter(text_of(record)) else "near_duplicate"
