@@ -7,7 +7,8 @@
 A request is looked up in the cache; else it is sent (`sender`), its answer repaired and validated
 (`structured`), asked for again once when unusable, and committed. What is in flight when the block
 ends is still received and committed, whatever ended it; an attempt takes --request_timeout at most,
-and nothing is begun or repeated any more."""
+and nothing is begun or repeated any more. A server of our own, whose answers cost nothing, gets ten
+seconds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from divsyn_jax.endpoint.request import Answer, ContentFailure, EndpointStopped,
 from divsyn_jax.endpoint.sending.completion import LEAST_TOKENS_PER_WORD, Reply
 from divsyn_jax.endpoint.sending.dialect import Dialect
 from divsyn_jax.endpoint.sending.sender import Sender
-from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.endpoint.settings import LOCAL, EndpointSettings
 from divsyn_jax.endpoint.usage import Usage
 
 __all__ = ["Answer", "Client", "ContentFailure", "EndpointStopped", "Request"]
@@ -33,6 +34,7 @@ TRUNCATION_REMEDY = (
     " --ctx-size; vLLM: --max-model-len) or ask with fewer or shorter documents"
 )
 _DRAIN_MARGIN_S = 5.0
+_LOCAL_DRAIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Client:
         self._sender.stop(EndpointStopped("the client was closed"))
         if self._running:  # paid for: wait, so that it is committed
             longest = self.settings.timeout_s + _DRAIN_MARGIN_S
+            if self.settings.base_url == LOCAL:  # costs nothing but time
+                longest = _LOCAL_DRAIN_S
             _, late = await asyncio.wait(self._running.values(), timeout=longest)
             for task in late:
                 task.cancel()

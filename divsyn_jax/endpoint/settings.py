@@ -17,6 +17,7 @@ from divsyn_jax.endpoint.local_server.weights import (
 
 # As --base_url: a server on this machine that the command itself starts and stops.
 LOCAL = "local"
+LOCAL_TIMEOUT_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ class EndpointSettings:
             "context_tokens": self.context_tokens or CONTEXT_TOKENS,
             # What waits inside the server for a slot would count as slow.
             "concurrency": min(self.concurrency, SLOTS),
+            # It asks nothing for an answer, and the machine may be busy with other work.
+            "timeout_s": max(self.timeout_s, LOCAL_TIMEOUT_S),
+            "deadline_s": max(self.deadline_s, 2 * LOCAL_TIMEOUT_S),
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)
