@@ -83,7 +83,7 @@ def jobs(workdir: pathlib.Path, recipe: Mapping[str, Any]) -> list[Job]:
             **{f"endpoint.{key}": value for key, value in _ENDPOINT.items()},
         }
         command = (
-            *(sys.executable, "-m", "divsyn_jax.synthesis.generate_corpus", "--form=plain"),
+            *(sys.executable, "-m", "divsyn_jax", "generate", "--form=plain"),
             f"--config={recipes.find_recipe('configs/synthesis.py')}:topic",
             *(f"--config.{key}={value}" for key, value in settings.items()),
             f"--base_url={writer['base_url']}",

@@ -55,7 +55,7 @@ def start(module, *arguments, **options):
 
 
 def generate(output, *arguments):
-    return start("divsyn_jax.synthesis.generate_corpus", *PLAIN, f"--output={output}", *arguments)
+    return start("divsyn_jax", "generate", *PLAIN, f"--output={output}", *arguments)
 
 
 def workers():
@@ -150,7 +150,7 @@ def test_it_is_refused_as_a_judge_in_one_line(served, tmp_path):
     corpus = write_jsonl(tmp_path / "c.jsonl", [f"A short text about bee {i}." for i in range(30)])
     arguments = [str(corpus), f"--output={tmp_path / 'out'}", "--agent=openai", "--sample_size=5"]
     process = start(
-        "divsyn_jax.diversity.score_corpus",
+        *("divsyn_jax", "score"),
         *arguments,
         *(f"--base_url={served}", f"--model={PACKAGED_MODEL}", "--draws=12", "--baselines="),
     )
