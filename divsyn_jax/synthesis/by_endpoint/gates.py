@@ -121,13 +121,15 @@ class NearDuplicates:
         self._threshold = threshold
         self._signature = functools.partial(rensa.RMinHash, num_perm=_BANDS * _ROWS, seed=0)
         self._index = rensa.RMinHashLSH(
-            threshold=threshold, num_perm=_BANDS * _ROWS, num_bands=_BANDS
+            threshold=min(threshold, 1.0), num_perm=_BANDS * _ROWS, num_bands=_BANDS
         )
         self._signatures: collections.OrderedDict[int, Any] = collections.OrderedDict()
         self._number = 0
 
     def enter(self, text: str) -> bool:
         """Remember `text` unless it is near one that is remembered; says whether it was entered."""
+        if self._threshold > 1:
+            return True
         signature = self._signature()
         signature.update(_shingles(text))
         for near in self._index.query(signature):

@@ -104,3 +104,9 @@ def test_how_much_repeats_is_counted_in_five_words():
     with pytest.raises(UserError, match="most_repeated=0"):
         Gates(most_repeated=0)
     assert Gates(most_repeated=1.0, min_words=1).fault(LOOP * 3 + ENGLISH) is None
+
+
+def test_above_one_nothing_is_near():
+    near = NearDuplicates(2.0)
+    assert near.enter(ENGLISH)
+    assert near.enter(ENGLISH)
