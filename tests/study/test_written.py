@@ -59,7 +59,7 @@ def test_levels_are_written_once_and_kept_beside_the_studies(serve, tmp_path):  
     writer = {"base_url": server.base_url, "model": "w", "min_words": 40, "candidates": 8}
     writer["max_words"] = 500
     recipe = recipe_of(
-        levels=[level("few"), level("many", topics=4), level("hot", topics=4, temperature=1.0)],
+        levels=[level("few"), level("hot", topics=4, temperature=1.0)],
         documents=4,
         writer=writer,
         vocab_size=small_study.MODEL["vocab_size"],
