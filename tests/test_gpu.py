@@ -56,6 +56,7 @@ def problem():
     return q, k, v, weights, segments
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("packed", [False, True])
 def test_cudnn_equals_the_reference_forward_and_backward(implementation, packed):
     q, k, v, weights, segments = problem()
@@ -91,6 +92,7 @@ def test_cudnn_refuses_float32():
         attention(q.astype(jnp.float32), k, v, Mask(), "cudnn")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("preset", "kernel"),
     [("350m", "fmhaSoftmax"), ("1_4b", "fmhaSoftmax"), ("sft_350m", "fmhaScaleBiasSoftmax")],

@@ -60,6 +60,7 @@ def test_breadths_by_their_topics(breadths):
     )
 
 
+@pytest.mark.long
 def test_templates_by_their_cells(templates):
     assert_ordered(
         templates, ("cluster_score", "effective_clusters"), agent="oracle", label_field="cell"

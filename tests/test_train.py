@@ -133,6 +133,7 @@ def test_killed_anywhere_equals_uninterrupted(shards, tmp_path, uninterrupted):
     assert metrics_of(workdir) == metrics_of(uninterrupted)
 
 
+@pytest.mark.long
 def test_sigterm_saves_and_leaves_with_75(shards, tmp_path, uninterrupted):
     workdir = tmp_path / "stopped"
     process = start(shards, workdir, "--config.checkpoint.every_steps=0")
@@ -150,6 +151,7 @@ def test_sigterm_saves_and_leaves_with_75(shards, tmp_path, uninterrupted):
     assert metrics_of(workdir) == metrics_of(uninterrupted)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("every", ["checkpoint", "eval"])
 def test_sigterm_is_obeyed_where_every_step_saves_or_evaluates(shards, tmp_path, every):
     workdir = tmp_path / "stopped"
@@ -166,6 +168,7 @@ def test_sigterm_is_obeyed_where_every_step_saves_or_evaluates(shards, tmp_path,
     assert (workdir / "checkpoints" / str(done)).exists()
 
 
+@pytest.mark.long
 def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(
     shards, tmp_path, uninterrupted
 ):

@@ -26,6 +26,9 @@ _LIBRARIES = [
     "tensorboardX",
     "sentencepiece",
     "ml_collections",
+    "scipy.stats",
+    "openai",
+    "jsonschema",
 ]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_LIBRARIES)

@@ -121,7 +121,7 @@ def _planned(samples: Mapping[str, Sample], settings: ScoreSettings) -> list:
     # A draw that is asked again is verified again.
     # Draws of known answer, which are not verified; fewer where no documents are far apart.
     vectors = settings.control_variate or bool(settings.baselines)
-    controls = control_draws.foreseen(vectors) if judge.control_draws and K > 1 else 0
+    controls = control_draws.most_draws(vectors) if judge.control_draws and K > 1 else 0
     calls = len(samples) * settings.rounds * settings.total_draws
     calls += len(samples) * min(settings.retest, settings.total_draws)
     planned.append(Planned("cluster", calls + controls, clustering, TokenRange(25 * K, 80 * K)))

@@ -107,7 +107,7 @@ def _batches(
     but in few programs.
 
     A batch that is alone with its length has the fewest rows (a power of two times the devices)
-    that hold it. The order is shuffled, so that the time left is foreseen honestly.
+    that hold it. The order is shuffled, so that the time left is estimated honestly.
     """
     padded_N = _padded(lengths, rows_of)
     order_N = np.argsort(-padded_N, kind="stable")

@@ -15,6 +15,7 @@ from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.contained_files import contained
 from divsyn_jax.data.chat import TEMPLATE_FILE
+from divsyn_jax.data.tokenizer import Tokenizer
 from divsyn_jax.huggingface import (
     architectures,
     hostile_config,
@@ -23,6 +24,8 @@ from divsyn_jax.huggingface import (
     tensor_files,
     tokenizer_files,
 )
+from divsyn_jax.huggingface.gguf_checkpoint import GgufCheckpoint
+from divsyn_jax.huggingface.gguf_tokenizer import write_gguf_tokenizer
 from divsyn_jax.model import decoder
 from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.training import trained_run
@@ -36,6 +39,7 @@ from divsyn_jax.training.recipe import (
     Recipe,
 )
 
+GGUF_SUFFIX = ".gguf"
 # What an export consists of: an output folder that holds anything else is not replaced.
 _WRITTEN = (
     *(
@@ -97,20 +101,25 @@ def export_run(
 
 
 def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
-    """Make a run directory of a Hugging Face directory (see architectures.py).
+    """Make a run directory of a Hugging Face directory, or of a GGUF file (see architectures.py).
 
     Raises `UserError` naming what cannot be imported.
     """
-    if not contained(source, "config.json", str(source)).is_file():
-        raise UserError(
-            f"{source}: no config.json here; name the directory of a Hugging Face checkpoint"
-        )
     if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
         raise UserError(f"{workdir}: exists already; import into a new --workdir")
-    shape, context = architectures.from_config(
-        files.read_json(source / "config.json"), str(source / "config.json")
-    )
-    tensors = tensor_files.open_tensors(source)
+    if source.suffix == GGUF_SUFFIX and not source.is_dir():
+        gguf = GgufCheckpoint(source)
+        config, place, tensors = gguf.config, str(source), gguf.tensors
+    else:
+        if not contained(source, "config.json", str(source)).is_file():
+            raise UserError(
+                f"{source}: no config.json here; name the directory of a Hugging Face checkpoint,"
+                " or a .gguf file"
+            )
+        gguf = None
+        config, place = files.read_json(source / "config.json"), str(source / "config.json")
+        tensors = tensor_files.open_tensors(source)
+    shape, context = architectures.from_config(config, place)
     one_of_each_size = {
         "model.embed_tokens.weight": (shape.vocab_size, shape.hidden),
         "model.layers.0.mlp.gate_proj.weight": (shape.intermediate, shape.hidden),
@@ -125,7 +134,7 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
     recipe = _imported_recipe(shape, context)
     identity = {"imported_from": source.resolve().name}
     with files.new_directory(workdir) as folder:
-        tokenizer = tokenizer_files.import_files(source, folder / "tokenizer")
+        tokenizer = _import_tokenizer(source, gguf, context, folder)
         if tokenizer.vocab_size > shape.vocab_size:
             raise UserError(
                 f"{source}: its tokenizer has {tokenizer.vocab_size} ids, its model only"
@@ -146,6 +155,16 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
             del params
         files.write_json(folder / "config.json", recipe.to_dict())
         files.write_json(folder / "DONE", {"step": 0, "data": identity})
+
+
+def _import_tokenizer(
+    source: pathlib.Path, gguf: GgufCheckpoint | None, context: int, folder: pathlib.Path
+) -> Tokenizer:
+    if gguf is None:
+        return tokenizer_files.import_files(source, folder / "tokenizer")
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        write_gguf_tokenizer(gguf.header, context, pathlib.Path(scratch))
+        return tokenizer_files.import_files(pathlib.Path(scratch), folder / "tokenizer")
 
 
 def _assembled(

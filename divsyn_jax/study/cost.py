@@ -1,4 +1,4 @@
-"""What a run costs, foreseen from its recipe alone (analytic; divsyn_jax.compile asks the
+"""What a run costs, estimated from its recipe alone (analytic; divsyn_jax.compile asks the
 compiler).
 
 FLOPs by the convention of MFU; bytes on a device: parameters, two AdamW moments and gradients in

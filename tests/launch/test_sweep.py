@@ -42,6 +42,7 @@ def test_plan_foresees_every_run():
     )  # 4 x 6 steps x 4 x 160
 
 
+@pytest.mark.long
 def test_plan_of_a_paper_study_needs_no_corpora():
     table = printed("plan", "--study=configs/studies/generators.py")
     assert "350m/generator_mixed/seed2" in table
@@ -141,6 +142,7 @@ def test_sbatch_reads_values_with_spaces(tmp_path):
     assert lines[-3:] == ["-p", "main", r'''"--comment=two \"words\", 'one' \\ #3"''']
 
 
+@pytest.mark.long
 def test_a_submission_cut_short_sends_its_report_later(tmp_path):
     workdir, tools = tmp_path / "s", tmp_path / "bin"
     executable(tools / "squeue", f"cat {tmp_path}/queue 2>/dev/null || true")
@@ -355,6 +357,7 @@ def test_bad_input_gives_one_line(tmp_path, arguments, message):
     )
 
 
+@pytest.mark.long
 def test_arrays_are_split_at_what_the_cluster_takes(tmp_path):
     tools = tmp_path / "bin"
     executable(tools / "squeue", "true")

@@ -55,6 +55,7 @@ def plain(params, request) -> tuple[float, bool]:
     return value, all(int(np.argmax(logp[place])) == request.tokens[place + 1] for place in places)
 
 
+@pytest.mark.long
 def test_scores_are_those_of_each_text_alone(params):
     wanted = requests()
     greedy = wanted[0].tokens[:5]

@@ -34,6 +34,7 @@ def without_cache(params, prompt, count) -> list[int]:
     return tokens[len(prompt) :]
 
 
+@pytest.mark.long
 def test_greedy_tokens_are_those_of_the_forward_pass(params, mesh):
     found = decode.generate(TINY, params, mesh, PROMPTS, 20, NO_EOS, V, Sampling())
     for prompt, tokens in zip(PROMPTS, found, strict=True):
@@ -57,6 +58,7 @@ def test_logits_after_prefill_and_each_step_are_those_of_the_forward_pass(params
         logits = decoder.output_logits(decoder.bind(TINY, params), x)[:, 0]
 
 
+@pytest.mark.long
 def test_eos_and_other_rules_end_a_text(params, mesh):
     whole = decode.generate(TINY, params, mesh, PROMPTS, 40, NO_EOS, V, Sampling())
     eos = whole[1][5]
@@ -79,6 +81,7 @@ def test_eos_and_other_rules_end_a_text(params, mesh):
     assert stopped[0] == whole[0][:16]
 
 
+@pytest.mark.long
 def test_a_rows_draws_do_not_depend_on_its_neighbours(params, mesh):
     hot = Sampling(temperature=1.0, seed=3)
     together = decode.generate(TINY, params, mesh, PROMPTS, 24, NO_EOS, V, hot)
@@ -89,6 +92,7 @@ def test_a_rows_draws_do_not_depend_on_its_neighbours(params, mesh):
     )
 
 
+@pytest.mark.long
 def test_draws_follow_the_distribution_that_is_left():
     logits = jnp.log(jnp.array([0.1, 0.4, 0.3, 0.2]))
     keys = jax.random.split(jax.random.key(0), 20_000)

@@ -113,6 +113,7 @@ def test_logits_equal_transformers(tied, kv_heads, backend):
     assert relative_difference(decoder.logits(config, params, x), theirs) < 1e-4
 
 
+@pytest.mark.long
 def test_packed_documents_give_the_logits_of_the_documents_alone():
     params = larger_weights(decoder.init_params(TINY, seed=0))
     lengths = [7, 150, 33, 70]
@@ -127,6 +128,7 @@ def test_packed_documents_give_the_logits_of_the_documents_alone():
         assert relative_difference(together, alone) < 1e-5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("length", [1, 64, 256, 257, 600])
 def test_blocked_attention_equals_the_reference_forward_and_backward(length):
     generator = np.random.default_rng(0)
@@ -148,6 +150,7 @@ def test_blocked_attention_equals_the_reference_forward_and_backward(length):
             np.testing.assert_allclose(reference, blocked, atol=2e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("packed", [False, True])
 def test_splash_attention_equals_the_reference_interpreted(packed):
     """The TPU kernel, interpreted on the CPU:
@@ -171,6 +174,7 @@ def test_splash_attention_equals_the_reference_interpreted(packed):
         np.testing.assert_allclose(left, right, atol=5e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change", [{"scan": False}, {"remat": "full"}, {"remat": "minimal"}, {"remat": "dots"}]
 )

@@ -27,6 +27,7 @@ def plain(x, head, targets, weights, z_loss):
     return jnp.sum(weights * (nll + z_loss * logz**2))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chunk", [0, 1, 8, 24])
 @pytest.mark.parametrize("z_loss", [0.0, 1e-2])
 def test_value_and_gradient(chunk, z_loss):

@@ -17,6 +17,7 @@ def test_fisher_covers(n):
     assert 0.93 - 3 * row.stderr <= row.observed <= 0.97 + 3 * row.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", ["Pearson", "Spearman", "curvature", "Holm over 5 metrics", "Williams, equal metrics"]
 )

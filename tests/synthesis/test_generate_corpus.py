@@ -198,6 +198,7 @@ def test_texts_that_are_there_already_are_rejected_counted_and_replaced(tmp_path
         generate_corpus(Breadth(1, 1, 1), 5, 0, tmp_path / "b")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_an_interrupted_corpus_is_continued_to_the_same_bytes(tmp_path, number):
     settings = ("--config.documents=2500", "--config.grammar.topics=4", "--config.grammar.styles=9")

@@ -57,6 +57,7 @@ def _scores(part):
     }
 
 
+@pytest.mark.long
 def test_every_ablation_by_an_endpoint_with_two_judges(ablations, judge, serve, tmp_path):
     server, flags = judge
     honest = serve(brain="tests.diversity.agents.judge_brains:honest")

@@ -12,6 +12,7 @@ SAY = "from divsyn_jax.training import compilation_cache; compilation_cache.keep
 BEFORE = "import sys; assert 'jax' not in sys.modules"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", [[SAY, BEFORE, "import jax"], ["import jax", SAY]])
 @pytest.mark.parametrize("given", [None, "mine"])
 def test_the_cache_lies_where_the_environment_says_or_at_home(tmp_path, order, given):

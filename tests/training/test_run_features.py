@@ -63,6 +63,7 @@ def watched(shards, tmp_path_factory, command):
     return root
 
 
+@pytest.mark.long
 def test_the_newest_checkpoints_and_every_so_many_stay(watched):
     assert checkpoints_of(watched / "run") == [6, 12, STEPS]
 
@@ -103,6 +104,7 @@ def test_debug_checks_change_no_number(watched, shards, tmp_path, command):
     assert metrics_of(tmp_path / "plain") == metrics_of(watched / "run")
 
 
+@pytest.mark.long
 def test_a_loss_that_is_not_finite_stops_the_run_by_name_and_is_never_saved(
     shards, tmp_path, command
 ):

@@ -59,6 +59,7 @@ def scalars_of(recipe, batches):
             yield jax.device_get(scalars)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_plain_text_trains_as_before(accumulation):
     found = [

@@ -34,6 +34,7 @@ def batches() -> list[np.ndarray]:
     ]
 
 
+@pytest.mark.long
 def test_losses_follow_torch(recipe):
     torch = pytest.importorskip(
         "torch", reason="torch is not installed: no CPU build of it for this Python (make torch)"

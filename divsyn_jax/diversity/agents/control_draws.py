@@ -34,7 +34,7 @@ _SENTENCE_END = re.compile(r"([.!?;:。！？]) ")
 _CANDIDATES = 400  # documents among which far ones are looked for
 
 
-def foreseen(vectors: bool) -> int:
+def most_draws(vectors: bool) -> int:
     """Control draws of a run, at most; without vectors there are none of documents far apart."""
     return sum(count for kind, count in DRAWS.items() if vectors or kind != "apart")
 

@@ -1,5 +1,4 @@
-"""May a judge of diversity be trusted, and on what? Try it on corpora whose order or clusters are
-known.
+"""How far can you trust a judge of diversity? Try it on corpora whose order or clusters are known.
 
   calibrate_agent narrow.jsonl.gz broad.jsonl.gz --output=calibration
   calibrate_agent ladders.json --label_field=prompts=prompt,fields=category --output=calibration

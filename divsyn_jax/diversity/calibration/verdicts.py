@@ -4,7 +4,7 @@ from typing import Any
 
 from divsyn_jax.diversity.estimation.reliability import POSITION_BIAS_Z
 
-# Spearman's correlation with the known order, and no neighbours the wrong way round beyond chance
+# Spearman's correlation with the known order, and no adjacent pair in the wrong order beyond chance
 ORDERED = 0.9
 NUMBER_WITHIN = 0.15  # relative error of effective clusters on every rung
 AGREEMENT = 0.7  # mean adjusted Rand index against labels
@@ -38,8 +38,8 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             None if spearman is None else spearman >= ORDERED and not inversions,
             found["spearman"].get("reason")
             or f"rank correlation of effective clusters with the known order {spearman:.2f}, at"
-            f" least {ORDERED:g} asked; {len(inversions)} neighbours the wrong way round beyond"
-            " chance, none allowed",
+            f" least {ORDERED:g} asked; {len(inversions)} adjacent pairs in the wrong order"
+            " beyond chance, none allowed",
         ),
         _verdict(
             "count clusters",
@@ -61,7 +61,7 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             ),
         ),
         _verdict(
-            "find more clusters where there are more, one for one",
+            "count in proportion to the true number",
             None if slope is None else SLOPE[0] <= slope <= SLOPE[1],
             found["slope"].get("reason")
             or f"slope of its clusters on the true ones {slope:.2f}, {SLOPE[0]:g} to {SLOPE[1]:g}"
@@ -75,7 +75,7 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             f" least {STEADY:g} asked",
         ),
         _verdict(
-            "look at documents, not at their places",
+            "ignore the order of documents",
             max(map(abs, biases)) <= POSITION_BIAS_Z if biases else None,
             (
                 f"position bias |z| {max(map(abs, biases)):.1f} at worst, {POSITION_BIAS_Z:g}"

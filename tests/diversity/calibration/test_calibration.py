@@ -79,7 +79,7 @@ def test_a_judge_that_joins_topics_orders_but_does_not_count(samples):
 def test_a_judge_of_places_is_unsteady_and_biased(samples):
     found = _calibrate(_Judge("places"), samples)
     trusted = _trusted(found)
-    assert not trusted["look at documents, not at their places"]
+    assert not trusted["ignore the order of documents"]
     assert not trusted["answer the same when asked again"]
     assert found["order_sensitivity"]["adjusted_rand"]["value"] < 0.8
 
@@ -87,7 +87,7 @@ def test_a_judge_of_places_is_unsteady_and_biased(samples):
 def test_a_guess_is_trusted_in_nothing_but_its_lack_of_place(samples):
     trusted = _trusted(_calibrate(_Judge("guesses"), samples))
     assert [claim for claim, answer in trusted.items() if answer] == [
-        "look at documents, not at their places"
+        "ignore the order of documents"
     ]
 
 

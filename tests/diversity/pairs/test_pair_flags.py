@@ -72,6 +72,7 @@ def known(row):
     return int(int(row["first"]) % 6 == int(row["second"]) % 6)
 
 
+@pytest.mark.long
 def test_people_judge_pairs(command, corpus, tmp_path, vectors):
     output, sheet = tmp_path / "out", tmp_path / "pairs.csv"
     common = (str(corpus), f"--output={output}", vectors, *EMBEDDING)
@@ -127,6 +128,7 @@ def test_people_judge_pairs(command, corpus, tmp_path, vectors):
     assert "unusable" in (output / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_answers_about_another_corpus_are_refused(command, corpus, tmp_path, vectors):
     output, sheet = tmp_path / "out", tmp_path / "pairs.csv"
     common = (f"--output={output}", vectors, *EMBEDDING)
@@ -177,6 +179,7 @@ def test_pairs_are_of_one_corpus(command, corpus, tmp_path):
     fails_with_one_line(done, "--pairs_out speaks of one corpus, and 2 are given")
 
 
+@pytest.mark.long
 def test_labelled_documents_calibrate_and_another_kind_of_text_is_warned_of(
     command, corpus, tmp_path, vectors
 ):
@@ -237,6 +240,7 @@ def test_what_cannot_calibrate_is_one_line(command, corpus, tmp_path, vectors, f
     assert not saved.exists()
 
 
+@pytest.mark.long
 def test_groups_by_labels_and_by_vectors(command, tmp_path, vectors):
     rows = documents()
     for number, row in enumerate(rows):
@@ -282,6 +286,7 @@ def _judging(server, corpus, output, vectors, *flags):
     )
 
 
+@pytest.mark.long
 def test_an_endpoint_judges_pairs_and_is_paid_once(command, serve, corpus, tmp_path, vectors):
     server = serve(brain="tests.diversity.agents.pair_brains:honest")
     output = tmp_path / "out"

@@ -140,6 +140,7 @@ def test_faults_change_no_byte_and_every_cell_gets_what_was_asked_for(serve, tmp
     )  # none paid twice
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM])
 def test_a_stopped_run_repeats_at_most_what_was_in_flight(serve, tmp_path, kind):
     server = serve(brain=f"{BRAINS}:fair", latency_s=0.05)

@@ -28,6 +28,7 @@ def recipe() -> Recipe:
     return Recipe.from_config(config.to_dict())
 
 
+@pytest.mark.long
 def test_the_report_names_the_resolved_mesh(recipe, monkeypatch):
     monkeypatch.setattr(
         ahead_of_time, "xla_flops_per_token", ahead_of_time.full_square_flops_per_token
