@@ -3,16 +3,17 @@ against many, and three decoding temperatures.
 
   python -m divsyn_jax.study --config=configs/studies/llm.py
 
-SmolLM2-135M-Instruct by llama.cpp writes four corpora of 250 documents of some 100 words, once:
-they are kept beside the study, and writing that was stopped goes on. They are then scored, trained
-on and evaluated as the default study's are. What the writer's settings do to what the corpora teach
-is an observation: nothing here is built in."""
+SmolLM2-135M-Instruct by llama.cpp writes five corpora (the fewest that give an interval of a
+correlation) of 250 documents of some 100 words, once: they are kept beside the study, and writing
+that was stopped goes on. They are then scored, trained on and evaluated as the default study's are.
+What the writer's settings do to what the corpora teach is an observation: nothing here is built
+in."""
 
 from ml_collections import ConfigDict
 
 from configs.studies import tiny
 
-_MANY, _FEW = 25, 2  # of the grammar's 32 topics
+_MANY, _SOME, _FEW = 25, 10, 2  # of the grammar's 32 topics
 
 
 def _level(name: str, topics: int, temperature: float) -> dict:
@@ -27,6 +28,7 @@ def get_config() -> ConfigDict:
     config.name, config.kind = "llm", "observation"
     config.levels = [
         _level("few_topics", _FEW, 0.7),
+        _level("some_topics", _SOME, 0.7),
         _level("many_topics_cool", _MANY, 0.3),
         _level("many_topics", _MANY, 0.7),
         _level("many_topics_hot", _MANY, 1.0),

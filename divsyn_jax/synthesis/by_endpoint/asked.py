@@ -12,7 +12,7 @@ from divsyn_jax.base.words import count_words
 from divsyn_jax.endpoint.answers.strict_schema import list_of, object_of
 from divsyn_jax.endpoint.fence import SYSTEM_NOTE, fence
 from divsyn_jax.endpoint.request import Request
-from divsyn_jax.synthesis.by_endpoint.forms import Rejected
+from divsyn_jax.synthesis.by_endpoint.forms import RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 from divsyn_jax.synthesis.by_endpoint.templates import ITEM_OPTIONS, PAPER_STYLES, Prompt
@@ -30,7 +30,7 @@ _OF_OTHERS = re.compile(
 )
 _LETTERED = re.compile(r"\s*[(\[]?[A-Da-d1-4][.):\]]\s")
 # What an instruction asks for, in turn: one wish for all would be what all of them share.
-TASKS: Mapping[str, str] = {
+INSTRUCTION_TASKS: Mapping[str, str] = {
     "explain": "asks to explain something",
     "question": "asks a factual question",
     "steps": "asks how something is done, step by step",
@@ -95,7 +95,7 @@ class InstructionForm:
             ),
             user=(
                 f"Write one exchange about {_about(cell)}. Under `prompt` write what a user says:"
-                f" it {TASKS[self._task(cell, candidate)]} and can be understood without anything"
+                f" it {INSTRUCTION_TASKS[self._task(cell, candidate)]} and can be understood without anything"
                 f" else.{_who(cell)} Under `response` write the assistant's answer in {least} to"
                 f" {most} words, complete and to the point.{manner} Name neither the persona nor"
                 " the documents below.\n\n"
@@ -110,7 +110,7 @@ class InstructionForm:
 
     def record(
         self, prompt: Prompt, cell: Cell, candidate: int, value: Mapping[str, Any]
-    ) -> dict[str, Any] | Rejected:
+    ) -> dict[str, Any] | RejectedAnswer:
         """The two sides, in the keys of the built-in instructions."""
         return {
             "prompt": value["prompt"].strip(),
@@ -125,7 +125,7 @@ class InstructionForm:
 
     def _task(self, cell: Cell, candidate: int) -> str:
         """The tasks in an order of the cell's own, one after another."""
-        order = list(TASKS)
+        order = list(INSTRUCTION_TASKS)
         seeded(f"tasks/{cell.name}", self.grid.seed, 0).shuffle(order)
         return order[candidate % len(order)]
 
@@ -189,13 +189,13 @@ class ItemForm:
 
     def record(
         self, prompt: Prompt, cell: Cell, candidate: int, value: Mapping[str, Any]
-    ) -> dict[str, Any] | Rejected:
+    ) -> dict[str, Any] | RejectedAnswer:
         """The item, its choices shuffled, in the keys of the built-in items."""
         question = value["question"].strip()
         choices = [" ".join(choice.split()) for choice in value["choices"]]
         right = choices[value["answer"] - 1]
         if count_words(right) > 1 and _plain_words(right) in _plain_words(question):
-            return Rejected("answer_in_question")
+            return RejectedAnswer("answer_in_question")
         seeded(f"choices/{cell.name}", self.grid.seed, candidate).shuffle(choices)
         return {
             "text": question,

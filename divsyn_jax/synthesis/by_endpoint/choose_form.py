@@ -10,7 +10,7 @@ from divsyn_jax.endpoint.client import Client
 from divsyn_jax.endpoint.request import ContentFailure
 from divsyn_jax.endpoint.sending.canary import WeakModel
 from divsyn_jax.synthesis.by_endpoint.asked import InstructionForm, ItemForm
-from divsyn_jax.synthesis.by_endpoint.forms import Form, SchemaForm
+from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm, SchemaForm
 from divsyn_jax.synthesis.by_endpoint.gates import Gates
 from divsyn_jax.synthesis.by_endpoint.grid import Grid
 from divsyn_jax.synthesis.by_endpoint.plain import PlainForm
@@ -22,11 +22,11 @@ _PROBE_CHARACTERS = 300
 _TRIALS = 2
 
 
-def forms_of(kind: str, form: str, grid: Grid, gates: Gates) -> list[Form]:
+def forms_of(kind: str, form: str, grid: Grid, gates: Gates) -> list[AnswerForm]:
     """How records of a kind may be asked for, with --form=auto in the order of trial.
 
     Raises `UserError` for a form that the kind does not have."""
-    of_documents: dict[str, Form] = {
+    of_documents: dict[str, AnswerForm] = {
         "schema": SchemaForm(grid, gates),
         "plain": PlainForm(grid, gates),
     }
@@ -37,7 +37,9 @@ def forms_of(kind: str, form: str, grid: Grid, gates: Gates) -> list[Form]:
     return [InstructionForm(grid, gates) if kind == "instructions" else ItemForm(grid, gates)]
 
 
-async def choose_form(clients: Sequence[Client], grid: Grid, forms: Sequence[Form]) -> Form:
+async def choose_form(
+    clients: Sequence[Client], grid: Grid, forms: Sequence[AnswerForm]
+) -> AnswerForm:
     """The first of `forms` that all clients can write; the last needs no proof.
 
     Says on stderr why one is passed over. What was found is kept in the cache of answers, so that a
@@ -64,7 +66,7 @@ async def _probe(clients: Sequence[Client], grid: Grid) -> None:
     await probe_all(clients, shown, _PROBE_CHARACTERS)
 
 
-async def _unable(client: Client, grid: Grid, form: Form) -> str:
+async def _unable(client: Client, grid: Grid, form: AnswerForm) -> str:
     """Why the model cannot write the form; '' where it can."""
     about = {"form": form.name, **form.settings(), "endpoint": client.settings.identity()}
     if (known := client.cache.fact(about)) is not None:

@@ -10,7 +10,7 @@ from divsyn_jax.endpoint.request import Request
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.tokens import TokenRange, estimate_tokens
 from divsyn_jax.synthesis.by_endpoint import templates
-from divsyn_jax.synthesis.by_endpoint.forms import Form
+from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm
 from divsyn_jax.synthesis.by_endpoint.grid import Grid
 
 _MEASURED = 200  # cells, whose real prompts are counted
@@ -19,7 +19,7 @@ _TOPICS = TokenRange(30, 250)  # one to three paths and their keywords
 
 
 def generation_dry_run(
-    grid: Grid, endpoints: Sequence[EndpointSettings], candidates: int, form: Form
+    grid: Grid, endpoints: Sequence[EndpointSettings], candidates: int, form: AnswerForm
 ) -> str:
     """A table of calls, tokens and cost for each model, for people."""
     prompts = [form.prompt(cell, 0).request for cell in itertools.islice(grid.cells(), _MEASURED)]

@@ -13,13 +13,13 @@ from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS, seeded
 
 
 @dataclasses.dataclass(frozen=True)
-class Rejected:
+class RejectedAnswer:
     """Why a candidate cannot be accepted, whatever the others are."""
 
     reason: str
 
 
-class Form(Protocol):
+class AnswerForm(Protocol):
     """A form of answer.
 
     Attributes: name: as --form has it. kind: what it makes, as --kind has it. is_plain: whether the
@@ -45,7 +45,7 @@ class Form(Protocol):
 
     def record(
         self, prompt: templates.Prompt, cell: Cell, candidate: int, value: Mapping[str, Any]
-    ) -> dict[str, Any] | Rejected:
+    ) -> dict[str, Any] | RejectedAnswer:
         """The record of an answer, but for what all records have."""
         ...
 
@@ -74,7 +74,7 @@ class SchemaForm:
 
     def record(
         self, prompt: templates.Prompt, cell: Cell, candidate: int, value: Mapping[str, Any]
-    ) -> dict[str, Any] | Rejected:
+    ) -> dict[str, Any] | RejectedAnswer:
         """The answer's parts as one text."""
         used = (
             [prompt.topic_of_tag[tag] for tag in dict.fromkeys(value["topics"])]

@@ -11,7 +11,7 @@ from typing import Any
 
 from divsyn_jax.endpoint.fence import quoted
 from divsyn_jax.endpoint.request import PLAIN_SCHEMA, Request
-from divsyn_jax.synthesis.by_endpoint.forms import Rejected
+from divsyn_jax.synthesis.by_endpoint.forms import RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 from divsyn_jax.synthesis.by_endpoint.templates import PAPER_STYLES, Prompt
@@ -84,13 +84,13 @@ class PlainForm:
 
     def record(
         self, prompt: Prompt, cell: Cell, candidate: int, value: Mapping[str, Any]
-    ) -> dict[str, Any] | Rejected:
+    ) -> dict[str, Any] | RejectedAnswer:
         """The text; one that the length limit cut ends at its last whole sentence."""
         text = value["text"]
         if value["was_cut"]:
             text = whole_sentences(text)
             if len(text) < _LEAST_KEPT * len(value["text"]):
-                return Rejected(CUT)
+                return RejectedAnswer(CUT)
         topics, persona, keywords = self._chosen(cell, candidate)
         return {
             "text": text,

@@ -26,7 +26,7 @@ from divsyn_jax.endpoint import heartbeat
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.by_endpoint.choose_form import choose_form, forms_of
-from divsyn_jax.synthesis.by_endpoint.forms import Form, Rejected
+from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm, RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
@@ -51,10 +51,10 @@ _REASONS = {
 _MOST_UNFILLED = 10
 
 
-class _PendingCell(Pending[dict[str, Any] | Rejected]):
+class _PendingCell(Pending[dict[str, Any] | RejectedAnswer]):
     """The candidates of one cell: the record of a document each, or why there is none."""
 
-    def __init__(self, cell: Cell, client: Client, grid: Grid, form: Form, most: int) -> None:
+    def __init__(self, cell: Cell, client: Client, grid: Grid, form: AnswerForm, most: int) -> None:
         super().__init__()
         self.cell = cell
         self._client, self._grid, self._form, self._most = client, grid, form, most
@@ -66,20 +66,20 @@ class _PendingCell(Pending[dict[str, Any] | Rejected]):
         if len(self.tasks) < self._most:
             self.tasks.append(asyncio.create_task(self._candidate(len(self.tasks))))
 
-    async def _candidate(self, number: int) -> dict[str, Any] | Rejected:
+    async def _candidate(self, number: int) -> dict[str, Any] | RejectedAnswer:
         prompt = self._form.prompt(self.cell, number)
         try:
             answer = await self._client.complete(prompt.request)
         except ContentFailure as failure:
             self.ask()
-            return Rejected(_REASONS.get(failure.outcome, failure.outcome))
+            return RejectedAnswer(_REASONS.get(failure.outcome, failure.outcome))
         record = self._form.record(prompt, self.cell, number, answer.value)
-        if isinstance(record, Rejected):
+        if isinstance(record, RejectedAnswer):
             self.ask()
             return record
         if fault := self._form.fault(record):
             self.ask()
-            return Rejected(fault)
+            return RejectedAnswer(fault)
         return {
             **record,
             "cell": self.cell.name,
@@ -109,7 +109,7 @@ def generate_records(
     gates: Gates,
     candidates: int,
     output: str | os.PathLike,
-    forms: Sequence[Form],
+    forms: Sequence[AnswerForm],
 ) -> dict[str, Any]:
     """Write the records of `grid` to the folder `output` and return the manifest.
 
@@ -154,8 +154,8 @@ async def _generate(
     candidates: int,
     path: pathlib.Path,
     cache: pathlib.Path,
-    forms: Sequence[Form],
-) -> tuple[Form, dict[str, Any]]:
+    forms: Sequence[AnswerForm],
+) -> tuple[AnswerForm, dict[str, Any]]:
     totals, near = RecordTotals(), NearDuplicates(gates.near_duplicate)
     rejects: collections.Counter[str] = collections.Counter()
     unfilled: list[str] = []
@@ -185,7 +185,7 @@ async def _generate(
                 before, lost = totals.records, rejects.copy()
                 for task in pending.tasks:  # grows while it is gone through
                     candidate = await task
-                    if isinstance(candidate, Rejected):
+                    if isinstance(candidate, RejectedAnswer):
                         rejects[candidate.reason] += 1
                         continue
                     if repeats := _duplicate(candidate, totals, near):

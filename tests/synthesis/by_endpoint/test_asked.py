@@ -9,13 +9,13 @@ from divsyn_jax.data.chat import ConversationReader
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.synthesis import record_file
 from divsyn_jax.synthesis.by_endpoint.asked import (
-    TASKS,
+    INSTRUCTION_TASKS,
     InstructionForm,
     ItemForm,
     _check_instruction,
     _check_item,
 )
-from divsyn_jax.synthesis.by_endpoint.forms import Rejected
+from divsyn_jax.synthesis.by_endpoint.forms import RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates
 from divsyn_jax.synthesis.by_endpoint.writer import generate_records
 from tests.synthesis.by_endpoint.test_generate_by_endpoint import BRAINS, SMALL, grid, run
@@ -102,11 +102,13 @@ def test_an_item_that_tells_its_answer_is_none():
         "answer": 1,
         "explanation": "They dance.",
     }
-    assert form.record(form.prompt(cell, 0), cell, 0, value) == Rejected("answer_in_question")
+    assert form.record(form.prompt(cell, 0), cell, 0, value) == RejectedAnswer("answer_in_question")
 
 
 def test_a_cell_asks_for_one_task_after_another():
     form = InstructionForm(grid(), GATES)
     (cell, *_) = grid().cells()
-    asked = [form.prompt(cell, candidate).request.user for candidate in range(len(TASKS))]
-    assert all(any(task in user for user in asked) for task in TASKS.values())
+    asked = [
+        form.prompt(cell, candidate).request.user for candidate in range(len(INSTRUCTION_TASKS))
+    ]
+    assert all(any(task in user for user in asked) for task in INSTRUCTION_TASKS.values())

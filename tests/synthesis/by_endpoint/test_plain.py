@@ -8,7 +8,7 @@ import pytest
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.synthesis.by_endpoint import choose_form
-from divsyn_jax.synthesis.by_endpoint.forms import Rejected
+from divsyn_jax.synthesis.by_endpoint.forms import RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates
 from divsyn_jax.synthesis.by_endpoint.plain import PlainForm, whole_sentences
 from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
@@ -59,7 +59,7 @@ def test_what_the_length_limit_cuts_ends_at_a_sentence(serve, tmp_path):
     (cell, *_) = grid().cells()
     prompt = form.prompt(cell, 0)
     endless = {"text": "One end. " + "and so on " * 50, "was_cut": True}
-    assert form.record(prompt, cell, 0, endless) == Rejected("cut_at_length_limit")
+    assert form.record(prompt, cell, 0, endless) == RejectedAnswer("cut_at_length_limit")
     assert form.record(prompt, cell, 0, {**endless, "was_cut": False})["text"] == endless["text"]
 
 
