@@ -87,6 +87,7 @@ class InstructionForm:
         """Ask for candidate number `candidate` of a cell."""
         manner = f" Its style: {PAPER_STYLES[cell.style]}." if len(self.grid.styles) > 1 else ""
         least, most = self.gates.min_words, self.gates.max_words
+        task = INSTRUCTION_TASKS[self._task(cell, candidate)]
         request = Request(
             purpose="instruction",
             system=(
@@ -95,8 +96,7 @@ class InstructionForm:
             ),
             user=(
                 f"Write one exchange about {_about(cell)}. Under `prompt` write what a user says:"
-                f" it {INSTRUCTION_TASKS[self._task(cell, candidate)]} and can be understood without anything"
-                f" else.{_who(cell)} Under `response` write the assistant's answer in {least} to"
+                f" it {task} and can be understood without anything else.{_who(cell)} Under `response` write the assistant's answer in {least} to"
                 f" {most} words, complete and to the point.{manner} Name neither the persona nor"
                 " the documents below.\n\n"
                 + _fenced(cell, f"{self.grid.seed} instruction {candidate} {cell.name}")
