@@ -97,7 +97,8 @@ class InstructionForm:
             user=(
                 f"Write one exchange about {_about(cell)}. Under `prompt` write what a user says:"
                 f" it {task} and can be understood without anything else.{_who(cell)} Under"
-                f" `response` write the assistant's answer in {least} to {most} words, complete and to the point.{manner} Name neither the persona nor"
+                f" `response` write the assistant's answer in {least} to {most} words,"
+                f" complete and to the point.{manner} Name neither the persona nor"
                 " the documents below.\n\n"
                 + _fenced(cell, f"{self.grid.seed} instruction {candidate} {cell.name}")
             ),
