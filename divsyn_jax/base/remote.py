@@ -5,10 +5,12 @@ Corpora are streamed. Shards are read at random by a library that knows local fi
 remote shards folder is copied to $DIVSYN_CACHE (default ~/.cache/divsyn_jax) once; every use checks
 the copy by content, as it does any shards."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
 from typing import IO, Any
 
 from divsyn_jax.base import files
@@ -34,7 +36,10 @@ def join_url(root: str, path: str) -> str:
 
 def open_file(url: str) -> IO[bytes]:
     """The file at `url`, for reading bytes as a stream."""
-    return _filesystem(url).open(url, "rb")
+    filesystem = _filesystem(url)
+    with _one_line(url):
+        stream: IO[bytes] = filesystem.open(url, "rb")
+    return stream
 
 
 def find_urls(url: str) -> list[str] | None:
@@ -43,15 +48,13 @@ def find_urls(url: str) -> list[str] | None:
     itself, those under it, or those a pattern matches; None where there is nothing.
     """
     filesystem = _filesystem(url)
-    try:
+    with _one_line(url):
         if any(character in url for character in "*?["):
             found = filesystem.glob(url)
         elif filesystem.isfile(url):
             found = [url]
         else:
             found = filesystem.find(url)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{url}: cannot be read ({str(error).splitlines()[0]})") from None
     return sorted(filesystem.unstrip_protocol(path) for path in found) or None
 
 
@@ -60,10 +63,8 @@ def local_copy(url: str) -> pathlib.Path:
     same manifest is there.
     """
     filesystem = _filesystem(url)
-    try:
+    with _one_line(f"{url}: no shards there: manifest.json"):
         manifest = filesystem.cat_file(f"{url.rstrip('/')}/manifest.json")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{url}: no shards there (manifest.json cannot be read: {error})") from None
     cache = pathlib.Path(
         os.environ.get("DIVSYN_CACHE") or pathlib.Path.home() / ".cache" / "divsyn_jax"
     )
@@ -78,13 +79,28 @@ def local_copy(url: str) -> pathlib.Path:
 
 
 def _filesystem(url: str) -> Any:
+    if "::" in url:  # fsspec would open one address by way of another, files of this machine too
+        raise UserError(f"{url}: a chain of addresses is not read; give the file's own")
     try:
         import fsspec
     except ImportError:
         raise UserError(f"{url}: needs fsspec: pip install 'divsyn-jax[corpora]'") from None
     try:
-        return fsspec.core.url_to_fs(url)[0]
+        with _one_line(url):
+            return fsspec.core.url_to_fs(url)[0]
     except ImportError as error:  # the store's own package is missing, which fsspec says
         raise UserError(f"{url}: {error}") from None
-    except ValueError as error:
-        raise UserError(f"{url}: {error}; known are gs://, s3:// and others of fsspec") from None
+
+
+@contextlib.contextmanager
+def _one_line(place: str) -> Iterator[None]:
+    """Say in one line what a store's package raises, which may be of any type."""
+    try:
+        yield
+    except (UserError, ImportError):
+        raise
+    except Exception as error:
+        why = (str(error).splitlines() or [""])[0][:300] or type(error).__name__
+        known = "; known are gs://, s3:// and others of fsspec"
+        hint = known if isinstance(error, ValueError) else ""
+        raise UserError(f"{place}: cannot be read ({why}){hint}") from None

@@ -241,9 +241,17 @@ class _HuggingFace:
     def _encode(self, texts: Sequence[str], are_markers_text: bool) -> list[list[int]]:
         if not texts:  # the library takes no empty list
             return []
-        return self._tokenizer(
-            list(texts), add_special_tokens=False, split_special_tokens=are_markers_text
-        )["input_ids"]
+        try:
+            return self._tokenizer(
+                list(texts), add_special_tokens=False, split_special_tokens=are_markers_text
+            )["input_ids"]
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # the Rust library's; it is no Exception
+                raise
+            why = (str(error).splitlines() or [""])[0]
+            raise UserError(
+                f"hf:{self._tokenizer.name_or_path}: this tokenizer cannot cut a text up ({why})"
+            ) from None
 
     def decode(self, ids):
         return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)

@@ -53,6 +53,10 @@ def test_corpora_are_read_in_every_form(store, tmp_path):
         ("memory://c/none.jsonl", "nothing there"),
         ("memory://x/picture.png", "unknown format; use .jsonl"),
         ("nowhere://c/a.jsonl", "nowhere://c/a.jsonl: .*nowhere"),
+        ("filecache::file:///etc/passwd", "a chain of addresses"),
+        ("zip://a.jsonl::memory://x/picture.png", "a chain of addresses"),
+        ("reference://x", "cannot be read .*missing 1 required"),
+        ("ftp://127.0.0.1:9/x.jsonl", "cannot be read .*refused"),
     ],
 )
 def test_what_is_not_there_is_named(store, url, message):
