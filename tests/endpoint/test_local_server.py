@@ -80,6 +80,7 @@ def test_a_server_that_does_not_start_says_llama_cpps_last_words(fake_worker):
         process.LocalServer(process.ServingSettings(gguf=fake_worker, port=1))
 
 
+@pytest.mark.long
 def test_the_server_ends_with_the_process_that_started_it(fake_worker):
     script = (
         "import sys, pathlib, time\n"

@@ -54,6 +54,7 @@ def test_what_cannot_be_written_is_refused(changes, fragment):
         recipe_of(**changes)
 
 
+@pytest.mark.long
 def test_levels_are_written_once_and_kept_beside_the_studies(serve, tmp_path):  # noqa: F811
     server = serve(brain="tests.synthesis.writer_brains", faults=0.2, slow_s=0.1)
     writer = {"base_url": server.base_url, "model": "w", "min_words": 40, "candidates": 8}

@@ -28,6 +28,7 @@ def generate(server, folder, form):
     return generate_records(form.grid, endpoints, GATES, 8, folder, [form])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["instructions", "items"])
 def test_exact_counts_under_faults_and_the_same_bytes(serve, tmp_path, kind):
     form = (InstructionForm if kind == "instructions" else ItemForm)(grid(), GATES)

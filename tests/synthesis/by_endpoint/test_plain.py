@@ -30,6 +30,7 @@ def generate(server, folder, asked, form="plain", **changes):
     return generate_documents(asked, [server.settings(**changes)], GATES, 8, folder, form)
 
 
+@pytest.mark.long
 def test_prose_is_gated_replaced_and_counted_and_faults_change_no_byte(serve, tmp_path):
     calm = generate(serve(brain=BRAINS), tmp_path / "calm", grid())
     # Content faults apart: a text that is cut at the limit is a text all the same.
