@@ -11,7 +11,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.study import checks, plan
 from divsyn_jax.study.exchange_rates import exchange_results
 from divsyn_jax.study.recipe import Run, Study
-from divsyn_jax.study.reporting.exchange import exchange_parts, exchange_in_words
+from divsyn_jax.study.reporting.exchange import exchange_in_words, exchange_parts
 from divsyn_jax.study.study_file import Outcome
 
 OUTCOME = Outcome("grammar/bits_per_byte", "", "pretrain", "grammar/bits_per_byte", False)
