@@ -49,5 +49,15 @@ def get_config(argument: str | None = None) -> ConfigDict:
                 "language": "en",  # ISO 639-1; '': any
                 "near_duplicate": 0.75,  # Jaccard similarity of word 5-grams; above 1: none is near
             },
+            # Of --kind=rephrase; see divsyn_jax/synthesis/rephrasing/rephrasing_settings.py. From
+            # above it takes documents (of --input, at most), endpoint.generations (of a document,
+            # format and model), endpoint.candidates, .language and .near_duplicate.
+            "rephrase": {
+                "shortest": 0.2,  # words, as a share of the source's
+                "longest": 3.0,
+                "source_characters": 8000,
+                "copied": 0.6,  # Jaccard similarity of word 5-grams with the source
+                "entailment": 0.1,  # share that an endpoint judges
+            },
         }
     )

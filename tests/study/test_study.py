@@ -663,7 +663,7 @@ def test_a_changed_run_recipe_is_another_study(own_files):
     ):
         claim()
     write(
-        checkpoint={"every_steps": 5, "keep": 3}, log={"tensorboard": True}
+        checkpoint={"every_steps": 5, "keep": 3}, log={"tracker": "tensorboard"}
     )  # how often it saves is no other study
     claim()
     write("sft", optimizer={"weight_decay": 0.25})

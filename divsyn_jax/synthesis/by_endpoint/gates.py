@@ -96,7 +96,7 @@ class NearDuplicates:
         self._threshold = threshold
         self._signature = functools.partial(rensa.RMinHash, num_perm=_BANDS * _ROWS, seed=0)
         self._index = rensa.RMinHashLSH(
-            threshold=threshold, num_perm=_BANDS * _ROWS, num_bands=_BANDS
+            threshold=min(threshold, 1.0), num_perm=_BANDS * _ROWS, num_bands=_BANDS
         )
         self._signatures: collections.OrderedDict[int, Any] = collections.OrderedDict()
         self._number = 0
@@ -115,6 +115,12 @@ class NearDuplicates:
         self._signatures[self._number] = signature
         self._number += 1
         return True
+
+
+def copied_share(source: str, text: str) -> float:
+    """Jaccard similarity of the word 5-grams of two texts, computed."""
+    first, second = set(_shingles(source)), set(_shingles(text))
+    return len(first & second) / len(first | second)
 
 
 def _shingles(text: str) -> list[str]:

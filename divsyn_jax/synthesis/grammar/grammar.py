@@ -39,8 +39,8 @@ _ATTEMPTS = 20
 DEALT_LENGTHS = tuple(range(112, 144, 4))
 _LENGTH_WITHIN = 2
 _LENGTH_ATTEMPTS = 60
-# A passage ends with the statement that reaches its aim, so it aims below its length by up to this.
-_MOST_OVERSHOOT = 20
+# A passage ends with the statement that reaches its aim: by so many words too late, for a start.
+_OVERSHOOT = 8
 _BRIDGES = (
     "So much for {first}. There is also {second} to speak of.",
     (
@@ -176,9 +176,11 @@ def write_dealt_passage(
     within 2 of `length`, or as near as 60 attempts come."""
     best, nearest = "", 0
     goal = length - (layout.added_words if layout else 0)
+    overshoots = [_OVERSHOOT]
     for _ in range(_LENGTH_ATTEMPTS):
-        aim = goal - rng.randint(0, _MOST_OVERSHOOT)
+        aim = goal - round(sum(overshoots) / len(overshoots)) + rng.randint(-2, 2)
         text = style.write(topic, Voice(persona, rng, generator, wording, aim), rng)
+        overshoots.append(words_of_text(text) - aim)
         off = abs(words_of_text(text) - goal)
         if not best or off < nearest:
             best, nearest = text, off

@@ -86,3 +86,9 @@ def test_only_the_latest_are_remembered(monkeypatch):
     assert not near.enter(texts[3])
     assert not near.enter(texts[1])
     assert near.enter(texts[0])
+
+
+def test_above_one_no_text_is_near_another():
+    near = NearDuplicates(2.0)
+    assert near.enter("one two three four five six")
+    assert near.enter("one two three four five six")
