@@ -32,7 +32,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
             # Of --kind=instructions and --kind=items; 0: all there are.
             "questions": 0,
             # Each a number from the front of its list; see divsyn_jax/synthesis/grammar/grammar.py.
-            "grammar": level.grammar(),
+            # wordings, formats: 0 is as the grammar writes of itself; from 1 on lengths are dealt.
+            # from_back: axes taken from the back of their list, for held-out text new on them.
+            "grammar": {**level.grammar(), "wordings": 0, "formats": 0, "from_back": ()},
             # With --base_url and --model: the grid takes topics (or all of --topics_file), styles,
             # personas (or all of --personas_file) and topics_per_document from above, and models
             # from --model; its size decides how many documents there are.

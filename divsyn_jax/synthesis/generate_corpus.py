@@ -9,7 +9,14 @@
 writes documents.jsonl.zst (one object a line: text and provenance) and manifest.json, without any
 language model. A broader corpus contains the topics, styles and personas of a narrower one. The
 same settings give the same bytes on every machine, also after an interruption, which the same
-command continues. --kind=instructions writes prompts and responses for fine-tuning, --kind=items
+command continues. For factorial designs topics, styles, personas, wordings (the same sentences in
+other words) and formats (in another layout) are independent of each other and of length:
+
+  generate_corpus --config=configs/synthesis.py:topic --config.grammar.topics=4 \\
+      --config.grammar.wordings=4 --config.grammar.formats=1 --config.documents=400 \\
+      --output=corpora/many_wordings
+
+--kind=instructions writes prompts and responses for fine-tuning, --kind=items
 multiple-choice questions, both from facts that documents tell but never ask.
 
 With --base_url and --model any OpenAI-compatible endpoint writes instead:
@@ -251,6 +258,12 @@ def _by_endpoint(
         )
     if asked.input:
         raise UserError("--input is for --kind=topics and --kind=rephrase")
+    for knob in ("wordings", "formats", "from_back"):
+        if getattr(breadth, knob):
+            raise UserError(
+                f"--config.grammar.{knob} is a knob of the built-in grammar; leave it out, or"
+                " --base_url and --model"
+            )
     knobs = dict(config.endpoint)
     grid = _grid(breadth, asked, [endpoint.model for endpoint in endpoints], config.seed, knobs)
     candidates = knobs.pop("candidates")

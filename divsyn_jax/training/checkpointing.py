@@ -36,17 +36,26 @@ class Checkpoints:
         of `keep_every_steps`.
 
         `clean_up` removes what a killed save left half-written. Only who holds the lock of the run
-        directory may: another process may be writing just that."""
+        directory may: another process may be writing just that. Raises `UserError` where the
+        metadata of a step are damaged."""
         policies = ocp.training.preservation_policies
         kept = [policies.LatestN(max(1, keep))]
         if keep_every_steps:
             kept.append(policies.EveryNSteps(keep_every_steps))
-        self._checkpointer = ocp.training.Checkpointer(
-            (workdir / "checkpoints").absolute(),
-            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=policies.AnyPreservationPolicy(kept),
-            cleanup_tmp_directories=clean_up,
-        )
+        folder = (workdir / "checkpoints").absolute()
+        try:
+            self._checkpointer = ocp.training.Checkpointer(
+                folder,
+                save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+                preservation_policy=policies.AnyPreservationPolicy(kept),
+                cleanup_tmp_directories=clean_up,
+            )
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            # It reads the metadata of every step that lies there.
+            raise UserError(
+                f"{folder}: cannot be read ({_first_line(error)}); take the step out whose"
+                " _CHECKPOINT_METADATA is damaged"
+            ) from None
         self._is_disk_full = False
         # Orbax's threads log what they raise, at length; what is said here in one line need not be.
         logging.get_absl_logger().addFilter(_is_not_of_a_full_disk)
@@ -160,7 +169,8 @@ class Checkpoints:
             )
 
     def _step(self, step: int | None) -> int:
-        steps = sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
+        with self._damage_named(step):
+            steps = sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
         if not steps:
             raise UserError(
                 f"{self._checkpointer.directory}: no checkpoint here; train the run first"
@@ -214,14 +224,15 @@ class Checkpoints:
         self._checkpointer.reload()
 
     @contextlib.contextmanager
-    def _damage_named(self, step: int) -> Iterator[None]:
+    def _damage_named(self, step: int | None) -> Iterator[None]:
         """Raise `UserError` where reading a checkpoint in this block shows that it is damaged."""
         try:
             yield
         except Exception as error:
             if not _is_damage(error):
                 raise
-            why = f"step {step}: {_first_line(error)}"
+            of_step = "" if step is None else f"step {step}: "
+            why = f"{of_step}{_first_line(error)}"
             raise UserError(
                 f"{self._checkpointer.directory}: cannot be read ({why}); train the run again,"
                 " without its DONE"
@@ -293,13 +304,16 @@ def _is_damage(error: Exception) -> bool:
     """Whether a failed load tells of the files' content, and not of memory, rights or devices.
 
     TensorStore raises ValueError for every one of its status codes; JSON that is cut off is a
-    ValueError too."""
+    ValueError too. Metadata of another form end in a KeyError of Orbax's own: it knows no reader
+    for them."""
     root = _root(error)
+    if isinstance(error, KeyError):
+        return True
     if isinstance(root, ValueError):
         return not str(root).startswith(
             ("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED")
         )
-    return isinstance(root, FileNotFoundError | KeyError)
+    return isinstance(root, FileNotFoundError | KeyError | RecursionError)
 
 
 def _root(error: BaseException) -> BaseException:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 
 import numpy as np
@@ -13,6 +14,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.contained_files import contained
 from divsyn_jax.data import shards, tokenizer
 from divsyn_jax.huggingface import exchange, tensor_files, tokenizer_files
+from divsyn_jax.training import trained_run
 
 CONFIG = {
     "model_type": "llama",
@@ -287,3 +289,36 @@ def test_a_pattern_that_never_ends_is_one_line(tmp_path):
     loaded = tokenizer.load_tokenizer(f"hf:{tmp_path}")
     with pytest.raises(UserError, match="cannot cut a text up .*retry-limit"):
         loaded.encode(["a" * 40 + "b"])
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """A run directory, imported from a GGUF file of random weights."""
+    pytest.importorskip("gguf")
+    from tests.huggingface.test_gguf import random_weights, write_gguf
+
+    folder = tmp_path_factory.mktemp("imported")
+    write_gguf(folder / "m.gguf", "llama", random_weights("llama"))
+    exchange.import_checkpoint(folder / "m.gguf", folder / "run")
+    return folder / "run"
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 200_000, b"1e999", b"", b"{}"], ids=["deep", "number", "empty", "object"]
+)
+@pytest.mark.parametrize(
+    "file", ["_CHECKPOINT_METADATA", "params/_METADATA", "params/array_metadatas/process_0"]
+)
+def test_damaged_metadata_of_a_checkpoint_are_one_line_or_not_needed(
+    imported, tmp_path, file, content
+):
+    shutil.copytree(imported, tmp_path / "run")
+    (place,) = (tmp_path / "run" / "checkpoints").glob(f"*/{file}")
+    place.write_bytes(content)
+    said = ""
+    try:
+        run = trained_run.open_run(tmp_path / "run")
+        run.load_params(run.inference_mesh())
+    except UserError as refused:
+        said = str(refused)
+    assert not said or ("cannot be read" in said and "\n" not in said)

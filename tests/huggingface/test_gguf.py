@@ -23,7 +23,7 @@ TOKENS = [*CONTROL, *BYTES, *(merge.replace(" ", "") for merge in MERGES)]
 TEMPLATE = "{% for m in messages %}{{ '<|open|>' + m['content'] + '<|end|>' }}{% endfor %}"
 
 
-def _weights(kind: str) -> dict[str, np.ndarray]:
+def random_weights(kind: str) -> dict[str, np.ndarray]:
     """Tensors under the names of transformers."""
     random = np.random.default_rng(0)
 
@@ -72,7 +72,7 @@ OF_GGUF = {
 }
 
 
-def _write_gguf(path, kind, weights, quantisation="F32", **values):
+def write_gguf(path, kind, weights, quantisation="F32", **values):
     """As llama.cpp's converter writes a checkpoint."""
     writer = gguf.GGUFWriter(path, kind)
     writer.add_context_length(64)
@@ -154,10 +154,10 @@ def _parameters(workdir):
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
 def test_parameters_and_shape_are_those_of_the_checkpoint(tmp_path, kind):
-    weights = _weights(kind)
+    weights = random_weights(kind)
     if kind == "qwen3":
         del weights["lm_head.weight"]
-    _write_gguf(tmp_path / "m.gguf", kind, weights)
+    write_gguf(tmp_path / "m.gguf", kind, weights)
     import_checkpoint(tmp_path / "m.gguf", tmp_path / "of_gguf")
     _checkpoint(tmp_path / "hf", kind, weights, tmp_path / "of_gguf" / "tokenizer")
     import_checkpoint(tmp_path / "hf", tmp_path / "of_hf")
@@ -171,8 +171,8 @@ def test_parameters_and_shape_are_those_of_the_checkpoint(tmp_path, kind):
 
 @pytest.mark.parametrize("quantisation", ["Q8_0", "Q4_1", "F16"])
 def test_quantised_weights_are_dequantised(tmp_path, quantisation):
-    weights = _weights("qwen2")
-    _write_gguf(tmp_path / "m.gguf", "qwen2", weights, quantisation)
+    weights = random_weights("qwen2")
+    write_gguf(tmp_path / "m.gguf", "qwen2", weights, quantisation)
     import_checkpoint(tmp_path / "m.gguf", tmp_path / "run")
     kind = gguf.GGMLQuantizationType[quantisation]
     embedding = weights["model.embed_tokens.weight"]
@@ -183,7 +183,7 @@ def test_quantised_weights_are_dequantised(tmp_path, quantisation):
 
 
 def test_the_tokenizer_cuts_digits_and_keeps_its_control_tokens(tmp_path):
-    _write_gguf(tmp_path / "m.gguf", "qwen2", _weights("qwen2"))
+    write_gguf(tmp_path / "m.gguf", "qwen2", random_weights("qwen2"))
     import_checkpoint(tmp_path / "m.gguf", tmp_path / "run")
     tokenizer = trained_run.open_run(tmp_path / "run").tokenizer
     (ids,) = tokenizer.encode(["hello hello 12é"])
@@ -204,15 +204,15 @@ def test_the_tokenizer_cuts_digits_and_keeps_its_control_tokens(tmp_path):
     ],
 )
 def test_what_cannot_be_computed_is_refused_by_name(tmp_path, kind, values, words):
-    _write_gguf(tmp_path / "m.gguf", kind, _weights("llama"), **values)
+    write_gguf(tmp_path / "m.gguf", kind, random_weights("llama"), **values)
     with pytest.raises(UserError, match=words):
         import_checkpoint(tmp_path / "m.gguf", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_tensor_that_the_model_has_no_place_for_is_refused(tmp_path):
-    weights = {**_weights("llama"), "strange.weight": np.ones((4,), np.float32)}
-    _write_gguf(tmp_path / "m.gguf", "llama", weights)
+    weights = {**random_weights("llama"), "strange.weight": np.ones((4,), np.float32)}
+    write_gguf(tmp_path / "m.gguf", "llama", weights)
     with pytest.raises(UserError, match="'strange.weight' has no place"):
         import_checkpoint(tmp_path / "m.gguf", tmp_path / "run")
 
@@ -259,7 +259,7 @@ def test_a_hostile_header_is_one_line(tmp_path, name):
 
 
 def test_a_tensor_outside_the_file_is_refused(tmp_path):
-    _write_gguf(tmp_path / "m.gguf", "llama", _weights("llama"))
+    write_gguf(tmp_path / "m.gguf", "llama", random_weights("llama"))
     whole = (tmp_path / "m.gguf").read_bytes()
     (tmp_path / "m.gguf").write_bytes(whole[:-5000])
     with pytest.raises(UserError, match="lies outside the file"):
