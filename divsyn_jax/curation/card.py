@@ -84,9 +84,7 @@ def _scores(scores: Mapping[str, Any]) -> str:
     ]
     text = _table(["metric [95% interval]", *names], rows)
     text += f"\n{scores['verdict']}\n\nOf each corpus {scores['documents']:,} documents were"
-    text += (
-        " sampled and scored as by score_corpus with the embedding agent, a proxy."
-    )
+    text += " sampled and scored as by score_corpus with the embedding agent, a proxy."
     if "random" in scores:
         text += " random: as many documents as after, drawn from what the selection chose among."
     return text + "\n"
