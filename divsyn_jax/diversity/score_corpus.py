@@ -15,6 +15,16 @@ not scored again, and an answer of an endpoint is never paid twice (OUTPUT/cache
 Agents: embedding (default, offline), oracle (known labels), openai (any OpenAI-compatible endpoint
 by --base_url: OpenAI, Azure, vLLM, Ollama, llama.cpp; the key comes from the environment variable
 that --api_key_env names). --dry_run prints calls, tokens and cost before anything is asked.
+
+Draws can be asked in parts, by processes that share nothing, and by files of questions and answers
+in place of calls, until the command ends with another exit code than 75:
+
+  score_corpus ... --agent=openai --criteria=criteria.json --output=parts/1 --part=1/2
+  score_corpus ... --agent=openai --criteria=criteria.json --output=parts/2 --part=2/2
+  score_corpus ... --agent=openai --criteria=criteria.json --output=scores --merge=parts/1,parts/2
+  score_corpus ... --agent=openai --output=scores --batch_out=requests.jsonl
+  score_corpus ... --agent=openai --output=scores --batch_out=requests.jsonl \
+      --batch_in=results.jsonl
 """
 
 import contextlib
@@ -52,10 +62,13 @@ class _Output:
 
     Attributes:
       output: directory to write to.
+      merge: outputs of all parts, each asked with --part=i/n, whose answers the score is made of;
+        only what they lack is asked.
       dry_run: print what would be asked and what it costs, and stop.
     """
 
     output: Annotated[pathlib.Path, Flag(example="scores")]
+    merge: tuple[str, ...] = ()
     dry_run: bool = False
 
 
@@ -82,7 +95,7 @@ _EMBEDDINGS, _ANSWERS = (
     "embeddings",
     "cache.sqlite",
 )  # in OUTPUT: the default cache of vectors, and that of answers
-_WRITTEN = ("criteria.json", "comparison.json", "report.html")
+_WRITTEN = ("criteria.json", "comparison.json", "report.html", "part.json")
 _RESERVED = (".", "..", _EMBEDDINGS, _ANSWERS, *_WRITTEN)
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and temporary names add to it
 _COLUMNS = 80  # of the terminal
@@ -115,7 +128,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, _stop)
     pairs = _PAIRS.given()
     # Only now the imports that cost time: --help and usage errors answer at once.
-    from divsyn_jax.diversity import baselines, cost, scoring
+    from divsyn_jax.diversity import baselines, cost, rounds, scoring
+    from divsyn_jax.diversity.agents import criteria, parts
     from divsyn_jax.diversity.pairs import of_corpus
 
     settings = _SCORE.given(
@@ -123,9 +137,15 @@ def main(arguments: list[str]) -> None:
         pairs=pairs,
         answers=output / _ANSWERS,
         embedding_cache=_SCORE.value("embedding_cache") or output / _EMBEDDINGS,
-        read=corpus_flags.read_options(),
+        read=corpus_flags.read_options(is_split=True),
     )
     of_corpus.check_corpora(list(corpora), pairs)
+    part = corpus_flags.part_of_work()
+    merge = asked.merge or ()
+    if part is not None or merge:
+        parts.check_splits(settings)
+        if part is not None and merge:
+            raise UserError("--part asks for a part and --merge scores all: give one")
     # Every corpus is read before anything is written: a bad one leaves nothing behind, and all
     # share one budget of text.
     samples = {name: scoring.sample_corpus(spec, settings) for name, spec in corpora.items()}
@@ -141,10 +161,36 @@ def main(arguments: list[str]) -> None:
     if asked.dry_run:
         print(cost.scoring_dry_run(samples, shared, settings))
         return
-    with (
-        files.kept_directory(output),
-        contextlib.closing(scoring.make_agent(settings, samples)) as agent,
-    ):
+    if part is not None:
+        settings = parts.settings_of_part(settings, part)
+        if not settings.judge.criteria_file:
+            print(
+                "every part finds criteria of its own, which must come out alike: give all parts"
+                " the same --criteria=FILE",
+                file=sys.stderr,
+            )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(files.kept_directory(output))
+        merged = parts.merge_parts(merge, settings, output / _ANSWERS) if merge else []
+        agent = stack.enter_context(contextlib.closing(scoring.make_agent(settings, samples)))
+        if part is not None or merged:
+            same = {
+                name: scoring.identity(name, sample, agent, shared, settings)
+                for name, sample in samples.items()
+            }
+            parts.check_identities(merged, same, merge)
+        if part is not None:
+            asked_draws, failed = rounds.ask_part_of_rounds(
+                corpora, samples, agent, shared, settings, part
+            )
+            criteria.save_criteria(output / "criteria.json", agent.criteria, {})
+            parts.save_part(output, part, same, settings)
+            print(
+                f"{output}: part {part}, {asked_draws:,} draws asked, {failed:,} without a usable"
+                " answer; when all parts are there, run the same command with"
+                " --merge=OUTPUT,... in place of --part"
+            )
+            return
         if pairs.pairs_out is not None:
             print(of_corpus.write_pairs(samples, agent, shared, settings))
             return

@@ -10,10 +10,17 @@ from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
+from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.base.words import first_words
 from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity import baselines, copies, embedder, result
-from divsyn_jax.diversity.agents.base import Agent, ControlledJudge, Embedder, record_of
+from divsyn_jax.diversity.agents.base import (
+    Agent,
+    ControlledJudge,
+    Draws,
+    Embedder,
+    record_of,
+)
 from divsyn_jax.diversity.estimation.all_pairs import pair_distances
 from divsyn_jax.diversity.estimation.document_curve import document_curve
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
@@ -176,6 +183,35 @@ def score_corpora(
         )
         for name, found in judged.items()
     }
+
+
+def ask_part(
+    samples: Mapping[str, Sample],
+    agent: Agent,
+    shared: baselines.SharedText,
+    settings: ScoreSettings,
+    part: WorkPart,
+) -> tuple[int, int]:
+    """Put a part of the draws of every corpus to the agent, with their repetitions, for the answers
+    alone.
+
+    Returns:
+      draws asked, and how many of them have no usable answer.
+    """
+    mine: list[Draws] = []
+    for sample in (as_read(each, shared) for each in samples.values()):
+        draws_DK = random_draws(sample, settings.total_draws, settings.sample_size, settings.seed)
+        mine += [
+            Draws(sample, draws_DK[number : number + 1], number)
+            for number in range(len(draws_DK))
+            if part.holds(number)
+        ]
+    again = [draw for draw in mine if draw.first < settings.retest]
+    answered = agent.partition(mine) if mine else []
+    if again:
+        agent.partition(again, repetition=1)
+    failed = sum(each.answered_D is not None and not each.answered_D.all() for each in answered)
+    return len(mine), failed
 
 
 def as_read(sample: Sample, shared: baselines.SharedText) -> Sample:

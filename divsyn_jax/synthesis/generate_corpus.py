@@ -39,6 +39,16 @@ The second finds the topics of a corpus; its topics/topics.jsonl.zst is a --topi
 tells each of 1,000 documents again in three formats. A rephrasing whose numbers, names or denials
 are not those of its source is rejected, and of a sample (--config.rephrase.entailment) an endpoint
 is asked whether the source supports it.
+
+Large corpora are written in parts, by processes that share nothing, and merged into what one
+process would have written (launch/parts.py sends them to Slurm); and with files of questions and
+answers in place of calls, until the command ends with another exit code than 75:
+
+  generate_corpus ... --output=parts/1 --part=1/2
+  generate_corpus ... --output=parts/2 --part=2/2
+  generate_corpus ... --output=corpora/persona --merge=parts/1,parts/2
+  generate_corpus ... --batch_out=requests.jsonl
+  generate_corpus ... --batch_out=requests.jsonl --batch_in=results.jsonl
 """
 
 import dataclasses
@@ -49,6 +59,7 @@ from ml_collections import ConfigDict
 
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import ReadOptions
@@ -76,6 +87,8 @@ class _Writing:
         default the built-in ones.
       personas_file: personas for an endpoint: text, or JSON lines of persona; by default the
         built-in ones.
+      merge: folders of all parts, each written with --part=i/n; makes the corpus that one process
+        would have written, asking only for what takes the place of a duplicate from another part.
       dry_run: print what an endpoint would be asked and what it costs, and stop.
       output: folder to write; an earlier corpus there is replaced.
     """
@@ -86,6 +99,7 @@ class _Writing:
     formats: tuple[str, ...] = DEFAULT_FORMATS
     topics_file: str | None = None
     personas_file: str | None = None
+    merge: tuple[str, ...] = ()
     dry_run: bool = False
 
 
@@ -96,7 +110,7 @@ _CONFIG = setting_flags.define_recipe(
 _WRITING = setting_flags.define(
     _Writing,
     {
-        "corpora": ["kind", "topics_file", "personas_file", "input", "formats"],
+        "corpora": ["kind", "topics_file", "personas_file", "input", "formats", "merge"],
         "output": ["dry_run", "output"],
     },
 )
@@ -116,11 +130,16 @@ def main(arguments: list[str]) -> None:
         _CONFIG.value, "config", "configs/synthesis.py:topic_styles_persona"
     )
     asked = _WRITING.given()
+    part = corpus_flags.part_of_work()
     signal.signal(signal.SIGTERM, _stop)
     try:
         breadth = Breadth(**config.grammar)
     except ValueError as error:
         raise UserError(f"--config.grammar.{error}") from None
+    if asked.kind in _OF_CORPUS and (part is not None or asked.merge):
+        raise UserError(
+            f"--part and --merge are for a grid of documents; --kind={asked.kind} has no grid"
+        )
     if endpoint_flags.are_given() or asked.kind in _OF_CORPUS:
         endpoints = endpoint_flags.several(config.seed)
         if asked.kind == _TOPICS:
@@ -128,15 +147,19 @@ def main(arguments: list[str]) -> None:
         elif asked.kind == "rephrase":
             _rephrasings(config, asked, endpoints, corpus_flags.read_options())
         else:
-            _by_endpoint(config, breadth, asked, endpoints)
+            _by_endpoint(config, breadth, asked, endpoints, part)
     else:
-        _by_grammar(config, breadth, asked)
+        _by_grammar(config, breadth, asked, part)
 
 
-def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
-    for flag in ("topics_file", "personas_file", "input", "dry_run"):
+def _by_grammar(
+    config: ConfigDict, breadth: Breadth, asked: _Writing, part: WorkPart | None
+) -> None:
+    for flag in ("topics_file", "personas_file", "input", "merge", "dry_run"):
         if getattr(asked, flag):
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
+    if part is not None:
+        raise UserError(f"--part={part} is for an endpoint: give --base_url and --model too")
     output, kind = asked.output, asked.kind
     files.check_replaceable(output, WRITTEN)
     count = config.documents if kind == "documents" else config.questions
@@ -148,13 +171,16 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
     )
 
 
-def _check_replaceable(asked: _Writing) -> None:
-    written = "documents" if asked.kind == "rephrase" else asked.kind
+def _check_replaceable(asked: _Writing, part: WorkPart | None = None) -> None:
+    from divsyn_jax.synthesis.by_endpoint import parts
+
+    stem = "documents" if asked.kind == "rephrase" else asked.kind
+    written = f"{stem}.jsonl.zst" if part is None else parts.CANDIDATES
     files.check_replaceable(
         asked.output,
         [
-            f"{written}.jsonl.zst",
-            f".{written}.jsonl.zst.partial",
+            written,
+            f".{written}.partial",
             "cache.sqlite*",
             "manifest.json",
             "score.json",
@@ -244,13 +270,17 @@ def _rephrasings(
 
 
 def _by_endpoint(
-    config: ConfigDict, breadth: Breadth, asked: _Writing, endpoints: list[EndpointSettings]
+    config: ConfigDict,
+    breadth: Breadth,
+    asked: _Writing,
+    endpoints: list[EndpointSettings],
+    part: WorkPart | None,
 ) -> None:
     from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
     from divsyn_jax.synthesis.by_endpoint.gates import Gates
     from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
 
-    _check_replaceable(asked)
+    _check_replaceable(asked, part)
     output, kind = asked.output, asked.kind
     if kind != "documents":
         raise UserError(
@@ -264,6 +294,8 @@ def _by_endpoint(
                 f"--config.grammar.{knob} is a knob of the built-in grammar; leave it out, or"
                 " --base_url and --model"
             )
+    if part is not None and asked.merge:
+        raise UserError("--part writes a part and --merge makes the corpus of all: give one")
     knobs = dict(config.endpoint)
     grid = _grid(breadth, asked, [endpoint.model for endpoint in endpoints], config.seed, knobs)
     candidates = knobs.pop("candidates")
@@ -273,7 +305,15 @@ def _by_endpoint(
     if asked.dry_run:
         print(generation_cost.generation_dry_run(grid, endpoints, candidates))
         return
-    manifest = generate_documents(grid, endpoints, gates, candidates, output)
+    manifest = generate_documents(
+        grid, endpoints, gates, candidates, output, part, asked.merge or ()
+    )
+    if part is not None:
+        print(
+            f"{output}: part {part} of {manifest['grid']['cells']:,} cells; when all are written,"
+            " run the same command with --merge=FOLDER,... in place of --part"
+        )
+        return
     print(
         f"{output}: {manifest['documents']:,} documents, {manifest['words']:,}"
         f" words{_rejected(manifest)}"
