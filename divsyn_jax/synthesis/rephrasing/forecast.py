@@ -23,7 +23,7 @@ def rephrasing_dry_run(
     prompts, sizes = [], []
     for number, source in enumerate(cells.documents()):
         if number < _MEASURED:
-            form = rephrasing_formats.FORMATS[plan.formats[number % len(plan.formats)]]
+            form = rephrasing_formats.REPHRASING_FORMATS[plan.formats[number % len(plan.formats)]]
             asked = rephrasing_formats.rephrasing_prompt(
                 source.text, form, source.digest, 0, plan.seed, settings.source_characters
             )

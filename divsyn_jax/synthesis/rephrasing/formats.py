@@ -44,7 +44,7 @@ def _format(
     return RephrasingFormat(name, wanted, re.compile(mark, re.MULTILINE), least, lacking)
 
 
-FORMATS: Mapping[str, RephrasingFormat] = {
+REPHRASING_FORMATS: Mapping[str, RephrasingFormat] = {
     each.name: each
     for each in (
         _format(

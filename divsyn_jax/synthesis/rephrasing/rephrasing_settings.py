@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from divsyn_jax.base.errors import UserError
-from divsyn_jax.synthesis.rephrasing.formats import FORMATS
+from divsyn_jax.synthesis.rephrasing.formats import REPHRASING_FORMATS
 
 DEFAULT_FORMATS = ("faq", "table", "tutorial", "textbook")
 
@@ -56,8 +56,8 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """The formats asked for, each once. Raises `UserError` for an unknown one and for none."""
     names = tuple(dict.fromkeys(name.strip() for name in formats if name.strip()))
     for name in names:
-        if name not in FORMATS:
-            raise UserError(f"--formats={name}: choose among {', '.join(FORMATS)}")
+        if name not in REPHRASING_FORMATS:
+            raise UserError(f"--formats={name}: choose among {', '.join(REPHRASING_FORMATS)}")
     if not names:
-        raise UserError(f"--formats is empty: choose among {', '.join(FORMATS)}")
+        raise UserError(f"--formats is empty: choose among {', '.join(REPHRASING_FORMATS)}")
     return names

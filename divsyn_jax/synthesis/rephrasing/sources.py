@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from divsyn_jax.base.words import count_words
 from divsyn_jax.data.readers.corpus import CorpusReader, TextFingerprint
 from divsyn_jax.data.readers.options import ReadOptions
-from divsyn_jax.synthesis.rephrasing.formats import FORMATS, RephrasingFormat
+from divsyn_jax.synthesis.rephrasing.formats import REPHRASING_FORMATS, RephrasingFormat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SourceCells:
         characters: int,
     ) -> None:
         self._spec, self._options, self._most = spec, options, most
-        self._formats = [FORMATS[name] for name in formats]
+        self._formats = [REPHRASING_FORMATS[name] for name in formats]
         self._models, self._characters = models, characters
         self.sources = self.repeated = self.cut = self.malformed = 0
         self.fingerprint = ""
