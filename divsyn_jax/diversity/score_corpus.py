@@ -330,7 +330,7 @@ def _write_comparison(
     for sentence in [
         *answer.saturation(scores),
         *answer.copies(scores, compared),
-        *facet_profile.in_words(scores),
+        *facet_profile.facets_in_words(scores),
         *answer.kinds(scores),
         *answer.band(compared),
         *enough.enough(scores),

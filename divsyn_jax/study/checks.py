@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.study import texts
+from divsyn_jax.study import texts, written
 from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
 from divsyn_jax.study.factorial import cells
 
@@ -20,13 +20,14 @@ _KEYS = (
 )  # fmt: skip
 # That recipes written for 0.1.0 lack.
 _OPTIONAL_KEYS = (
-    *("hypotheses", "factors", "resolution", "outcomes", "pilot_seeds", "num_fewshot"),
+    *("hypotheses", "factors", "resolution", "outcomes", "pilot_seeds", "num_fewshot", "writer"),
 )
 # A level has a corpus, or all that the grammar writes one from, and perhaps more knobs of it.
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
 _GRAMMAR_KNOBS = ("wordings", "formats", "generators", "topics_per_document", "documents")
 _LEVEL_KEYS = (
     *("name", "corpus", "synthetic_weight", "family", "at", cells.SHAM, "unique_tokens"),
+    "temperature",
     *_GRAMMAR_KEYS,
     *_GRAMMAR_KNOBS,
 )
@@ -35,6 +36,7 @@ _LEVEL_KEYS = (
 def check_recipe(recipe: Mapping[str, Any]) -> None:
     """Raise `UserError` for what would only fail hours later."""
     _check_keys(recipe)
+    written.check_writer(recipe)
     seeds = recipe["seeds"]
     if (
         not seeds

@@ -2,10 +2,11 @@
 
 Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_control' (the outcome is
   largely built in) or 'observation'. levels: the corpora compared, by name: `corpus` (a path), or
-  written by the built-in grammar: topics, styles, personas, seed (`documents` in each). Such a
-  level may also give wordings, formats, generators, topics_per_document and documents of its own
-  (divsyn_jax/synthesis/grammar/grammar.py). A level may weigh its corpus with a
-  `synthetic_weight` of its own (0: real text alone). corpora: more corpora, one level each
+  written by the built-in grammar: topics, styles, personas, seed (`documents` in each); with a
+  `temperature` beside these, by the language model of `writer` (divsyn_jax/study/written.py). A
+  level of the grammar may also give wordings, formats, generators, topics_per_document and
+  documents of its own (divsyn_jax/synthesis/grammar/grammar.py). A level may weigh its corpus with
+  a `synthetic_weight` of its own (0: real text alone). corpora: more corpora, one level each
   (--corpora). equal_text: cut every level to the bytes of the smallest, so that distinct text and
   repetition are equal. A level may name its `family` (a ladder, a generator, a domain): effects
   are then taken within families. null_control: names of two levels that differ in nothing but the
@@ -52,6 +53,7 @@ from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, split_name
 from divsyn_jax.evaluation import task_data
 from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
+from divsyn_jax.study import written
 from divsyn_jax.study.factorial import cells
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.identity import study_fingerprint
@@ -96,6 +98,9 @@ class Study:
 
     def source(self, level: Mapping[str, Any]) -> str:
         """Path of a level's corpus as given or generated."""
+        if written.is_written(level):
+            folder = written.folder_of(self.workdir, self.recipe, level)
+            return str(folder / "documents.jsonl.zst")
         return level.get("corpus") or str(
             self.workdir / "corpora" / level["name"] / "documents.jsonl.zst"
         )

@@ -17,11 +17,11 @@ from divsyn_jax.study import study_file, texts
 from divsyn_jax.study.controls.advice import read_advice
 from divsyn_jax.study.controls.choices import choice_measures
 from divsyn_jax.study.controls.closeness import read_closeness, unlike
+from divsyn_jax.study.controls.held_equal import held_equal
 from divsyn_jax.study.controls.signals import outcome_signals, record_pilot
 from divsyn_jax.study.correlations import CORRELATED_METRICS, PRIMARY_METRIC, correlations
 from divsyn_jax.study.exchange_rates import exchange_results
 from divsyn_jax.study.factorial.effects import factorial_results
-from divsyn_jax.study.held_equal import held_equal
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.hypotheses.evidence import Evidence
 from divsyn_jax.study.identity import study_fingerprint
@@ -160,7 +160,7 @@ def _level_record(
             for outcome in measured
         },
     }
-    for key in ("topics", "styles", "personas", "wordings", "formats", "family"):
+    for key in (*("topics", "styles", "personas", "wordings", "formats", "temperature", "family"),):
         if key in level:
             record[key] = level[key]
     return record

@@ -87,6 +87,7 @@ class LevelRecord(TypedDict):
     topics: NotRequired[int]
     styles: NotRequired[int]
     personas: NotRequired[int]
+    temperature: NotRequired[float]
     wordings: NotRequired[int]
     formats: NotRequired[int]
 

@@ -27,10 +27,14 @@ refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/ca
   generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/persona \\
       --dry_run --base_url=http://localhost:8000/v1 --model=qwen3-32b,mistral-small \\
       --topics_file=topics.jsonl
+  generate_corpus --config=configs/synthesis.py:topic --output=corpora/plain \
+      --base_url=local --form=plain
   generate_corpus --config=configs/synthesis.py --kind=topics --input=wiki.jsonl.gz \\
       --output=topics --base_url=http://localhost:8000/v1 --model=qwen3-32b
 
-The second finds the topics of a corpus; its topics/topics.jsonl.zst is a --topics_file.
+The second is written by a small model on this machine (divsyn serve --help), which cannot write
+JSON: --form=plain asks for prose alone. The third finds the topics of a corpus; its
+topics/topics.jsonl.zst is a --topics_file.
 
   generate_corpus --config=configs/synthesis.py --kind=rephrase --input=wiki.jsonl.gz \\
       --formats=faq,table,tutorial --config.documents=1000 --output=corpora/rephrased \\
@@ -79,6 +83,9 @@ class _Writing:
 
     Attributes:
       kind: what to write.
+      form: how an endpoint is asked for documents: schema (passages and a question, as JSON), plain
+        (prose alone), or auto, which takes plain where a first trial shows that a model cannot
+        write the schema.
       input: corpus whose topics --kind=topics finds or whose documents --kind=rephrase tells
         again.
       formats: how --kind=rephrase tells each document again, comma-separated: faq, table, tutorial,
@@ -95,6 +102,7 @@ class _Writing:
 
     output: Annotated[str, Flag(example="corpora/persona")]
     kind: Literal["documents", "instructions", "items", "topics", "rephrase"] = "documents"
+    form: Literal["auto", "schema", "plain"] = "auto"
     input: str | None = None
     formats: tuple[str, ...] = DEFAULT_FORMATS
     topics_file: str | None = None
@@ -110,7 +118,9 @@ _CONFIG = setting_flags.define_recipe(
 _WRITING = setting_flags.define(
     _Writing,
     {
-        "corpora": ["kind", "topics_file", "personas_file", "input", "formats", "merge"],
+        "corpora": [
+            *("kind", "form", "topics_file", "personas_file", "input", "formats", "merge"),
+        ],
         "output": ["dry_run", "output"],
     },
 )
@@ -277,15 +287,12 @@ def _by_endpoint(
     part: WorkPart | None,
 ) -> None:
     from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
+    from divsyn_jax.synthesis.by_endpoint.choose_form import forms_of
     from divsyn_jax.synthesis.by_endpoint.gates import Gates
-    from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
+    from divsyn_jax.synthesis.by_endpoint.writer import generate_records
 
     _check_replaceable(asked, part)
     output, kind = asked.output, asked.kind
-    if kind != "documents":
-        raise UserError(
-            f"--kind={kind}: written by the built-in grammar only; leave --base_url and --model out"
-        )
     if asked.input:
         raise UserError("--input is for --kind=topics and --kind=rephrase")
     for knob in ("wordings", "formats", "from_back"):
@@ -301,12 +308,16 @@ def _by_endpoint(
     candidates = knobs.pop("candidates")
     if candidates < 1:
         raise UserError(f"--config.endpoint.candidates={candidates} must be at least 1")
+    responses = {name: knobs.pop(f"{name}_response_words") for name in ("min", "max")}
+    if kind != "documents":
+        knobs.update({f"{name}_words": words for name, words in responses.items()})
     gates = Gates(**knobs)
+    forms = forms_of(kind, asked.form, grid, gates)
     if asked.dry_run:
-        print(generation_cost.generation_dry_run(grid, endpoints, candidates))
+        print(generation_cost.generation_dry_run(grid, endpoints, candidates, forms[0]))
         return
-    manifest = generate_documents(
-        grid, endpoints, gates, candidates, output, part, asked.merge or ()
+    manifest = generate_records(
+        grid, endpoints, gates, candidates, output, forms, part, asked.merge or ()
     )
     if part is not None:
         print(
@@ -314,10 +325,7 @@ def _by_endpoint(
             " run the same command with --merge=FOLDER,... in place of --part"
         )
         return
-    print(
-        f"{output}: {manifest['documents']:,} documents, {manifest['words']:,}"
-        f" words{_rejected(manifest)}"
-    )
+    print(f"{output}: {manifest[kind]:,} {kind}, {manifest['words']:,} words{_rejected(manifest)}")
 
 
 def _grid(
@@ -347,7 +355,8 @@ def _grid(
         )
     return Grid(
         topics=topics,
-        styles=[style.name for style in STYLES[: breadth.styles]],
+        # Items have no style: one would only ask the same question again.
+        styles=[style.name for style in STYLES[: 1 if asked.kind == "items" else breadth.styles]],
         personas=(
             seeds.read_personas(asked.personas_file)
             if asked.personas_file

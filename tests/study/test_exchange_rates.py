@@ -11,7 +11,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.study import checks, plan
 from divsyn_jax.study.exchange_rates import exchange_results
 from divsyn_jax.study.recipe import Run, Study
-from divsyn_jax.study.reporting.exchange import exchange_parts, in_words
+from divsyn_jax.study.reporting.exchange import exchange_in_words, exchange_parts
 from divsyn_jax.study.study_file import Outcome
 
 OUTCOME = Outcome("grammar/bits_per_byte", "", "pretrain", "grammar/bits_per_byte", False)
@@ -66,10 +66,10 @@ def test_the_rate_is_found_and_said():
     found = exchange_results(recipe(), records(), [OUTCOME])
     rate = found["rates"][OUTCOME.name]
     assert rate["rate"]["value"] == pytest.approx(2)
-    assert in_words(rate).startswith(
+    assert exchange_in_words(rate).startswith(
         "one doubling of effective clusters is worth 2.00 [2.00, 2.00]"
     )
-    assert "would take" not in in_words(rate)
+    assert "would take" not in exchange_in_words(rate)
     noisy = exchange_results(recipe(), records(sd=0.08), [OUTCOME])
     page = "".join(map(str, exchange_parts({"exchange": noisy})))
     assert "would take about" in page or "cannot be told from nothing" in page

@@ -23,7 +23,7 @@ from divsyn_jax.study import recipe as study_recipe
 from divsyn_jax.study import results as study_results
 from divsyn_jax.study import stages as study_stages
 from divsyn_jax.study import texts as study_data
-from divsyn_jax.study.held_equal import held_equal as held_equal_of
+from divsyn_jax.study.controls.held_equal import held_equal as held_equal_of
 from divsyn_jax.study.reporting import figures as study_figures
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 

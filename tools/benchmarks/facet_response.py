@@ -236,7 +236,8 @@ def main() -> None:
         f"{given.replications:,} samples of {SAMPLE} documents from the {len(pool):,} of the first"
         " seed's sixteen corpora together. Nominal 95%; drawn without replacement, samples vary a"
         " little less than the process, so that a faultless interval holds"
-        f" {_faultless(len(pool)):.1%} of the time (one standard error: {math.sqrt(0.95 * 0.05 / given.replications):.1%}).",
+        f" {_faultless(len(pool)):.1%} of the time (one standard error:"
+        f" {math.sqrt(0.95 * 0.05 / given.replications):.1%}).",
         "",
         *coverage_lines(pool, np.concatenate(pool_vectors), given.replications),
         "",

@@ -104,7 +104,7 @@ def _explained(scores: Sequence[Score], shown: Sequence[str]) -> list[list[str]]
     return rows
 
 
-def in_words(scores: Sequence[Score]) -> list[Sentence]:
+def facets_in_words(scores: Sequence[Score]) -> list[Sentence]:
     """The profile in one sentence; none where no facet was asked for."""
     shown = facets_of(scores)
     if not shown:

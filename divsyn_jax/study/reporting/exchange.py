@@ -28,7 +28,7 @@ def exchange_parts(study: StudyResults) -> list[Part]:
     header = ["performance", "exchange rate", "a doubling of unique text"]
     header += ["a doubling of effective clusters", "both at once", "sd about the law"]
     said = [
-        markup("{}: {}.", outcome_label(name), in_words(rate))
+        markup("{}: {}.", outcome_label(name), exchange_in_words(rate))
         for name, rate in found["rates"].items()
     ]
     return [
@@ -45,7 +45,7 @@ def exchange_parts(study: StudyResults) -> list[Part]:
     ]
 
 
-def in_words(found: ExchangeRecord) -> str:
+def exchange_in_words(found: ExchangeRecord) -> str:
     """The rate in a sentence without a full stop, and what a narrower interval would take."""
     rate = found["rate"]
     if rate is None:

@@ -59,7 +59,7 @@ def level_tables(study: StudyResults) -> Html:
         ],
         stacked=True,
     )
-    axes = ("topics", "styles", "personas", "wordings", "formats")
+    axes = ("topics", "styles", "personas", "wordings", "formats", "temperature")
     knobs = [key for key in axes if any(key in level for level in study["levels"])]
     header = ["corpus", *knobs, "documents", "unique tokens", "epochs"]
     header += [

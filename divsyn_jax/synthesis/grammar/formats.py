@@ -101,7 +101,7 @@ def _outline(sentences: Sequence[str]) -> str:
     )
 
 
-FORMATS = (
+GRAMMAR_FORMATS = (
     Format("running text", _running),
     Format("bulleted list", _bulleted),
     Format("headed sections", _sections, len(_HEADINGS)),

@@ -22,7 +22,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from divsyn_jax.synthesis.grammar.formats import FORMATS, Format, in_format, words_of_text
+from divsyn_jax.synthesis.grammar.formats import GRAMMAR_FORMATS, Format, in_format, words_of_text
 from divsyn_jax.synthesis.grammar.knowledge import Topic, topics
 from divsyn_jax.synthesis.grammar.personas import Persona, Voice, personas
 from divsyn_jax.synthesis.grammar.sentences import capitalise, spaced_words
@@ -141,7 +141,7 @@ def limits() -> dict[str, int]:
         "styles": len(STYLES),
         "personas": len(personas()),
         "wordings": count_of_wordings(),
-        "formats": len(FORMATS),
+        "formats": len(GRAMMAR_FORMATS),
     }
 
 
@@ -210,7 +210,7 @@ def document(breadth: Breadth, seed: int, index: int) -> dict[str, Any]:
         _round("generators", len(breadth.generators), breadth, seed, index)
     ]
     wording = _entry("wordings", breadth, seed, index) if breadth.wordings else 0
-    layout = FORMATS[_entry("formats", breadth, seed, index)] if breadth.formats else None
+    layout = GRAMMAR_FORMATS[_entry("formats", breadth, seed, index)] if breadth.formats else None
 
     def passage(about: Topic, rng: random.Random) -> str:
         if not breadth.deals_lengths:

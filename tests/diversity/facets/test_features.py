@@ -8,7 +8,7 @@ from divsyn_jax.diversity.facets.structure import layouts, same_structure
 from divsyn_jax.diversity.facets.style import ROOT_VARIANCE, registers
 from divsyn_jax.diversity.facets.text_parts import LINE_KINDS, text_parts
 from divsyn_jax.diversity.facets.wording import fillings
-from divsyn_jax.synthesis.grammar.formats import FORMATS, in_format
+from divsyn_jax.synthesis.grammar.formats import GRAMMAR_FORMATS, in_format
 
 PROSE = (
     "The bees fly far. They carry pollen home, and the hive is warm. Nobody knows why. It rains."
@@ -53,13 +53,13 @@ def test_code_between_fences_is_no_running_text():
 
 
 def test_a_layout_leaves_the_running_text_and_the_style_as_they_were():
-    running = [text_parts(in_format(PROSE, layout)).running for layout in FORMATS]
+    running = [text_parts(in_format(PROSE, layout)).running for layout in GRAMMAR_FORMATS]
     plain = {text.replace("Beginning ", "").replace("Middle ", "") for text in running}
     assert {text.replace("End ", "") for text in plain} == {PROSE}
-    laid_out = layouts([text_parts(in_format(PROSE, layout)) for layout in FORMATS])
+    laid_out = layouts([text_parts(in_format(PROSE, layout)) for layout in GRAMMAR_FORMATS])
     alike = same_structure(laid_out, laid_out)
     assert np.diag(alike) == pytest.approx(1)
-    assert (alike - np.eye(len(FORMATS))).max() < 0.6
+    assert (alike - np.eye(len(GRAMMAR_FORMATS))).max() < 0.6
 
 
 def test_structure_is_blind_to_words():

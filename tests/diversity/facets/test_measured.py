@@ -149,7 +149,7 @@ def test_corpora_are_compared_by_facets(tmp_path):
     assert "laid &lt;out&gt;" in page
     assert "<out>" not in page
     assert FACETS["structure"].cannot_see in page
-    (said,) = facet_profile.in_words(scores)
+    (said,) = facet_profile.facets_in_words(scores)
     assert "flat: topic unknown, structure 1" in said.text()
     assert "within chance" not in page
 
@@ -158,5 +158,5 @@ def test_a_score_without_facets_is_shown_without_them():
     from divsyn_jax.diversity.score_file import read_score
 
     old = read_score(OLD)
-    assert facet_profile.in_words([old]) == []
+    assert facet_profile.facets_in_words([old]) == []
     assert facet_profile.facet_part([old], comparison_of([old])) == ""

@@ -3,7 +3,12 @@ import itertools
 import pytest
 
 from divsyn_jax.synthesis.grammar import grammar
-from divsyn_jax.synthesis.grammar.formats import FORMATS, flattened, in_format, words_of_text
+from divsyn_jax.synthesis.grammar.formats import (
+    GRAMMAR_FORMATS,
+    flattened,
+    in_format,
+    words_of_text,
+)
 from divsyn_jax.synthesis.grammar.grammar import Breadth
 from divsyn_jax.synthesis.grammar.styles import STYLES
 
@@ -23,7 +28,7 @@ def test_a_layout_is_taken_off():
     ]
 
 
-@pytest.mark.parametrize("layout", FORMATS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", GRAMMAR_FORMATS, ids=lambda layout: layout.name)
 def test_a_format_keeps_every_word_and_adds_what_it_says(layout):
     style = dict.fromkeys(("topics", "personas"), 1)
     documents = itertools.islice(
@@ -41,8 +46,8 @@ def test_a_format_keeps_every_word_and_adds_what_it_says(layout):
 
 
 def test_formats_are_dealt_and_named():
-    breadth = Breadth(2, 2, 1, wordings=1, formats=len(FORMATS))
+    breadth = Breadth(2, 2, 1, wordings=1, formats=len(GRAMMAR_FORMATS))
     documents = list(itertools.islice(grammar.generate_passages(breadth, 0), 80))
-    assert {d["format"] for d in documents} == {layout.name for layout in FORMATS}
+    assert {d["format"] for d in documents} == {layout.name for layout in GRAMMAR_FORMATS}
     assert {d["wording"] for d in documents} == {"wording 0"}
     assert documents[0]["cell"].count(" / ") == 4
