@@ -33,7 +33,7 @@ def exact_duplicates(digests_N2: np.ndarray) -> np.ndarray:
     return of_N
 
 
-def near_repeats(
+def verified_copies(
     sketches: CorpusSketches, alive_N: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Near-duplicates among the documents that are `alive`.

@@ -217,8 +217,9 @@ async def _rephrase(
     unfilled: list[str] = []
     judged = 0
     async with contextlib.AsyncExitStack() as stack:
-        probed = (2, settings.source_characters)
-        clients = await endpoint_run.open_clients(stack, endpoints, cache, probed)
+        clients = await endpoint_run.open_clients(
+            stack, endpoints, cache, (2, settings.source_characters)
+        )
         total = cells.sources * len(plan.formats) * len(endpoints) * plan.generations
         bar = stack.enter_context(
             tqdm(total=total, desc="rephrasings", unit="document", mininterval=1, file=sys.stderr)
