@@ -83,8 +83,8 @@ def _scores(scores: Mapping[str, Any]) -> str:
         [_TITLES[metric], *(_value(scores[name][metric]) for name in names)] for metric in _TITLES
     ]
     text = _table(["metric [95% interval]", *names], rows)
-    text += f"\n{scores['verdict']}\n\nOf each corpus {scores['documents']:,} documents at most"
-    text += " were sampled and scored by score_corpus with the embedding agent, a proxy."
+    text += f"\n{scores['verdict']}\n\nOf each corpus {scores['documents']:,} documents were"
+    text += " sampled and scored as by score_corpus with the embedding agent, a proxy."
     if "random" in scores:
         text += " random: as many documents as after, drawn from what the selection chose among."
     return text + "\n"

@@ -173,7 +173,7 @@ def decide(
     if "minhash" in settings.dedup:
         drop(
             "near_duplicate",
-            *near_duplicates.verified_copies(sketches, code_N == 0, settings.near_duplicate),
+            *near_duplicates.near_repeats(sketches, code_N == 0, settings.near_duplicate),
         )
     model = None
     if settings.needs_vectors:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from divsyn_jax.curation import ngrams
 from divsyn_jax.curation.sketching import CorpusSketches
 
 # Of the documents that share a band's entry, each is compared with so many before it and with the
@@ -32,7 +33,7 @@ def exact_duplicates(digests_N2: np.ndarray) -> np.ndarray:
     return of_N
 
 
-def verified_copies(
+def near_repeats(
     sketches: CorpusSketches, alive_N: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Near-duplicates among the documents that are `alive`.
@@ -58,8 +59,8 @@ def candidate_pairs(
     for keys_N in bands:
         held += _pairs_of_band(keys_N[documents], documents)
         if sum(map(len, held)) > _PAIRS_HELD:
-            seen, held = np.unique(np.concatenate([seen, *held])), []
-    seen = np.unique(np.concatenate([seen, *held]))
+            seen, held = ngrams.sorted_distinct(np.concatenate([seen, *held])), []
+    seen = ngrams.sorted_distinct(np.concatenate([seen, *held]))
     return (seen & np.uint64(0xFFFFFFFF)).astype(np.int64), (seen >> np.uint64(32)).astype(np.int64)
 
 

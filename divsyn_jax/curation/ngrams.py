@@ -80,3 +80,13 @@ def within_documents(owner_W: np.ndarray, size: int) -> np.ndarray:
     """Which of the `ngram_hashes` of words lie in one document, given the document of each word."""
     count = max(0, len(owner_W) - size + 1)
     return owner_W[:count] == owner_W[size - 1 : size - 1 + count]
+
+
+def sorted_distinct(values: np.ndarray) -> np.ndarray:
+    """The distinct values, ascending: `numpy.unique` by sorting, which for many hashes is faster
+    than the table that it makes.
+    """
+    ordered = np.sort(values)
+    is_first = np.ones(len(ordered), bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_first]

@@ -58,13 +58,16 @@ def scores(
         corpora["random"] = subset_N
     if any(chosen_N.sum() < FEWEST_SCORED for chosen_N in corpora.values()):
         return {"reason": f"fewer than {FEWEST_SCORED} documents are before or left"}
+    # Effective clusters grow with the documents that are looked at: as many of each corpus.
+    fewest = min(int(chosen_N.sum()) for chosen_N in corpora.values())
+    documents = min(settings.score_documents, fewest)
     from divsyn_jax.diversity.api import compare
 
     given = {name: _Texts(spec, settings, chosen_N) for name, chosen_N in corpora.items()}
     try:
         compared = compare(
             given,
-            max_documents=settings.score_documents,
+            max_documents=documents,
             baselines=("none",),
             draws=_DRAWS,
             seed=settings.seed,
@@ -75,7 +78,7 @@ def scores(
         return {"reason": str(error)}
     found: dict[str, Any] = {
         "agent": compared.scores["after"]["agent"],
-        "documents": settings.score_documents,
+        "documents": documents,
         "verdict": compared.verdict,
     }
     for name, scored in compared.scores.items():

@@ -98,7 +98,9 @@ def _sets(hashes: np.ndarray, owners: np.ndarray, documents: int) -> tuple[np.nd
     """The distinct shingles of each document as 32 bits in ascending order, one document after the
     other, and how many each has.
     """
-    keys = np.unique((owners.astype(np.uint64) << np.uint64(32)) | (hashes >> np.uint64(32)))
+    keys = ngrams.sorted_distinct(
+        (owners.astype(np.uint64) << np.uint64(32)) | (hashes >> np.uint64(32))
+    )
     counts_N = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=documents)
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.uint32), counts_N.astype(np.int32)
 

@@ -204,6 +204,7 @@ def test_the_command_curates_selects_and_scores(tmp_path, command):
     # Fourteen, fourteen and two there were.
     assert kept[2] == 2
     assert scores["after"]["effective_clusters"]["value"] > 0
+    assert scores["documents"] == 15  # of the corpus before, too
 
 
 def test_bad_usage_is_one_line(tmp_path, command):

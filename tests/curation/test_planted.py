@@ -33,7 +33,7 @@ def test_near_duplicates_with_a_twelfth_of_their_words_dropped_are_found(tmp_pat
     texts = [passage(rng, words) for _ in range(400)]
     copies = [dropped_words(rng, text) for text in texts[:200]]
     sketches = sketched(tmp_path, texts + copies)
-    of_N, similarity_N = near_duplicates.verified_copies(sketches, np.ones(600, bool), 0.45)
+    of_N, similarity_N = near_duplicates.near_repeats(sketches, np.ones(600, bool), 0.45)
     assert (of_N[:400] < 0).all()
     assert (of_N[400:] == np.arange(200)).mean() >= 0.95
     found = of_N >= 0
@@ -124,7 +124,7 @@ def test_exact_duplicates_are_of_the_first(tmp_path):
 
 def test_short_and_wordless_documents_are_no_copies_of_others(tmp_path):
     sketches = sketched(tmp_path, ["!!!", "???", "one", "two", "one two", "one!", "..."])
-    of_N, _ = near_duplicates.verified_copies(sketches, np.ones(7, bool), 0.45)
+    of_N, _ = near_duplicates.near_repeats(sketches, np.ones(7, bool), 0.45)
     assert of_N.tolist() == [-1, -1, -1, -1, -1, 2, -1]
 
 

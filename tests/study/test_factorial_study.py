@@ -220,8 +220,8 @@ def test_a_factor_is_judged_by_the_text_that_is_new_on_its_axis(resolved):
             run["metrics"]["eval/unseen_topics/bits_per_byte"] += 0.6
     results = factorial_results(resolved, runs, outcomes, comparison)
     assert verdicts(resolved, results, outcomes)["factor:topics"] is Kind.OPPOSITE
-    statement = factor_hypotheses(resolved)[0].statement
-    assert statement.endswith("all else equal (on text of unseen topics)")
+    said = {each.id: each.statement for each in factor_hypotheses(resolved)}["factor:topics"]
+    assert said.endswith("all else equal (on text of unseen topics)")
     assert "unseen" not in factor_hypotheses({**resolved, "heldout": {"seen": {}}})[0].statement
 
 

@@ -217,9 +217,8 @@ async def _rephrase(
     unfilled: list[str] = []
     judged = 0
     async with contextlib.AsyncExitStack() as stack:
-        clients = await endpoint_run.open_clients(
-            stack, endpoints, cache, (2, settings.source_characters)
-        )
+        probed = (2, settings.source_characters)
+        clients = await endpoint_run.open_clients(stack, endpoints, cache, probed)
         total = cells.sources * len(plan.formats) * len(endpoints) * plan.generations
         bar = stack.enter_context(
             tqdm(total=total, desc="rephrasings", unit="document", mininterval=1, file=sys.stderr)
