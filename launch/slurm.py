@@ -17,7 +17,8 @@ from divsyn_jax.base.errors import Failure, UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study.recipe import Run, Study
-from launch.submission import Submission, call, exports
+from launch.scheduler import call, quoted
+from launch.submission import Submission, exports
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,18 +151,8 @@ def _head(study: Study, options: SlurmOptions, kind: str, output: str, *more: st
         *more,
         *shlex.split(options.sbatch),
     ]
-    directives = [f"#SBATCH {_quoted(line)}" for line in lines]
+    directives = [f"#SBATCH {quoted(line)}" for line in lines]
     return "\n".join(["#!/bin/bash", *directives, "set -u", exports(study_plan.environment(study))])
-
-
-def _quoted(option: str) -> str:
-    """For an #SBATCH line:
-
-    sbatch knows quotes there, takes a backslash away everywhere, and ends the line at a bare #.
-    """
-    if not re.search(r"""[\s"'#\\]""", option):
-        return option
-    return '"' + re.sub(r'["\\]', r"\\\g<0>", option) + '"'
 
 
 def _sbatch(submission: Submission, path: str, *options: str) -> str:

@@ -2,14 +2,13 @@
 
 import dataclasses
 import shlex
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base import files
-from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study.recipe import Run, Study
+from launch.scheduler import call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,24 +76,6 @@ class Submission:
             print(shlex.join(command))
             return "JOB"
         return call(command)
-
-
-def call(command: Sequence[str]) -> str:
-    """Run a scheduler's command and return what it prints.
-
-    Raises `UserError` where it is not installed.
-    """
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise UserError(
-            f"{command[0]}: not installed here; run this where jobs are submitted, or add --dry_run"
-        ) from None
-    if done.returncode:
-        raise Failure(
-            f"{shlex.join(command[:2])} failed: {' '.join((done.stderr or done.stdout).split())}"
-        )
-    return done.stdout.strip()
 
 
 def exports(environment: Mapping[str, str]) -> str:

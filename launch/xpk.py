@@ -12,7 +12,8 @@ from divsyn_jax.base import commandline, recipes, setting_flags
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study.recipe import Run, Study
-from launch.submission import Submission, call, exports
+from launch.scheduler import call
+from launch.submission import Submission, exports
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,16 @@ not scored again, and an answer of an endpoint is never paid twice (OUTPUT/cache
 Agents: embedding (default, offline), oracle (known labels), openai (any OpenAI-compatible endpoint
 by --base_url: OpenAI, Azure, vLLM, Ollama, llama.cpp; the key comes from the environment variable
 that --api_key_env names). --dry_run prints calls, tokens and cost before anything is asked.
+
+Draws can be asked in parts, by processes that share nothing, and by files of questions and answers
+in place of calls, until the command ends with another exit code than 75:
+
+  score_corpus ... --agent=openai --criteria=criteria.json --output=parts/1 --part=1/2
+  score_corpus ... --agent=openai --criteria=criteria.json --output=parts/2 --part=2/2
+  score_corpus ... --agent=openai --criteria=criteria.json --output=scores --merge=parts/1,parts/2
+  score_corpus ... --agent=openai --output=scores --batch_out=requests.jsonl
+  score_corpus ... --agent=openai --output=scores --batch_out=requests.jsonl \
+      --batch_in=results.jsonl
 """
 
 import contextlib
@@ -22,6 +32,7 @@ import dataclasses
 import os
 import pathlib
 import signal
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,10 +62,13 @@ class _Output:
 
     Attributes:
       output: directory to write to.
+      merge: outputs of all parts, each asked with --part=i/n, whose answers the score is made of;
+        only what they lack is asked.
       dry_run: print what would be asked and what it costs, and stop.
     """
 
     output: Annotated[pathlib.Path, Flag(example="scores")]
+    merge: tuple[str, ...] = ()
     dry_run: bool = False
 
 
@@ -66,7 +80,9 @@ _SCORE = setting_flags.define(
         "draws": [
             *("sample_size", "draws", "target_half_width", "retest", "control_variate", "seed"),
         ],
-        "baselines": ["baselines", "baseline_tokens", "perplexity_models", "parity"],
+        "baselines": [
+            *("facets", "baselines", "baseline_tokens", "perplexity_models", "proxy", "parity"),
+        ],
         "output": ["embedding_cache"],
     },
     without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read", "pairs"],
@@ -79,7 +95,7 @@ _EMBEDDINGS, _ANSWERS = (
     "embeddings",
     "cache.sqlite",
 )  # in OUTPUT: the default cache of vectors, and that of answers
-_WRITTEN = ("criteria.json", "comparison.json", "report.html")
+_WRITTEN = ("criteria.json", "comparison.json", "report.html", "part.json")
 _RESERVED = (".", "..", _EMBEDDINGS, _ANSWERS, *_WRITTEN)
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and temporary names add to it
 _COLUMNS = 80  # of the terminal
@@ -112,7 +128,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, _stop)
     pairs = _PAIRS.given()
     # Only now the imports that cost time: --help and usage errors answer at once.
-    from divsyn_jax.diversity import baselines, cost, scoring
+    from divsyn_jax.diversity import baselines, cost, rounds, scoring
+    from divsyn_jax.diversity.agents import criteria, parts
     from divsyn_jax.diversity.pairs import of_corpus
 
     settings = _SCORE.given(
@@ -120,9 +137,15 @@ def main(arguments: list[str]) -> None:
         pairs=pairs,
         answers=output / _ANSWERS,
         embedding_cache=_SCORE.value("embedding_cache") or output / _EMBEDDINGS,
-        read=corpus_flags.read_options(),
+        read=corpus_flags.read_options(is_split=True),
     )
     of_corpus.check_corpora(list(corpora), pairs)
+    part = corpus_flags.part_of_work()
+    merge = asked.merge or ()
+    if part is not None or merge:
+        parts.check_splits(settings)
+        if part is not None and merge:
+            raise UserError("--part asks for a part and --merge scores all: give one")
     # Every corpus is read before anything is written: a bad one leaves nothing behind, and all
     # share one budget of text.
     samples = {name: scoring.sample_corpus(spec, settings) for name, spec in corpora.items()}
@@ -138,10 +161,36 @@ def main(arguments: list[str]) -> None:
     if asked.dry_run:
         print(cost.scoring_dry_run(samples, shared, settings))
         return
-    with (
-        files.kept_directory(output),
-        contextlib.closing(scoring.make_agent(settings, samples)) as agent,
-    ):
+    if part is not None:
+        settings = parts.settings_of_part(settings, part)
+        if not settings.judge.criteria_file:
+            print(
+                "every part finds criteria of its own, which must come out alike: give all parts"
+                " the same --criteria=FILE",
+                file=sys.stderr,
+            )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(files.kept_directory(output))
+        merged = parts.merge_parts(merge, settings, output / _ANSWERS) if merge else []
+        agent = stack.enter_context(contextlib.closing(scoring.make_agent(settings, samples)))
+        if part is not None or merged:
+            same = {
+                name: scoring.identity(name, sample, agent, shared, settings)
+                for name, sample in samples.items()
+            }
+            parts.check_identities(merged, same, merge)
+        if part is not None:
+            asked_draws, failed = rounds.ask_part_of_rounds(
+                corpora, samples, agent, shared, settings, part
+            )
+            criteria.save_criteria(output / "criteria.json", agent.criteria, {})
+            parts.save_part(output, part, same, settings)
+            print(
+                f"{output}: part {part}, {asked_draws:,} draws asked, {failed:,} without a usable"
+                " answer; when all parts are there, run the same command with"
+                " --merge=OUTPUT,... in place of --part"
+            )
+            return
         if pairs.pairs_out is not None:
             print(of_corpus.write_pairs(samples, agent, shared, settings))
             return
@@ -159,6 +208,7 @@ def _score(
     from divsyn_jax.diversity import rounds, score_file, scoring
     from divsyn_jax.diversity.agents import criteria
     from divsyn_jax.diversity.pairs import of_corpus
+    from divsyn_jax.diversity.redundancy import clusters_file
 
     inputs = of_corpus.read_inputs(samples, agent, shared, settings)
     if agent.criteria:
@@ -177,6 +227,7 @@ def _score(
             scores[name] = finished
     missing = {name: sample for name, sample in samples.items() if name not in scores}
     if missing:
+        _say_first(missing, agent, shared, settings)
         made = scoring.score_corpora(missing, agent, shared, settings)
         if settings.rounds > 1:
             rounds.add_rounds(
@@ -187,9 +238,32 @@ def _score(
         for name, (score, draws) in made.items():
             score_file.write_score(output / name, score, draws, groups.get(name))
             scores[name] = score
+    for name, sample in samples.items():
+        if not clusters_file.holds_redundancy(output / name):
+            found = scoring.redundancy(name, sample, agent, shared, settings)
+            if found is not None:
+                clusters_file.write_redundancy(output / name, found)
     # The page shows the documents as they were judged.
     judged = [scoring.as_read(sample, shared) for sample in samples.values()]
     _write_comparison(output, [scores[name] for name in samples], judged)
+
+
+def _say_first(
+    samples: Mapping[str, "Sample"],
+    agent: "Agent",
+    shared: "SharedText",
+    settings: "ScoreSettings",
+) -> None:
+    """A first estimate of what is scored next, on standard error beside the progress."""
+    from divsyn_jax.diversity import scoring
+    from divsyn_jax.diversity.agents.base import Embedder
+    from divsyn_jax.diversity.reporting.first_estimate import first_estimate
+
+    if isinstance(agent, Embedder):
+        read = {name: scoring.as_read(sample, shared) for name, sample in samples.items()}
+        said = first_estimate(read, agent, settings.seed)
+        if said is not None:
+            print(_wrapped(said.text()), file=sys.stderr, flush=True)
 
 
 def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
@@ -226,12 +300,20 @@ def _write_comparison(
 ) -> None:
     from divsyn_jax.diversity import comparison, legibility, score_file
     from divsyn_jax.diversity.pairs import in_words
-    from divsyn_jax.diversity.reporting import answer, score_page
+    from divsyn_jax.diversity.redundancy import clusters_file
+    from divsyn_jax.diversity.reporting import (
+        answer,
+        enough,
+        facet_profile,
+        redundancy_part,
+        score_page,
+    )
 
     compared = comparison.comparison_of(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
     comparison.write_comparison(output / "comparison.json", compared)
-    page = score_page.render_scores(scores, compared, samples, draws)
+    found = [clusters_file.read_redundancy(output / score["corpus"]["name"]) for score in scores]
+    page = score_page.render_scores(scores, compared, samples, draws, found)
     files.write_text(output / "report.html", page)
     print(f"\n{_table(scores)}\n")
     for line in [line for score in scores for line in in_words.lines(score)]:
@@ -248,8 +330,16 @@ def _write_comparison(
     for sentence in [
         *answer.saturation(scores),
         *answer.copies(scores, compared),
+        *facet_profile.facets_in_words(scores),
         *answer.kinds(scores),
         *answer.band(compared),
+        *enough.enough(scores),
+        *[
+            sentence
+            for score, each in zip(scores, found, strict=True)
+            if each is not None
+            for sentence in redundancy_part.sentences(score["corpus"]["name"], each)
+        ],
     ]:
         print(_wrapped(sentence.text()))
     print(f"Report: {output / 'report.html'}")

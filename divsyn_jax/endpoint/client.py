@@ -19,6 +19,7 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.answers import parsing as structured
+from divsyn_jax.endpoint.batch_files.batch import AnswerAwaited, BatchFiles
 from divsyn_jax.endpoint.cache import Cache, Paid, answer_key
 from divsyn_jax.endpoint.request import Answer, ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.sending.completion import LEAST_TOKENS_PER_WORD, Reply
@@ -56,17 +57,28 @@ class Client:
         self.settings = settings
         self.usage = Usage(settings)
         self._cache_path = cache_path
+        self._batch: BatchFiles | None = None
         self._running: dict[str, asyncio.Task[Answer]] = {}
 
     async def __aenter__(self) -> "Client":
         self.cache = Cache(self._cache_path)
         self._remembered = self.cache.fact(self._about) or {}
         dialect = Dialect(**self._remembered, proven=True) if self._remembered else Dialect()
-        self._sender = Sender(self.settings, self.usage, dialect)
+        if self.settings.batch_out is not None or self.settings.batch_in:
+            self._batch = BatchFiles(self.settings, self.usage, self.cache)
+            try:
+                self._batch.open(self._cache_path)
+            except BaseException:
+                self._batch.close()
+                self.cache.close()
+                raise
+        self._sender = Sender(self.settings, self.usage, dialect, self._batch)
         return self
 
     async def __aexit__(self, *exception: Any) -> None:
         self._sender.stop(EndpointStopped("the client was closed"))
+        if self._batch is not None:
+            self._batch.abandon()
         if self._running:  # paid for: wait, so that it is committed
             longest = self.settings.timeout_s + _DRAIN_MARGIN_S
             if self.settings.base_url == LOCAL:  # costs nothing but time
@@ -76,6 +88,8 @@ class Client:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._sender.close()
+        if self._batch is not None:
+            self._batch.close()
         self.cache.close()
 
     @property
@@ -106,13 +120,22 @@ class Client:
         self.usage.of(request.purpose).cached_calls += shared
         return answer
 
-    async def exchange(self, request: Request, problems: Sequence[str] = ()) -> Exchange:
+    async def exchange(
+        self, request: Request, problems: Sequence[str] = (), wait: bool = True
+    ) -> Exchange:
         """Put one question past the cache, as a re-ask when `problems` of an earlier answer are
         given.
 
         Raises `ContentFailure` (refusal, content_filter, rejected, unanswered) and as `complete`
-        does."""
-        reply, dialect = await self._sender.send(request, list(problems))
+        does; without `wait` `AnswerAwaited` for a question that a batch file is about to ask for
+        the first time."""
+        try:
+            reply, dialect = await self._sender.send(request, list(problems))
+        except AnswerAwaited as awaited:
+            assert self._batch is not None  # it is what raised
+            if wait or awaited.before:
+                await self._batch.until_written()
+            raise
         if self.dialect.proven and self._remembered != (found := self.dialect.to_json()):
             self.cache.keep_fact(self._about, found)
             self._remembered = found
@@ -146,6 +169,13 @@ class Client:
         if lower is not None:
             self._sender.dialect = replace(lower, proven=False)
         return lower is not None
+
+    def settle(self) -> None:
+        """To be called at the end of a run: raises `EndpointStopped` where a batch file still has
+        to ask what nobody waited for.
+        """
+        if self._batch is not None:
+            self._batch.settle()
 
     @property
     def _about(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The flags every command that asks an endpoint shares."""
 
 import dataclasses
+import pathlib
 
 from divsyn_jax.base import setting_flags
 from divsyn_jax.base.errors import UserError
@@ -39,6 +40,12 @@ def several(seed: int) -> list[EndpointSettings]:
             f"--base_url: {len(addresses)} addresses for {len(models)} models; give one, or one for"
             " each"
         )
+    files = str(ENDPOINT.value("batch_out") or "").split(",")
+    if files != [""] and len(files) != len(models):
+        raise UserError(
+            f"--batch_out: {len(files)} files for {len(models)} models; give one for each, as"
+            " --batch_out=A,B"
+        )
     calls, cost = common.max_calls, common.max_cost
     return [
         dataclasses.replace(
@@ -47,6 +54,12 @@ def several(seed: int) -> list[EndpointSettings]:
             base_url=address,
             max_calls=None if calls is None else calls // len(models),
             max_cost=None if cost is None else cost / len(models),
+            batch_out=pathlib.Path(file) if file else None,
         )
-        for model, address in zip(models, addresses * (len(models) // len(addresses)), strict=True)
+        for model, address, file in zip(
+            models,
+            addresses * (len(models) // len(addresses)),
+            files * (len(models) // len(files)),
+            strict=True,
+        )
     ]

@@ -2,6 +2,8 @@
 
 import ipaddress
 import math
+import pathlib
+import sys
 import urllib.parse
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -52,6 +54,11 @@ class EndpointSettings:
       price_output: price of a million completion tokens, in the same currency.
       max_calls: calls this run may send; it stops there, to be continued.
       max_cost: what this run may cost; it stops there, to be continued.
+      batch_out: write what would be asked to this file, in the OpenAI batch format that vLLM's
+        run_batch reads too, and stop (exit code 75); --max_calls is then the most requests in it.
+        With several models a file for each.
+      batch_in: take the answers in these files of batch results, and go on; what is missing there
+        or failed is asked again.
     """
 
     base_url: Annotated[str, Flag(example="http://localhost:8000/v1")]
@@ -69,6 +76,8 @@ class EndpointSettings:
     price_output: float | None = None
     max_calls: int | None = None
     max_cost: float | None = None
+    batch_out: pathlib.Path | None = None
+    batch_in: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.base_url == LOCAL:
@@ -143,6 +152,18 @@ class EndpointSettings:
             raise UserError(
                 "--max_cost needs --price_input and --price_output (currency per million tokens)"
             )
+        same = [path for path in self.batch_in if pathlib.Path(path) == self.batch_out]
+        if same:
+            raise UserError(f"--batch_in={same[0]} is also --batch_out: name another file there")
+
+    @property
+    def side_by_side(self) -> int:
+        """Questions to work on at a time, at most: as many as a file of requests may hold, or as
+        there may be calls in flight.
+        """
+        if self.batch_out is None:
+            return self.concurrency
+        return sys.maxsize if self.max_calls is None else max(1, self.max_calls)
 
     @property
     def is_local(self) -> bool:

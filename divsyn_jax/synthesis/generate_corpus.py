@@ -9,7 +9,14 @@
 writes documents.jsonl.zst (one object a line: text and provenance) and manifest.json, without any
 language model. A broader corpus contains the topics, styles and personas of a narrower one. The
 same settings give the same bytes on every machine, also after an interruption, which the same
-command continues. --kind=instructions writes prompts and responses for fine-tuning, --kind=items
+command continues. For factorial designs topics, styles, personas, wordings (the same sentences in
+other words) and formats (in another layout) are independent of each other and of length:
+
+  generate_corpus --config=configs/synthesis.py:topic --config.grammar.topics=4 \\
+      --config.grammar.wordings=4 --config.grammar.formats=1 --config.documents=400 \\
+      --output=corpora/many_wordings
+
+--kind=instructions writes prompts and responses for fine-tuning, --kind=items
 multiple-choice questions, both from facts that documents tell but never ask.
 
 With --base_url and --model any OpenAI-compatible endpoint writes instead:
@@ -28,6 +35,24 @@ refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/ca
 The second is written by a small model on this machine (divsyn serve --help), which cannot write
 JSON: --form=plain asks for prose alone. The third finds the topics of a corpus; its
 topics/topics.jsonl.zst is a --topics_file.
+
+  generate_corpus --config=configs/synthesis.py --kind=rephrase --input=wiki.jsonl.gz \\
+      --formats=faq,table,tutorial --config.documents=1000 --output=corpora/rephrased \\
+      --base_url=http://localhost:8000/v1 --model=qwen3-32b
+
+tells each of 1,000 documents again in three formats. A rephrasing whose numbers, names or denials
+are not those of its source is rejected, and of a sample (--config.rephrase.entailment) an endpoint
+is asked whether the source supports it.
+
+Large corpora are written in parts, by processes that share nothing, and merged into what one
+process would have written (launch/parts.py sends them to Slurm); and with files of questions and
+answers in place of calls, until the command ends with another exit code than 75:
+
+  generate_corpus ... --output=parts/1 --part=1/2
+  generate_corpus ... --output=parts/2 --part=2/2
+  generate_corpus ... --output=corpora/persona --merge=parts/1,parts/2
+  generate_corpus ... --batch_out=requests.jsonl
+  generate_corpus ... --batch_out=requests.jsonl --batch_in=results.jsonl
 """
 
 import dataclasses
@@ -38,6 +63,7 @@ from ml_collections import ConfigDict
 
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import ReadOptions
@@ -45,8 +71,10 @@ from divsyn_jax.endpoint import flags as endpoint_flags
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.corpus_writer import WRITTEN, generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
+from divsyn_jax.synthesis.rephrasing.rephrasing_settings import DEFAULT_FORMATS
 
 _TOPICS = "topics"
+_OF_CORPUS = (_TOPICS, "rephrase")  # kinds that need --input and an endpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +86,28 @@ class _Writing:
       form: how an endpoint is asked for documents: schema (passages and a question, as JSON), plain
         (prose alone), or auto, which takes plain where a first trial shows that a model cannot
         write the schema.
-      input: corpus whose topics --kind=topics finds.
+      input: corpus whose topics --kind=topics finds or whose documents --kind=rephrase tells
+        again.
+      formats: how --kind=rephrase tells each document again, comma-separated: faq, table, tutorial,
+        textbook, dialogue, encyclopaedia, summary, notes.
       topics_file: topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords]; by
         default the built-in ones.
       personas_file: personas for an endpoint: text, or JSON lines of persona; by default the
         built-in ones.
+      merge: folders of all parts, each written with --part=i/n; makes the corpus that one process
+        would have written, asking only for what takes the place of a duplicate from another part.
       dry_run: print what an endpoint would be asked and what it costs, and stop.
       output: folder to write; an earlier corpus there is replaced.
     """
 
     output: Annotated[str, Flag(example="corpora/persona")]
-    kind: Literal["documents", "instructions", "items", "topics"] = "documents"
+    kind: Literal["documents", "instructions", "items", "topics", "rephrase"] = "documents"
     form: Literal["auto", "schema", "plain"] = "auto"
     input: str | None = None
+    formats: tuple[str, ...] = DEFAULT_FORMATS
     topics_file: str | None = None
     personas_file: str | None = None
+    merge: tuple[str, ...] = ()
     dry_run: bool = False
 
 
@@ -83,7 +118,9 @@ _CONFIG = setting_flags.define_recipe(
 _WRITING = setting_flags.define(
     _Writing,
     {
-        "corpora": ["kind", "form", "topics_file", "personas_file", "input"],
+        "corpora": [
+            *("kind", "form", "topics_file", "personas_file", "input", "formats", "merge"),
+        ],
         "output": ["dry_run", "output"],
     },
 )
@@ -103,25 +140,36 @@ def main(arguments: list[str]) -> None:
         _CONFIG.value, "config", "configs/synthesis.py:topic_styles_persona"
     )
     asked = _WRITING.given()
+    part = corpus_flags.part_of_work()
     signal.signal(signal.SIGTERM, _stop)
     try:
         breadth = Breadth(**config.grammar)
     except ValueError as error:
         raise UserError(f"--config.grammar.{error}") from None
-    if endpoint_flags.are_given() or asked.kind == _TOPICS:
+    if asked.kind in _OF_CORPUS and (part is not None or asked.merge):
+        raise UserError(
+            f"--part and --merge are for a grid of documents; --kind={asked.kind} has no grid"
+        )
+    if endpoint_flags.are_given() or asked.kind in _OF_CORPUS:
         endpoints = endpoint_flags.several(config.seed)
         if asked.kind == _TOPICS:
             _topics_by_endpoint(config, asked, endpoints, corpus_flags.read_options())
+        elif asked.kind == "rephrase":
+            _rephrasings(config, asked, endpoints, corpus_flags.read_options())
         else:
-            _by_endpoint(config, breadth, asked, endpoints)
+            _by_endpoint(config, breadth, asked, endpoints, part)
     else:
-        _by_grammar(config, breadth, asked)
+        _by_grammar(config, breadth, asked, part)
 
 
-def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
-    for flag in ("topics_file", "personas_file", "input", "dry_run"):
+def _by_grammar(
+    config: ConfigDict, breadth: Breadth, asked: _Writing, part: WorkPart | None
+) -> None:
+    for flag in ("topics_file", "personas_file", "input", "merge", "dry_run"):
         if getattr(asked, flag):
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
+    if part is not None:
+        raise UserError(f"--part={part} is for an endpoint: give --base_url and --model too")
     output, kind = asked.output, asked.kind
     files.check_replaceable(output, WRITTEN)
     count = config.documents if kind == "documents" else config.questions
@@ -133,12 +181,16 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
     )
 
 
-def _check_replaceable(asked: _Writing) -> None:
+def _check_replaceable(asked: _Writing, part: WorkPart | None = None) -> None:
+    from divsyn_jax.synthesis.by_endpoint import parts
+
+    stem = "documents" if asked.kind == "rephrase" else asked.kind
+    written = f"{stem}.jsonl.zst" if part is None else parts.CANDIDATES
     files.check_replaceable(
         asked.output,
         [
-            f"{asked.kind}.jsonl.zst",
-            f".{asked.kind}.jsonl.zst.partial",
+            written,
+            f".{written}.partial",
             "cache.sqlite*",
             "manifest.json",
             "score.json",
@@ -170,18 +222,87 @@ def _topics_by_endpoint(
     )
 
 
+def _rephrasings(
+    config: ConfigDict, asked: _Writing, endpoints: list[EndpointSettings], options: ReadOptions
+) -> None:
+    from divsyn_jax.synthesis.rephrasing.forecast import rephrasing_dry_run
+    from divsyn_jax.synthesis.rephrasing.rephrasing_settings import (
+        RephrasingSettings,
+        check_formats,
+    )
+    from divsyn_jax.synthesis.rephrasing.writer import RephrasingPlan, rephrase_corpus
+
+    _check_replaceable(asked)
+    corpus = commandline.require(asked.input, "input", "corpus.jsonl.gz")
+    if asked.topics_file or asked.personas_file:
+        raise UserError("--kind=rephrase takes --input and no --topics_file or --personas_file")
+    for knob, value in (
+        ("documents", config.documents),
+        ("endpoint.generations", config.endpoint.generations),
+        ("endpoint.candidates", config.endpoint.candidates),
+    ):
+        if value < 1:
+            raise UserError(f"--config.{knob}={value}: give at least 1")
+    settings = RephrasingSettings(
+        **config.rephrase,
+        language=config.endpoint.language,
+        near_duplicate=config.endpoint.near_duplicate,
+    )
+    plan = RephrasingPlan(
+        corpus=corpus,
+        read=options,
+        formats=check_formats(asked.formats),
+        sources=config.documents,
+        generations=config.endpoint.generations,
+        candidates=config.endpoint.candidates,
+        seed=config.seed,
+    )
+    if asked.dry_run:
+        print(rephrasing_dry_run(plan, endpoints, settings))
+        return
+    manifest = rephrase_corpus(plan, endpoints, settings, asked.output)
+    for count, what in (
+        (manifest["sources_repeated"], "documents have the text of an earlier one: left out"),
+        (
+            manifest["sources_cut"],
+            f"documents are longer than {settings.source_characters:,} characters: what is beyond"
+            " was not told again",
+        ),
+        (manifest["malformed"], "malformed records skipped"),
+    ):
+        if count:
+            print(f"{count:,} {what}")
+    print(
+        f"{asked.output}: {manifest['documents']:,} rephrasings of {manifest['sources']:,}"
+        f" documents, {manifest['words']:,} words; {manifest['judged']:,} judged"
+        f"{_rejected(manifest)}"
+    )
+
+
 def _by_endpoint(
-    config: ConfigDict, breadth: Breadth, asked: _Writing, endpoints: list[EndpointSettings]
+    config: ConfigDict,
+    breadth: Breadth,
+    asked: _Writing,
+    endpoints: list[EndpointSettings],
+    part: WorkPart | None,
 ) -> None:
     from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
     from divsyn_jax.synthesis.by_endpoint.choose_form import forms_of
     from divsyn_jax.synthesis.by_endpoint.gates import Gates
     from divsyn_jax.synthesis.by_endpoint.writer import generate_records
 
-    _check_replaceable(asked)
+    _check_replaceable(asked, part)
     output, kind = asked.output, asked.kind
     if asked.input:
-        raise UserError("--input is for --kind=topics")
+        raise UserError("--input is for --kind=topics and --kind=rephrase")
+    for knob in ("wordings", "formats", "from_back"):
+        if getattr(breadth, knob):
+            raise UserError(
+                f"--config.grammar.{knob} is a knob of the built-in grammar; leave it out, or"
+                " --base_url and --model"
+            )
+    if part is not None and asked.merge:
+        raise UserError("--part writes a part and --merge makes the corpus of all: give one")
     knobs = dict(config.endpoint)
     grid = _grid(breadth, asked, [endpoint.model for endpoint in endpoints], config.seed, knobs)
     candidates = knobs.pop("candidates")
@@ -195,7 +316,15 @@ def _by_endpoint(
     if asked.dry_run:
         print(generation_cost.generation_dry_run(grid, endpoints, candidates, forms[0]))
         return
-    manifest = generate_records(grid, endpoints, gates, candidates, output, forms)
+    manifest = generate_records(
+        grid, endpoints, gates, candidates, output, forms, part, asked.merge or ()
+    )
+    if part is not None:
+        print(
+            f"{output}: part {part} of {manifest['grid']['cells']:,} cells; when all are written,"
+            " run the same command with --merge=FOLDER,... in place of --part"
+        )
+        return
     print(f"{output}: {manifest[kind]:,} {kind}, {manifest['words']:,} words{_rejected(manifest)}")
 
 

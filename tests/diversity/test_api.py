@@ -143,7 +143,7 @@ known = flags.FLAGS.get_key_flags_for_module("divsyn_jax.diversity.score_corpus"
 print(*[flag.name for flag in known])
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    names = {*done.stdout.split()} - {"output", "dry_run", "pairs_out"}
+    names = {*done.stdout.split()} - {"output", "dry_run", "pairs_out", "merge"}
     assert len(names) > 20
     assert names <= set(inspect.signature(score).parameters)
     for function in (score, compare):

@@ -13,7 +13,8 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.client import Client
-from divsyn_jax.endpoint.sending.transport import AttemptFailed, Transport
+from divsyn_jax.endpoint.sending.outcomes import AttemptFailed
+from divsyn_jax.endpoint.sending.transport import Transport
 from tests.conftest import ROOT
 from tests.endpoint.questions import question
 from tests.endpoint.test_client import ask, values

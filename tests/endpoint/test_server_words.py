@@ -9,7 +9,7 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped
-from divsyn_jax.endpoint.sending import canary, transport
+from divsyn_jax.endpoint.sending import canary, outcomes
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.endpoint.questions import question
 from tests.endpoint.server_words import completion, prompt_tokens, right_answer, serving
@@ -289,7 +289,7 @@ def test_a_model_too_weak_for_the_probe_is_not_called_a_server_that_cuts():
     ],
 )
 def test_a_wait_that_cannot_be_read_does_not_hide_the_other(headers):
-    assert transport._retry_after(headers) == 30
+    assert outcomes._retry_after(headers) == 30
 
 
 def test_a_server_on_this_machine_is_asked_past_any_proxy(monkeypatch):

@@ -17,9 +17,10 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.cache import Cache, Paid, answer_key
-from divsyn_jax.endpoint.sending import bounded_body, transport
+from divsyn_jax.endpoint.sending import bounded_body, outcomes
+from divsyn_jax.endpoint.sending.outcomes import AttemptFailed, Rejected
 from divsyn_jax.endpoint.sending.redaction import Redaction
-from divsyn_jax.endpoint.sending.transport import AttemptFailed, Rejected, Transport
+from divsyn_jax.endpoint.sending.transport import Transport
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.conftest import ROOT
 from tests.endpoint.questions import question
@@ -348,12 +349,12 @@ def test_an_odd_proxy_is_one_line_without_its_password(monkeypatch, proxy):
     ],
 )
 def test_a_wait_is_at_most_a_day(headers, least, most):
-    assert least <= transport._retry_after(headers) <= most
+    assert least <= outcomes._retry_after(headers) <= most
 
 
 @pytest.mark.parametrize("value", ["nan", "soon", "", "9" * 5000 + " x", "Fri, 99 Foo -1 25:61:61"])
 def test_a_wait_that_is_no_time_is_none(value):
-    assert transport._retry_after({"retry-after": value}) is None
+    assert outcomes._retry_after({"retry-after": value}) is None
 
 
 def test_the_cache_is_its_owners_alone(tmp_path):

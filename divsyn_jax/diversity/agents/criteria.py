@@ -222,7 +222,8 @@ async def _make_set(
             f"criteria set {number + 1}: only {len(found)} of {proposals} proposals were usable; "
             "try another --model, or write the criteria yourself (--criteria=FILE)"
         )
-    merged = {kind: await _merge(client, kind, found, number) for kind in CRITERIA_KINDS}
+    both = await asyncio.gather(*(_merge(client, kind, found, number) for kind in CRITERIA_KINDS))
+    merged = dict(zip(CRITERIA_KINDS, both, strict=True))
     try:
         answer = await client.complete(prompts.summarise_criteria(merged, {"criteria_set": number}))
     except ContentFailure as failure:

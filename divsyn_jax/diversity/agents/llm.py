@@ -248,7 +248,8 @@ class LLMAgent:
 
             # Twice the ceiling: a worker between two calls must not leave a slot empty.
             async with heartbeat.shown_on(progress, client.usage.spent):
-                await _gather([work() for _ in range(min(total, 2 * self._endpoint.concurrency))])
+                await _gather([work() for _ in range(min(total, 2 * self._endpoint.side_by_side))])
+        client.settle()
         return [[answered[row] for row in sorted(answered)] for answered in answers]
 
     async def _ask(

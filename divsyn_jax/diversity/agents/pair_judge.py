@@ -116,7 +116,7 @@ class PairJudge:
                         progress.set_postfix_str(client.usage.spent(), refresh=False)
                         progress.update(len(batch))
 
-                workers = min(len(pairs), 2 * self._endpoint.concurrency)
+                workers = min(len(pairs), 2 * self._endpoint.side_by_side)
                 tasks = [asyncio.ensure_future(work()) for _ in range(workers)]
                 try:
                     await asyncio.gather(*tasks)

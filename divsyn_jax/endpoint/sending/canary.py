@@ -13,6 +13,7 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.answers import parsing as structured
+from divsyn_jax.endpoint.batch_files.batch import AnswerAwaited
 from divsyn_jax.endpoint.client import TRUNCATION_REMEDY, Client
 from divsyn_jax.endpoint.fence import SYSTEM_NOTE, fence
 from divsyn_jax.endpoint.request import ContentFailure, Request
@@ -81,14 +82,20 @@ async def probe(client: Client, documents: int, characters: int) -> Probe:
     """Try the endpoint with `documents` documents of `characters` characters; a result in the cache
     is taken from there.
 
-    Raises `UserError`, one line with a remedy, when prompts are cut, no rung of the ladder yields
+    Where answers come by batch file, the first question goes along with the others; until its
+    answer is there, the result is an empty one and not kept. Raises `UserError`, one line with a
+    remedy, when prompts are cut, no rung of the ladder yields
     the schema, or all answers are cut."""
     about = {"canary": client.settings.identity(), "documents": documents, "characters": characters}
     if (recorded := client.cache.fact(about)) is not None:
         return Probe(**{**recorded, "concessions": tuple(recorded["concessions"])})
     concessions: list[str] = []
     while True:
-        result = await _try_rung(client, documents, characters)
+        try:
+            result = await _try_rung(client, documents, characters, wait=bool(concessions))
+        except AnswerAwaited:
+            # Its answer comes with those of the first questions, before any that follow from them.
+            return Probe(client.mode, None, 0, 0, ())
         if isinstance(result, Probe):
             break
         concessions.append(f"{client.mode} is accepted but not kept ({result})")
@@ -117,13 +124,15 @@ async def probe(client: Client, documents: int, characters: int) -> Probe:
     return result
 
 
-async def _try_rung(client: Client, documents: int, characters: int) -> Probe | str:
-    """The result on the client's present mode, or in what way the schema is not kept."""
+async def _try_rung(client: Client, documents: int, characters: int, wait: bool) -> Probe | str:
+    """The result on the client's present mode, or in what way the schema is not kept.
+
+    Without `wait`, `AnswerAwaited` where the first question goes into a batch file."""
     problem, cut, read = "", 0, True
     for attempt in range(_TRIES):
         request, code_words = _question(client.settings.seed, attempt, documents, characters)
         try:
-            exchange = await client.exchange(request)
+            exchange = await client.exchange(request, wait=wait or attempt > 0)
         except ContentFailure as failure:
             if failure.outcome in ("rejected", "unanswered"):
                 raise UserError(

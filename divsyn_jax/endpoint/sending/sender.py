@@ -11,18 +11,15 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.answers import parsing as structured
+from divsyn_jax.endpoint.batch_files.batch import BatchFiles
 from divsyn_jax.endpoint.budget import Budget
 from divsyn_jax.endpoint.cache import canonical
 from divsyn_jax.endpoint.request import ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.sending.completion import Reply
 from divsyn_jax.endpoint.sending.dialect import Dialect
 from divsyn_jax.endpoint.sending.limiter import Limiter
-from divsyn_jax.endpoint.sending.transport import (
-    AttemptFailed,
-    Filtered,
-    Rejected,
-    Transport,
-)
+from divsyn_jax.endpoint.sending.outcomes import AttemptFailed, Filtered, Rejected
+from divsyn_jax.endpoint.sending.transport import Transport
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.usage import Usage
 
@@ -39,8 +36,15 @@ _SERVER_ERRORS = 2
 class Sender:
     """Owns the connection to an endpoint; belongs to one event loop. Counts into `usage`."""
 
-    def __init__(self, settings: EndpointSettings, usage: Usage, dialect: Dialect):
+    def __init__(
+        self,
+        settings: EndpointSettings,
+        usage: Usage,
+        dialect: Dialect,
+        batch: BatchFiles | None = None,
+    ):
         self.dialect = dialect
+        self._batch = batch
         self._settings = settings
         self._usage = usage
         self._limiter = Limiter(
@@ -62,8 +66,8 @@ class Sender:
         """The server's reply to a question, or to a re-ask that names `problems`, and how it was
         put.
 
-        Raises `ContentFailure` (rejected, content_filter, unanswered), `EndpointStopped` or
-        `UserError`."""
+        Raises `ContentFailure` (rejected, content_filter, unanswered), `EndpointStopped`,
+        `UserError`, or `AnswerAwaited` for a question of the next batch file."""
         loop = asyncio.get_running_loop()
         began = deadline = trial = None
         failure: AttemptFailed | None = None
@@ -140,8 +144,11 @@ class Sender:
     ) -> Reply:
         settings, counts = self._settings, self._usage.of(request.purpose)
         messages = structured.messages(request, dialect.mode, problems, dialect.system_role)
-        most = tokens.estimate_tokens(*(message["content"] for message in messages)).high
         room = self._room(request, messages)
+        body = self._body(request, messages, dialect, problems, room)
+        if self._batch is not None and (by_file := self._batch.reply(request, body, counts)):
+            return by_file
+        most = tokens.estimate_tokens(*(message["content"] for message in messages)).high
         async with self._budget.call(most, room):
             self._limiter.check()  # the budget may have kept this call waiting
             if self._transport is None:  # a run that the cache answers needs neither key nor openai
@@ -149,7 +156,7 @@ class Sender:
             counts.calls += 1
             name = f"{request.purpose}-{_digest(request.identity, len(problems))[:16]}"
             reply = await self._transport.send(
-                self._body(request, messages, dialect, problems, room),
+                body,
                 name,
                 min(settings.timeout_s, max(seconds_left, 1.0)),
                 counts.count,

@@ -18,7 +18,7 @@ _AHEAD = 16
 
 def ahead(clients: Iterable[Client]) -> int:
     """How many questions to hold prepared or answered, at most."""
-    return _AHEAD * sum(client.settings.concurrency for client in clients)
+    return _AHEAD * sum(client.settings.side_by_side for client in clients)
 
 
 async def in_order(
@@ -52,4 +52,4 @@ class Pending(Generic[_Outcome]):
     """The tasks of one item, in order; work may add to them."""
 
     def __init__(self) -> None:
-        self.tasks: list[asyncio.Task[_Outcome]] = []
+        self.tasks: list[asyncio.Future[_Outcome]] = []

@@ -102,7 +102,7 @@ async def _extract(
     rejects: collections.Counter[str] = collections.Counter()
     asked = 0
     async with contextlib.AsyncExitStack() as stack:
-        clients = await open_clients(stack, endpoints, cache, 1, templates.TOPICS_CHARACTERS)
+        clients = await open_clients(stack, endpoints, cache, (1, templates.TOPICS_CHARACTERS))
         bar = stack.enter_context(
             tqdm(desc="topics", unit="document", mininterval=1, file=sys.stderr)
         )
@@ -146,6 +146,8 @@ async def _extract(
                 f"{failed} of {asked} documents gave no topics ({dict(rejects)}); take another"
                 " --model"
             )
+        for client in clients:
+            client.settle()
         usage = {client.settings.model: client.usage.to_json() for client in clients}
         cost = summed_cost(client.usage.cost_with_cached for client in clients)
     return {

@@ -15,26 +15,29 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import Failure
+from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.endpoint import heartbeat
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.synthesis.by_endpoint.choose_form import choose_form, forms_of
+from divsyn_jax.synthesis.by_endpoint import parts
+from divsyn_jax.synthesis.by_endpoint.choose_form import choose_form, forms_of, probe_for
 from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm, RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
+from divsyn_jax.synthesis.by_endpoint.parts import CandidateOutcome
 from divsyn_jax.synthesis.by_endpoint.run import (
     CACHE,
     finished,
     new_records,
-    open_unprobed,
+    open_clients,
     run,
     spent,
     summed_cost,
@@ -51,7 +54,7 @@ _REASONS = {
 _MOST_UNFILLED = 10
 
 
-class _PendingCell(Pending[dict[str, Any] | RejectedAnswer]):
+class _PendingCell(Pending[CandidateOutcome]):
     """The candidates of one cell: the record of a document each, or why there is none."""
 
     def __init__(self, cell: Cell, client: Client, grid: Grid, form: AnswerForm, most: int) -> None:
@@ -66,7 +69,7 @@ class _PendingCell(Pending[dict[str, Any] | RejectedAnswer]):
         if len(self.tasks) < self._most:
             self.tasks.append(asyncio.create_task(self._candidate(len(self.tasks))))
 
-    async def _candidate(self, number: int) -> dict[str, Any] | RejectedAnswer:
+    async def _candidate(self, number: int) -> CandidateOutcome:
         prompt = self._form.prompt(self.cell, number)
         try:
             answer = await self._client.complete(prompt.request)
@@ -90,17 +93,48 @@ class _PendingCell(Pending[dict[str, Any] | RejectedAnswer]):
         }
 
 
+class _MergedCell(_PendingCell):
+    """A cell whose first candidates a part has; `ready` is awaited before another is asked for."""
+
+    def __init__(
+        self,
+        known: Sequence[CandidateOutcome],
+        ready: Callable[[Client], Awaitable[None]],
+        *others: Any,
+    ) -> None:
+        self._known, self._ready = known, ready
+        super().__init__(*others)
+
+    def ask(self) -> None:
+        """The next candidate that the part has, or one more."""
+        number = len(self.tasks)
+        if number >= len(self._known):
+            super().ask()
+            return
+        outcome: asyncio.Future[CandidateOutcome] = asyncio.get_running_loop().create_future()
+        outcome.set_result(self._known[number])
+        self.tasks.append(outcome)
+        if isinstance(self._known[number], RejectedAnswer):
+            self.ask()
+
+    async def _candidate(self, number: int) -> CandidateOutcome:
+        await self._ready(self._client)
+        return await super()._candidate(number)
+
+
 def generate_documents(
     grid: Grid,
     endpoints: Sequence[EndpointSettings],
     gates: Gates,
     candidates: int,
     output: str | os.PathLike,
+    part: WorkPart | None = None,
+    merge: Sequence[str] = (),
     form: str = "schema",
 ) -> dict[str, Any]:
     """`generate_records` of documents in one form, or in that which `auto` finds."""
     forms = forms_of("documents", form, grid, gates)
-    return generate_records(grid, endpoints, gates, candidates, output, forms)
+    return generate_records(grid, endpoints, gates, candidates, output, forms, part, merge)
 
 
 def generate_records(
@@ -110,6 +144,8 @@ def generate_records(
     candidates: int,
     output: str | os.PathLike,
     forms: Sequence[AnswerForm],
+    part: WorkPart | None = None,
+    merge: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the records of `grid` to the folder `output` and return the manifest.
 
@@ -118,6 +154,8 @@ def generate_records(
       candidates: records that a cell may ask for in place of one accepted, at most.
       forms: how they are asked for; of several, all of one kind, the first that every model is
         found to be able to write, which the last is taken to be.
+      part: of the cells, to be written alone: their candidates, for a merge.
+      merge: folders of all parts, to make the corpus of.
 
     A corpus that is there with these settings is left as it is. Raises `Unfinished` where a rerun
     goes on, and `Failure` naming cells that could not be filled; nothing but the cache of answers
@@ -133,18 +171,29 @@ def generate_records(
         "seed": grid.seed,
     }
     output = pathlib.Path(output)
+    if merge:
+        forms = [parts.form_of_parts(merge, forms)]
     for form in forms:
         said = form.settings()
-        earlier = finished(output, {**settings, **said})
+        earlier = finished(output, _with_part({**settings, **said}, part))
         if earlier is not None and earlier.get("form") == said.get("form"):
             return earlier
-    with new_records(output, f"{forms[0].kind}.jsonl.zst") as path:
+    folders = parts.check_parts(merge, {**settings, **forms[0].settings()}) if merge else []
+    name = f"{forms[0].kind}.jsonl.zst" if part is None else parts.CANDIDATES
+    with new_records(output, name) as path:
         form, counted = run(
-            _generate(grid, endpoints, gates, candidates, path, output / CACHE, forms)
+            _generate(
+                grid, endpoints, gates, candidates, path, output / CACHE, forms, part, folders
+            )
         )
-    manifest = {**settings, **form.settings(), **counted}
+    settings = _with_part({**settings, **form.settings()}, part)
+    manifest = {**settings, **parts.with_usage(counted, folders)}
     files.write_json(output / "manifest.json", manifest)
     return manifest
+
+
+def _with_part(settings: dict[str, Any], part: WorkPart | None) -> dict[str, Any]:
+    return settings if part is None else parts.settings_of(settings, part)
 
 
 async def _generate(
@@ -155,16 +204,20 @@ async def _generate(
     path: pathlib.Path,
     cache: pathlib.Path,
     forms: Sequence[AnswerForm],
+    part: WorkPart | None,
+    folders: Sequence[pathlib.Path],
 ) -> tuple[AnswerForm, dict[str, Any]]:
     totals, near = RecordTotals(), NearDuplicates(gates.near_duplicate)
     rejects: collections.Counter[str] = collections.Counter()
     unfilled: list[str] = []
     async with contextlib.AsyncExitStack() as stack:
-        clients = await open_unprobed(stack, endpoints, cache)
-        form = await choose_form(clients, grid, forms)
+        clients = await open_clients(stack, endpoints, cache, None)
+        # A merge may have nothing to ask: its endpoints are probed when it has.
+        form = forms[0] if folders else await choose_form(clients, grid, forms)
+        cell_count = len(grid) if part is None else part.size(len(grid))
         bar = stack.enter_context(
             tqdm(
-                total=len(grid) * grid.generations,
+                total=cell_count * grid.generations,
                 desc=form.kind,
                 unit=form.kind.removesuffix("s"),
                 mininterval=1,
@@ -174,17 +227,26 @@ async def _generate(
         await stack.enter_async_context(heartbeat.shown_on(bar, lambda: spent(clients)))
         writer = stack.enter_context(RecordWriter(path))
 
-        def start(cell: Cell) -> _PendingCell:
-            return _PendingCell(
-                cell, clients[cell.model], grid, form, candidates * grid.generations
-            )
+        probes: dict[Client, asyncio.Task[None]] = {}
 
-        cells = in_order(grid.cells(), start, ahead(clients))
+        async def ready(client: Client) -> None:
+            if client not in probes:
+                probes[client] = asyncio.create_task(probe_for(form, client, grid))
+            await asyncio.shield(probes[client])
+
+        def start(item: tuple[Cell, Sequence[CandidateOutcome]]) -> _PendingCell:
+            cell, known = item
+            asked = (cell, clients[cell.model], grid, form, candidates * grid.generations)
+            return _MergedCell(known, ready, *asked) if folders else _PendingCell(*asked)
+
+        cells = in_order(parts.cells_of(grid, part, folders), start, ahead(clients))
         async with contextlib.aclosing(cells):
             async for pending in cells:
                 before, lost = totals.records, rejects.copy()
+                outcomes: list[CandidateOutcome] = []
                 for task in pending.tasks:  # grows while it is gone through
                     candidate = await task
+                    outcomes.append(candidate)
                     if isinstance(candidate, RejectedAnswer):
                         rejects[candidate.reason] += 1
                         continue
@@ -194,19 +256,24 @@ async def _generate(
                         continue
                     record = {"id": f"generated-{grid.seed}-{totals.records}", **candidate}
                     totals.enter(record)
-                    writer.write(record)
+                    if part is None:
+                        writer.write(record)
                     bar.update()
                 bar.set_postfix_str(spent(clients), refresh=False)
-                if totals.records < before + grid.generations:
+                filled = totals.records - before
+                if part is not None:
+                    writer.write(parts.line_of(pending.cell, outcomes))
+                    # Which of its candidates are duplicates, the other parts decide.
+                    filled = sum(not isinstance(outcome, RejectedAnswer) for outcome in outcomes)
+                if filled < grid.generations:
                     why = ", ".join(
                         f"{count} {reason}" for reason, count in (rejects - lost).items()
                     )
-                    unfilled.append(
-                        f"{pending.cell.name} ({totals.records - before} of {grid.generations}:"
-                        f" {why})"
-                    )
+                    unfilled.append(f"{pending.cell.name} ({filled} of {grid.generations}: {why})")
                 if len(unfilled) == _MOST_UNFILLED:
                     break
+        for client in clients:
+            client.settle()
         usage = {client.settings.model: client.usage.to_json() for client in clients}
         cost = summed_cost(client.usage.cost_with_cached for client in clients)
     if unfilled:

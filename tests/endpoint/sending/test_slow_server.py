@@ -6,7 +6,7 @@ import pytest
 
 from divsyn_jax.endpoint.client import Client, EndpointStopped
 from divsyn_jax.endpoint.sending.completion import Reply
-from divsyn_jax.endpoint.sending.transport import AttemptFailed
+from divsyn_jax.endpoint.sending.outcomes import AttemptFailed
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.endpoint import virtual_time
 from tests.endpoint.questions import question
