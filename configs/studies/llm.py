@@ -35,7 +35,7 @@ def get_config() -> ConfigDict:
     ]
     config.null_control, config.documents = (), 250
     with config.unlocked():
-        config.writer = {"base_url": "local", "min_words": 50, "max_words": 150, "candidates": 8}
+        config.writer = {"base_url": "local", "min_words": 50, "max_words": 200, "candidates": 8}
     config.tasks, config.task_data, config.stages, config.sft = (), "", ("pretrain", "evaluate"), {}
     del config.budget["sft"], config.budget["sft evaluate"]
     # Two cores write some 40 documents a minute.

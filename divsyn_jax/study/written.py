@@ -22,7 +22,7 @@ WRITER = {
     "base_url": "local",  # --base_url of generate_corpus
     "model": "",  # --model; '' for the packaged one of a local server
     "min_words": 50,  # of a document
-    "max_words": 150,
+    "max_words": 200,
     "candidates": 4,  # documents that may be asked for one accepted
 }
 _KNOBS = ("topics", "styles", "personas", "seed", "temperature")

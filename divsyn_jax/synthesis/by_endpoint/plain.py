@@ -22,8 +22,8 @@ PLAIN_VERSION = 1
 CUT = "cut_at_length_limit"
 _KEYWORDS = 2  # of a topic's that one document is asked to turn on
 _SEED_CHARACTERS = 200  # of a topic, keyword or persona in the prompt
-# English prose takes 1.2 to 1.5 tokens a word; a writer that says more than was asked is cut.
-_TOKENS_PER_WORD = 2
+# English prose takes 1.2 to 1.5 tokens a word; who says more than was asked is cut at a sentence.
+_TOKENS_PER_WORD = 1.6
 _LEAST_TOKENS = 48
 _LEAST_KEPT = 0.5  # of a text that was cut and ends at its last sentence
 _SYSTEM = "You write short texts from which people learn."
@@ -78,7 +78,7 @@ class PlainForm:
             user=order,
             schema=PLAIN_SCHEMA,
             identity={"cell": cell.name, "candidate": candidate},
-            max_output_tokens=max(_LEAST_TOKENS, _TOKENS_PER_WORD * self.words),
+            max_output_tokens=max(_LEAST_TOKENS, int(_TOKENS_PER_WORD * self.words)),
             plain=True,
         )
         return Prompt(request, {}, {})
