@@ -44,7 +44,8 @@ class BatchFiles:
         Raises `UserError` naming a file that cannot be used."""
         if cache_path is None:
             raise UserError(
-                "--batch_out and --batch_in need the answers on disk: --output (in Python answers=FILE)"
+                "--batch_out and --batch_in need the answers on disk: --output (in Python"
+                " answers=FILE)"
             )
         if self._settings.batch_out is not None:
             self._file = self._stage.file(self._settings.batch_out)

@@ -21,7 +21,8 @@ from tests.synthesis.by_endpoint.test_generate_by_endpoint import BRAINS, data, 
 
 def generate(server, folder, asked, part=None, merge=(), **changes):
     settings = server.settings(price_input=1.0, price_output=2.0, **changes)
-    return generate_documents(asked, [settings], Gates(), 8, folder, part, [*map(str, merge)])
+    folders = [*map(str, merge)]
+    return generate_documents(asked, [settings], Gates(), 8, folder, part=part, merge=folders)
 
 
 def write_parts(server, folder, asked, count):
