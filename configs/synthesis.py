@@ -44,8 +44,13 @@ def get_config(argument: str | None = None) -> ConfigDict:
                 ),  # of which the model chooses one; 1: every persona has cells of its own
                 "min_words": 150,
                 "max_words": 1500,
+                # Of an instruction's response, in the place of the two above.
+                "min_response_words": 10,
+                "max_response_words": 250,
                 "language": "en",  # ISO 639-1; '': any
                 "near_duplicate": 0.75,  # Jaccard similarity of word 5-grams; above 1: none is near
+                # Share of a document's word 5-grams that it said before, above which it is a loop.
+                "most_repeated": 0.3,
             },
         }
     )

@@ -71,6 +71,11 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             "tokenise corpora into shards to train on",
             "build_shards",
         ),
+        _command(
+            "serve",
+            "endpoint.local_server.serve",
+            "serve a language model on this machine, offline",
+        ),
         _command("tfds", "data.tfds_builder", "turn a corpus into a TensorFlow dataset"),
     ),
     "Models": (

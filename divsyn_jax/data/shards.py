@@ -17,6 +17,7 @@ Packings: concat: documents (BOS text EOS, or text EOS for a tokenizer that puts
 """
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -189,10 +190,12 @@ class ShardedWindows:
             paths.append(str(path))
         _check_content(paths, [shard["sha256"] for shard in self.manifest["shards"]])
         self._dtype = np.dtype(self.manifest["dtype"])
-        self._source = array_record_data_source.ArrayRecordDataSource(paths)
-        if len(self._source) != self.manifest["windows"]:
+        with self._damage_named():
+            self._source = array_record_data_source.ArrayRecordDataSource(paths)
+            windows = len(self._source)
+        if windows != self.manifest["windows"]:
             raise UserError(
-                f"{folder}: {len(self._source)} windows where the manifest says"
+                f"{folder}: {windows} windows where the manifest says"
                 f" {self.manifest['windows']}; build the shards again"
             )
 
@@ -202,11 +205,35 @@ class ShardedWindows:
         return self._length
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return np.frombuffer(self._source[index], self._dtype).astype(np.int32)
+        return self.read([index])[0].astype(np.int32)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """The windows at `indices`, read together, in the type they are stored in."""
-        return [np.frombuffer(record, self._dtype) for record in self._source.__getitems__(indices)]
+        with self._damage_named():
+            records = self._source.__getitems__(indices)
+            windows = [np.frombuffer(record, self._dtype) for record in records]
+        if self.manifest["packing"] == "best_fit":  # holds places beside ids
+            return windows
+        # An id beyond the vocabulary would be looked up as its last entry, without a word.
+        vocabulary = self.manifest["tokenizer"]["vocab_size"]
+        for window in windows:
+            if len(window) and window.max() >= vocabulary:
+                raise UserError(
+                    f"{self.folder}: token id {int(window.max())} in a vocabulary of {vocabulary};"
+                    " build the shards again"
+                )
+        return windows
+
+    @contextlib.contextmanager
+    def _damage_named(self) -> Iterator[None]:
+        """Raise `UserError` where the library cannot read a shard."""
+        try:
+            yield
+        except (RuntimeError, ValueError, IndexError) as error:
+            why = (str(error).splitlines() or [""])[0][:200]
+            raise UserError(
+                f"{self.folder}: a shard cannot be read ({why}); build the shards again"
+            ) from None
 
     def _windows_of(self, tokens: int) -> int:
         """How many of the first windows hold `tokens` tokens to predict; known where all but a
@@ -299,7 +326,10 @@ def _check_manifest(manifest: Any, folder: pathlib.Path) -> None:
     wrong = [key for key, kind in _MANIFEST_TYPES.items() if type(manifest.get(key)) is not kind]
     if not wrong and manifest["dtype"] not in ("<u2", "<u4"):
         wrong = ["dtype"]
-    if not wrong and type(manifest["tokenizer"].get("sha256")) is not str:
+    of_tokenizer = {} if wrong else manifest["tokenizer"]
+    if not wrong and not (
+        type(of_tokenizer.get("sha256")) is str and type(of_tokenizer.get("vocab_size")) is int
+    ):
         wrong = ["tokenizer"]
     shards = [] if wrong else manifest["shards"]
     if not wrong and not (

@@ -7,7 +7,8 @@
 A request is looked up in the cache; else it is sent (`sender`), its answer repaired and validated
 (`structured`), asked for again once when unusable, and committed. What is in flight when the block
 ends is still received and committed, whatever ended it; an attempt takes --request_timeout at most,
-and nothing is begun or repeated any more."""
+and nothing is begun or repeated any more. A server of our own, whose answers cost nothing, gets ten
+seconds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,12 +20,12 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint import tokens
 from divsyn_jax.endpoint.answers import parsing as structured
 from divsyn_jax.endpoint.batch_files.batch import AnswerAwaited, BatchFiles
-from divsyn_jax.endpoint.cache import Cache, Paid, answer_key, canonical
+from divsyn_jax.endpoint.cache import Cache, Paid, answer_key
 from divsyn_jax.endpoint.request import Answer, ContentFailure, EndpointStopped, Request
 from divsyn_jax.endpoint.sending.completion import LEAST_TOKENS_PER_WORD, Reply
 from divsyn_jax.endpoint.sending.dialect import Dialect
 from divsyn_jax.endpoint.sending.sender import Sender
-from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.endpoint.settings import LOCAL, EndpointSettings
 from divsyn_jax.endpoint.usage import Usage
 
 __all__ = ["Answer", "Client", "ContentFailure", "EndpointStopped", "Request"]
@@ -34,6 +35,7 @@ TRUNCATION_REMEDY = (
     " --ctx-size; vLLM: --max-model-len) or ask with fewer or shorter documents"
 )
 _DRAIN_MARGIN_S = 5.0
+_LOCAL_DRAIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Client:
             self._batch.abandon()
         if self._running:  # paid for: wait, so that it is committed
             longest = self.settings.timeout_s + _DRAIN_MARGIN_S
+            if self.settings.base_url == LOCAL:  # costs nothing but time
+                longest = _LOCAL_DRAIN_S
             _, late = await asyncio.wait(self._running.values(), timeout=longest)
             for task in late:
                 task.cancel()
@@ -150,7 +154,11 @@ class Client:
                 f"{self.settings.base_url} read {reply.prompt_tokens} tokens of a prompt of {asked}"
                 f" words: it cuts prompts silently; {TRUNCATION_REMEDY}"
             )
-        parsed = structured.parse(reply.text, request, reply.elsewhere)
+        if request.plain:
+            was_cut = reply.finish_reason == "length"
+            parsed = structured.parse_plain(reply.text, was_cut, request, reply.elsewhere)
+        else:
+            parsed = structured.parse(reply.text, request, reply.elsewhere)
         return Exchange(reply, parsed, dialect.mode)
 
     def step_down(self) -> bool:
@@ -202,7 +210,7 @@ class Client:
         # the same.
         for mode in sorted(structured.MODES, key=lambda mode: mode != self.mode):
             paid = self.cache.answer(answer_key(self._determinants(request, mode)))
-            if paid is not None and not structured.parse(canonical(paid.value), request).problems:
+            if paid is not None and not structured.of_value(paid.value, request).problems:
                 counts = self.usage.of(request.purpose)
                 counts.cached_calls += 1
                 counts.cached_prompt_tokens += paid.prompt_tokens

@@ -5,7 +5,8 @@ import pathlib
 
 from divsyn_jax.base import setting_flags
 from divsyn_jax.base.errors import UserError
-from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.endpoint.local_server.weights import PACKAGED_MODEL
+from divsyn_jax.endpoint.settings import LOCAL, EndpointSettings
 
 ENDPOINT = setting_flags.define(EndpointSettings, "endpoint", without=("seed", "backoff_s"))
 
@@ -19,6 +20,8 @@ def settings(seed: int) -> EndpointSettings:
     """The endpoint given on the command line; raises `UserError` naming a flag that is missing or
     wrong.
     """
+    if ENDPOINT.value("base_url") == LOCAL and not ENDPOINT.value("model"):
+        ENDPOINT.set_default("model", PACKAGED_MODEL)
     return ENDPOINT.given(seed=seed)
 
 
@@ -28,6 +31,7 @@ def several(seed: int) -> list[EndpointSettings]:
 
     --max_calls and --max_cost are shared out equally, so that together they keep the limit.
     """
+    common = settings(seed)  # first: it knows the model of a server of our own
     models, addresses = ((ENDPOINT.value(name) or "").split(",") for name in ("model", "base_url"))
     if len(set(models)) < len(models):
         raise UserError(f"--model={','.join(models)}: name each model once")
@@ -42,7 +46,6 @@ def several(seed: int) -> list[EndpointSettings]:
             f"--batch_out: {len(files)} files for {len(models)} models; give one for each, as"
             " --batch_out=A,B"
         )
-    common = settings(seed)
     calls, cost = common.max_calls, common.max_cost
     return [
         dataclasses.replace(

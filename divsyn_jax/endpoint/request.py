@@ -14,7 +14,8 @@ class Request:
       form (additionalProperties false, every property required). identity: what keeps repeated
       samples apart in the cache, e.g. {"draw": 7, "attempt": 0}; JSON values. check: problems of an
       answer that the schema cannot express, in fixed wording (they go into the re-ask).
-      max_output_tokens: bound on the answer.
+      max_output_tokens: bound on the answer. plain: the answer is prose, not JSON; its value is
+      {"text": the whole of it, "was_cut": whether the length limit ended it}.
     """
 
     purpose: str
@@ -24,6 +25,16 @@ class Request:
     identity: Mapping[str, Any]
     max_output_tokens: int
     check: Callable[[dict[str, Any]], list[str]] = lambda answer: []
+    plain: bool = False
+
+
+# The schema of every plain request.
+PLAIN_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"text": {"type": "string"}, "was_cut": {"type": "boolean"}},
+    "required": ["text", "was_cut"],
+    "additionalProperties": False,
+}
 
 
 @dataclass(frozen=True)

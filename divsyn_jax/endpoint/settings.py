@@ -10,6 +10,16 @@ from typing import Annotated, Any
 
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
+from divsyn_jax.endpoint.local_server.process import CONTEXT_TOKENS, SLOTS
+from divsyn_jax.endpoint.local_server.weights import (
+    PACKAGED_MODEL,
+    find_weights,
+    weights_digest,
+)
+
+# As --base_url: a server on this machine that the command itself starts and stops.
+LOCAL = "local"
+LOCAL_TIMEOUT_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -22,14 +32,18 @@ class EndpointSettings:
 
     Attributes:
       base_url: address of an OpenAI-compatible endpoint, up to and with /v1, e.g.
-        https://api.openai.com/v1 or http://localhost:8000/v1.
-      model: model that answers, as the endpoint names it.
+        https://api.openai.com/v1 or http://localhost:8000/v1; `local` starts a server of --model
+        on this machine and stops it at the end.
+      model: model that answers, as the endpoint names it; with --base_url=local a GGUF file, by
+        default the packaged SmolLM2-135M-Instruct.
       api_key_env: environment variable that holds the API key; an endpoint on this machine needs
         none.
       temperature: sampling temperature of the endpoint's model.
       seed: sent with every call (mixed with the request's identity) where the server takes one.
       reasoning_tokens: output tokens added to every request's limit, for a model that reasons
         before it answers: what it thinks counts as output, some thousands of tokens.
+      context_tokens: tokens that the endpoint's model takes, prompt and answer together, where you
+        know them; answers are bounded so that both fit. 0: not known, or what --base_url=local has.
       concurrency: calls in flight, at most; the limiter works below it when the server asks for
         less.
       timeout_s: seconds one attempt of a call may take.
@@ -53,6 +67,7 @@ class EndpointSettings:
     temperature: float = 0.0
     seed: int = 0
     reasoning_tokens: int = 0
+    context_tokens: int = 0
     concurrency: int = 16
     timeout_s: Annotated[float, Flag("request_timeout")] = 120.0
     deadline_s: Annotated[float, Flag("request_deadline")] = 600.0
@@ -65,6 +80,27 @@ class EndpointSettings:
     batch_in: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.base_url == LOCAL:
+            self._settle_local()
+        else:
+            self._check_address()
+        self._check_numbers()
+
+    def _settle_local(self) -> None:
+        """What a server of our own settles by itself."""
+        settled = {
+            "model": self.model or PACKAGED_MODEL,
+            "context_tokens": self.context_tokens or CONTEXT_TOKENS,
+            # What waits inside the server for a slot would count as slow.
+            "concurrency": min(self.concurrency, SLOTS),
+            # It asks nothing for an answer, and the machine may be busy with other work.
+            "timeout_s": max(self.timeout_s, LOCAL_TIMEOUT_S),
+            "deadline_s": max(self.deadline_s, 2 * LOCAL_TIMEOUT_S),
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
+
+    def _check_address(self) -> None:
         try:
             url = urllib.parse.urlsplit(self.base_url)
             is_address = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
@@ -82,14 +118,17 @@ class EndpointSettings:
                 "--base_url carries credentials or a query; put the key into the environment"
                 " variable of --api_key_env"
             )
+
+    def _check_numbers(self) -> None:
         if not self.model:
             raise UserError("--model is required: the name by which the endpoint knows the model")
         if not self.api_key_env:
             raise UserError("--api_key_env must name an environment variable")
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
             raise UserError(f"--temperature={self.temperature} must lie in [0, 2]")
-        if self.reasoning_tokens < 0:
-            raise UserError(f"--reasoning_tokens={self.reasoning_tokens} must not be negative")
+        for flag in ("reasoning_tokens", "context_tokens"):
+            if getattr(self, flag) < 0:
+                raise UserError(f"--{flag}={getattr(self, flag)} must not be negative")
         if self.concurrency < 1:
             raise UserError(f"--concurrency={self.concurrency} must be at least 1")
         for flag, seconds in (
@@ -129,6 +168,8 @@ class EndpointSettings:
     @property
     def is_local(self) -> bool:
         """Whether the endpoint is on this machine and so may need no key."""
+        if self.base_url == LOCAL:
+            return True
         host = urllib.parse.urlsplit(self.base_url).hostname or ""
         try:
             address = ipaddress.ip_address(host)
@@ -146,12 +187,17 @@ class EndpointSettings:
     def identity(self) -> dict[str, Any]:
         """What determines answers:
 
-        address, model and sampling, and room to reason; no timing, no budget, no secrets.
+        address, model and sampling, and room to reason; no timing, no budget, no secrets. Of a
+        server of our own, its weights by content. Raises `UserError` where those are not there.
         """
+        weights = {}
+        if self.base_url == LOCAL:
+            weights = {"weights": weights_digest(find_weights(self.model))}
         return {
             "base_url": self.base_url.rstrip("/"),
             "model": self.model,
             "temperature": self.temperature,
             "seed": self.seed,
+            **weights,
             **({"reasoning_tokens": self.reasoning_tokens} if self.reasoning_tokens else {}),
         }

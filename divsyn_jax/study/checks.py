@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.study import written
 
 _STAGES = ("pretrain", "evaluate", "sft", "evaluate")
 _KEYS = (
@@ -15,15 +16,16 @@ _KEYS = (
     "real", "real_weight", "synthetic_weight", "heldout", "heldout_documents", "tasks", "task_data",
     "primary", "seeds", "sizes", "stages", "vocab_size", "score", "train", "sft", "budget",
 )  # fmt: skip
-_OPTIONAL_KEYS = ("hypotheses",)  # that recipes written for 0.1.0 lack
+_OPTIONAL_KEYS = ("hypotheses", "writer")  # that recipes written for 0.1.0 lack
 # A level has a corpus, or all that the grammar writes one from.
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
-_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", "family", *_GRAMMAR_KEYS)
+_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", "family", "temperature", *_GRAMMAR_KEYS)
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
     """Raise `UserError` for what would only fail hours later."""
     _check_keys(recipe)
+    written.check_writer(recipe)
     seeds = recipe["seeds"]
     if (
         not seeds

@@ -2,25 +2,26 @@
 
 Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_control' (the outcome is
   largely built in) or 'observation'. levels: the corpora compared, by name: `corpus` (a path), or
-  written by the built-in grammar: topics, styles, personas, seed (`documents` in each). A level may
-  weigh its corpus with a `synthetic_weight` of its own (0: real text alone). corpora: more corpora,
-  one level each (--corpora). equal_text: cut every level to the bytes of the smallest, so that
-  distinct text and repetition are equal. A level may name its `family` (a ladder, a generator, a
-  domain): effects are then taken within families. null_control: names of two levels that differ in
-  nothing but the seed, or empty. real, real_weight, synthetic_weight: text mixed into every run
-  ('pydoc', a corpus, or '' for none) and token weights. heldout, heldout_documents: domains to
-  evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks, task_data:
-  downstream tasks to evaluate on (evaluate --tasks), perhaps none, and the folder of their local
-  files (evaluate --task_data), '' for the hub's, or 'grammar' for the built-in grammar's `items`.
-  primary: which outcome decides: 'tasks' (their mean) or 'heldout' (bits per byte of the first
-  domain). seeds: of the training runs; every level is trained once a seed. sizes: small to large: a
-  name and overrides of `train` (and, as `sft`, of `sft`), every level and seed trained at each;
-  empty: `train` as it is. stages: what a run goes through: pretrain, evaluate, and perhaps sft,
-  evaluate. vocab_size: of the one tokenizer, trained on equal bytes of every level and of the real
-  text. score: settings of score_corpus. train, sft: the run recipe and the keys it overrides;
-  windows hold train.seq_len inputs in every stage. sft.data: conversations, or 'grammar' for the
-  first `sft.instructions` of the built-in grammar's (0: all). hypotheses: what the results are
-  asked; see divsyn_jax/study/hypotheses/listed.py. budget: seconds a part should take.
+  written by the built-in grammar: topics, styles, personas, seed (`documents` in each); with a
+  `temperature` beside these, by the language model of `writer` (divsyn_jax/study/written.py). A
+  level may weigh its corpus with a `synthetic_weight` of its own (0: real text alone). corpora:
+  more corpora, one level each (--corpora). equal_text: cut every level to the bytes of the
+  smallest, so that distinct text and repetition are equal. A level may name its `family` (a ladder,
+  a generator, a domain): effects are then taken within families. null_control: names of two levels
+  that differ in nothing but the seed, or empty. real, real_weight, synthetic_weight: text mixed
+  into every run ('pydoc', a corpus, or '' for none) and token weights. heldout, heldout_documents:
+  domains to evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks,
+  task_data: downstream tasks to evaluate on (evaluate --tasks), perhaps none, and the folder of
+  their local files (evaluate --task_data), '' for the hub's, or 'grammar' for the built-in
+  grammar's `items`. primary: which outcome decides: 'tasks' (their mean) or 'heldout' (bits per
+  byte of the first domain). seeds: of the training runs; every level is trained once a seed. sizes:
+  small to large: a name and overrides of `train` (and, as `sft`, of `sft`), every level and seed
+  trained at each; empty: `train` as it is. stages: what a run goes through: pretrain, evaluate, and
+  perhaps sft, evaluate. vocab_size: of the one tokenizer, trained on equal bytes of every level and
+  of the real text. score: settings of score_corpus. train, sft: the run recipe and the keys it
+  overrides; windows hold train.seq_len inputs in every stage. sft.data: conversations, or 'grammar'
+  for the first `sft.instructions` of the built-in grammar's (0: all). hypotheses: what the results
+  are asked; see divsyn_jax/study/hypotheses/listed.py. budget: seconds a part should take.
 """
 
 import dataclasses
@@ -40,6 +41,7 @@ from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, split_name
 from divsyn_jax.evaluation import task_data
 from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
+from divsyn_jax.study import written
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.training import recipe_file
@@ -83,6 +85,9 @@ class Study:
 
     def source(self, level: Mapping[str, Any]) -> str:
         """Path of a level's corpus as given or generated."""
+        if written.is_written(level):
+            folder = written.folder_of(self.workdir, self.recipe, level)
+            return str(folder / "documents.jsonl.zst")
         return level.get("corpus") or str(
             self.workdir / "corpora" / level["name"] / "documents.jsonl.zst"
         )

@@ -141,7 +141,7 @@ def _level_record(
             for outcome in measured
         },
     }
-    for key in ("topics", "styles", "personas", "family"):
+    for key in ("topics", "styles", "personas", "temperature", "family"):
         if key in level:
             record[key] = level[key]
     return record

@@ -17,7 +17,7 @@ from divsyn_jax.data.readers.corpus import corpus_files
 from divsyn_jax.data.shard_builder import build_shards
 from divsyn_jax.data.tokenizer_trainer import train_tokenizer
 from divsyn_jax.diversity.score_file import read_score
-from divsyn_jax.study import local_runner, results, study_file
+from divsyn_jax.study import local_runner, results, study_file, written
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import texts as study_data
 from divsyn_jax.study.controls import closeness
@@ -116,8 +116,11 @@ def run_missing(study: Study, jobs: Sequence[Job], slots: Sequence[Slot]) -> Non
 
 def _corpora(study: Study) -> None:
     recipe = study.recipe
+    if jobs := written.jobs(study.workdir, recipe):
+        # A core each: threads of one server that share cores with others hold each other up.
+        run_missing(study, jobs, local_runner.cpu_slots(min(local_runner.cores(), len(jobs))))
     for level in recipe["levels"]:
-        if "corpus" not in level:
+        if "corpus" not in level and not written.is_written(level):
             study_data.write_level_corpus(
                 level, recipe["documents"], study.workdir / "corpora" / level["name"]
             )

@@ -20,10 +20,14 @@ refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/ca
   generate_corpus --config=configs/synthesis.py:topic_styles_persona --output=corpora/persona \\
       --dry_run --base_url=http://localhost:8000/v1 --model=qwen3-32b,mistral-small \\
       --topics_file=topics.jsonl
+  generate_corpus --config=configs/synthesis.py:topic --output=corpora/plain \
+      --base_url=local --form=plain
   generate_corpus --config=configs/synthesis.py --kind=topics --input=wiki.jsonl.gz \\
       --output=topics --base_url=http://localhost:8000/v1 --model=qwen3-32b
 
-The last finds the topics of a corpus; its topics/topics.jsonl.zst is a --topics_file.
+The second is written by a small model on this machine (divsyn serve --help), which cannot write
+JSON: --form=plain asks for prose alone. The third finds the topics of a corpus; its
+topics/topics.jsonl.zst is a --topics_file.
 
 Large corpora are written in parts, by processes that share nothing, and merged into what one
 process would have written (launch/parts.py sends them to Slurm); and with files of questions and
@@ -62,6 +66,9 @@ class _Writing:
 
     Attributes:
       kind: what to write.
+      form: how an endpoint is asked for documents: schema (passages and a question, as JSON), plain
+        (prose alone), or auto, which takes plain where a first trial shows that a model cannot
+        write the schema.
       input: corpus whose topics --kind=topics finds.
       topics_file: topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords]; by
         default the built-in ones.
@@ -75,6 +82,7 @@ class _Writing:
 
     output: Annotated[str, Flag(example="corpora/persona")]
     kind: Literal["documents", "instructions", "items", "topics"] = "documents"
+    form: Literal["auto", "schema", "plain"] = "auto"
     input: str | None = None
     topics_file: str | None = None
     personas_file: str | None = None
@@ -89,7 +97,7 @@ _CONFIG = setting_flags.define_recipe(
 _WRITING = setting_flags.define(
     _Writing,
     {
-        "corpora": ["kind", "topics_file", "personas_file", "input", "merge"],
+        "corpora": ["kind", "form", "topics_file", "personas_file", "input", "merge"],
         "output": ["dry_run", "output"],
     },
 )
@@ -122,17 +130,15 @@ def main(arguments: list[str]) -> None:
         else:
             _by_endpoint(config, breadth, asked, endpoints, part)
     else:
-        _by_grammar(config, breadth, asked, part)
+        if part is not None:
+            raise UserError(f"--part={part} is for an endpoint: give --base_url and --model too")
+        _by_grammar(config, breadth, asked)
 
 
-def _by_grammar(
-    config: ConfigDict, breadth: Breadth, asked: _Writing, part: WorkPart | None
-) -> None:
+def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
     for flag in ("topics_file", "personas_file", "input", "merge", "dry_run"):
         if getattr(asked, flag):
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
-    if part is not None:
-        raise UserError(f"--part={part} is for an endpoint: give --base_url and --model too")
     output, kind = asked.output, asked.kind
     files.check_replaceable(output, WRITTEN)
     count = config.documents if kind == "documents" else config.questions
@@ -194,15 +200,12 @@ def _by_endpoint(
     part: WorkPart | None,
 ) -> None:
     from divsyn_jax.synthesis.by_endpoint import cost as generation_cost
+    from divsyn_jax.synthesis.by_endpoint.choose_form import forms_of
     from divsyn_jax.synthesis.by_endpoint.gates import Gates
-    from divsyn_jax.synthesis.by_endpoint.writer import generate_documents
+    from divsyn_jax.synthesis.by_endpoint.writer import generate_records
 
     _check_replaceable(asked, part)
     output, kind = asked.output, asked.kind
-    if kind != "documents":
-        raise UserError(
-            f"--kind={kind}: written by the built-in grammar only; leave --base_url and --model out"
-        )
     if asked.input:
         raise UserError("--input is for --kind=topics")
     if part is not None and asked.merge:
@@ -212,12 +215,16 @@ def _by_endpoint(
     candidates = knobs.pop("candidates")
     if candidates < 1:
         raise UserError(f"--config.endpoint.candidates={candidates} must be at least 1")
+    responses = {name: knobs.pop(f"{name}_response_words") for name in ("min", "max")}
+    if kind != "documents":
+        knobs.update({f"{name}_words": words for name, words in responses.items()})
     gates = Gates(**knobs)
+    forms = forms_of(kind, asked.form, grid, gates)
     if asked.dry_run:
-        print(generation_cost.generation_dry_run(grid, endpoints, candidates))
+        print(generation_cost.generation_dry_run(grid, endpoints, candidates, forms[0]))
         return
-    manifest = generate_documents(
-        grid, endpoints, gates, candidates, output, part, asked.merge or ()
+    manifest = generate_records(
+        grid, endpoints, gates, candidates, output, forms, part, asked.merge or ()
     )
     if part is not None:
         print(
@@ -225,10 +232,7 @@ def _by_endpoint(
             " run the same command with --merge=FOLDER,... in place of --part"
         )
         return
-    print(
-        f"{output}: {manifest['documents']:,} documents, {manifest['words']:,}"
-        f" words{_rejected(manifest)}"
-    )
+    print(f"{output}: {manifest[kind]:,} {kind}, {manifest['words']:,} words{_rejected(manifest)}")
 
 
 def _grid(
@@ -258,7 +262,8 @@ def _grid(
         )
     return Grid(
         topics=topics,
-        styles=[style.name for style in STYLES[: breadth.styles]],
+        # Items have no style: one would only ask the same question again.
+        styles=[style.name for style in STYLES[: 1 if asked.kind == "items" else breadth.styles]],
         personas=(
             seeds.read_personas(asked.personas_file)
             if asked.personas_file

@@ -31,7 +31,7 @@ class RecordTotals:
 
     def enter(self, record: Mapping[str, Any]) -> None:
         """Count a record."""
-        text = _text(record)
+        text = text_of(record)
         self._seen.add(_key(record))
         self._fingerprint.update(text)
         self.records += 1
@@ -55,10 +55,10 @@ class RecordTotals:
 
 
 def _key(record: Mapping[str, Any]) -> bytes:
-    return hashlib.sha256(_text(record).encode()).digest()[:16]
+    return hashlib.sha256(text_of(record).encode()).digest()[:16]
 
 
-def _text(record: Mapping[str, Any]) -> str:
+def text_of(record: Mapping[str, Any]) -> str:
     """What makes a record different from another:
 
     the text of a document or item, an instruction's two sides.

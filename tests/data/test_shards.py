@@ -5,6 +5,8 @@ every token is a target once, output does not depend on workers, damage is named
 
 import hashlib
 import json
+import random
+import shutil
 
 import numpy as np
 import pytest
@@ -238,3 +240,41 @@ def test_windows_read_together(tmp_path, tokenizer_dir):
     assert all(
         np.array_equal(a, windows[i]) for i, a in zip(indices, windows.read(indices), strict=True)
     )
+
+
+def _with_content(shards, folder, content, **of_manifest):
+    """A copy of a shards folder whose one file holds `content`, with a manifest that says so."""
+    shutil.copytree(shards / "a", folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (entry,) = manifest["shards"]
+    (folder / entry["file"]).write_bytes(content)
+    entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, **of_manifest}))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["random", "empty", "half", "changed"])
+def test_a_shard_that_the_library_cannot_read_is_one_line(shards, tmp_path, kind):
+    (path,) = (shards / "a").glob("*.array_record")
+    whole = path.read_bytes()
+    content = {
+        "random": random.Random(0).randbytes(len(whole)),
+        "empty": b"",
+        "half": whole[: len(whole) // 2],
+        "changed": bytes(byte ^ (place % 997 == 0) for place, byte in enumerate(whole)),
+    }[kind]
+    folder = _with_content(shards, tmp_path / "a", content)
+    with pytest.raises(UserError, match="a shard cannot be read") as refused:
+        ShardedWindows(str(folder)).read(range(20))
+    assert "\n" not in str(refused.value)
+
+
+def test_an_id_beyond_the_vocabulary_is_refused(shards, tmp_path):
+    (path,) = (shards / "a").glob("*.array_record")
+    tokenizer = json.loads((shards / "a" / "manifest.json").read_text())["tokenizer"]
+    folder = _with_content(
+        shards, tmp_path / "a", path.read_bytes(), tokenizer={**tokenizer, "vocab_size": 20}
+    )
+    opened = ShardedWindows(str(folder))
+    with pytest.raises(UserError, match="in a vocabulary of 20"):
+        opened.read(range(len(opened)))

@@ -4,7 +4,8 @@
         --log=calls.jsonl --faults=0.3 --seed=1
 
 Prints its base URL and serves until it is ended. The brain is a module (or module:function) with
-`answer(schema_name, system, user, schema, rng) -> dict`; it may have `identity(schema_name, system,
+`answer(schema_name, system, user, schema, rng) -> dict`, and for questions without a schema
+`write(system, user, rng) -> str`; it may have `identity(schema_name, system,
 user) -> str`, which says what counts as the same question for --most_content_faults, and
 `invent(answer, schema) -> dict`, which spoils an answer's values. Faults are drawn from the seed,
 the question and how often it was asked, so they do not depend on the order of arrival. The log has
@@ -198,7 +199,11 @@ class Handler(BaseHTTPRequestHandler):
             answer = state.answer(
                 name, system, asked, schema, random.Random(f"{options.seed} {identity}")
             )
-        content, finish = self._content(answer, schema, kind)
+        if name == "" and hasattr(state.brain, "write"):  # no schema: prose is asked for
+            rng = random.Random(f"{options.seed} {identity}")
+            content, finish = self._prose(state.brain.write(system, asked, rng), kind)
+        else:
+            content, finish = self._content(answer, schema, kind)
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": content + echo},
@@ -263,6 +268,14 @@ class Handler(BaseHTTPRequestHandler):
                 " helps."
             )
         return content, finish
+
+    def _prose(self, text, kind):
+        """What of a text is answered; a cut one ends within a sentence."""
+        if kind == "empty":
+            return "", "stop"
+        if kind in ("truncated_json", "finish:length"):
+            return text[: 2 * len(text) // 3], "length"
+        return text, "stop"
 
     def _break(self, kind):
         if kind == "dropped":

@@ -64,7 +64,7 @@ def careless(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
             for thing in _OBJECTS.split()[:4]
         ]
         written["passages"] = [
-            {"keywords": ["boat"], "text": " ".join(sentences)} for _ in range(3)
+            {"keywords": ["boat"], "text": " ".join(sentences[start::3])} for start in range(3)
         ]
     return written
 
@@ -111,7 +111,85 @@ def document(user: str, schema: dict, rng: Any) -> dict:
     }
 
 
+# What the server calls where no function is named.
+answer = fair
+
+
+def write(system: str, user: str, rng: Any) -> str:
+    """Prose where no schema is given: of ten one refuses, one is short, one loops, one German."""
+    fate = rng.randrange(10)
+    if fate == 0:
+        return REFUSAL * 3
+    if fate == 1:
+        return "The boat drifts."
+    if fate == 2:
+        return f"{_sentences(rng, 5)} " + "It is a long way to the river and back. " * 20
+    if fate == 3:
+        return GERMAN * 8
+    return _sentences(rng, 40)
+
+
+def unable(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
+    """Finds the canary's code words, and fills no document."""
+    written = fair(name, system, user, schema, rng)
+    if name == "document":
+        written["passages"] = []
+    return written
+
+
+def lost(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
+    """Does not find the canary's code words either."""
+    written = unable(name, system, user, schema, rng)
+    if name == "canary":
+        written = {
+            key: value if key == "seal" else "139010009344829325" for key, value in written.items()
+        }
+    return written
+
+
+def _sentences(rng: Any, count: int) -> str:
+    return " ".join(
+        f"The {rng.choice(_SUBJECTS.split())} {rng.choice(_VERBS.split())} the"
+        f" {rng.choice(_OBJECTS.split())} near the {rng.choice(_PLACES.split())}."
+        for _ in range(count)
+    )
+
+
+def _exchange(rng: Any) -> dict:
+    """One instruction; of six one repeats itself, one names a speaker."""
+    fate = rng.randrange(6)
+    prompt = f"What does the {rng.choice(_SUBJECTS.split())} do at {rng.randrange(1000)}?"
+    if fate == 0:
+        return {"prompt": prompt, "response": prompt}
+    response = _sentences(rng, 5)
+    return {"prompt": prompt, "response": f"Assistant: {response}" if fate == 1 else response}
+
+
+def _item(rng: Any) -> dict:
+    """One item; of six one gives a choice twice, one speaks of the other choices, one tells."""
+    fate = rng.randrange(6)
+    subject, right = rng.choice(_SUBJECTS.split()), rng.randrange(1, 5)
+    choices = rng.sample([f"it {verb} the boat" for verb in _VERBS.split()], 4)
+    question = f"What does the {subject} of house {rng.randrange(10_000)} do?"
+    if fate == 0:
+        choices[1] = choices[0]
+    if fate == 1:
+        choices[3] = "None of the above"
+    if fate == 2:
+        question = f"Since {choices[right - 1]}, what does the {subject} do?"
+    return {
+        "question": question,
+        "choices": choices,
+        "answer": right,
+        "explanation": f"The {subject} says that it is the boat that it takes, and no other thing.",
+    }
+
+
 def _other(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
+    if name == "instruction":
+        return _exchange(rng)
+    if name == "item":
+        return _item(rng)
     if name != "topics":
         return brains.answer(name, system, user, schema, rng)
     (body,) = [match["body"] for match in _FENCED.finditer(user)]

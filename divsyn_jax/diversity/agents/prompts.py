@@ -69,7 +69,7 @@ def propose_criteria(
             " many rounds will be merged, so cover what these documents show and nothing else.\n\n"
             + fenced.text
         ),
-        schema=object_of({"metadata": list_of(entry), "metrics": list_of(entry)}),
+        schema=object_of({"metadata": list_of(entry, 5), "metrics": list_of(entry, 5)}),
         identity=identity,
         check=lambda value: [
             f"Give 3 to 5 entries in {kind}."
@@ -103,7 +103,9 @@ def merge_criteria(
             " a concrete definition for each that a reader can apply to a document without seeing"
             f" the others.{scale}\n\n{listed}"
         ),
-        schema=object_of({"entries": list_of(object_of({"name": _TEXT, "definition": _TEXT}))}),
+        schema=object_of(
+            {"entries": list_of(object_of({"name": _TEXT, "definition": _TEXT}), entries)}
+        ),
         identity=identity,
         check=lambda value: (
             [] if len(value["entries"]) == entries else [f"Give exactly {entries} entries."]
@@ -131,7 +133,7 @@ def summarise_criteria(
             "Put each definition below into one sentence that tells a reader how to apply it when"
             f" grouping documents. Keep the order, one sentence an entry.\n\n{listed}"
         ),
-        schema=object_of({kind: list_of(_TEXT) for kind in merged}),
+        schema=object_of({kind: list_of(_TEXT, len(entries)) for kind, entries in merged.items()}),
         identity=identity,
         check=lambda value: [
             f"Give exactly {len(entries)} sentences in {kind}."
@@ -173,7 +175,9 @@ def cluster(fenced: Fenced, sentences: Sequence[str], identity: Mapping[str, Any
         ),
         schema=object_of(
             {
-                "clusters": list_of(object_of({"id": number, "name": _TEXT, "reason": _TEXT})),
+                "clusters": list_of(
+                    object_of({"id": number, "name": _TEXT, "reason": _TEXT}), size
+                ),
                 "assignment": object_of(dict.fromkeys(fenced.tags, number)),
             }
         ),

@@ -19,7 +19,7 @@ from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.agents.kinds import AGENTS, agents_with
 from divsyn_jax.diversity.pairs.pair_settings import PairSettings
 from divsyn_jax.diversity.settings import ScoreSettings
-from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.endpoint.settings import LOCAL, EndpointSettings
 
 # Fields of ScoreSettings that hold the settings of another place; given whole, or by their names.
 _HOLDERS: dict[str, Callable[..., Any]] = {
@@ -104,6 +104,8 @@ def settings_from(agent: str, given: Mapping[str, Any], function: str) -> ScoreS
                     " that, or leave it out"
                 )
     elif endpoint:
+        if endpoint.get("base_url") == LOCAL:
+            endpoint.setdefault("model", "")  # the packaged one
         for name in ("base_url", "model"):
             if name not in endpoint:
                 raise UserError(f"--{name} is required beside the other settings of an endpoint")

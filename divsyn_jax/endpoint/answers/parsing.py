@@ -47,6 +47,8 @@ class Parsed:
 
 def response_format(request: Request, mode: str) -> dict[str, Any] | None:
     """The API's `response_format` on a rung of the ladder."""
+    if request.plain:
+        return None
     if mode == "json_schema":
         return {
             "type": "json_schema",
@@ -66,7 +68,7 @@ def messages(
     answer; without `system_role` the system's text stands at the head of the user's turn.
     """
     system, user = request.system, request.user
-    if mode != "json_schema":
+    if mode != "json_schema" and not request.plain:
         schema = json.dumps(request.schema, ensure_ascii=False)
         system = f"{system}\n\n{SCHEMA_HEADING} ({request.purpose}):\n{schema}"
     if problems:
@@ -105,6 +107,22 @@ def parse(text: str, request: Request, elsewhere: str | None = None) -> Parsed:
     # None will do: the longest was meant, not the small ones of an explanation.
     longest = max(range(len(parsed)), key=lambda i: len(str(answers[-len(parsed) :][i])))
     return parsed[longest]
+
+
+def parse_plain(text: str, was_cut: bool, request: Request, elsewhere: str | None) -> Parsed:
+    """The value of a plain answer: its text without the reasoning."""
+    start, end = reasoning_end(text, [])
+    prose = text[start:end].strip()
+    if not prose and elsewhere:
+        return Parsed(None, [f"the answer stands in {elsewhere}, and content is empty"], True)
+    if not prose:
+        return Parsed(None, ["the answer is empty"], True)
+    return of_value({"text": prose, "was_cut": was_cut}, request)
+
+
+def of_value(value: dict[str, Any], request: Request) -> Parsed:
+    """What an answer's value amounts to, e.g. one that was kept."""
+    return _checked(value, request, exact=True)
 
 
 def _checked(value: dict[str, Any], request: Request, exact: bool) -> Parsed:

@@ -17,6 +17,6 @@ def object_of(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def list_of(items: Mapping[str, Any]) -> dict[str, Any]:
-    """An array of such items."""
-    return {"type": "array", "items": dict(items)}
+def list_of(items: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """An array of such items, so many at most: a weak model would never end it by itself."""
+    return {"type": "array", "items": dict(items), "maxItems": most}

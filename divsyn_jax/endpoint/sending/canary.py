@@ -56,6 +56,10 @@ _SYLLABLES = (
 )
 
 
+class WeakModel(UserError):
+    """The endpoint works, and its model cannot do what the canary asks."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """What the canary showed; goes into results.
@@ -96,7 +100,7 @@ async def probe(client: Client, documents: int, characters: int) -> Probe:
             break
         concessions.append(f"{client.mode} is accepted but not kept ({result})")
         if not client.step_down():
-            raise UserError(
+            raise WeakModel(
                 f"{client.settings.base_url}: --model={client.settings.model} does not answer in"
                 f" the shape asked for, in no mode ({result}); use another model or a server that"
                 " constrains answers to a JSON schema"
@@ -180,7 +184,7 @@ async def _try_rung(client: Client, documents: int, characters: int, wait: bool)
             " server's reasoning parser right, or turn the model's thinking (or tools) off there"
         )
     if problem.startswith("word of"):
-        raise UserError(
+        raise WeakModel(
             f"{client.settings.base_url}: --model={client.settings.model} did not find the code"
             f" {problem} of {documents}: " + await _why_unread(client, documents, characters, read)
         )

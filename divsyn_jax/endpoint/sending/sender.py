@@ -27,6 +27,8 @@ from divsyn_jax.endpoint.usage import Usage
 _ATTEMPTS_TO_REACH = 4
 # An answer without a choice that comes again so often is what the server has to say to the request.
 _ANSWERLESS = 3
+# Fewer output tokens than this hold no answer.
+_LEAST_ROOM = 64
 # HTTP 5xx in a row after which a form of request that was never taken counts as refused.
 _SERVER_ERRORS = 2
 
@@ -142,11 +144,12 @@ class Sender:
     ) -> Reply:
         settings, counts = self._settings, self._usage.of(request.purpose)
         messages = structured.messages(request, dialect.mode, problems, dialect.system_role)
-        body = self._body(request, messages, dialect, problems)
+        room = self._room(request, messages)
+        body = self._body(request, messages, dialect, problems, room)
         if self._batch is not None and (by_file := self._batch.reply(request, body, counts)):
             return by_file
         most = tokens.estimate_tokens(*(message["content"] for message in messages)).high
-        async with self._budget.call(most, request.max_output_tokens + settings.reasoning_tokens):
+        async with self._budget.call(most, room):
             self._limiter.check()  # the budget may have kept this call waiting
             if self._transport is None:  # a run that the cache answers needs neither key nor openai
                 self._transport = Transport(settings)
@@ -162,15 +165,42 @@ class Sender:
             counts.unmetered += not reply.metered
         return reply
 
+    def _room(self, request: Request, messages: list[Any]) -> int:
+        """Tokens that an answer may take: what was asked for and, where --context_tokens is known,
+        what the prompt leaves of it.
+
+        Raises `ContentFailure` where that is too little for any answer."""
+        settings = self._settings
+        wanted = request.max_output_tokens + settings.reasoning_tokens
+        if not settings.context_tokens:
+            return wanted
+        # The middle of the range: its upper end would turn away much that fits.
+        estimate = tokens.estimate_tokens(*(message["content"] for message in messages))
+        left = settings.context_tokens - (estimate.low + estimate.high) // 2
+        if left < min(wanted, _LEAST_ROOM):
+            raise ContentFailure(
+                "rejected",
+                [
+                    f"a prompt of about {settings.context_tokens - left} tokens leaves no room for"
+                    f" an answer in --context_tokens={settings.context_tokens}"
+                ],
+            )
+        return min(wanted, left)
+
     def _body(
-        self, request: Request, messages: list[Any], dialect: Dialect, problems: list[str]
+        self,
+        request: Request,
+        messages: list[Any],
+        dialect: Dialect,
+        problems: list[str],
+        room: int,
     ) -> dict[str, Any]:
         settings = self._settings
         body = {
             "model": settings.model,
             "messages": messages,
             "temperature": settings.temperature,
-            dialect.length_field: request.max_output_tokens + settings.reasoning_tokens,
+            dialect.length_field: room,
         }
         if dialect.sends_seed:
             seed = _digest(settings.seed, request.purpose, request.identity, bool(problems))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.endpoint.local_server.process import SLOTS, shared_server
 from divsyn_jax.endpoint.sending import bounded_body, completion
 from divsyn_jax.endpoint.sending.completion import Reply
 from divsyn_jax.endpoint.sending.outcomes import (
@@ -15,7 +16,7 @@ from divsyn_jax.endpoint.sending.outcomes import (
     OutcomeReader,
     count_reported,
 )
-from divsyn_jax.endpoint.settings import EndpointSettings
+from divsyn_jax.endpoint.settings import LOCAL, EndpointSettings
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -71,7 +72,7 @@ class Transport(OutcomeReader):
         # The limiter repeats attempts; two layers of retries would multiply.
         self._client = openai.AsyncOpenAI(
             api_key=self._key or "none",
-            base_url=settings.base_url,
+            base_url=_address(settings),
             max_retries=0,
             timeout=settings.timeout_s,
             http_client=http_client,
@@ -79,7 +80,7 @@ class Transport(OutcomeReader):
         )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; a server of our own goes on, for the next client."""
         await self._client.close()
 
     async def send(
@@ -149,3 +150,12 @@ def _proxy_variables() -> list[str]:
 def _text(body: bytes) -> str:
     """JSON is UTF-8, whatever the headers say of it."""
     return body.decode("utf-8-sig", "replace")
+
+
+def _address(settings: EndpointSettings) -> str:
+    """Where to ask; a server of our own is started when it is first asked."""
+    if settings.base_url != LOCAL:
+        return settings.base_url
+    return shared_server(
+        settings.model, min(settings.concurrency, SLOTS), settings.context_tokens
+    ).base_url

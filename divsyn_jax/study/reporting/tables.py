@@ -59,7 +59,11 @@ def level_tables(study: StudyResults) -> Html:
         ],
         stacked=True,
     )
-    knobs = [key for key in ("topics", "styles", "personas") if key in study["levels"][0]]
+    knobs = [
+        key
+        for key in ("topics", "styles", "personas", "temperature")
+        if any(key in level for level in study["levels"])
+    ]
     header = ["corpus", *knobs, "documents", "unique tokens", "epochs"]
     header += [
         "tokens a document",

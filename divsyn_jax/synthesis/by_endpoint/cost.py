@@ -10,6 +10,7 @@ from divsyn_jax.endpoint.request import Request
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.endpoint.tokens import TokenRange, estimate_tokens
 from divsyn_jax.synthesis.by_endpoint import templates
+from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm
 from divsyn_jax.synthesis.by_endpoint.grid import Grid
 
 _MEASURED = 200  # cells, whose real prompts are counted
@@ -17,16 +18,22 @@ _DOCUMENT = TokenRange(450, 1600)  # 3 to 5 passages, a question, an explanation
 _TOPICS = TokenRange(30, 250)  # one to three paths and their keywords
 
 
-def generation_dry_run(grid: Grid, endpoints: Sequence[EndpointSettings], candidates: int) -> str:
+def generation_dry_run(
+    grid: Grid, endpoints: Sequence[EndpointSettings], candidates: int, form: AnswerForm
+) -> str:
     """A table of calls, tokens and cost for each model, for people."""
-    prompts = [
-        templates.document_prompt(cell, 0, grid.seed).request
-        for cell in itertools.islice(grid.cells(), _MEASURED)
-    ]
-    documents = len(grid) * grid.generations
-    title = f"{grid.template}: {len(grid):,} cells x {grid.generations} documents = {documents:,}"
-    note = f"Counted without rejects: at most {candidates} candidates are asked for a document."
-    return _bill(title, Planned("document", documents, _each(prompts), _DOCUMENT), endpoints, note)
+    prompts = [form.prompt(cell, 0).request for cell in itertools.islice(grid.cells(), _MEASURED)]
+    records = len(grid) * grid.generations
+    title = f"{grid.template}: {len(grid):,} cells x {grid.generations} {form.kind} = {records:,}"
+    each = form.kind.removesuffix("s")
+    article = "an" if each[0] in "aeiou" else "a"
+    note = (
+        f"Counted without rejects: at most {candidates} candidates are asked for {article} {each}."
+    )
+    answer = _DOCUMENT
+    if form.is_plain or form.kind != "documents":
+        answer = TokenRange(30, prompts[0].max_output_tokens)
+    return _bill(title, Planned(each, records, _each(prompts), answer), endpoints, note)
 
 
 def topics_dry_run(

@@ -17,22 +17,16 @@ from divsyn_jax.base import files, json_text
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.parts import WorkPart, in_part_order
 from divsyn_jax.data.readers.lines import TooLong, bounded_lines
+from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm, RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 
 CANDIDATES = "candidates.jsonl.zst"  # in the folder of a part
+_TEXTS = ("text", "prompt", "response")  # of a record, as its kind has them
 PART_KIND = "candidates"  # of its manifest, so that it is not taken for a corpus
 
 
-@dataclasses.dataclass(frozen=True)
-class RejectedCandidate:
-    """Why a candidate cannot be accepted, whatever the others are."""
-
-    reason: str
-
-
-CandidateOutcome = (
-    dict[str, Any] | RejectedCandidate
-)  # of a candidate: the record of a document, or why there is none
+# Of a candidate: its record, or why there is none.
+CandidateOutcome = dict[str, Any] | RejectedAnswer
 
 
 def line_of(cell: Cell, outcomes: Sequence[CandidateOutcome]) -> dict[str, Any]:
@@ -40,7 +34,7 @@ def line_of(cell: Cell, outcomes: Sequence[CandidateOutcome]) -> dict[str, Any]:
     return {
         "cell": cell.name,
         "candidates": [
-            {"rejected": outcome.reason} if isinstance(outcome, RejectedCandidate) else outcome
+            {"rejected": outcome.reason} if isinstance(outcome, RejectedAnswer) else outcome
             for outcome in outcomes
         ],
     }
@@ -48,7 +42,15 @@ def line_of(cell: Cell, outcomes: Sequence[CandidateOutcome]) -> dict[str, Any]:
 
 def settings_of(settings: Mapping[str, Any], part: WorkPart) -> dict[str, Any]:
     """What the manifest of a part says of the corpus with these settings."""
-    return {**settings, "kind": PART_KIND, "part": dataclasses.asdict(part)}
+    of = {"kind": PART_KIND, "parts_of": settings["kind"], "part": dataclasses.asdict(part)}
+    return {**settings, **of}
+
+
+def form_of_parts(folders: Sequence[str], forms: Sequence[AnswerForm]) -> AnswerForm:
+    """The form that the parts were written in, which may have been found out by trial."""
+    path = pathlib.Path(folders[0], "manifest.json")
+    said = files.read_object(path).get("form") if path.is_file() else None
+    return next((form for form in forms if form.settings().get("form") == said), forms[0])
 
 
 def check_parts(folders: Sequence[str], settings: Mapping[str, Any]) -> list[pathlib.Path]:
@@ -145,8 +147,11 @@ class _Line:
 
     def _outcome(self, cell: Cell, number: int, value: Any) -> CandidateOutcome:
         if isinstance(value, dict) and isinstance(reason := value.get("rejected"), str):
-            return RejectedCandidate(reason)
-        is_record = isinstance(value, dict) and isinstance(value.get("text"), str)
+            return RejectedAnswer(reason)
+        texts = (
+            [value.get(key) for key in _TEXTS if key in value] if isinstance(value, dict) else []
+        )
+        is_record = bool(texts) and all(isinstance(text, str) for text in texts)
         if not is_record or (value.get("cell"), value.get("candidate")) != (cell.name, number):
             raise self._bad(f"candidate {number} is none of this cell")
         return value

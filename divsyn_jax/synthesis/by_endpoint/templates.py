@@ -21,13 +21,16 @@ from divsyn_jax.endpoint.fence import SYSTEM_NOTE, fence
 from divsyn_jax.endpoint.request import Request
 from divsyn_jax.synthesis.by_endpoint.grid import Cell
 
-TEMPLATES_VERSION = 1
+TEMPLATES_VERSION = 2
 PASSAGES = (3, 5)
 ITEM_OPTIONS = 4
 PATH_LEVELS = (3, 6)
+_MOST_TOPICS = 3
 TOPICS_CHARACTERS = 4000  # of a document whose topics are asked for
 _SEED_CHARACTERS = 1000  # of a seed that a prompt shows
-_MAX_OUTPUT_TOKENS = 4000
+# Five passages of 200 words, a question, and JSON around them: about twice 1200 words.
+_MAX_OUTPUT_TOKENS = 2500
+_MOST_KEYWORDS = 12  # of a passage or a path
 _TEXT = {"type": "string"}
 
 # How each style of the grammar is asked for; the first four are the paper's.
@@ -84,6 +87,7 @@ def document_prompt(cell: Cell, candidate: int, seed: int) -> Prompt:
         properties["topics"] = {
             "type": "array",
             "items": {"type": "string", "enum": list(topic_tags)},
+            "maxItems": len(topic_tags),
         }
         steps.append(
             f"Choose what to write about. The main topic is {topic_tags[0]}; combine it with such"
@@ -118,11 +122,11 @@ def document_prompt(cell: Cell, candidate: int, seed: int) -> Prompt:
             " by step to the right answer; it names options by what they say, never by position."
         ),
     ]
-    passage = object_of({"keywords": list_of(_TEXT), "text": _TEXT})
+    passage = object_of({"keywords": list_of(_TEXT, _MOST_KEYWORDS), "text": _TEXT})
     question = object_of(
         {
             "question": _TEXT,
-            "options": list_of(_TEXT),
+            "options": list_of(_TEXT, ITEM_OPTIONS),
             "answer": {"type": "integer", "enum": list(range(1, ITEM_OPTIONS + 1))},
             "explanation": _TEXT,
         }
@@ -132,7 +136,9 @@ def document_prompt(cell: Cell, candidate: int, seed: int) -> Prompt:
         system=f"{_WRITER}\n{SYSTEM_NOTE}",
         user="\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
         + f"\n\n{shown.text}",
-        schema=object_of({**properties, "passages": list_of(passage), "question": question}),
+        schema=object_of(
+            {**properties, "passages": list_of(passage, PASSAGES[1]), "question": question}
+        ),
         identity=identity,
         check=_check_document,
         max_output_tokens=_MAX_OUTPUT_TOKENS,
@@ -180,7 +186,17 @@ def topics_prompt(text: str, number: int, seed: int) -> Request:
             " document; they name a subject, not the document.\n\n" + shown.text
         ),
         schema=object_of(
-            {"topics": list_of(object_of({"path": list_of(_TEXT), "keywords": list_of(_TEXT)}))}
+            {
+                "topics": list_of(
+                    object_of(
+                        {
+                            "path": list_of(_TEXT, PATH_LEVELS[1]),
+                            "keywords": list_of(_TEXT, _MOST_KEYWORDS),
+                        }
+                    ),
+                    _MOST_TOPICS,
+                )
+            }
         ),
         identity={"extraction": "topics"},
         check=_check_topics,
@@ -190,7 +206,7 @@ def topics_prompt(text: str, number: int, seed: int) -> Request:
 
 def _check_topics(value: Mapping[str, Any]) -> list[str]:
     paths = [topic["path"] for topic in value["topics"]]
-    problems = [] if 1 <= len(paths) <= 3 else ["Give one to three topics."]
+    problems = [] if 1 <= len(paths) <= _MOST_TOPICS else ["Give one to three topics."]
     if not all(
         PATH_LEVELS[0] <= len(path) <= PATH_LEVELS[1] and all(map(str.strip, path))
         for path in paths

@@ -1,5 +1,5 @@
-"""Writing what an endpoint generates: a fixed number of accepted documents for every cell of a
-grid, and a manifest.
+"""Writing what an endpoint generates: a fixed number of accepted records for every cell of a grid,
+and a manifest.
 
 Candidates of many cells are asked for at once, and judged in grid order. A cell asks for another
 candidate only when it is
@@ -26,25 +26,24 @@ from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.endpoint import heartbeat
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
-from divsyn_jax.synthesis.by_endpoint import parts, templates
-from divsyn_jax.synthesis.by_endpoint.flatten import flatten
+from divsyn_jax.synthesis.by_endpoint import parts
+from divsyn_jax.synthesis.by_endpoint.choose_form import choose_form, forms_of
+from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm, RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
-from divsyn_jax.synthesis.by_endpoint.parts import CandidateOutcome, RejectedCandidate
+from divsyn_jax.synthesis.by_endpoint.parts import CandidateOutcome
 from divsyn_jax.synthesis.by_endpoint.run import (
     CACHE,
     finished,
     new_records,
-    open_clients,
-    probe_client,
+    open_unprobed,
     run,
     spent,
     summed_cost,
 )
-from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS, seeded
 from divsyn_jax.synthesis.record_file import RecordWriter
-from divsyn_jax.synthesis.record_totals import RecordTotals
+from divsyn_jax.synthesis.record_totals import RecordTotals, text_of
 
 _REASONS = {
     "invalid": "schema",
@@ -53,16 +52,15 @@ _REASONS = {
 # So many cells that cannot be filled stop a run: the model will not do, and every further call is
 # wasted.
 _MOST_UNFILLED = 10
-_PROBE_CHARACTERS = 300
 
 
 class _PendingCell(Pending[CandidateOutcome]):
     """The candidates of one cell: the record of a document each, or why there is none."""
 
-    def __init__(self, cell: Cell, client: Client, grid: Grid, gates: Gates, most: int) -> None:
+    def __init__(self, cell: Cell, client: Client, grid: Grid, form: AnswerForm, most: int) -> None:
         super().__init__()
         self.cell = cell
-        self._client, self._grid, self._gates, self._most = client, grid, gates, most
+        self._client, self._grid, self._form, self._most = client, grid, form, most
         for _ in range(grid.generations):
             self.ask()
 
@@ -72,42 +70,26 @@ class _PendingCell(Pending[CandidateOutcome]):
             self.tasks.append(asyncio.create_task(self._candidate(len(self.tasks))))
 
     async def _candidate(self, number: int) -> CandidateOutcome:
-        prompt = templates.document_prompt(self.cell, number, self._grid.seed)
+        prompt = self._form.prompt(self.cell, number)
         try:
             answer = await self._client.complete(prompt.request)
         except ContentFailure as failure:
             self.ask()
-            return RejectedCandidate(_REASONS.get(failure.outcome, failure.outcome))
-        record = self._record(prompt, number, answer.value, answer.request_id)
-        if fault := self._gates.fault(record["text"]):
+            return RejectedAnswer(_REASONS.get(failure.outcome, failure.outcome))
+        record = self._form.record(prompt, self.cell, number, answer.value)
+        if isinstance(record, RejectedAnswer):
             self.ask()
-            return RejectedCandidate(fault)
-        return record
-
-    def _record(
-        self, prompt: templates.Prompt, number: int, value: dict[str, Any], request_id: str | None
-    ) -> dict[str, Any]:
-        cell, seed = self.cell, self._grid.seed
-        used = (
-            [prompt.topic_of_tag[tag] for tag in dict.fromkeys(value["topics"])]
-            if "topics" in value
-            else []
-        )
+            return record
+        if fault := self._form.fault(record):
+            self.ask()
+            return RejectedAnswer(fault)
         return {
-            "text": flatten(value, seeded(f"flatten/{cell.name}", seed, number)),
-            "template": self._grid.template,
-            "topic": BETWEEN_TOPICS.join(used or [cell.topics[0].name]),
-            "style": cell.style,
-            "persona": prompt.persona_of_tag[value["persona"]] if "persona" in value else "neutral",
-            "generator": self._grid.models[cell.model],
-            "keywords": sorted(
-                {keyword for passage in value["passages"] for keyword in passage["keywords"]}
-            ),
-            "cell": cell.name,
+            **record,
+            "cell": self.cell.name,
             "candidate": number,
-            "seed": seed,
-            "prompt_version": templates.TEMPLATES_VERSION,
-            "request_id": request_id,
+            "seed": self._grid.seed,
+            "prompt_version": self._form.settings()["prompt_version"],
+            "request_id": answer.request_id,
         }
 
 
@@ -132,7 +114,7 @@ class _MergedCell(_PendingCell):
         outcome: asyncio.Future[CandidateOutcome] = asyncio.get_running_loop().create_future()
         outcome.set_result(self._known[number])
         self.tasks.append(outcome)
-        if isinstance(self._known[number], RejectedCandidate):
+        if isinstance(self._known[number], RejectedAnswer):
             self.ask()
 
     async def _candidate(self, number: int) -> CandidateOutcome:
@@ -146,14 +128,32 @@ def generate_documents(
     gates: Gates,
     candidates: int,
     output: str | os.PathLike,
+    form: str = "schema",
     part: WorkPart | None = None,
     merge: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write the documents of `grid` to the folder `output` and return the manifest.
+    """`generate_records` of documents in one form, or in that which `auto` finds."""
+    forms = forms_of("documents", form, grid, gates)
+    return generate_records(grid, endpoints, gates, candidates, output, forms, part, merge)
+
+
+def generate_records(
+    grid: Grid,
+    endpoints: Sequence[EndpointSettings],
+    gates: Gates,
+    candidates: int,
+    output: str | os.PathLike,
+    forms: Sequence[AnswerForm],
+    part: WorkPart | None = None,
+    merge: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write the records of `grid` to the folder `output` and return the manifest.
 
     Args:
       endpoints: who writes, one for each of the grid's models.
-      candidates: documents that a cell may ask for in place of one accepted, at most.
+      candidates: records that a cell may ask for in place of one accepted, at most.
+      forms: how they are asked for; of several, all of one kind, the first that every model is
+        found to be able to write, which the last is taken to be.
       part: of the cells, to be written alone: their candidates, for a merge.
       merge: folders of all parts, to make the corpus of.
 
@@ -162,8 +162,7 @@ def generate_documents(
     is written then."""
     settings = {
         "source": "endpoint",
-        "kind": "documents",
-        "prompt_version": templates.TEMPLATES_VERSION,
+        "kind": forms[0].kind,
         "template": grid.template,
         "grid": grid.describe(),
         "endpoints": [endpoint.identity() for endpoint in endpoints],
@@ -172,17 +171,29 @@ def generate_documents(
         "seed": grid.seed,
     }
     output = pathlib.Path(output)
-    if part is not None:
-        settings = parts.settings_of(settings, part)
-    if (earlier := finished(output, settings)) is not None:
-        return earlier
-    folders = parts.check_parts(merge, settings) if merge else []
-    name = "documents.jsonl.zst" if part is None else parts.CANDIDATES
+    if merge:
+        forms = [parts.form_of_parts(merge, forms)]
+    for form in forms:
+        said = form.settings()
+        whole = {**settings, **said}
+        if part is not None:
+            whole = parts.settings_of(whole, part)
+        earlier = finished(output, whole)
+        if earlier is not None and earlier.get("form") == said.get("form"):
+            return earlier
+    whole = {**settings, **forms[0].settings()}
+    folders = parts.check_parts(merge, whole) if merge else []
+    name = f"{forms[0].kind}.jsonl.zst" if part is None else parts.CANDIDATES
     with new_records(output, name) as path:
-        counted = run(
-            _generate(grid, endpoints, gates, candidates, path, output / CACHE, part, folders)
+        form, counted = run(
+            _generate(
+                grid, endpoints, gates, candidates, path, output / CACHE, forms, part, folders
+            )
         )
-    manifest = {**settings, **parts.with_usage(counted, folders)}
+    whole = {**settings, **form.settings()}
+    if part is not None:
+        whole = parts.settings_of(whole, part)
+    manifest = {**whole, **parts.with_usage(counted, folders)}
     files.write_json(output / "manifest.json", manifest)
     return manifest
 
@@ -194,23 +205,23 @@ async def _generate(
     candidates: int,
     path: pathlib.Path,
     cache: pathlib.Path,
+    forms: Sequence[AnswerForm],
     part: WorkPart | None,
     folders: Sequence[pathlib.Path],
-) -> dict[str, Any]:
+) -> tuple[AnswerForm, dict[str, Any]]:
     totals, near = RecordTotals(), NearDuplicates(gates.near_duplicate)
     rejects: collections.Counter[str] = collections.Counter()
     unfilled: list[str] = []
     async with contextlib.AsyncExitStack() as stack:
-        shown = grid.topics_per_document + min(grid.personas_shown, len(grid.personas))
-        probed = (shown, _PROBE_CHARACTERS)
+        clients = await open_unprobed(stack, endpoints, cache)
         # A merge may have nothing to ask: its endpoints are probed when it has.
-        clients = await open_clients(stack, endpoints, cache, None if folders else probed)
+        form = forms[0] if folders else await choose_form(clients, grid, forms)
         cell_count = len(grid) if part is None else part.size(len(grid))
         bar = stack.enter_context(
             tqdm(
                 total=cell_count * grid.generations,
-                desc="documents",
-                unit="document",
+                desc=form.kind,
+                unit=form.kind.removesuffix("s"),
                 mininterval=1,
                 file=sys.stderr,
             )
@@ -218,16 +229,16 @@ async def _generate(
         await stack.enter_async_context(heartbeat.shown_on(bar, lambda: spent(clients)))
         writer = stack.enter_context(RecordWriter(path))
 
-        probes: dict[Client, asyncio.Task[None]] = {}
+        probes: dict[Client, asyncio.Task[AnswerForm]] = {}
 
         async def ready(client: Client) -> None:
             if client not in probes:
-                probes[client] = asyncio.create_task(probe_client(client, *probed))
+                probes[client] = asyncio.create_task(choose_form([client], grid, [form]))
             await asyncio.shield(probes[client])
 
         def start(item: tuple[Cell, Sequence[CandidateOutcome]]) -> _PendingCell:
             cell, known = item
-            asked = (cell, clients[cell.model], grid, gates, candidates * grid.generations)
+            asked = (cell, clients[cell.model], grid, form, candidates * grid.generations)
             return _MergedCell(known, ready, *asked) if folders else _PendingCell(*asked)
 
         cells = in_order(parts.cells_of(grid, part, folders), start, ahead(clients))
@@ -238,7 +249,7 @@ async def _generate(
                 for task in pending.tasks:  # grows while it is gone through
                     candidate = await task
                     outcomes.append(candidate)
-                    if isinstance(candidate, RejectedCandidate):
+                    if isinstance(candidate, RejectedAnswer):
                         rejects[candidate.reason] += 1
                         continue
                     if repeats := _duplicate(candidate, totals, near):
@@ -255,7 +266,7 @@ async def _generate(
                 if part is not None:
                     writer.write(parts.line_of(pending.cell, outcomes))
                     # Which of its candidates are duplicates, the other parts decide.
-                    filled = sum(not isinstance(outcome, RejectedCandidate) for outcome in outcomes)
+                    filled = sum(not isinstance(outcome, RejectedAnswer) for outcome in outcomes)
                 if filled < grid.generations:
                     why = ", ".join(
                         f"{count} {reason}" for reason, count in (rejects - lost).items()
@@ -275,8 +286,8 @@ async def _generate(
             f" Nothing was written but the answers in {cache}; raise --config.endpoint.candidates,"
             " relax a gate or take another model, and repeat the command"
         )
-    return {
-        "documents": totals.records,
+    return form, {
+        form.kind: totals.records,
         "rejects": dict(sorted(rejects.items())),
         **totals.describe(),
         "usage": usage,
@@ -287,4 +298,4 @@ async def _generate(
 def _duplicate(record: dict[str, Any], totals: RecordTotals, near: NearDuplicates) -> str | None:
     if totals.holds(record):
         return "duplicate"
-    return None if near.enter(record["text"]) else "near_duplicate"
+    return None if near.enter(text_of(record)) else "near_duplicate"

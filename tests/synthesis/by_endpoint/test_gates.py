@@ -8,13 +8,22 @@ from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
 from divsyn_jax.synthesis.grammar.grammar import Breadth, document
 from tests.synthesis.writer_brains import GERMAN
 
-ENGLISH = document(Breadth(1, 1, 1), 0, 0)["text"]
+ENGLISH, OTHER = (document(Breadth(2, 1, 1), 0, number)["text"] for number in range(2))
+LOOP = "septal " * 60
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (f"{ENGLISH} {ENGLISH}", None),
+        (f"{ENGLISH} {OTHER}", None),
+        (f"{ENGLISH} {ENGLISH}", "repetition"),
+        # A loop is found whatever stands before it, and after it.
+        (f"{ENGLISH} {OTHER} {LOOP}", "repetition"),
+        (f"{ENGLISH} {LOOP} {OTHER}", "repetition"),
+        (
+            ENGLISH + " and then it was again the love of a person that loves you," * 40,
+            "repetition",
+        ),
         (ENGLISH[:100], "too_short"),
         (ENGLISH * 20, "too_long"),
         (GERMAN * 12, "language"),
@@ -26,7 +35,7 @@ ENGLISH = document(Breadth(1, 1, 1), 0, 0)["text"]
         (
             (
                 f'{ENGLISH} "I am sorry," said Oona. "Sorry, I can\'t come tomorrow." I cannot'
-                f" swim. {ENGLISH}"
+                f" swim. {OTHER}"
             ),
             None,
         ),
@@ -34,7 +43,7 @@ ENGLISH = document(Breadth(1, 1, 1), 0, 0)["text"]
         (
             (
                 f"{ENGLISH} The clerk said that she was sorry she could not help; an AI would have."
-                f" {ENGLISH}"
+                f" {OTHER}"
             ),
             None,
         ),
@@ -45,8 +54,8 @@ def test_faults_of_one_text(text, fault):
 
 
 def test_any_language_may_be_asked_for():
-    assert Gates(language="de").fault(GERMAN * 12) is None
-    assert Gates(language="").fault(GERMAN * 12) is None
+    assert Gates(language="de", most_repeated=1.0).fault(GERMAN * 12) is None
+    assert Gates(language="", most_repeated=1.0).fault(GERMAN * 12) is None
     with pytest.raises(UserError, match="language='english'"):
         Gates(language="english")
 
@@ -86,3 +95,18 @@ def test_only_the_latest_are_remembered(monkeypatch):
     assert not near.enter(texts[3])
     assert not near.enter(texts[1])
     assert near.enter(texts[0])
+
+
+def test_how_much_repeats_is_counted_in_five_words():
+    assert gates.repeated_share(["a", "b", "c", "d", "e", "f"]) == 0
+    assert gates.repeated_share(["a", "b", "c", "d"]) == 0
+    assert gates.repeated_share(["a"] * 14) == pytest.approx(0.9)
+    with pytest.raises(UserError, match="most_repeated=0"):
+        Gates(most_repeated=0)
+    assert Gates(most_repeated=1.0, min_words=1).fault(LOOP * 3 + ENGLISH) is None
+
+
+def test_above_one_nothing_is_near():
+    near = NearDuplicates(2.0)
+    assert near.enter(ENGLISH)
+    assert near.enter(ENGLISH)

@@ -293,7 +293,7 @@ def test_topics_of_a_corpus_become_a_topics_file(serve, tmp_path):
         (("--base_url=ftp://x",), "--base_url='ftp://x'"),
         (("--model=a,a",), "--model=a,a: name each model once"),
         (("--topics_file=nowhere.txt",), "nowhere.txt: no such file"),
-        (("--kind=items",), "--kind=items: written by the built-in grammar only"),
+        (("--kind=items", "--form=plain"), "--form=plain is for --kind=documents"),
         (("--kind=topics",), "--input is required"),
         (("--kind=topics", "--input=nowhere.jsonl"), "nowhere.jsonl: no such file"),
         (

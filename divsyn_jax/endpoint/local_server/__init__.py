@@ -1,0 +1,1 @@
+"""A language model on this machine behind the endpoint client, without any network."""
