@@ -135,9 +135,9 @@ bench-score: env-diversity
 bench-pipeline: env
 	@$(BIN)/python tools/benchmarks/bench_pipeline.py $(BENCH_ARGS)
 
-# build_shards on Apache Beam, in the environment that has it.
+# build_shards and curate on Apache Beam, in the environment that has it.
 test-beam: env-beam
-	@.venv-beam/bin/python -m pytest tests/data/test_beam_builder.py $(PYTEST_ARGS)
+	@.venv-beam/bin/python -m pytest tests/data/test_beam_builder.py tests/curation/test_beam_curation.py $(PYTEST_ARGS)
 
 # Workloads for TPU slices, read by xpk's own parser (in an environment of its own: it pins old libraries).
 test-xpk: env

@@ -32,7 +32,9 @@ def get_config(argument: str | None = None) -> ConfigDict:
             # Of --kind=instructions and --kind=items; 0: all there are.
             "questions": 0,
             # Each a number from the front of its list; see divsyn_jax/synthesis/grammar/grammar.py.
-            "grammar": level.grammar(),
+            # wordings, formats: 0 is as the grammar writes of itself; from 1 on lengths are dealt.
+            # from_back: axes taken from the back of their list, for held-out text new on them.
+            "grammar": {**level.grammar(), "wordings": 0, "formats": 0, "from_back": ()},
             # With --base_url and --model: the grid takes topics (or all of --topics_file), styles,
             # personas (or all of --personas_file) and topics_per_document from above, and models
             # from --model; its size decides how many documents there are.
@@ -51,6 +53,16 @@ def get_config(argument: str | None = None) -> ConfigDict:
                 "near_duplicate": 0.75,  # Jaccard similarity of word 5-grams; above 1: none is near
                 # Share of a document's word 5-grams that it said before, above which it is a loop.
                 "most_repeated": 0.3,
+            },
+            # Of --kind=rephrase; see divsyn_jax/synthesis/rephrasing/rephrasing_settings.py. From
+            # above it takes documents (of --input, at most), endpoint.generations (of a document,
+            # format and model), endpoint.candidates, .language and .near_duplicate.
+            "rephrase": {
+                "shortest": 0.2,  # words, as a share of the source's
+                "longest": 3.0,
+                "source_characters": 8000,
+                "copied": 0.6,  # Jaccard similarity of word 5-grams with the source
+                "entailment": 0.1,  # share that an endpoint judges
             },
         }
     )

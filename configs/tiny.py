@@ -19,5 +19,5 @@ def get_config(argument: str | None = None):
     # (tools/benchmarks/NOTES.md).
     config.optimizer.update(peak_lr=3e-3, warmup_steps=50)
     config.checkpoint.update(every_steps=75, keep=1)
-    config.log.tensorboard = False
+    config.log.tracker = "none"
     return base.bind_level(config, argument)

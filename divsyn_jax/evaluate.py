@@ -38,6 +38,8 @@ class _Evaluation:
       task_data: folder of local items, <task>.jsonl each; by default the hub.
       limit: only the first so many items of each task.
       chat: use the chat template; by default where the run has one.
+      num_fewshot: examples before each question, of local tasks from DIR/<task>_fewshot.jsonl; by
+        default as many as the task says (the paper's: none).
       batch_tokens: tokens in a batch of task requests.
     """
 
@@ -47,6 +49,7 @@ class _Evaluation:
     task_data: pathlib.Path | None = None
     limit: Annotated[int | None, Flag(at_least=1)] = None
     chat: bool | None = None
+    num_fewshot: Annotated[int | None, Flag(at_least=0)] = None
     batch_tokens: Annotated[int, Flag(at_least=1)] = 4096
 
 
@@ -54,16 +57,20 @@ _EVALUATION = setting_flags.define(
     _Evaluation,
     {
         "run": ["workdir", "data"],
-        "tasks": ["tasks", "task_data", "limit", "chat", "batch_tokens"],
+        "tasks": ["tasks", "task_data", "limit", "num_fewshot", "chat", "batch_tokens"],
     },
 )
 
 
-def _open_tasks(names: Sequence[str], folder: pathlib.Path | None) -> list[Any]:
+def _open_tasks(
+    names: Sequence[str], folder: pathlib.Path | None, num_fewshot: int | None
+) -> list[Any]:
     """The tasks asked for, before anything is loaded."""
     if not names:
         if folder:
             raise UserError("--task_data needs --tasks, e.g. --tasks=paper")
+        if num_fewshot is not None:
+            raise UserError("--num_fewshot needs --tasks, e.g. --tasks=paper")
         return []
     try:
         from divsyn_jax.evaluation import harness
@@ -71,7 +78,7 @@ def _open_tasks(names: Sequence[str], folder: pathlib.Path | None) -> list[Any]:
         raise UserError(
             f"--tasks needs lm-eval ({error.name} is missing): pip install 'divsyn-jax[eval]'"
         ) from None
-    return harness.open_tasks(harness.task_names(list(names)), folder)
+    return harness.open_tasks(harness.task_names(list(names)), folder, num_fewshot)
 
 
 def _print(workdir: str, result: dict[str, Any]) -> None:
@@ -117,11 +124,12 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"unexpected argument {arguments[0]!r}; give runs as --workdir=A,B")
     asked = _EVALUATION.given()
     workdirs = asked.workdir
-    tasks = _open_tasks(asked.tasks, asked.task_data)
+    tasks = _open_tasks(asked.tasks, asked.task_data, asked.num_fewshot)
     results = {}
     for workdir in workdirs:
         result = evaluation.evaluate_run(
-            pathlib.Path(workdir), asked.data, tasks, asked.chat, asked.limit, asked.batch_tokens
+            *(pathlib.Path(workdir), asked.data, tasks, asked.chat, asked.limit),
+            *(asked.batch_tokens, asked.num_fewshot),
         )
         _print(workdir, result)
         results[workdir] = result["tasks"]

@@ -63,7 +63,7 @@ def test_a_350m_step_fits_16_gib(tmp_path, tokenizer_dir):
             "--config.seq_len=512",
             "--config.model.dtype=float32",
         ),
-        *("--config.checkpoint.keep=0", "--config.log.tensorboard=False"),
+        *("--config.checkpoint.keep=0", "--config.log.tracker=none"),
     ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr[-2000:]

@@ -46,6 +46,11 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             "score_corpus",
         ),
         _command(
+            "compare",
+            "diversity.comparing.compare_scores",
+            "is a new corpus less diverse than the old one? an exit code for CI",
+        ),
+        _command(
             "calibrate",
             "diversity.calibration.calibrate_agent",
             "show how far a judge of diversity can be trusted",
@@ -58,6 +63,11 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             "synthesis.generate_corpus",
             "write a synthetic corpus of a chosen diversity",
             "generate_corpus",
+        ),
+        _command(
+            "curate",
+            "curation.curate",
+            "drop duplicates and evaluation items, keep the more diverse part",
         ),
         _command(
             "tokenizer",
@@ -81,6 +91,11 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
     "Models": (
         _command("train", "train", "train a language model from a recipe"),
         _command("evaluate", "evaluate", "held-out loss and tasks of trained models"),
+        _command(
+            "compare_items",
+            "evaluation.compare_items",
+            "compare two evaluations of lm-evaluation-harness item by item",
+        ),
         _command("complete", "generate", "let a trained model continue prompts"),
         _command("export", "export", "exchange models with Hugging Face transformers"),
         _command("compile", "compile", "see whether a recipe fits a TPU slice, without one"),

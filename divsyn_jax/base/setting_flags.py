@@ -48,6 +48,7 @@ Group = Literal[
     "corpora",
     "run",
     "prompts",
+    "curation",
     "sampling",
     "tasks",
     "agent",

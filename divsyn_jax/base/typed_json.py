@@ -3,7 +3,7 @@
 import collections.abc
 import types
 import typing
-from typing import Any, NotRequired, Required, TypeVar, Union
+from typing import Any, Literal, NotRequired, Required, TypeVar, Union
 
 _T = TypeVar("_T")
 
@@ -36,6 +36,8 @@ def _check(kind: Any, value: Any, place: str) -> None:
             _check(hints[key], value[key], _inside(place, key))
     elif origin in (Union, types.UnionType):
         _check_one_of(arguments, kind, value, place)
+    elif origin is Literal:
+        _require(value in arguments, kind, value, place)
     elif origin in (list, collections.abc.Sequence):
         _require(isinstance(value, list), kind, value, place)
         for number, item in enumerate(value):

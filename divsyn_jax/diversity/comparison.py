@@ -26,6 +26,8 @@ from divsyn_jax.diversity.estimation.profile import (
     orders_over_band,
 )
 from divsyn_jax.diversity.estimation.ratio_tests import CopyShare, compare_ratios, compare_shares
+from divsyn_jax.diversity.facets.names import FACET_NAMES
+from divsyn_jax.diversity.facets.records import estimate_of
 from divsyn_jax.diversity.score_records import (
     AgentRecord,
     ClusterScoreRecord,
@@ -52,6 +54,12 @@ COMPARED = {
         "share of documents that repeat an earlier one exactly: less is more diverse"
     ),
     "duplicates.near": "share of documents that nearly repeat an earlier one: less is more diverse",
+    "facets.topic": "effective number of topics: more is more diverse in topic",
+    "facets.style": "effective number of styles (registers): more is more diverse in style",
+    "facets.structure": "effective number of layouts: more is more diverse in structure",
+    "facets.wording": (
+        "effective number of words for one place in a sentence: more is more diverse in wording"
+    ),
     **{
         f"baselines.{name}": baselines.BASELINES[name].sentence
         for name in baselines.baseline_names()
@@ -148,6 +156,7 @@ def comparison_of(scores: Sequence[Score]) -> Comparison:
                 else _ratios("effective_clusters", headlines(profiles))
             ),
             *_copies(scores),
+            *_facets(scores),
         ],
         "differences_method": (
             f"all pairs up to {ALL_PAIRS_UP_TO} corpora, else neighbours; second minus first; 95%"
@@ -256,6 +265,22 @@ def headlines(profiles: Mapping[str, ProfileRecord]) -> dict[str, PairEstimate]:
 
 def _ratios(metric: str, estimates: Mapping[str, PairEstimate]) -> list[DifferenceRecord]:
     return [_record(metric, "log2 ratio", tested) for tested in compare_ratios(estimates)]
+
+
+def _facets(scores: Sequence[Score]) -> list[DifferenceRecord]:
+    """Tests of facets, of those that every corpus has, at the documents of the smallest sample."""
+    fewest = min(sampled(score) for score in scores)
+    found: list[DifferenceRecord] = []
+    for facet in FACET_NAMES:
+        estimates = {
+            score["corpus"]["name"]: estimate_of(score["facets"][facet], fewest)
+            for score in scores
+            if facet in score.get("facets", {})
+        }
+        known = {name: each for name, each in estimates.items() if each is not None}
+        if len(known) == len(scores):
+            found += _ratios(f"facets.{facet}", known)
+    return found
 
 
 def _copies(scores: Sequence[Score]) -> list[DifferenceRecord]:

@@ -80,7 +80,9 @@ _SCORE = setting_flags.define(
         "draws": [
             *("sample_size", "draws", "target_half_width", "retest", "control_variate", "seed"),
         ],
-        "baselines": ["baselines", "baseline_tokens", "perplexity_models", "parity"],
+        "baselines": [
+            *("facets", "baselines", "baseline_tokens", "perplexity_models", "proxy", "parity"),
+        ],
         "output": ["embedding_cache"],
     },
     without=[*agent_flags.AGENT_SETTINGS, "endpoint", "judge", "answers", "read", "pairs"],
@@ -206,6 +208,7 @@ def _score(
     from divsyn_jax.diversity import rounds, score_file, scoring
     from divsyn_jax.diversity.agents import criteria
     from divsyn_jax.diversity.pairs import of_corpus
+    from divsyn_jax.diversity.redundancy import clusters_file
 
     inputs = of_corpus.read_inputs(samples, agent, shared, settings)
     if agent.criteria:
@@ -224,6 +227,7 @@ def _score(
             scores[name] = finished
     missing = {name: sample for name, sample in samples.items() if name not in scores}
     if missing:
+        _say_first(missing, agent, shared, settings)
         made = scoring.score_corpora(missing, agent, shared, settings)
         if settings.rounds > 1:
             rounds.add_rounds(
@@ -234,9 +238,32 @@ def _score(
         for name, (score, draws) in made.items():
             score_file.write_score(output / name, score, draws, groups.get(name))
             scores[name] = score
+    for name, sample in samples.items():
+        if not clusters_file.holds_redundancy(output / name):
+            found = scoring.redundancy(name, sample, agent, shared, settings)
+            if found is not None:
+                clusters_file.write_redundancy(output / name, found)
     # The page shows the documents as they were judged.
     judged = [scoring.as_read(sample, shared) for sample in samples.values()]
     _write_comparison(output, [scores[name] for name in samples], judged)
+
+
+def _say_first(
+    samples: Mapping[str, "Sample"],
+    agent: "Agent",
+    shared: "SharedText",
+    settings: "ScoreSettings",
+) -> None:
+    """A first estimate of what is scored next, on standard error beside the progress."""
+    from divsyn_jax.diversity import scoring
+    from divsyn_jax.diversity.agents.base import Embedder
+    from divsyn_jax.diversity.reporting.first_estimate import first_estimate
+
+    if isinstance(agent, Embedder):
+        read = {name: scoring.as_read(sample, shared) for name, sample in samples.items()}
+        said = first_estimate(read, agent, settings.seed)
+        if said is not None:
+            print(_wrapped(said.text()), file=sys.stderr, flush=True)
 
 
 def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
@@ -273,12 +300,20 @@ def _write_comparison(
 ) -> None:
     from divsyn_jax.diversity import comparison, legibility, score_file
     from divsyn_jax.diversity.pairs import in_words
-    from divsyn_jax.diversity.reporting import answer, score_page
+    from divsyn_jax.diversity.redundancy import clusters_file
+    from divsyn_jax.diversity.reporting import (
+        answer,
+        enough,
+        facet_profile,
+        redundancy_part,
+        score_page,
+    )
 
     compared = comparison.comparison_of(scores)
     draws = [score_file.read_draws(output / score["corpus"]["name"]) for score in scores]
     comparison.write_comparison(output / "comparison.json", compared)
-    page = score_page.render_scores(scores, compared, samples, draws)
+    found = [clusters_file.read_redundancy(output / score["corpus"]["name"]) for score in scores]
+    page = score_page.render_scores(scores, compared, samples, draws, found)
     files.write_text(output / "report.html", page)
     print(f"\n{_table(scores)}\n")
     for line in [line for score in scores for line in in_words.lines(score)]:
@@ -295,8 +330,16 @@ def _write_comparison(
     for sentence in [
         *answer.saturation(scores),
         *answer.copies(scores, compared),
+        *facet_profile.facets_in_words(scores),
         *answer.kinds(scores),
         *answer.band(compared),
+        *enough.enough(scores),
+        *[
+            sentence
+            for score, each in zip(scores, found, strict=True)
+            if each is not None
+            for sentence in redundancy_part.sentences(score["corpus"]["name"], each)
+        ],
     ]:
         print(_wrapped(sentence.text()))
     print(f"Report: {output / 'report.html'}")

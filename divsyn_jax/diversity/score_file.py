@@ -10,13 +10,14 @@ from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.typed_json import as_typed
 from divsyn_jax.diversity.pairs.records import GroupLine
+from divsyn_jax.diversity.redundancy.clusters_file import CLUSTERS_FILE, MAP_FILE
 from divsyn_jax.diversity.score_records import DrawRecord, Identity, Score
 
 SCORE_VERSION = 6  # of score.json: a score written under another version is made anew
 READ_VERSIONS = (4, 5, SCORE_VERSION)  # 4 is that of release 0.1.0
 _SCORE, _DRAWS, _GROUPS = "score.json", "draws.jsonl", "groups.jsonl"
 # What the folder of one corpus consists of.
-SCORE_FILES = (_SCORE, _DRAWS, _GROUPS)
+SCORE_FILES = (_SCORE, _DRAWS, _GROUPS, CLUSTERS_FILE, MAP_FILE)
 
 
 def write_score(

@@ -2,10 +2,12 @@
 
 from typing import Any, NotRequired, Required, TypedDict
 
+from divsyn_jax.diversity.estimation.document_curve import DocumentsPoint
 from divsyn_jax.diversity.estimation.intervals import EstimateRecord
 from divsyn_jax.diversity.estimation.profile import GranularityRecord, ProfileRecord
 from divsyn_jax.diversity.estimation.reliability import PositionBiasRecord, RetestRecord
 from divsyn_jax.diversity.estimation.stopping import StoppedRecord, StoppingRecord
+from divsyn_jax.diversity.facets.records import FacetRecord
 from divsyn_jax.diversity.pairs.records import (
     CalibratedRecord,
     GroupsRecord,
@@ -58,6 +60,8 @@ class SettingsRecord(TypedDict):
     parity: str | None
     perplexity_models: list[str]
     embedding_model: NotRequired[str]  # only where one is named
+    facets: NotRequired[list[str]]  # only where some are asked for
+    proxy: NotRequired[str]  # only where one is named
 
 
 class Identity(TypedDict):
@@ -297,6 +301,8 @@ class Score(Identity, Numbers, Duplicates):
     usage: UsageRecord
     draws_written: int
     rounds: NotRequired[RoundsRecord]
+    # Where all pairs made effective clusters; scores of 0.1.0 lack it.
+    by_documents: NotRequired[list[DocumentsPoint] | None]
     # Scores of 0.1.0 lack it.
     lengths: NotRequired[dict[str, Any]]
     # Where an endpoint judged; scores of 0.1.0 lack it.
@@ -304,6 +310,7 @@ class Score(Identity, Numbers, Duplicates):
     # Scores of 0.1.0 lack it; null where nobody embedded the documents.
     reading: NotRequired[dict[str, Any] | None]
     groups: NotRequired[GroupsRecord]  # where --group_field was given
+    facets: NotRequired[dict[str, FacetRecord]]  # where some were asked for
 
 
 class NamedCluster(TypedDict):

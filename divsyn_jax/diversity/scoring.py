@@ -22,8 +22,13 @@ from divsyn_jax.diversity.agents.base import (
     record_of,
 )
 from divsyn_jax.diversity.estimation.all_pairs import pair_distances
+from divsyn_jax.diversity.estimation.document_curve import document_curve
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
+from divsyn_jax.diversity.facets.measured import measure_facets
+from divsyn_jax.diversity.facets.records import FacetRecord
 from divsyn_jax.diversity.judging import Judged, judge
+from divsyn_jax.diversity.redundancy.find import find_redundancy
+from divsyn_jax.diversity.redundancy.records import Redundancy
 from divsyn_jax.diversity.sampling import (
     Sample,
     random_draws,
@@ -47,6 +52,12 @@ class _Controlled(TypedDict):
     """The part of a score that control draws add."""
 
     control_draws: NotRequired[ControlDrawsRecord]
+
+
+class _Faceted(TypedDict):
+    """The part of a score that facets add."""
+
+    facets: NotRequired[dict[str, FacetRecord]]
 
 
 def make_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Agent:
@@ -125,9 +136,13 @@ def _settings_record(
         "parity": settings.parity,
         "perplexity_models": list(settings.perplexity_models),
     }
+    if settings.facets:
+        record["facets"] = list(settings.facets)
     # Only where one is named, so that other scores keep the identity that they had.
     if settings.embedding_model is not None:
         record["embedding_model"] = settings.embedding_model
+    if settings.proxy:
+        record["proxy"] = settings.proxy
     asked = {**settings.pairs.identity(), **_judge_identity(sample, settings)}
     return cast(SettingsRecord, {**record, **asked})
 
@@ -222,6 +237,7 @@ def _content(
     distances = None if embedding is None else pair_distances(embedding.vectors(judged.sample))
     of_pairs = isinstance(agent, Embedder)
     numbers = result.metric(judged, distances if of_pairs else None)
+    order_N = random_order(sample, settings.seed)
     cut = (
         ""
         if shared.judged_words is None
@@ -236,6 +252,11 @@ def _content(
         ),
         "lengths": shared.to_json(),
         **numbers,
+        "by_documents": (
+            document_curve(embedding.vectors(judged.sample), distances, order_N)
+            if of_pairs and embedding is not None and distances is not None
+            else None
+        ),
         "by_sample_size": result.by_sample_size(judged, agent, settings.seed),
         "verification": result.verification(judged),
         "position_bias": result.position_bias_record(judged),
@@ -252,8 +273,41 @@ def _content(
         "reading": None if embedding is None else embedding.reading(judged.sample).to_json(),
         "usage": agent.usage(),
         **_controlled(agent),
+        **_facets(judged.sample, embedding, no_vectors, settings),
         "draws_written": min(result.DRAWS_WRITTEN, len(judged.draws_DK)),
     }
+
+
+def redundancy(
+    name: str, sample: Sample, agent: Agent, shared: baselines.SharedText, settings: ScoreSettings
+) -> Redundancy | None:
+    """Where a corpus repeats itself; None where nobody embeds its documents."""
+    judged = as_read(sample, shared)
+    embedding, _ = embedder.beside(agent, settings, name, judged)
+    if embedding is None:
+        return None
+    from divsyn_jax.diversity.agents.embedding import NEAR_DUPLICATE_DISTANCE
+
+    vectors_NE = embedding.vectors(judged)
+    return find_redundancy(
+        sample,
+        judged,
+        vectors_NE,
+        pair_distances(vectors_NE),
+        settings.threshold,
+        NEAR_DUPLICATE_DISTANCE,
+        settings.seed,
+    )
+
+
+def _facets(
+    sample: Sample, embedding: Embedder | None, no_vectors: str, settings: ScoreSettings
+) -> _Faceted:
+    """The facets asked for."""
+    if not settings.facets:
+        return {}
+    vectors_NE = None if embedding is None else embedding.vectors(sample)
+    return {"facets": measure_facets(settings.facets, sample.texts, vectors_NE, no_vectors)}
 
 
 def _controlled(agent: Agent) -> _Controlled:

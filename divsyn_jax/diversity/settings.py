@@ -14,6 +14,7 @@ from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.diversity.agents.judge_settings import JudgeSettings
 from divsyn_jax.diversity.agents.kinds import AGENTS, AgentKind
+from divsyn_jax.diversity.facets.names import FACET_NAMES
 from divsyn_jax.diversity.pairs.pair_settings import PairSettings
 from divsyn_jax.endpoint.settings import EndpointSettings
 
@@ -41,6 +42,8 @@ class ScoreSettings:
       judge: what the LLM agent asks.
       answers: SQLite file that keeps the endpoint's answers; None keeps none.
       seed: seed of the document sample, the draws and the order of documents.
+      facets: topic, style, structure, wording, or none: what a corpus is diverse in, an effective
+        number each.
       baselines: default, all, none, or some by name (python -m divsyn_jax.diversity.baselines lists
         them).
       baseline_tokens: words (UAX 29 segments) that baselines read from each corpus, at most; the
@@ -49,6 +52,8 @@ class ScoreSettings:
       parity: give the baselines of that package, with its defects and rounding.
       perplexity_models: one or two causal models for perplexity and its gap: Hugging Face
         directories or names.
+      proxy: directory of a run of ours (divsyn_jax.train), small, whose gradients on single
+        documents G-Vendi takes.
       max_documents: documents sampled uniformly from each corpus for draws and baselines, at most.
       rounds: samples of each corpus to score, for the spread between them.
       embedding_cache: directory that keeps embeddings between runs; the commands keep them in
@@ -73,11 +78,13 @@ class ScoreSettings:
     judge: JudgeSettings = dataclasses.field(default_factory=JudgeSettings)
     answers: pathlib.Path | None = None
     seed: int = 0
+    facets: tuple[str, ...] = FACET_NAMES
     baselines: tuple[str, ...] = ("default",)
     baseline_tokens: int = 2_000_000
     match_lengths: bool = True
     parity: Literal["diversity-0.3"] | None = None
     perplexity_models: tuple[str, ...] = ()
+    proxy: str = ""
     max_documents: int = 5_000
     rounds: int = 1
     embedding_cache: str | os.PathLike[str] | None = None
@@ -127,6 +134,7 @@ class ScoreSettings:
                     f"--draws={self.total_draws}: give two or more for each of"
                     f" --criteria_sets={self.judge.criteria_sets}"
                 )
+        object.__setattr__(self, "facets", _facet_names(self.facets))
         object.__setattr__(self, "baselines", _baseline_names(self.baselines))
         self.baseline_settings()
 
@@ -152,7 +160,22 @@ class ScoreSettings:
         """The part that says which baselines to compute, and how."""
         from divsyn_jax.diversity import baselines
 
-        return baselines.Settings(self.baselines, self.seed, self.parity, self.perplexity_models)
+        return baselines.Settings(
+            self.baselines, self.seed, self.parity, self.perplexity_models, proxy=self.proxy
+        )
+
+
+def _facet_names(asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The facets asked for, in their own order."""
+    given = [name.strip() for name in asked]
+    if given == ["none"]:
+        return ()
+    if unknown := [name for name in given if name not in FACET_NAMES]:
+        raise UserError(
+            f"--facets={','.join(given)}: {unknown[0]!r} is no facet; choose from"
+            f" {', '.join(FACET_NAMES)}, or none"
+        )
+    return tuple(name for name in FACET_NAMES if name in given)
 
 
 def _baseline_names(asked: tuple[str, ...]) -> tuple[str, ...]:

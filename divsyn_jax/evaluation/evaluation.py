@@ -28,6 +28,7 @@ def evaluate_run(
     chat: bool | None = None,
     limit: int | None = None,
     batch_tokens: int = 4096,
+    num_fewshot: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate the newest checkpoint of a run, write `eval.json` and return it. Raises `UserError`
     for an unusable run.
@@ -35,7 +36,7 @@ def evaluate_run(
     Args: data: domains, in place of the run's own data.eval. tasks: as `harness.open_tasks` gives
       them. What was measured before on the same checkpoint stays in eval.json. chat: use the chat
       template; None: where the run has one. limit: of items a task. batch_tokens: see
-      `language_model`.
+      `language_model`. num_fewshot: see `harness.run_tasks`.
     """
     run = trained_run.open_run(workdir)
     recipe = run.recipe
@@ -79,7 +80,8 @@ def evaluate_run(
         if tasks:
             result.update(
                 _evaluate_tasks(
-                    run, params, mesh, identity, tasks, chat, limit, batch_tokens, result["tasks"]
+                    *(run, params, mesh, identity, tasks, chat, limit, batch_tokens),
+                    *(num_fewshot, result["tasks"]),
                 )
             )
     files.write_json(workdir / "eval.json", result)
@@ -95,6 +97,7 @@ def _evaluate_tasks(
     chat: bool | None,
     limit: int | None,
     batch_tokens: int,
+    num_fewshot: int | None,
     earlier: dict[str, Any],
 ) -> dict[str, Any]:
     """`tasks` (with those measured `earlier`), `mean` and `mean_without_copa` of eval.json."""
@@ -111,7 +114,7 @@ def _evaluate_tasks(
     chat = has_template if chat is None else chat
     entries = dict(earlier)
     with language_model.opened(run, params, mesh, batch_tokens, identity, chat) as lm:
-        for name, (entry, items) in harness.run_tasks(lm, tasks, chat, limit).items():
+        for name, (entry, items) in harness.run_tasks(lm, tasks, chat, limit, num_fewshot).items():
             harness.write_items(run.workdir, name, items)
             entries[name] = {**entry, "chat_template": chat}
         if lm.truncated:

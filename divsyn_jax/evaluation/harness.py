@@ -42,6 +42,7 @@ PAPER_TASKS = {
 # own questions in ARC's form.
 _LOCAL_ONLY = {"blimp": ("blimp/_template_yaml", "acc"), "items": ("arc/arc_easy.yaml", "acc_norm")}
 _BOOTSTRAP_DRAWS = 1000  # for metrics that are not means
+_FEWSHOT_SPLIT = "fewshot"
 _FEWSHOT_SEED = 1234  # the harness's own default
 # How an item that lacks a field, or holds another kind of value, shows in the harness.
 _ITEM_ERRORS = (KeyError, ValueError, TypeError, IndexError, jinja2.TemplateError)
@@ -53,11 +54,14 @@ def task_names(spec: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def open_tasks(names: Sequence[str], folder: pathlib.Path | None) -> list[Task | Group]:
+def open_tasks(
+    names: Sequence[str], folder: pathlib.Path | None, num_fewshot: int | None = None
+) -> list[Task | Group]:
     """The tasks with their data: from local files where `folder` is given, else from the hub.
 
-    Raises `UserError` for an unknown name, a missing or wrong file, and data that the hub does not
-    give."""
+    With `num_fewshot` above 0, examples of a local task come from its own file,
+    <task>_fewshot.jsonl. Raises `UserError` for an unknown name, a missing or wrong file, and data
+    that the hub does not give."""
     _quiet()
     if folder is not None and not folder.is_dir():
         raise UserError(f"--task_data={folder}: no such folder")
@@ -74,7 +78,7 @@ def open_tasks(names: Sequence[str], folder: pathlib.Path | None) -> list[Task |
                 )
             path = entry.yaml_path
         if folder is not None:
-            opened.append(_local_task(name, path, folder))
+            opened.append(_local_task(name, path, folder, num_fewshot or 0))
         else:
             opened += _hub_task(name, path, index)
     return opened
@@ -86,7 +90,7 @@ def _packaged(name: str, local: bool) -> pathlib.Path | None:
     return path if path and path.is_file() else None
 
 
-def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
+def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path, num_fewshot: int) -> Task:
     config = load_yaml(path, resolve_func=True)
     if not isinstance(config.get("dataset_path"), str) or (
         "task" in config and isinstance(config["task"], list)
@@ -107,9 +111,11 @@ def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
         "fewshot_split",
     ):
         config.pop(key, None)
-    config.update(
-        task=name, custom_dataset=lambda **_: dict.fromkeys(splits, _dataset(items, name))
-    )
+    data = dict.fromkeys(splits, _dataset(items, name))
+    if num_fewshot:
+        data[_FEWSHOT_SPLIT] = _dataset(_examples(folder, name, num_fewshot), name)
+        config["fewshot_split"] = _FEWSHOT_SPLIT
+    config.update(task=name, custom_dataset=lambda **_: data)
     try:
         return ConfigurableTask(config=config)
     except _ITEM_ERRORS as error:
@@ -118,6 +124,21 @@ def _local_task(name: str, path: pathlib.Path, folder: pathlib.Path) -> Task:
             f"{task_data.find_items(folder, name)}: not items of {name} ({why}); see --help for the"
             " form"
         ) from None
+
+
+def _examples(folder: pathlib.Path, task: str, num_fewshot: int) -> list[dict[str, Any]]:
+    """The examples of a local task. Raises `UserError` where there are too few or none."""
+    try:
+        path = task_data.find_items(folder, f"{task}_fewshot")
+    except UserError:
+        raise UserError(
+            f"--num_fewshot={num_fewshot}: {folder} has no {task}_fewshot.jsonl (or .gz, .zst) to"
+            " take examples from; add it, or leave the flag out"
+        ) from None
+    examples = task_data.read(path, task)
+    if len(examples) < num_fewshot:
+        raise UserError(f"--num_fewshot={num_fewshot}: {path} holds {len(examples)} examples")
+    return examples
 
 
 def _dataset(items: Sequence[Mapping[str, Any]], name: str) -> datasets.Dataset:
@@ -143,15 +164,22 @@ def _hub_task(name: str, path: pathlib.Path, index: TaskManager | None) -> list[
 
 
 def run_tasks(
-    lm: LM, tasks: Sequence[Task | Group], chat: bool, limit: int | None
+    lm: LM,
+    tasks: Sequence[Task | Group],
+    chat: bool,
+    limit: int | None,
+    num_fewshot: int | None = None,
 ) -> dict[str, tuple[dict, list[dict]]]:
     """Evaluate: {task: (entry of eval.json, one record an item)}.
 
-    Groups come as the tasks they are made of.
+    Groups come as the tasks they are made of. `num_fewshot`: examples before each question; None:
+    as many as the task says, 0 where it says nothing.
     """
     loaded = TaskManager(include_defaults=False).load(list(tasks))
     for task in loaded["tasks"].values():
-        if task.get_config("num_fewshot") is None:
+        if num_fewshot is not None:
+            task.set_config(key="num_fewshot", value=num_fewshot)
+        elif task.get_config("num_fewshot") is None:
             task.set_config(key="num_fewshot", value=0)
         task.set_fewshot_seed(seed=_FEWSHOT_SEED)
     found = evaluator.evaluate(

@@ -231,7 +231,7 @@ def _imported_recipe(shape: ModelConfig, context: int) -> Recipe:
         data=DataConfig(train=""),
         checkpoint=CheckpointConfig(every_steps=0, keep=1),
         eval=EvalConfig(batch=8),
-        log=LogConfig(tensorboard=False),
+        log=LogConfig(tracker="none"),
     )
 
 

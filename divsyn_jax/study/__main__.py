@@ -88,8 +88,10 @@ def _print_plan(study: Study, slots: list[local_runner.Slot]) -> None:
     recipe = study.recipe
     print(f"study {recipe['name']} {study_fingerprint(recipe)[:8]} in {study.workdir}")
     sizes = f" x {len(study.sizes)} sizes" if recipe["sizes"] else ""
+    pilot = recipe.get("pilot_seeds", ())
+    seeds = f"{len(recipe['seeds'])} seeds" + f" and {len(pilot)} of a pilot" * bool(pilot)
     print(
-        f"  {len(recipe['levels'])} levels{sizes} x {len(recipe['seeds'])} seeds, {len(slots)} at a"
+        f"  {len(recipe['levels'])} levels{sizes} x {seeds}, {len(slots)} at a"
         f" time: {', '.join(study.level_names)}"
     )
     print(f"  held-out: {', '.join(recipe['heldout'])}")

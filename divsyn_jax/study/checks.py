@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.study import written
+from divsyn_jax.study import texts, written
+from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
+from divsyn_jax.study.factorial import cells
 
 _STAGES = ("pretrain", "evaluate", "sft", "evaluate")
 _KEYS = (
@@ -16,10 +18,19 @@ _KEYS = (
     "real", "real_weight", "synthetic_weight", "heldout", "heldout_documents", "tasks", "task_data",
     "primary", "seeds", "sizes", "stages", "vocab_size", "score", "train", "sft", "budget",
 )  # fmt: skip
-_OPTIONAL_KEYS = ("hypotheses", "writer")  # that recipes written for 0.1.0 lack
-# A level has a corpus, or all that the grammar writes one from.
+# That recipes written for 0.1.0 lack.
+_OPTIONAL_KEYS = (
+    *("hypotheses", "factors", "resolution", "outcomes", "pilot_seeds", "num_fewshot", "writer"),
+)
+# A level has a corpus, or all that the grammar writes one from, and perhaps more knobs of it.
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
-_LEVEL_KEYS = ("name", "corpus", "synthetic_weight", "family", "temperature", *_GRAMMAR_KEYS)
+_GRAMMAR_KNOBS = ("wordings", "formats", "generators", "topics_per_document", "documents")
+_LEVEL_KEYS = (
+    *("name", "corpus", "synthetic_weight", "family", "at", cells.SHAM, "unique_tokens"),
+    "temperature",
+    *_GRAMMAR_KEYS,
+    *_GRAMMAR_KNOBS,
+)
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
@@ -48,13 +59,14 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
             "config.sft: give sft.config (a run recipe) and sft.data (conversations), or leave sft"
             " out of stages"
         )
-    if recipe["primary"] not in ("tasks", "heldout") or (
+    if recipe["primary"] not in ("tasks", "heldout", "pilot") or (
         recipe["primary"] == "tasks" and not recipe["tasks"]
     ):
         raise UserError(
-            f"config.primary={recipe['primary']!r}: give 'heldout', or 'tasks' where config.tasks"
-            " names some"
+            f"config.primary={recipe['primary']!r}: give 'heldout', 'pilot' (chosen on"
+            " config.pilot_seeds), or 'tasks' where config.tasks names some"
         )
+    _check_outcomes(recipe)
     questions = [recipe["sft"].get("data")] if "sft" in recipe["stages"] else []
     questions += [recipe["task_data"]] if recipe["tasks"] else []
     if "grammar" in questions and not any("topics" in level for level in recipe["levels"]):
@@ -70,6 +82,28 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
     if any(level.get("synthetic_weight") == 0 for level in recipe["levels"]) and not recipe["real"]:
         raise UserError(
             "a level with synthetic_weight 0 trains on real text alone; name it in config.real"
+        )
+
+
+def _check_outcomes(recipe: Mapping[str, Any]) -> None:
+    """Raise `UserError` for outcomes that are none, and pilot seeds that cannot choose one."""
+    asked, pilot = recipe.get("outcomes", ()), recipe.get("pilot_seeds", ())
+    for key in asked:
+        if key not in OUTCOME_MEASURES:
+            known = ", ".join(OUTCOME_MEASURES)
+            raise UserError(f"config.outcomes: {key!r} is none of {known}")
+    if asked and not recipe["tasks"]:
+        raise UserError("config.outcomes are measures of answers: name config.tasks beside them")
+    if recipe.get("num_fewshot") is not None and not recipe["tasks"]:
+        raise UserError("config.num_fewshot: there are no config.tasks to ask")
+    if (recipe["primary"] == "pilot") != bool(pilot):
+        raise UserError(
+            "config.pilot_seeds choose the outcome of config.primary='pilot': give both or neither"
+        )
+    if pilot and (len(set(pilot)) < 2 or set(pilot) & set(recipe["seeds"])):
+        raise UserError(
+            f"config.pilot_seeds={tuple(pilot)}: give two or more, none of them of config.seeds, so"
+            " that the result is not looked at"
         )
 
 
@@ -95,11 +129,33 @@ def _check_keys(recipe: Mapping[str, Any]) -> None:
                     f"{place}.{key}: missing; give name and corpus, or name,"
                     f" {', '.join(_GRAMMAR_KEYS)}"
                 )
+        _check_knobs(place, level)
+        unique = level.get("unique_tokens", 1)
+        if type(unique) is not int or unique < 1:
+            raise UserError(f"{place}.unique_tokens={unique!r}: give a whole number of at least 1")
     for key in ("config", "seq_len"):
         if key not in recipe["train"]:
             raise UserError(
                 f"config.train.{key}: missing; give train.config (a run recipe) and train.seq_len"
             )
+
+
+def _check_knobs(place: str, level: Mapping[str, Any]) -> None:
+    """Raise `UserError` for knobs of the grammar that it cannot turn so."""
+    if "corpus" in level:
+        if given := [key for key in _GRAMMAR_KNOBS if key in level]:
+            raise UserError(
+                f"{place}.{given[0]}: a knob of the built-in grammar; this level has a corpus"
+                " of its own"
+            )
+        return
+    try:
+        texts.breadth_of(level)
+    except ValueError as error:
+        raise UserError(f"{place}.{error}") from None
+    documents = level.get("documents", 1)
+    if type(documents) is not int or documents < 1:
+        raise UserError(f"{place}.documents={documents!r}: give a whole number of at least 1")
 
 
 def check_names(recipe: Mapping[str, Any], domains: Sequence[str]) -> None:
@@ -124,7 +180,7 @@ def check_names(recipe: Mapping[str, Any], domains: Sequence[str]) -> None:
     for level in recipe["levels"]:
         # Folders beside the level's own: under shards/ and scores/, and under corpora/ where the
         # study writes its corpus.
-        taken = {"heldout", "embeddings"} | ({"real"} if recipe["real"] else set())
+        taken = {"heldout", "embeddings", "ordered"} | ({"real"} if recipe["real"] else set())
         taken |= {"sft"} if "sft" in recipe["stages"] else set()
         taken |= {"equal", "instructions", "items"} if "corpus" not in level else set()
         if level["name"] in taken:

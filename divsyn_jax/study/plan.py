@@ -71,6 +71,11 @@ def evaluate_command(study: Study, workdirs: list[pathlib.Path]) -> tuple[str, .
         *(sys.executable, "-m", "divsyn_jax.evaluate", f"--workdir={','.join(map(str, workdirs))}"),
         f"--data={','.join(f'{name}={shards / name}' for name in study.recipe['heldout'])}",
         *((f"--tasks={','.join(study.recipe['tasks'])}",) if study.recipe["tasks"] else ()),
+        *(
+            (f"--num_fewshot={study.recipe['num_fewshot']}",)
+            if study.recipe.get("num_fewshot") is not None
+            else ()
+        ),
         *((f"--task_data={study.task_data}",) if study.recipe["tasks"] and study.task_data else ()),
     )
 
@@ -88,8 +93,11 @@ def _pretrain_command(study: Study, run: Run) -> tuple[str, ...]:
         folders["real"] = (
             shards / run.level
         )  # the same windows, which know their level and its score
+    part = {"synthetic": f"@{level['unique_tokens']}"} if "unique_tokens" in level else {}
     mixture = ",".join(
-        f"{name}={folders[name]}:{weight:g}" for name, weight in weights.items() if weight
+        f"{name}={folders[name]}{part.get(name, '')}:{weight:g}"
+        for name, weight in weights.items()
+        if weight
     )
     return _train_command(
         study.train_keys(run), study.run_dir(run), {"data.train": mixture, "seed": run.seed}

@@ -4,24 +4,36 @@ Keys of a study recipe (configs/studies/*.py): name, kind: label; 'positive_cont
   largely built in) or 'observation'. levels: the corpora compared, by name: `corpus` (a path), or
   written by the built-in grammar: topics, styles, personas, seed (`documents` in each); with a
   `temperature` beside these, by the language model of `writer` (divsyn_jax/study/written.py). A
-  level may weigh its corpus with a `synthetic_weight` of its own (0: real text alone). corpora:
-  more corpora, one level each (--corpora). equal_text: cut every level to the bytes of the
-  smallest, so that distinct text and repetition are equal. A level may name its `family` (a ladder,
-  a generator, a domain): effects are then taken within families. null_control: names of two levels
-  that differ in nothing but the seed, or empty. real, real_weight, synthetic_weight: text mixed
-  into every run ('pydoc', a corpus, or '' for none) and token weights. heldout, heldout_documents:
-  domains to evaluate on ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks,
-  task_data: downstream tasks to evaluate on (evaluate --tasks), perhaps none, and the folder of
-  their local files (evaluate --task_data), '' for the hub's, or 'grammar' for the built-in
-  grammar's `items`. primary: which outcome decides: 'tasks' (their mean) or 'heldout' (bits per
-  byte of the first domain). seeds: of the training runs; every level is trained once a seed. sizes:
-  small to large: a name and overrides of `train` (and, as `sft`, of `sft`), every level and seed
-  trained at each; empty: `train` as it is. stages: what a run goes through: pretrain, evaluate, and
-  perhaps sft, evaluate. vocab_size: of the one tokenizer, trained on equal bytes of every level and
-  of the real text. score: settings of score_corpus. train, sft: the run recipe and the keys it
-  overrides; windows hold train.seq_len inputs in every stage. sft.data: conversations, or 'grammar'
-  for the first `sft.instructions` of the built-in grammar's (0: all). hypotheses: what the results
-  are asked; see divsyn_jax/study/hypotheses/listed.py. budget: seconds a part should take.
+  level of the grammar may also give wordings, formats, generators, topics_per_document and
+  documents of its own (divsyn_jax/synthesis/grammar/grammar.py). A level may weigh its corpus with
+  a `synthetic_weight` of its own (0: real text alone). corpora: more corpora, one level each
+  (--corpora). equal_text: cut every level to the bytes of the smallest, so that distinct text and
+  repetition are equal. A level may name its `family` (a ladder, a generator, a domain): effects
+  are then taken within families. null_control: names of two levels that differ in nothing but the
+  seed, or empty. real, real_weight, synthetic_weight: text mixed into every run ('pydoc', a
+  corpus, or '' for none) and token weights. heldout, heldout_documents: domains to evaluate on
+  ('grammar', 'pydoc', name=corpus; --eval), documents of each. tasks, task_data: downstream tasks
+  to evaluate on (evaluate --tasks), perhaps none, and the folder of their local files (evaluate
+  --task_data), '' for the hub's, or 'grammar' for the built-in grammar's `items`. primary: which
+  outcome decides: 'tasks' (their mean) or 'heldout' (bits per byte of the first domain). seeds:
+  of the training runs; every level is trained once a seed. sizes: small to large: a name and
+  overrides of `train` (and, as `sft`, of `sft`), every level and seed trained at each; empty:
+  `train` as it is. stages: what a run goes through: pretrain, evaluate, and perhaps sft,
+  evaluate. vocab_size: of the one tokenizer, trained on equal bytes of every level and of the
+  real text. score: settings of score_corpus. train, sft: the run recipe and the keys it
+  overrides; windows hold train.seq_len inputs in every stage. sft.data: conversations, or
+  'grammar' for the first `sft.instructions` of the built-in grammar's (0: all). hypotheses: what
+  the results are asked; see divsyn_jax/study/hypotheses/listed.py. budget: seconds a part should
+  take. Held-out text of the grammar may also be 'seen' (new in nothing but the text) or
+  'unseen_<axis>' (of entries of that axis alone which no level uses), for topics, styles, personas,
+  wordings and formats.
+Keys that may be left out: factors: of a factorial study, {level key: (low, high)}; resolution:
+  'full' or 'IV', a fraction; see divsyn_jax/study/factorial/cells.py for what `levels` then holds.
+  outcomes: more outcomes of the questions, from their stored log-likelihoods: probability,
+  minus_bits_per_byte, margin, above_chance. pilot_seeds: with primary 'pilot', all levels are
+  trained at these, too, and they choose the primary outcome (divsyn_jax/study/controls/signals.py).
+  A level may give `unique_tokens`: training repeats only so many tokens of its corpus.
+  num_fewshot: examples before each question (evaluate --num_fewshot).
 """
 
 import dataclasses
@@ -42,6 +54,7 @@ from divsyn_jax.evaluation import task_data
 from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
 from divsyn_jax.study import written
+from divsyn_jax.study.factorial import cells
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.training import recipe_file
@@ -94,6 +107,12 @@ class Study:
 
     def corpus(self, level: Mapping[str, Any]) -> str:
         """Path of the corpus that is scored and trained on."""
+        if level.get(cells.SHAM) == cells.SHAM_VALUES[1]:
+            return str(self.workdir / "corpora" / "ordered" / f"{level['name']}.jsonl")
+        return self.in_given_order(level)
+
+    def in_given_order(self, level: Mapping[str, Any]) -> str:
+        """Path of the same documents before their order is changed."""
         if self.recipe["equal_text"]:
             return str(self.workdir / "corpora" / "equal" / f"{level['name']}.jsonl")
         return self.source(level)
@@ -122,13 +141,19 @@ class Study:
 
     @property
     def runs(self) -> list[Run]:
-        """Seeds outermost: an interrupted study has all levels of the first seeds."""
+        """Seeds outermost, those of a pilot first: an interrupted study has all levels of the first
+        seeds."""
         return [
             Run(size, level, seed)
-            for seed in self.recipe["seeds"]
+            for seed in (*self.recipe.get("pilot_seeds", ()), *self.recipe["seeds"])
             for size in self.sizes
             for level in self.level_names
         ]
+
+    @property
+    def measured(self) -> list[Run]:
+        """The runs that results are made of: those of the pilot are not."""
+        return [run for run in self.runs if run.seed in self.recipe["seeds"]]
 
     @property
     def trained_stages(self) -> list[str]:
@@ -185,7 +210,12 @@ def resolve(
 
     `read=False` leaves the corpora unread and unchecked, for a plan made where they are not. Raises
     `UserError`."""
-    recipe = json.loads(json.dumps(dict(config)))
+    recipe = json.loads(json.dumps(cells.with_cells(dict(config))))
+    if recipe.get("factors") and (corpora or recipe.get("corpora")):
+        raise UserError(
+            "--corpora: a factorial study knows the place of each corpus; name them in"
+            " config.levels, each with its place (at)"
+        )
     study_checks.check_recipe(recipe)
     if text_field:
         recipe["text_field"] = text_field
@@ -224,7 +254,8 @@ def resolve(
     for entry in recipe["heldout"]:
         name, source = _domain(entry)
         domains[name] = {"source": source}
-        if source not in ("grammar", "pydoc") and read:
+        study_data.check_unseen(source, recipe["levels"])
+        if source not in study_data.BUILT_IN and read:
             source = _absolute(source)
             domains[name] = {"source": source, "fingerprint": text_of(source)}
     recipe["heldout"] = domains
@@ -291,7 +322,7 @@ def _absolute(corpus: str) -> str:
 
 
 def _domain(entry: str) -> tuple[str, str]:
-    return (entry, entry) if entry in ("grammar", "pydoc") else split_name(entry)
+    return (entry, entry) if entry in study_data.BUILT_IN else split_name(entry)
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

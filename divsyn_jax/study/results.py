@@ -17,12 +17,15 @@ from divsyn_jax.study import study_file, texts
 from divsyn_jax.study.controls.advice import read_advice
 from divsyn_jax.study.controls.choices import choice_measures
 from divsyn_jax.study.controls.closeness import read_closeness, unlike
+from divsyn_jax.study.controls.held_equal import held_equal
+from divsyn_jax.study.controls.signals import outcome_signals, record_pilot
 from divsyn_jax.study.correlations import CORRELATED_METRICS, PRIMARY_METRIC, correlations
-from divsyn_jax.study.held_equal import held_equal
+from divsyn_jax.study.exchange_rates import exchange_results
+from divsyn_jax.study.factorial.effects import factorial_results
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.hypotheses.evidence import Evidence
 from divsyn_jax.study.identity import study_fingerprint
-from divsyn_jax.study.outcomes import items_of, outcomes
+from divsyn_jax.study.outcomes import items_of, outcomes, value_of_test
 from divsyn_jax.study.recipe import Run, Study
 from divsyn_jax.study.study_file import (
     LevelRecord,
@@ -37,8 +40,11 @@ from divsyn_jax.study.study_file import (
 def collect(study: Study) -> StudyResults:
     """The content of study.json. Every run must be finished."""
     recipe = study.recipe
+    pilot = record_pilot(study)
     comparison = read_comparison(study.workdir / "scores" / "comparison.json")
-    runs = [_run_record(study, run, stage) for stage in study.trained_stages for run in study.runs]
+    runs = [
+        _run_record(study, run, stage) for stage in study.trained_stages for run in study.measured
+    ]
     measured = outcomes(study)
     levels = [_level_record(study, level, comparison, runs, measured) for level in recipe["levels"]]
     closeness = read_closeness(study)
@@ -56,8 +62,11 @@ def collect(study: Study) -> StudyResults:
         for size in study.sizes
     }
     equal, unequal = held_equal(recipe, configs, levels, runs)
-    evidence = Evidence(recipe, levels, measured, items, rows, PRIMARY_METRIC)
-    return {
+    factorial = (
+        factorial_results(recipe, runs, measured, comparison) if recipe.get("factors") else None
+    )
+    evidence = Evidence(recipe, levels, measured, items, rows, PRIMARY_METRIC, factorial)
+    found: StudyResults = {
         "format": study_file.FORMAT,
         "name": recipe["name"],
         "kind": recipe["kind"],
@@ -98,7 +107,16 @@ def collect(study: Study) -> StudyResults:
         "advice": read_advice(study),
         "divergences": closeness["divergences"],
         "choice_measures": choice_measures(study, levels),
+        "signals": outcome_signals(study, recipe["seeds"]),
     }
+    exchange = exchange_results(recipe, levels, measured)
+    if exchange is not None:
+        found["exchange"] = exchange
+    if factorial is not None:
+        found["factorial"] = factorial
+    if pilot is not None:
+        found["pilot"] = pilot
+    return found
 
 
 def _level_record(
@@ -118,13 +136,14 @@ def _level_record(
     }
     text = texts.distinct_text(study.workdir / "shards" / name, study.corpus(level), study.options)
     share = text["distinct_bytes"] / text["bytes"] if text["bytes"] else 1.0
-    distinct = round(manifest["tokens"] * share)
+    held = min(manifest["tokens"], level.get("unique_tokens", manifest["tokens"]))
+    distinct = round(held * share)
     epochs = mine[0]["metrics"].get("epochs/synthetic", 0.0) / (share or 1.0)
     record: LevelRecord = {
         "name": name,
         "documents": score["corpus"]["documents"],
         "fingerprint": score["corpus"]["fingerprint"],
-        "tokens": manifest["tokens"],
+        "tokens": held,
         "unique_tokens": distinct,
         "epochs": epochs,
         "duplicates": 1 - text["distinct_documents"] / max(text["documents"], 1),
@@ -141,7 +160,7 @@ def _level_record(
             for outcome in measured
         },
     }
-    for key in ("topics", "styles", "personas", "temperature", "family"):
+    for key in (*("topics", "styles", "personas", "wordings", "formats", "temperature", "family"),):
         if key in level:
             record[key] = level[key]
     return record
@@ -186,6 +205,8 @@ def _run_record(study: Study, run: Run, stage: str) -> RunRecord:
         values = {name: task["value"] for name, task in evaluated["tasks"].items()}
         metrics.update({f"eval/tasks/{name}": value for name, value in values.items()})
         metrics["eval/tasks/mean"] = sum(values.values()) / len(values)
+    for key in study.recipe.get("outcomes", ()):
+        metrics[f"eval/tasks/{key}"] = value_of_test(workdir, f"tasks/{key}")
     curve = _curve(lines)
     return {
         "size": run.size,

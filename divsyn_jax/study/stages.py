@@ -140,6 +140,10 @@ def _corpora(study: Study) -> None:
     if recipe["equal_text"]:
         sources = {level["name"]: study.source(level) for level in recipe["levels"]}
         study_data.write_equal_corpora(sources, study.workdir / "corpora" / "equal", study.options)
+    for level in recipe["levels"]:
+        if study.corpus(level) != study.in_given_order(level):
+            ordered = pathlib.Path(study.corpus(level))
+            study_data.write_in_order_of_hash(study.in_given_order(level), ordered, study.options)
     record = study.workdir / "heldout" / "heldout.json"
     if record.exists():
         return

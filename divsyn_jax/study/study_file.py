@@ -12,6 +12,8 @@ from typing import Any, NotRequired, TypedDict
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.statistics.exchange import ExchangeRecord
+from divsyn_jax.statistics.factorial import FactorialRecord
 from divsyn_jax.statistics.intervals import MeanInterval, NoiseFloor
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis
 
@@ -72,7 +74,7 @@ class LevelRecord(TypedDict):
     name: str
     documents: int
     fingerprint: str
-    tokens: NotRequired[int]  # of the shards, repeated documents included
+    tokens: NotRequired[int]  # that training may read, repeated documents included
     unique_tokens: int  # tokens of distinct documents, by their share of the bytes
     epochs: float  # tokens read in pre-training over `unique_tokens`
     duplicates: float  # share of documents whose text came before, white space and case aside
@@ -85,6 +87,9 @@ class LevelRecord(TypedDict):
     topics: NotRequired[int]
     styles: NotRequired[int]
     personas: NotRequired[int]
+    temperature: NotRequired[float]
+    wordings: NotRequired[int]
+    formats: NotRequired[int]
 
 
 class RunRecord(TypedDict):
@@ -120,6 +125,85 @@ class HeldoutRecord(TypedDict):
     fingerprint: str
 
 
+class ExchangeResults(TypedDict):
+    """What a doubling of breadth is worth in doublings of unique text, by outcome; or why it cannot
+    be said."""
+
+    rates: dict[str, ExchangeRecord]
+    reason: str | None
+
+
+class OutcomeSignal(TypedDict):
+    """How far an outcome tells corpora apart; see `statistics.signal_to_noise`.
+
+    `beyond_wrong`: the ratio of what the right answer has beyond wrong ones; null where there are
+    none. `counts`: both ratios are enough (`controls.signals.LEAST_SIGNAL`)."""
+
+    outcome: str
+    signal: float
+    noise: float
+    ratio: float | None
+    by_level: dict[str, float | None]
+    equal_noise_p: float | None
+    beyond_wrong: float | None
+    counts: bool
+
+
+class PilotRecord(TypedDict):
+    """How pilot seeds chose the primary outcome: before, and apart from, the study's own seeds."""
+
+    seeds: list[int]
+    rule: str
+    primary: str
+    signals: list[OutcomeSignal]
+
+
+class OutcomeEffects(FactorialRecord):
+    """The effects of the factors on one outcome. `detectable`: the main effect that 80% of such
+    studies find, corrected for the main effects; null without an error."""
+
+    outcome: str
+    detectable: float | None
+
+
+class MetricResponse(TypedDict):
+    """What a metric sees: the share of its variance between corpora that each factor carries (with
+    `interactions` and `rest`; null where it is the same for all), and the main effects on it, on
+    its `scale` (`log2`: doublings)."""
+
+    metric: str
+    scale: str
+    low: float
+    high: float
+    shares: dict[str, float] | None
+    effects: dict[str, float]
+
+
+class MetricPrediction(TypedDict):
+    """Pearson's r of a metric with an outcome over the corpora of the design."""
+
+    metric: str
+    outcome: str
+    scale: str
+    r: float
+    p: float | None
+    p_holm: float | None
+    n: int
+    critical_r: float | None
+
+
+class FactorialResults(TypedDict):
+    """The factorial part of a study. `corpora`: the sign of every factor, by corpus."""
+
+    factors: dict[str, list[Any]]
+    shams: list[str]
+    resolution: str
+    corpora: dict[str, list[int]]
+    outcomes: list[OutcomeEffects]
+    responses: list[MetricResponse]
+    predictions: list[MetricPrediction]
+
+
 # A row of `correlations` holds what divsyn_jax.statistics found, whose functions say its keys.
 CorrelationRow = dict[str, Any]
 
@@ -149,6 +233,10 @@ class StudyResults(TypedDict):
     advice: NotRequired[list[str]]  # given before training; lacking in files of 0.1.0
     divergences: NotRequired[list[Divergence]]
     choice_measures: NotRequired[list[ChoiceMeasure]]
+    exchange: NotRequired[ExchangeResults]  # of levels with `unique_tokens`
+    signals: NotRequired[list[OutcomeSignal]]
+    pilot: NotRequired[PilotRecord]
+    factorial: NotRequired[FactorialResults]  # of a recipe with factors
 
 
 @dataclasses.dataclass(frozen=True)

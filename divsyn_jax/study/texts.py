@@ -3,6 +3,7 @@
 level corpora, the real part of the mixture, and held-out domains that no level was trained on.
 """
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -15,24 +16,38 @@ from divsyn_jax.base import files, remote
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
-from divsyn_jax.synthesis.grammar.grammar import Breadth, generate_passages
+from divsyn_jax.synthesis.grammar.grammar import Breadth, generate_passages, limits
 
 # Topics of CPython's documentation that go to the held-out side, one in so many.
 _PYDOC_HELDOUT_ONE_IN = 3
 _PASSAGE_WORDS = 60
 # Seeds of training corpora are small; held-out grammar text must never coincide with one.
 _HELDOUT_SEED = 1_000_003
+_KNOBS = dataclasses.fields(Breadth)
+
+
+def breadth_of(level: Mapping[str, Any]) -> Breadth:
+    """What the grammar corpus of a level draws on.
+
+    Raises `ValueError` for a number out of range."""
+    return Breadth(**{knob.name: level[knob.name] for knob in _KNOBS if knob.name in level})
 
 
 def write_level_corpus(level: Mapping[str, Any], documents: int, folder: pathlib.Path) -> None:
-    """Write a grammar corpus for a level of the recipe, unless it is there."""
+    """Write a grammar corpus for a level of the recipe, unless it is there: `documents` of them, or
+    as many as the level says."""
     if not (folder / "manifest.json").exists():
-        generate_corpus(
-            Breadth(level["topics"], level["styles"], level["personas"]),
-            documents,
-            level["seed"],
-            folder,
-        )
+        generate_corpus(breadth_of(level), level.get("documents", documents), level["seed"], folder)
+
+
+def write_in_order_of_hash(source: str, path: pathlib.Path, options: ReadOptions) -> None:
+    """Write a corpus again, fields and all, its documents in the order of a hash of their text,
+    unless it is there. Holds the corpus in memory."""
+    if path.exists():
+        return
+    documents = sorted(CorpusReader(source, options), key=lambda read: text_key(read.text))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_jsonl(path, ({**read.fields, options.text_field: read.text} for read in documents))
 
 
 def pydoc_passages(heldout: bool) -> Iterator[dict[str, str]]:
@@ -146,25 +161,68 @@ def write_questions(
 
     all) about the topics of all levels, unless they are there.
     """
-    generate_corpus(_widest(levels), count, 0, folder, kind)
+    generate_corpus(widest(levels), count, 0, folder, kind)
 
 
-def _widest(levels: list[Mapping[str, Any]]) -> Breadth:
-    """The breadth that holds that of every grammar level."""
-    written = [level for level in levels if "topics" in level]
+def widest(levels: list[Mapping[str, Any]]) -> Breadth:
+    """The breadth that holds that of every grammar level, one topic a document."""
+    written = [breadth_of(level) for level in levels if "topics" in level]
+    generators = dict.fromkeys(name for breadth in written for name in breadth.generators)
     return Breadth(
-        **{key: max(level[key] for level in written) for key in ("topics", "styles", "personas")}
+        **{axis: max(getattr(breadth, axis) for breadth in written) for axis in limits()},
+        generators=tuple(generators),
     )
+
+
+# Built-in held-out text, beside any corpus. The last ones are new on one axis: of what no level
+# uses there, and otherwise of what every level has (`seen`: new in nothing but the text).
+_AXES = ("topics", "styles", "personas", "wordings", "formats")
+_UNSEEN: dict[str, str | None] = {"seen": None} | {f"unseen_{axis}": axis for axis in _AXES}
+BUILT_IN = ("grammar", "pydoc", *_UNSEEN)
+
+
+def check_unseen(source: str, levels: list[Mapping[str, Any]]) -> None:
+    """Raise `UserError` for a held-out text that must be unseen where the levels leave nothing."""
+    if source in _UNSEEN:
+        unseen(levels, _UNSEEN[source])
+
+
+def unseen(levels: list[Mapping[str, Any]], axis: str | None) -> Breadth:
+    """What held-out text draws on that is new on one axis (None: on none): there, all entries that
+    no level uses; elsewhere, those that every level uses.
+
+    Raises `UserError` where the levels use all there are."""
+    written = [breadth_of(level) for level in levels if "topics" in level]
+    if not written:
+        raise UserError("config.heldout: seen and unseen_... need levels that the grammar writes")
+    common = {name: min(getattr(each, name) for each in written) for name in limits()}
+    if axis is None:
+        return Breadth(**common)
+    used, there = getattr(widest(levels), axis), limits()[axis]
+    if used >= there:
+        raise UserError(
+            f"config.heldout: unseen_{axis}: the levels use all {there} {axis}, and none is left;"
+            " give them fewer"
+        )
+    # Off (0) is the first wording alone.
+    common[axis] = there - max(used, 1)
+    return Breadth(**common, from_back=(axis,))
 
 
 def heldout_source(
     name: str, source: str, levels: list[Mapping[str, Any]], documents: int, options: ReadOptions
 ) -> Iterator[str]:
-    """Texts of a held-out domain before decontamination: `grammar`, `pydoc`, or any corpus."""
+    """Texts of a held-out domain before decontamination: one of `BUILT_IN`, or any corpus.
+
+    Raises `UserError` for an axis on which the levels leave nothing unseen."""
     if source == "grammar":
         for written in itertools.islice(
-            generate_passages(_widest(levels), _HELDOUT_SEED), 2 * documents
+            generate_passages(widest(levels), _HELDOUT_SEED), 2 * documents
         ):
+            yield written["text"]
+    elif source in _UNSEEN:
+        passages = generate_passages(unseen(levels, _UNSEEN[source]), _HELDOUT_SEED)
+        for written in itertools.islice(passages, 2 * documents):
             yield written["text"]
     elif source == "pydoc":
         for passage in pydoc_passages(heldout=True):

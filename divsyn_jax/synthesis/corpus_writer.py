@@ -3,7 +3,6 @@
 records with their provenance, and a manifest of how they came to be.
 """
 
-import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,7 +38,7 @@ def generate_corpus(
         "kind": kind,
         "version": grammar.GRAMMAR_VERSION,
         "template": breadth.template,
-        "breadth": {**dataclasses.asdict(breadth), "generators": list(breadth.generators)},
+        "breadth": breadth.to_dict(),
         "seed": seed,
         kind: count,
     }

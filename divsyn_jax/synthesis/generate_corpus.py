@@ -9,7 +9,14 @@
 writes documents.jsonl.zst (one object a line: text and provenance) and manifest.json, without any
 language model. A broader corpus contains the topics, styles and personas of a narrower one. The
 same settings give the same bytes on every machine, also after an interruption, which the same
-command continues. --kind=instructions writes prompts and responses for fine-tuning, --kind=items
+command continues. For factorial designs topics, styles, personas, wordings (the same sentences in
+other words) and formats (in another layout) are independent of each other and of length:
+
+  generate_corpus --config=configs/synthesis.py:topic --config.grammar.topics=4 \\
+      --config.grammar.wordings=4 --config.grammar.formats=1 --config.documents=400 \\
+      --output=corpora/many_wordings
+
+--kind=instructions writes prompts and responses for fine-tuning, --kind=items
 multiple-choice questions, both from facts that documents tell but never ask.
 
 With --base_url and --model any OpenAI-compatible endpoint writes instead:
@@ -28,6 +35,14 @@ refusal, duplicates) is counted and replaced. No answer is paid twice (OUTPUT/ca
 The second is written by a small model on this machine (divsyn serve --help), which cannot write
 JSON: --form=plain asks for prose alone. The third finds the topics of a corpus; its
 topics/topics.jsonl.zst is a --topics_file.
+
+  generate_corpus --config=configs/synthesis.py --kind=rephrase --input=wiki.jsonl.gz \\
+      --formats=faq,table,tutorial --config.documents=1000 --output=corpora/rephrased \\
+      --base_url=http://localhost:8000/v1 --model=qwen3-32b
+
+tells each of 1,000 documents again in three formats. A rephrasing whose numbers, names or denials
+are not those of its source is rejected, and of a sample (--config.rephrase.entailment) an endpoint
+is asked whether the source supports it.
 
 Large corpora are written in parts, by processes that share nothing, and merged into what one
 process would have written (launch/parts.py sends them to Slurm); and with files of questions and
@@ -56,8 +71,10 @@ from divsyn_jax.endpoint import flags as endpoint_flags
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.corpus_writer import WRITTEN, generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth
+from divsyn_jax.synthesis.rephrasing.rephrasing_settings import DEFAULT_FORMATS
 
 _TOPICS = "topics"
+_OF_CORPUS = (_TOPICS, "rephrase")  # kinds that need --input and an endpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +86,10 @@ class _Writing:
       form: how an endpoint is asked for documents: schema (passages and a question, as JSON), plain
         (prose alone), or auto, which takes plain where a first trial shows that a model cannot
         write the schema.
-      input: corpus whose topics --kind=topics finds.
+      input: corpus whose topics --kind=topics finds or whose documents --kind=rephrase tells
+        again.
+      formats: how --kind=rephrase tells each document again, comma-separated: faq, table, tutorial,
+        textbook, dialogue, encyclopaedia, summary, notes.
       topics_file: topics for an endpoint: text, or JSON lines of topic[, subtopic, keywords]; by
         default the built-in ones.
       personas_file: personas for an endpoint: text, or JSON lines of persona; by default the
@@ -81,9 +101,10 @@ class _Writing:
     """
 
     output: Annotated[str, Flag(example="corpora/persona")]
-    kind: Literal["documents", "instructions", "items", "topics"] = "documents"
+    kind: Literal["documents", "instructions", "items", "topics", "rephrase"] = "documents"
     form: Literal["auto", "schema", "plain"] = "auto"
     input: str | None = None
+    formats: tuple[str, ...] = DEFAULT_FORMATS
     topics_file: str | None = None
     personas_file: str | None = None
     merge: tuple[str, ...] = ()
@@ -97,7 +118,9 @@ _CONFIG = setting_flags.define_recipe(
 _WRITING = setting_flags.define(
     _Writing,
     {
-        "corpora": ["kind", "form", "topics_file", "personas_file", "input", "merge"],
+        "corpora": [
+            *("kind", "form", "topics_file", "personas_file", "input", "formats", "merge"),
+        ],
         "output": ["dry_run", "output"],
     },
 )
@@ -123,22 +146,30 @@ def main(arguments: list[str]) -> None:
         breadth = Breadth(**config.grammar)
     except ValueError as error:
         raise UserError(f"--config.grammar.{error}") from None
-    if endpoint_flags.are_given() or asked.kind == _TOPICS:
+    if asked.kind in _OF_CORPUS and (part is not None or asked.merge):
+        raise UserError(
+            f"--part and --merge are for a grid of documents; --kind={asked.kind} has no grid"
+        )
+    if endpoint_flags.are_given() or asked.kind in _OF_CORPUS:
         endpoints = endpoint_flags.several(config.seed)
         if asked.kind == _TOPICS:
             _topics_by_endpoint(config, asked, endpoints, corpus_flags.read_options())
+        elif asked.kind == "rephrase":
+            _rephrasings(config, asked, endpoints, corpus_flags.read_options())
         else:
             _by_endpoint(config, breadth, asked, endpoints, part)
     else:
-        if part is not None:
-            raise UserError(f"--part={part} is for an endpoint: give --base_url and --model too")
-        _by_grammar(config, breadth, asked)
+        _by_grammar(config, breadth, asked, part)
 
 
-def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
+def _by_grammar(
+    config: ConfigDict, breadth: Breadth, asked: _Writing, part: WorkPart | None
+) -> None:
     for flag in ("topics_file", "personas_file", "input", "merge", "dry_run"):
         if getattr(asked, flag):
             raise UserError(f"--{flag} is for an endpoint: give --base_url and --model too")
+    if part is not None:
+        raise UserError(f"--part={part} is for an endpoint: give --base_url and --model too")
     output, kind = asked.output, asked.kind
     files.check_replaceable(output, WRITTEN)
     count = config.documents if kind == "documents" else config.questions
@@ -153,7 +184,8 @@ def _by_grammar(config: ConfigDict, breadth: Breadth, asked: _Writing) -> None:
 def _check_replaceable(asked: _Writing, part: WorkPart | None = None) -> None:
     from divsyn_jax.synthesis.by_endpoint import parts
 
-    written = f"{asked.kind}.jsonl.zst" if part is None else parts.CANDIDATES
+    stem = "documents" if asked.kind == "rephrase" else asked.kind
+    written = f"{stem}.jsonl.zst" if part is None else parts.CANDIDATES
     files.check_replaceable(
         asked.output,
         [
@@ -176,8 +208,6 @@ def _topics_by_endpoint(
     corpus = commandline.require(asked.input, "input", "corpus.jsonl.gz")
     if asked.topics_file or asked.personas_file:
         raise UserError("--kind=topics takes --input and no --topics_file or --personas_file")
-    if asked.merge:
-        raise UserError("--merge is for parts of a grid of documents; --kind=topics has no grid")
     if config.documents < 1:
         raise UserError(f"--config.documents={config.documents}: give at least 1")
     if asked.dry_run:
@@ -189,6 +219,63 @@ def _topics_by_endpoint(
     print(
         f"{asked.output}: {manifest['topics']:,} topics of {manifest['documents']:,}"
         f" documents{_rejected(manifest)}"
+    )
+
+
+def _rephrasings(
+    config: ConfigDict, asked: _Writing, endpoints: list[EndpointSettings], options: ReadOptions
+) -> None:
+    from divsyn_jax.synthesis.rephrasing.forecast import rephrasing_dry_run
+    from divsyn_jax.synthesis.rephrasing.rephrasing_settings import (
+        RephrasingSettings,
+        check_formats,
+    )
+    from divsyn_jax.synthesis.rephrasing.writer import RephrasingPlan, rephrase_corpus
+
+    _check_replaceable(asked)
+    corpus = commandline.require(asked.input, "input", "corpus.jsonl.gz")
+    if asked.topics_file or asked.personas_file:
+        raise UserError("--kind=rephrase takes --input and no --topics_file or --personas_file")
+    for knob, value in (
+        ("documents", config.documents),
+        ("endpoint.generations", config.endpoint.generations),
+        ("endpoint.candidates", config.endpoint.candidates),
+    ):
+        if value < 1:
+            raise UserError(f"--config.{knob}={value}: give at least 1")
+    settings = RephrasingSettings(
+        **config.rephrase,
+        language=config.endpoint.language,
+        near_duplicate=config.endpoint.near_duplicate,
+    )
+    plan = RephrasingPlan(
+        corpus=corpus,
+        read=options,
+        formats=check_formats(asked.formats),
+        sources=config.documents,
+        generations=config.endpoint.generations,
+        candidates=config.endpoint.candidates,
+        seed=config.seed,
+    )
+    if asked.dry_run:
+        print(rephrasing_dry_run(plan, endpoints, settings))
+        return
+    manifest = rephrase_corpus(plan, endpoints, settings, asked.output)
+    for count, what in (
+        (manifest["sources_repeated"], "documents have the text of an earlier one: left out"),
+        (
+            manifest["sources_cut"],
+            f"documents are longer than {settings.source_characters:,} characters: what is beyond"
+            " was not told again",
+        ),
+        (manifest["malformed"], "malformed records skipped"),
+    ):
+        if count:
+            print(f"{count:,} {what}")
+    print(
+        f"{asked.output}: {manifest['documents']:,} rephrasings of {manifest['sources']:,}"
+        f" documents, {manifest['words']:,} words; {manifest['judged']:,} judged"
+        f"{_rejected(manifest)}"
     )
 
 
@@ -207,7 +294,13 @@ def _by_endpoint(
     _check_replaceable(asked, part)
     output, kind = asked.output, asked.kind
     if asked.input:
-        raise UserError("--input is for --kind=topics")
+        raise UserError("--input is for --kind=topics and --kind=rephrase")
+    for knob in ("wordings", "formats", "from_back"):
+        if getattr(breadth, knob):
+            raise UserError(
+                f"--config.grammar.{knob} is a knob of the built-in grammar; leave it out, or"
+                " --base_url and --model"
+            )
     if part is not None and asked.merge:
         raise UserError("--part writes a part and --merge makes the corpus of all: give one")
     knobs = dict(config.endpoint)

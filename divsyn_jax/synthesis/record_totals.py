@@ -10,7 +10,7 @@ from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS
 from divsyn_jax.synthesis.grammar.sentences import spaced_words
 
 # Provenance that the manifest counts.
-_COUNTED = ("template", "topic", "style", "persona", "generator", "form")
+_COUNTED = ("template", "topic", "style", "persona", "generator", "form", "format")
 
 
 class RecordTotals:

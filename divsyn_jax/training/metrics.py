@@ -1,6 +1,6 @@
 """What a run writes about itself:
 
-metrics.jsonl, TensorBoard events, throughput and model FLOPs utilisation.
+metrics.jsonl, trackers, throughput and model FLOPs utilisation.
 """
 
 import contextlib
@@ -11,7 +11,6 @@ import os
 import pathlib
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from divsyn_jax.base.commandline import Failure, UserError
 from divsyn_jax.data.pipeline import Mixture
 from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.training.recipe import LogConfig, Recipe
+from divsyn_jax.training.trackers import start_trackers
 
 MFU_CONVENTION = (
     "model FLOPs without recompute, causal half of attention, output projection counted, over dense"
@@ -62,8 +62,8 @@ def flops_per_token(config: ModelConfig, seq_len: float) -> float:
 
 
 class MetricsLog:
-    """Appends one JSON object a step to `metrics.jsonl`, and the same scalars to TensorBoard and
-    W&B where asked for.
+    """Appends one JSON object a step to `metrics.jsonl`, and tells the same scalars to the trackers
+    asked for.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class MetricsLog:
         """Open the log, cut back to `restored_step`: the steps after it will be taken, and written,
         again.
 
-        W&B is told the plain `recipe`. Raises `UserError` when W&B is asked for and cannot be had.
+        Trackers are told the plain `recipe`. Raises `UserError` when one cannot be had.
         """
         path = workdir / "metrics.jsonl"
         if path.exists():
@@ -87,66 +87,25 @@ class MetricsLog:
             ]
             files.write_text(path, "".join(kept))
         self._file = io.TextIOWrapper(owned_folders.open_kept(path, "ab"), encoding="utf-8")
-        self._events = self._wandb = None
-        if config.tensorboard:
-            import tensorboardX
-
-            self._events = tensorboardX.SummaryWriter(
-                str(workdir / "tensorboard"), purge_step=restored_step + 1
-            )
-        if config.wandb:
-            self._wandb = _start_wandb(workdir, config.wandb, recipe)
+        self._trackers = start_trackers(
+            config.trackers(), config.project, workdir, restored_step, recipe
+        )
 
     def write(self, step: int, scalars: dict[str, Any]) -> None:
         """Write the scalars of one step; values that are None are left out."""
         present = {name: value for name, value in scalars.items() if value is not None}
         self._file.write(json.dumps({"step": step, **present}) + "\n")
         self._file.flush()
-        if self._events:
-            for name, value in present.items():
-                self._events.add_scalar(name, value, step)
-        if self._wandb:
-            self._wandb.log(present, step=step)
+        for tracker in self._trackers:
+            tracker.log(present, step)
 
     def close(self) -> None:
         """Flush to disk and close."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        if self._events:
-            self._events.close()
-        if self._wandb:
-            self._wandb.finish()
-
-
-def _start_wandb(workdir: pathlib.Path, project: str, recipe: Mapping[str, Any]) -> Any:
-    """The W&B run of this run directory: a new one, or where a continued run was.
-
-    W&B finds its key by itself.
-    """
-    try:
-        import wandb
-    except ImportError:
-        raise UserError(
-            "log.wandb is set but wandb is not installed: pip install wandb, or --config.log.wandb="
-        ) from None
-    identity = workdir / "wandb_id"
-    if not identity.exists():
-        files.write_text(identity, uuid.uuid4().hex)
-    try:
-        return wandb.init(
-            project=project,
-            name=workdir.name,
-            id=identity.read_text(),
-            resume="allow",
-            config=dict(recipe),
-            dir=str(workdir),
-        )
-    except wandb.errors.Error as error:  # no key, no network
-        raise UserError(
-            f"log.wandb={project!r}: {str(error).splitlines()[0]}; wandb login, or"
-            " WANDB_MODE=offline"
-        ) from None
+        for tracker in self._trackers:
+            tracker.close()
 
 
 def _step_of(line: str) -> float:

@@ -18,6 +18,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.model.config import MeshConfig, ModelConfig
 
 SCHEDULES = ("constant", "linear", "cosine", "wsd")
+TRACKERS = ("tensorboard", "wandb", "trackio")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,14 +117,42 @@ class EvalConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LogConfig:
-    """`every_steps`:
+    """What a run writes about itself.
 
-    cadence of metrics.jsonl; `tensorboard`: write event files; `wandb`: project to log to, or ''.
+    `every_steps`: cadence of metrics.jsonl. `tracker`: who is told the same scalars, one or more of
+    `TRACKERS`, comma-separated, or none. `project`: whose run it is to W&B and Trackio.
     """
 
     every_steps: int = 1
-    tensorboard: bool = True
-    wandb: str = ""
+    tracker: str = "tensorboard"
+    project: str = "divsyn_jax"
+
+    def __post_init__(self) -> None:
+        for name in self.trackers():
+            if name not in TRACKERS:
+                raise ValueError(
+                    f"log.tracker={self.tracker!r}: {name!r} is unknown; use {', '.join(TRACKERS)},"
+                    " several of them, or none"
+                )
+        if self.trackers() and not self.project:
+            raise ValueError("log.project is empty; name the project")
+
+    def trackers(self) -> tuple[str, ...]:
+        """The names in `tracker`; empty for none."""
+        names = (name.strip() for name in self.tracker.split(","))
+        return tuple(dict.fromkeys(name for name in names if name not in ("", "none")))
+
+
+def _log_of_today(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys of `log` in a recipe of 0.1.0, which named TensorBoard and W&B apart, as today's."""
+    if "tensorboard" not in values and "wandb" not in values:
+        return values
+    kept = {key: value for key, value in values.items() if key not in ("tensorboard", "wandb")}
+    names = ["tensorboard"] * bool(values.get("tensorboard", True))
+    if values.get("wandb"):
+        names.append("wandb")
+        kept["project"] = values["wandb"]
+    return {**kept, "tracker": ",".join(names) or "none"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,6 +284,8 @@ def _build(cls: type, values: Mapping[str, Any], place: str) -> Any:
         raise UserError(
             f"{place}={values!r}: keys and values expected, not {type(values).__name__}"
         )
+    if cls is LogConfig:
+        values = _log_of_today(values)
     types = typing.get_type_hints(cls)
     for name in sorted(set(values) - set(types)):
         close = difflib.get_close_matches(name, types, 1)

@@ -67,7 +67,7 @@ def test_help_shows_the_example_first_and_flags_by_heading(name):
     shown = divsyn(name, "--help", env={**os.environ, "COLUMNS": "100"})
     assert shown.returncode == 0, shown.stderr
     paragraphs = shown.stdout.split("\n\n")
-    assert paragraphs[1].startswith(f"  divsyn {name} ")
+    assert paragraphs[1].startswith(f"  divsyn {name}")
     headings = [p.splitlines()[0][:-1].lower() for p in paragraphs if re.match(r"\w+:\n  --", p)]
     assert headings
     assert headings == [

@@ -89,7 +89,9 @@ def test_two_corpora_are_scored_by_one_judge_and_paid_once(command):
     assert scores["a"]["test_retest"]["adjusted_rand"]["value"] == 1
     assert scores["a"]["usage"]["cost_with_cached"] > 0
     comparison = json.loads((output / "comparison.json").read_text())
-    of_draws = [row for row in comparison["differences"] if "duplicate" not in row["metric"]]
+    headlines = ("cluster_score", "effective_clusters")
+    of_draws = [row for row in comparison["differences"] if row["metric"] in headlines]
+    assert len(of_draws) == 2
     assert {row["method"] for row in of_draws} == {"paired t over 2 criteria sets"}
     first = next(
         json.loads(line) for line in (output / "a" / "draws.jsonl").read_text().splitlines()

@@ -123,6 +123,50 @@ def test_answers_are_those_of_the_hf_backend(run_and_export, items):
     assert_same_answers(ours, answers_of(their_language_model(exported), tasks))
 
 
+class Asked:
+    """A language model that notes the contexts it is asked about."""
+
+    rank, world_size = 0, 1
+    tokenizer_name, chat_template, apply_chat_template = "", None, None
+
+    def __init__(self):
+        self.contexts = []
+
+    def loglikelihood(self, requests):
+        self.contexts += [request.args[0] for request in requests]
+        return [(-1.0, False) for _ in requests]
+
+
+def test_few_shot_examples_stand_before_each_question(items, tmp_path):
+    examples = [{"text": f"shot {n}?", "choices": ["no", f"yes {n}"], "label": 1} for n in range(4)]
+    for name in ("arc_challenge.jsonl",):
+        (tmp_path / name).write_bytes((items / name).read_bytes())
+    with pytest.raises(UserError, match=r"--num_fewshot=2: .* has no arc_challenge_fewshot.jsonl"):
+        harness.open_tasks(["arc_challenge"], tmp_path, num_fewshot=2)
+    write_jsonl_items(tmp_path / "arc_challenge_fewshot.jsonl", examples[:1])
+    with pytest.raises(UserError, match="holds 1 examples"):
+        harness.open_tasks(["arc_challenge"], tmp_path, num_fewshot=2)
+    write_jsonl_items(tmp_path / "arc_challenge_fewshot.jsonl", examples)
+    lm = Asked()
+    tasks = harness.open_tasks(["arc_challenge"], tmp_path, num_fewshot=2)
+    found = harness.run_tasks(lm, tasks, chat=False, limit=5, num_fewshot=2)
+    assert found["arc_challenge"][0]["num_fewshot"] == 2
+    assert len(lm.contexts) == 15
+    for context in lm.contexts:
+        assert context.count("shot ") == 2
+        assert context.count("Answer: yes ") == 2
+        assert context.endswith("Answer:")
+    plain = Asked()
+    tasks = harness.open_tasks(["arc_challenge"], tmp_path)
+    found = harness.run_tasks(plain, tasks, chat=False, limit=5)
+    assert found["arc_challenge"][0]["num_fewshot"] == 0
+    assert not any("shot " in context for context in plain.contexts)
+
+
+def write_jsonl_items(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def test_rolling_and_generated_text_are_those_of_the_hf_backend(run_and_export):
     from lm_eval.api.instance import Instance
 

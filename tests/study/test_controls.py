@@ -8,7 +8,7 @@ import pytest
 
 from configs.studies import corpora as corpora_recipe
 from divsyn_jax.study.controls import advice, choices, closeness
-from divsyn_jax.study.controls.choices import Answers
+from divsyn_jax.study.controls.answers import Answers, answers_of
 from divsyn_jax.study.controls.ngrams import TrigramModel
 from divsyn_jax.study.hypotheses.verdict import Kind
 from divsyn_jax.study.recipe import Study
@@ -197,11 +197,9 @@ def test_the_interval_of_a_gain_has_the_error_of_items_and_seeds():
 
 
 def test_records_that_are_no_choice_are_left_alone():
-    assert (
-        choices._of_task([{"item": 0, "target": "yes", "answers": [[-1, False]] * 2}], None) == []
-    )
-    assert choices._of_task([{"item": 0, "target": "0", "answers": ["text"]}], None) == []
-    (found,) = choices._of_task(
+    assert answers_of([{"item": 0, "target": "yes", "answers": [[-1, False]] * 2}], None) == []
+    assert answers_of([{"item": 0, "target": "0", "answers": ["text"]}], None) == []
+    (found,) = answers_of(
         [{"item": 0, "target": "1", "answers": [[-1.0, False], [-2.0, True]]}], [[3, 4]]
     )
     assert found == Answers([-1.0, -2.0], [3, 4], 1)

@@ -23,7 +23,7 @@ from divsyn_jax.study import recipe as study_recipe
 from divsyn_jax.study import results as study_results
 from divsyn_jax.study import stages as study_stages
 from divsyn_jax.study import texts as study_data
-from divsyn_jax.study.held_equal import held_equal as held_equal_of
+from divsyn_jax.study.controls.held_equal import held_equal as held_equal_of
 from divsyn_jax.study.reporting import figures as study_figures
 from tests.conftest import ROOT, fails_with_one_line, small_texts, write_jsonl
 
@@ -340,9 +340,43 @@ def test_the_names_of_the_studys_own_folders_are_no_levels():
         study.resolve(config, [f"{name}=a.jsonl", "b.jsonl"], ["news=c.jsonl"], "", read=False)
 
 
+def test_a_level_turns_every_knob_of_the_grammar(tmp_path):
+    level = {"name": "a", "topics": 3, "styles": 2, "personas": 2, "seed": 4, "documents": 12}
+    knobs = {"wordings": 4, "formats": 2, "generators": ("dialect-a", "dialect-b")}
+    study_data.write_level_corpus({**level, **knobs, "topics_per_document": 2}, 99, tmp_path / "a")
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    assert manifest["documents"] == 12
+    breadth = manifest["breadth"]
+    assert (breadth["wordings"], breadth["formats"], breadth["topics_per_document"]) == (4, 2, 2)
+    assert breadth["generators"] == ["dialect-a", "dialect-b"]
+    # Levels of recipes that name none of them are written as before these knobs existed.
+    plain = {key: level[key] for key in ("topics", "styles", "personas", "seed")}
+    study_data.write_level_corpus(plain, 5, tmp_path / "b")
+    manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
+    assert set(manifest["breadth"]) == {
+        "topics", "styles", "personas", "topics_per_document", "generators"
+    }  # fmt: skip
+    # Held-out text of the grammar holds what any level draws on.
+    widest = study_data.widest([{**level, **knobs}, {**plain, "topics": 9}, {"corpus": "x.jsonl"}])
+    assert (widest.topics, widest.wordings, widest.formats) == (9, 4, 2)
+    assert widest.generators == ("dialect-a", "dialect-b", "grammar")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            lambda config: config["levels"][1].update(wordings=9),
+            r"config.levels\[1\].wordings must be a whole number from 0 to 6, not 9",
+        ),
+        (
+            lambda config: config["levels"][1].update(documents=0),
+            r"config.levels\[1\].documents=0: give a whole number of at least 1",
+        ),
+        (
+            lambda config: config["levels"][1].update(corpus="a.jsonl", formats=2),
+            r"config.levels\[1\].formats: a knob of the built-in grammar",
+        ),
         (
             lambda config: config.update(sede=1),
             "config.sede: unknown key; known are name, kind, levels",
@@ -629,7 +663,7 @@ def test_a_changed_run_recipe_is_another_study(own_files):
     ):
         claim()
     write(
-        checkpoint={"every_steps": 5, "keep": 3}, log={"tensorboard": True}
+        checkpoint={"every_steps": 5, "keep": 3}, log={"tracker": "tensorboard"}
     )  # how often it saves is no other study
     claim()
     write("sft", optimizer={"weight_decay": 0.25})

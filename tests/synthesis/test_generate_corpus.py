@@ -100,6 +100,15 @@ def test_every_level_has_a_grammar(level):
         ),
         (["--config.grammar.styles=0"], "styles must be a whole number from 1 to"),
         (["--config.grammar.personas=many"], "personas"),
+        (
+            ["--config.grammar.wordings=7"],
+            "--config.grammar.wordings must be a whole number from 0 to 6, not 7",
+        ),
+        (["--config.grammar.formats=-1"], "formats must be a whole number from 0 to 8"),
+        (
+            ["--config.grammar.wordings=2", "--base_url=http://localhost:1/v1", "--model=m"],
+            "--config.grammar.wordings is a knob of the built-in grammar",
+        ),
         (["--config.grammar.colours=3"], "colours"),
         (["--config.documents=0"], "documents=0: give at least 1"),
         (

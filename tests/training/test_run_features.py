@@ -47,7 +47,7 @@ def watched(shards, tmp_path_factory, command):
         "profile.first_step": 3,
         "profile.steps": 2,
         "log.every_steps": 4,
-        "log.tensorboard": True,
+        "log.tracker": "tensorboard",
         "debug.repeat_every_steps": 7,
         "debug.nans": True,
         "debug.deterministic": True,

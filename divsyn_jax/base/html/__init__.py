@@ -20,10 +20,13 @@ from divsyn_jax.base.html.markup import (
 )
 from divsyn_jax.base.html.numbers import number, p_value
 from divsyn_jax.base.html.plots import interval_plot, line_chart
+from divsyn_jax.base.html.scatter import GROUP_COLOURS, ScatterPoint, scatter_plot
 
 __all__ = [
+    "GROUP_COLOURS",
     "Html",
     "Part",
+    "ScatterPoint",
     "as_html",
     "attribute",
     "bullets",
@@ -37,5 +40,6 @@ __all__ = [
     "number",
     "p_value",
     "page",
+    "scatter_plot",
     "table",
 ]

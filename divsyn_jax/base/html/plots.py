@@ -1,7 +1,7 @@
 """Plots drawn without a library."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base.html.markup import Html, attribute
@@ -83,6 +83,11 @@ def line_chart(
     label: str,
     across: str,
     marks: Mapping[str, float] | None = None,
+    *,
+    ticks: Sequence[float] = (),
+    is_across_log: bool = False,
+    beyond: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    bars: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
 ) -> Html:
     """Lines over one axis, heights on a logarithmic scale, with a legend under them.
 
@@ -91,19 +96,30 @@ def line_chart(
       label: of the heights.
       across: of the axis.
       marks: names of places on the axis.
+      ticks: of the axis; by default its ends and its middle.
+      is_across_log: whether the axis is logarithmic, too.
+      beyond: by name, points of a dashed line in the colour of that one.
+      bars: by name, (x, low, high) of its intervals.
     """
+    beyond, bars = beyond or {}, bars or {}
     points = [point for _, line in series for point in line]
+    points += [point for line in beyond.values() for point in line]
+    points += [(x, end) for spans in bars.values() for x, *ends in spans for end in ends]
     if not points:
         return Html("")
     left, top = 52, 48
+
+    def scaled(x: float) -> float:
+        return math.log10(x) if is_across_log else x
+
     first, last = min(x for x, _ in points), max(x for x, _ in points)
     low = math.log10(min(y for _, y in points) / 1.1)
     high = math.log10(max(y for _, y in points) * 1.1)
-    scale = (_WIDTH - left - 12) / ((last - first) or 1.0)
+    scale = (_WIDTH - left - 12) / ((scaled(last) - scaled(first)) or 1.0)
 
     def at(x: float, y: float) -> tuple[float, float]:
         height = (math.log10(y) - low) / (high - low)
-        return left + scale * (x - first), top + _CHART * (1 - height)
+        return left + scale * (scaled(x) - scaled(first)), top + _CHART * (1 - height)
 
     bottom = top + _CHART
     drawn = [f'<text x="{left - 46}" y="16" font-style="italic">{attribute(label)}</text>']
@@ -113,14 +129,14 @@ def line_chart(
             f'<line x1="{left}" x2="{_WIDTH - 12}" y1="{y:.1f}" y2="{y:.1f}" stroke="var(--line)"/>'
             f'<text x="{left - 6}" y="{y + 5:.1f}" text-anchor="end">{number(tick)}</text>'
         )
-    for tick in (first, (first + last) / 2, last):
-        x = left + scale * (tick - first)
+    for tick in ticks or (first, (first + last) / 2, last):
+        x = at(tick, 10**low)[0]
         anchor = "end" if tick == last else "middle"
         drawn.append(
             f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="{anchor}">{number(tick)}</text>'
         )
     for name, place in (marks or {}).items():
-        x = left + scale * (place - first)
+        x = at(place, 10**low)[0]
         drawn.append(
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="var(--soft)"'
             f' stroke-dasharray="2 4"/><text x="{x:.1f}" y="{top - 8}"'
@@ -132,11 +148,20 @@ def line_chart(
     for place, (name, line) in enumerate(series):
         colour, dash = _SERIES[place % len(_SERIES)], _DASHES[place // len(_SERIES) % len(_DASHES)]
         stroke = f'stroke="{colour}" stroke-width="2.5" stroke-dasharray="{dash}" fill="none"'
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in line))
         y = bottom + 38 + _LEGEND * (place + 1)
         short = name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 3]}..."
+        more = "".join(
+            f'<line x1="{at(x, low_end)[0]:.1f}" x2="{at(x, low_end)[0]:.1f}"'
+            f' y1="{at(x, low_end)[1]:.1f}" y2="{at(x, high_end)[1]:.1f}" stroke="{colour}"'
+            ' stroke-width="1.5"/>'
+            for x, low_end, high_end in bars.get(name, ())
+        )
+        if beyond.get(name):
+            dashed = f'stroke="{colour}" stroke-width="1.8" stroke-dasharray="3 4" fill="none"'
+            more += f'<polyline points="{_path(at(*point) for point in beyond[name])}" {dashed}/>'
         drawn.append(
-            f'<g><title>{attribute(name)}</title><polyline points="{path}" {stroke}/>'
+            f"<g><title>{attribute(name)}</title><polyline"
+            f' points="{_path(at(*point) for point in line)}" {stroke}/>{more}'
             f'<line x1="{left}" x2="{left + 26}" y1="{y - 5}" y2="{y - 5}" {stroke}/>'
             f'<text x="{left + 34}" y="{y}">{attribute(short)}</text></g>'
         )
@@ -146,6 +171,10 @@ def line_chart(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{attribute(label)}"'
         f" {box}>{''.join(drawn)}</svg>"
     )
+
+
+def _path(places: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

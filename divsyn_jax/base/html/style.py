@@ -36,6 +36,8 @@ th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align:
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
 th:first-child, td:first-child { min-width: 9.5rem; }
 .words td { min-width: 6rem; max-width: none; }
+.beside { display: flex; flex-wrap: wrap; gap: 0 2.5rem; } .beside figure,
+  .beside > div { flex: 0 1 29rem; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9rem; max-width: 48rem; }
 svg { max-width: 100%; height: auto; } svg text { font: 14px system-ui, sans-serif;
   fill: var(--ink); }
@@ -57,5 +59,6 @@ code { background: var(--tint); padding: .1rem .3rem; border-radius: 3px; }
   h2, h3, summary { break-after: avoid; } .scroll { overflow: visible; background: none; }
   table { font-size: 7.5pt; } th, td { padding: .15rem .3rem; min-width: 0; }
   .nowrap { white-space: normal; }
+  .beside { gap: 0 1rem; } .beside figure, .beside > div { flex-basis: 47%; }
   details::details-content { content-visibility: visible; display: block; block-size: auto; } }
 """

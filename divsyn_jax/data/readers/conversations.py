@@ -6,9 +6,10 @@ A record is a conversation when it holds one of
     {"conversations": [{"from": ROLE, "value": TEXT}, ...]}      ShareGPT; also "conversation"
     {"prompt": SIDE, "completion" or "response": SIDE}           TRL; a side is text or messages
     {"instruction": TEXT, "input": TEXT, "output": TEXT}         Alpaca; "context" and "response" of
-                                                                 Dolly are read alike
+                                                                 Dolly and the "generation" of
+                                                                 distilabel are read alike
 
-and, beside it, perhaps a text "system". The rule:
+and, beside it, perhaps a text "system" (distilabel: "system_prompt"). The rule:
 
 * Roles are system (developer), user (human), assistant (gpt, model, bot) and tool (function,
   observation); function_call is of the assistant.
@@ -30,10 +31,11 @@ from divsyn_jax.data.readers.records import Malformed, as_text, field_text
 
 Message = dict[str, str]
 _LISTS = ("messages", "conversations", "conversation")
+_SYSTEMS = ("system", "system_prompt")
 # Fields that make a pair, and the one that may continue the first.
 _PAIRS = (
     ("prompt", ("response", "completion"), ()),
-    ("instruction", ("output", "response"), ("input", "context")),
+    ("instruction", ("output", "response", "generation"), ("input", "context")),
 )
 _ROLES = {
     **dict.fromkeys(("human", "prompter", "user"), "user"),
@@ -57,7 +59,8 @@ def conversation_fields(names: Sequence[str] | Mapping[str, Any]) -> list[str]:
             if first in names and second is not None:
                 found = [first, *(name for name in more if name in names), second]
                 break
-    return [*(name for name in ("system",) if found and name in names), *found]
+    system = [name for name in _SYSTEMS if found and name in names]
+    return [*system[:1], *found]
 
 
 def is_messages(value: Any) -> bool:
@@ -79,7 +82,8 @@ def messages_of(
     """
     left_out = collections.Counter() if left_out is None else left_out
     fields = conversation_fields(record)
-    system, rest = (fields[:1], fields[1:]) if fields[:1] == ["system"] else ([], fields)
+    system = next((name for name in fields[:1] if name in _SYSTEMS), None)
+    rest = fields[1:] if system else fields
     if not rest:
         has = ", ".join(map(str, record)) or "none"
         raise Malformed(
@@ -97,8 +101,9 @@ def messages_of(
                 messages[-1]["content"] += f"\n\n{more}"
         messages += _side(record, answer, "assistant", left_out)
     has_system = any(message["role"] == "system" for message in messages)
-    if system and not has_system and isinstance(record["system"], str) and record["system"].strip():
-        messages.insert(0, {"role": "system", "content": field_text(record, "system")})
+    given = record[system] if system else None
+    if system and not has_system and isinstance(given, str) and given.strip():
+        messages.insert(0, {"role": "system", "content": field_text(record, system)})
     return messages
 
 

@@ -5,7 +5,9 @@ In a directory these are no documents and are left out by name: hidden files and
 cards, licences and other papers about the data (README, LICENSE, CITATION ...); what programs note
 beside data (dataset_info.json, state.json, _SUCCESS ...); Markdown, and a JSON file that is one
 object, beside files of records; files that the state of a saved dataset does not name; files of an
-unknown form. A file without a suffix (part-00000) is known by its first bytes.
+unknown form; what NeMo Data Designer and datatrove keep beside the data they made (columns dropped,
+partial results, logs and statistics). A file without a suffix (part-00000) is known by its first
+bytes.
 """
 
 import collections
@@ -46,9 +48,17 @@ _PAPERS = re.compile(
 _NOTES = {
     *("manifest.json", "score.json", "dataset_info.json", "dataset_infos.json", "state.json"),
     *("dataset_dict.json", "metadata.json", "croissant.json", "config.json", "curation.json"),
+    *("builder_config.json", "column_configs.json", "model_configs.json", "sdg.json"),
+    *("clusters.jsonl",),
     *("_SUCCESS", "_metadata", "_common_metadata", "package.json", "requirements.txt"),
 }
 _NOTE_FOLDERS = {"_temporary", "_delta_log", "__pycache__"}
+# Of NeMo Data Designer, beside the folder parquet-files that holds the data.
+_DESIGNER_FOLDERS = {
+    *("dropped-columns-parquet-files", "tmp-partial-parquet-files", "processors-files"),
+}
+# Of datatrove, in the folder of a run, which holds executor.json.
+_RUN_MARK, _RUN_NOTES = "executor.json", {"completions", "logs", "stats", "stats.json"}
 _NAMED = 5  # files of one kind that a line names
 _MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz"}
 
@@ -144,9 +154,14 @@ def _remote(url: str) -> FoundFiles:
 def _of_directory(root: str, names: Sequence[str], separator: str) -> FoundFiles:
     left_out: dict[str, list[str]] = collections.defaultdict(list)
     files: dict[str, CorpusFile] = {}
+    runs = {
+        tuple(name.split(separator)[:-1])
+        for name in names
+        if name.split(separator)[-1] == _RUN_MARK
+    }
     for name in names:
         path = f"{root.rstrip(separator)}{separator}{name}"
-        reason = _reason(name.split(separator))
+        reason = _reason(name.split(separator), runs)
         if reason is None:
             _check_name(path)
             file = _known(path)
@@ -189,14 +204,20 @@ def _of_directory(root: str, names: Sequence[str], separator: str) -> FoundFiles
     return FoundFiles(list(files.values()), lines, remarks)
 
 
-def _reason(parts: Sequence[str]) -> str | None:
-    """Why a file is left out by its name alone."""
+def _reason(parts: Sequence[str], runs: set[tuple[str, ...]]) -> str | None:
+    """Why a file is left out by its name alone; `runs`: the folders of datatrove's runs."""
     *folders, name = parts
     if any(part.startswith(".") for part in parts):
         return "hidden"
     if _PAPERS.match(name) and _suffix(name) not in (".jsonl", ".ndjson", ".parquet", ".arrow"):
         return "about the data"
-    is_note = name in _NOTES or any(folder in _NOTE_FOLDERS for folder in folders)
+    if any(folder in _DESIGNER_FOLDERS for folder in folders):
+        return "kept apart by Data Designer"
+    of_run = any(
+        tuple(parts[:depth]) in runs and parts[depth] in (*_RUN_NOTES, _RUN_MARK)
+        for depth in range(len(parts))
+    )
+    is_note = of_run or name in _NOTES or any(folder in _NOTE_FOLDERS for folder in folders)
     return "notes of programs" if is_note or name.startswith(("_committed_", "_started_")) else None
 
 

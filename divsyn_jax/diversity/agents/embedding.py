@@ -13,6 +13,7 @@ import numpy as np
 from divsyn_jax.diversity.agents import kinds
 from divsyn_jax.diversity.agents.base import Draws, Embedder, Partitions, nothing_used
 from divsyn_jax.diversity.agents.clustering import average_linkage, cosine_distances
+from divsyn_jax.diversity.estimation.near_copies import near_copies
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_records import UsageRecord
 from divsyn_jax.diversity.settings import ScoreSettings
@@ -23,7 +24,6 @@ THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.20, 0
 NEAR_DUPLICATE_CUT = 0.3  # clusters of near-duplicates; one of THRESHOLDS
 NEAR_DUPLICATE_DISTANCE = 0.1  # pairs of near-duplicates
 _DRAWS_AT_ONCE = 1024
-_ROWS_AT_ONCE = 1024
 
 
 def make_embedding_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Embedder:
@@ -96,13 +96,8 @@ class EmbeddingAgent:
         """Share of the sampled documents within `NEAR_DUPLICATE_DISTANCE` of an earlier sampled
         one.
         """
-        vectors_NE = self.vectors(sample)
-        repeats = 0
-        for start in range(0, len(vectors_NE), _ROWS_AT_ONCE):
-            rows_BE = vectors_NE[start : start + _ROWS_AT_ONCE]
-            close_BN = rows_BE @ vectors_NE[: start + len(rows_BE)].T >= 1 - NEAR_DUPLICATE_DISTANCE
-            repeats += int(np.tril(close_BN, k=start - 1).any(axis=1).sum())
-        return repeats / len(vectors_NE)
+        repeats = near_copies(self.vectors(sample), NEAR_DUPLICATE_DISTANCE)
+        return len(repeats) / len(sample)
 
     def vectors(self, sample: Sample) -> np.ndarray:
         """[N, E] unit vectors of the sampled documents, embedded once."""

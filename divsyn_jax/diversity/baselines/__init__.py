@@ -99,6 +99,8 @@ _NOT_ASKED = no_value("not asked for (--baselines)")
 def _value(baseline: Baseline, reading: BaselineInputs, no_vectors: str) -> Value:
     if baseline.needs == "model" and not reading.settings.perplexity_models:
         return no_value("no model named (--perplexity_models=A,B)")
+    if baseline.needs == "proxy" and not reading.settings.proxy:
+        return no_value("no run named whose gradients to take (--proxy=WORKDIR)")
     if baseline.needs == "vectors" and reading.embed is None:
         return no_value(no_vectors)
     return baseline.function(reading)

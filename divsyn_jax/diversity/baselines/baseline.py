@@ -26,8 +26,8 @@ from divsyn_jax.diversity.sampling import Sample
 
 PARITY = "diversity-0.3"
 DEFAULT, ALL, NONE = "default", "all", "none"  # sets of baselines that --baselines names
-Needs = Literal["sample", "texts", "model", "vectors"]
-_NEEDS: tuple[Needs, ...] = ("sample", "texts", "model", "vectors")
+Needs = Literal["sample", "texts", "model", "proxy", "vectors"]
+_NEEDS: tuple[Needs, ...] = ("sample", "texts", "model", "proxy", "vectors")
 _Kept = TypeVar("_Kept")
 
 
@@ -41,7 +41,8 @@ class Settings:
       whole and words are what white space separates. perplexity_models: none, one, or two (for the
       gap) causal models, as directories or hub names. homogenization_documents: documents whose
       pairs homogenisation reads, at most. perplexity_documents: documents that the perplexity
-      models read, at most.
+      models read, at most. proxy: directory of a run of ours whose gradients G-Vendi takes, '' for
+      none.
 
     Raises `UserError` for a value that cannot be used.
     """
@@ -52,6 +53,7 @@ class Settings:
     perplexity_models: Sequence[str] = ()
     homogenization_documents: int = 1000
     perplexity_documents: int = 500
+    proxy: str = ""
 
     def __post_init__(self) -> None:
         for name in self.names:
@@ -215,7 +217,7 @@ class Baseline:
         temperature) is in it.
       function: computes it.
       needs: what it reads: the `sample` as a whole, `texts` within the shared text, a causal
-        language `model`, or embedding `vectors`.
+        language `model`, a run of ours as `proxy`, or embedding `vectors`.
       direction: whether more diverse corpora have `up` or `down` values; `none` for a size.
       meaning: what it is, in one sentence without a full stop.
       source: who defined it.
@@ -259,5 +261,6 @@ def register(baseline: Baseline) -> Baseline:
 
 
 def baseline_names() -> tuple[str, ...]:
-    """Every baseline offered: those of the sample first, then of texts, models and vectors."""
+    """Every baseline offered: those of the sample first, then of texts, models, a proxy and
+    vectors."""
     return tuple(sorted(BASELINES, key=lambda name: _NEEDS.index(BASELINES[name].needs)))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from divsyn_jax.base.html import (
     Html,
     as_html,
+    bullets,
     figure,
     interval_plot,
     join,
@@ -17,8 +18,11 @@ from divsyn_jax.diversity import legibility
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, measurement, profiles_of, sampled
 from divsyn_jax.diversity.pairs.report_pairs import pairs_part
-from divsyn_jax.diversity.reporting import answer, judge_tables, tables
+from divsyn_jax.diversity.redundancy.records import Redundancy
+from divsyn_jax.diversity.reporting import answer, facet_profile, judge_tables, tables
 from divsyn_jax.diversity.reporting.draws import corpus_part
+from divsyn_jax.diversity.reporting.enough import document_charts, enough
+from divsyn_jax.diversity.reporting.redundancy_part import redundancy_part
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_records import DrawRecord, Score
 
@@ -28,6 +32,7 @@ def render_scores(
     comparison: Comparison,
     samples: Sequence[Sample],
     draws: Sequence[Sequence[DrawRecord]],
+    found: Sequence[Redundancy | None] = (),
 ) -> str:
     """The page for scored corpora.
 
@@ -36,9 +41,12 @@ def render_scores(
       comparison: content of comparison.json.
       samples: the corpora's samples, for the documents' texts.
       draws: records of draws.jsonl of each corpus.
+      found: clusters.jsonl of each corpus; None where there is none, empty where there is
+        none of any.
     """
     names = tables.names_of(scores)
-    measured = [name for name in COMPARED if not name.startswith("baselines.")]
+    own = [name for name in COMPARED if not name.startswith("baselines.")]
+    measured = [name for name in own if not name.startswith("facets.")]
     baseline_names = [name for name in COMPARED if name.startswith("baselines.")]
     return page(
         "Diversity of corpora",
@@ -48,9 +56,16 @@ def render_scores(
             _legibility(scores),
             _lengths(comparison),
             _headline(scores),
+            facet_profile.facet_part(scores, comparison),
             tables.granularity_table(scores),
-            _curve(scores),
+            markup(
+                '<div class="beside">{}{}{}</div>',
+                _curve(scores),
+                document_charts(scores),
+                _enough(scores),
+            ),
             pairs_part(scores),
+            redundancy_part(scores, samples, found or [None] * len(scores)),
             _published(scores),
             Html("<h2>Evidence</h2>"),
             tables.metric_table("All metrics, with 95% intervals over documents", scores, measured),
@@ -160,6 +175,15 @@ def _curve(scores: Sequence[Score]) -> Html:
         " whose lines cross change places with the granularity. Intervals are in score.json."
     )
     return figure(drawn, caption)
+
+
+def _enough(scores: Sequence[Score]) -> Html:
+    """Whether more documents would help, a note for each corpus."""
+    said = enough(scores)
+    if not said:
+        return Html("")
+    items = bullets(sentence.html() for sentence in said)
+    return markup("<div><h3>Enough documents, or would more help?</h3>{}</div>", items)
 
 
 def _published(scores: Sequence[Score]) -> Html:

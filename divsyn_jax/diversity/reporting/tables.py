@@ -39,6 +39,10 @@ WORDS = {
     "near_duplicate_clusters": "effective clusters, rewordings as one",
     "duplicates.exact": "exact duplicates",
     "duplicates.near": "near duplicates",
+    "facets.topic": "topics",
+    "facets.style": "styles",
+    "facets.structure": "layouts",
+    "facets.wording": "wordings of a place",
 }
 
 

@@ -6,70 +6,27 @@ wrong ones of the same question is knowledge; the rest is wording.
 
 Shapes: L levels, M seeds, I items."""
 
-import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
 from divsyn_jax import statistics
 from divsyn_jax.base import files
+from divsyn_jax.study.controls.answers import (
+    MEASURES,
+    AnswerMeasure,
+    Answers,
+    answers_of,
+    of_right,
+    of_wrong,
+)
 from divsyn_jax.study.controls.closeness import items_as_written
 from divsyn_jax.study.recipe import Run, Study
 from divsyn_jax.study.study_file import ChoiceMeasure, LevelRecord, MeasuredValue
 
 PRIMARY = "effective_clusters"
-
-
-@dataclasses.dataclass(frozen=True)
-class Answers:
-    """The answers to one question: log-likelihoods in nats, and bytes (None where not known)."""
-
-    log_likelihoods: Sequence[float]
-    answer_bytes: Sequence[int] | None
-    right: int
-
-
-def _log_probability(answers: Answers, answer: int) -> float:
-    """log2 of the probability of an answer among the choices."""
-    of_all = np.array(answers.log_likelihoods)
-    return float((of_all[answer] - np.logaddexp.reduce(of_all)) / math.log(2))
-
-
-def _probability(answers: Answers, answer: int) -> float:
-    return 2.0 ** _log_probability(answers, answer)
-
-
-def _minus_bits_per_byte(answers: Answers, answer: int) -> float:
-    return float(_per_byte(answers)[answer])
-
-
-def _margin_to_best(answers: Answers, answer: int) -> float:
-    of_all = _per_byte(answers)
-    return float(of_all[answer] - np.delete(of_all, answer).max())
-
-
-def _margin_to_mean(answers: Answers, answer: int) -> float:
-    of_all = _per_byte(answers)
-    return float(of_all[answer] - np.delete(of_all, answer).mean())
-
-
-def _per_byte(answers: Answers) -> np.ndarray:
-    """log2 of the likelihood of each answer, a byte."""
-    lengths = np.maximum(np.array(answers.answer_bytes), 1)
-    return np.array(answers.log_likelihoods) / math.log(2) / lengths
-
-
-# In words, of an answer among those of its question; more is better. True: needs their bytes.
-MEASURES: Mapping[str, tuple[Callable[[Answers, int], float], bool]] = {
-    "probability among the choices": (_probability, False),
-    "log2 probability among the choices": (_log_probability, False),
-    "minus bits a byte of the answer": (_minus_bits_per_byte, True),
-    "margin to the best other answer, bits a byte": (_margin_to_best, True),
-    "margin to the mean other answer, bits a byte": (_margin_to_mean, True),
-}
 
 
 def choice_measures(study: Study, levels: Sequence[LevelRecord]) -> list[ChoiceMeasure]:
@@ -85,7 +42,7 @@ def choice_measures(study: Study, levels: Sequence[LevelRecord]) -> list[ChoiceM
     found = []
     for size in study.sizes:
         for stage in study.trained_stages:
-            answers = _answers(study, size, stage, names)
+            answers = answers_by_level(study, size, stage, names, recipe["seeds"])
             if answers:
                 found += _measured(answers, known, size, stage)
     return found
@@ -101,18 +58,15 @@ def _measured(
     found = []
     every = [item for seeds in answers.values() for items in seeds for item in items]
     has_bytes = all(item.answer_bytes is not None for item in every)
-    for name, (measure, needs_bytes) in MEASURES.items():
-        if needs_bytes and not has_bytes:
+    for measure in MEASURES:
+        if measure.needs_bytes and not has_bytes:
             continue
-        right_LMI, wrong_LMI = (
-            np.array([[[of(measure, item) for item in items] for items in seeds] for seeds in all_])
-            for of, all_ in ((_of_right, answers.values()), (_of_wrong, answers.values()))
-        )
+        right_LMI, wrong_LMI = by_item(answers, measure)
         beyond = gain_per_doubling(right_LMI - wrong_LMI, score)
         low = beyond.get("ci_low")
         found.append(
             ChoiceMeasure(
-                measure=name,
+                measure=measure.name,
                 size=size,
                 stage=stage,
                 levels=dict(zip(answers, right_LMI.mean((1, 2)).tolist(), strict=True)),
@@ -123,6 +77,18 @@ def _measured(
             )
         )
     return found
+
+
+def by_item(
+    answers: Mapping[str, Sequence[Sequence[Answers]]], measure: AnswerMeasure
+) -> tuple[np.ndarray, np.ndarray]:
+    """The measure of the right answers and its control of the wrong ones, each [L, M, I]."""
+    every = list(answers.values())
+    right_LMI, wrong_LMI = (
+        np.array([[[of(measure, item) for item in items] for items in seeds] for seeds in every])
+        for of in (of_right, of_wrong)
+    )
+    return right_LMI, wrong_LMI
 
 
 def gain_per_doubling(value_LMI: np.ndarray, score_L: Sequence[float]) -> MeasuredValue:
@@ -151,55 +117,23 @@ def gain_per_doubling(value_LMI: np.ndarray, score_L: Sequence[float]) -> Measur
     return MeasuredValue(value=value, ci_low=value - half, ci_high=value + half)
 
 
-def _of_right(measure: Callable[[Answers, int], float], answers: Answers) -> float:
-    return measure(answers, answers.right)
-
-
-def _of_wrong(measure: Callable[[Answers, int], float], answers: Answers) -> float:
-    """The control: the mean over the wrong answers, each in the right one's place."""
-    wrong = [each for each in range(len(answers.log_likelihoods)) if each != answers.right]
-    return sum(measure(answers, each) for each in wrong) / len(wrong)
-
-
-def _answers(
-    study: Study, size: str, stage: str, names: Sequence[str]
+def answers_by_level(
+    study: Study, size: str, stage: str, names: Sequence[str], seeds: Sequence[int]
 ) -> dict[str, list[list[Answers]]]:
     """By level: seeds, items of all tasks of multiple choice; empty where there are none."""
     lengths = {task: _lengths(study, task) for task in study.recipe["tasks"]}
     found: dict[str, list[list[Answers]]] = {}
     for name in names:
         found[name] = []
-        for seed in study.recipe["seeds"]:
+        for seed in seeds:
             folder = study.run_dir(Run(size, name, seed), stage)
             items = []
             for task in files.read_json(folder / "eval.json")["tasks"]:
                 records = files.read_jsonl(folder / "eval" / f"{task}.jsonl")
-                items += _of_task(records, lengths.get(task))
+                items += answers_of(records, lengths.get(task))
             if not items:
                 return {}
             found[name].append(items)
-    return found
-
-
-def _of_task(
-    records: Sequence[Mapping[str, Any]], lengths: Sequence[Sequence[int]] | None
-) -> list[Answers]:
-    """Its items, none where they are no choice between answers with log-likelihoods."""
-    found = []
-    for record in records:
-        answers, target = record.get("answers"), str(record.get("target"))
-        if not isinstance(answers, list) or not target.isdigit():
-            return []
-        if len(answers) < 2 or not all(isinstance(each, list) and each for each in answers):
-            return []
-        if int(target) >= len(answers):
-            return []
-        of_item = record.get("answer_bytes")
-        if of_item is None and lengths is not None and record["item"] < len(lengths):
-            of_item = lengths[record["item"]]
-        if of_item is not None and len(of_item) != len(answers):
-            of_item = None
-        found.append(Answers([float(each[0]) for each in answers], of_item, int(target)))
     return found
 
 

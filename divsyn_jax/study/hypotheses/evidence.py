@@ -9,7 +9,7 @@ from typing import Any
 from divsyn_jax import statistics
 from divsyn_jax.statistics import ItemScores
 from divsyn_jax.study.hypotheses.verdict import Kind, NotTestable, Verdict
-from divsyn_jax.study.study_file import CorrelationRow, LevelRecord, Outcome
+from divsyn_jax.study.study_file import CorrelationRow, FactorialResults, LevelRecord, Outcome
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Evidence:
       levels, outcomes, correlations: as in study.json; the first outcome is the primary one.
       items: by outcome and level, one entry a test; None for an outcome without them.
       primary_metric: the metric that performance is set against first.
+      factorial: the effects of the factors, of a study that has them.
     """
 
     recipe: Mapping[str, Any]
@@ -29,6 +30,7 @@ class Evidence:
     items: Mapping[str, Mapping[str, Sequence[ItemScores]] | None]
     correlations: Sequence[CorrelationRow]
     primary_metric: str
+    factorial: FactorialResults | None = None
 
     def level(self, name: str) -> LevelRecord:
         """The record of a level. Raises `NotTestable` where the study has none of that name."""

@@ -3,6 +3,8 @@
 `hypotheses` of a recipe holds
   'predicts'       more diverse corpora train better models, once for each outcome
   'null_control'   the recipe's null control, where it names one
+  'factors'        each factor of a factorial study helps on text that is new on its axis (where
+                   there is none, on the primary outcome); the sham changes nothing
   'paper'          every claim of Chen et al. 2024, or the id of one ('templates', 'linear', ...)
   'module:NAME'    a `Hypothesis` (or a sequence of them) in an importable Python module
   {'id': ..., 'statement': ..., 'test': ..., **arguments}   one of the recipe's own, where `test` is
@@ -17,6 +19,7 @@ from typing import Any
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.study.hypotheses.evidence import Evidence, better, joined, ordered
+from divsyn_jax.study.hypotheses.factor_hypotheses import factor_hypotheses
 from divsyn_jax.study.hypotheses.paper_claims import PAPER_CLAIMS
 from divsyn_jax.study.hypotheses.study_hypotheses import correlates, null_control, predictions
 from divsyn_jax.study.hypotheses.verdict import Hypothesis, JudgedHypothesis, Verdict
@@ -24,6 +27,7 @@ from divsyn_jax.study.study_file import Outcome
 
 DEFAULT = ("predicts", "null_control", "paper")
 _CLAIMS = {claim.id: claim for claim in PAPER_CLAIMS}
+_KNOWN = (*DEFAULT, "factors", *_CLAIMS)
 
 
 def _correlates(evidence: Evidence, metric: str | None = None, outcome: str = "") -> Verdict:
@@ -78,6 +82,8 @@ def _of(
         return predictions(outcomes)
     if entry == "null_control":
         return [null_control(*recipe["null_control"])] if recipe["null_control"] else []
+    if entry == "factors":
+        return factor_hypotheses(recipe)
     if entry == "paper":
         return PAPER_CLAIMS
     if entry in _CLAIMS:
@@ -85,8 +91,8 @@ def _of(
     if isinstance(entry, str) and ":" in entry:
         return _imported(entry, place)
     raise UserError(
-        f"{place}: {entry!r} is no hypothesis; known are {', '.join((*DEFAULT, *_CLAIMS))},"
-        " 'module:NAME', or a value with id, statement and test"
+        f"{place}: {entry!r} is no hypothesis; known are {', '.join(_KNOWN)}, 'module:NAME', or"
+        " a value with id, statement and test"
     )
 
 

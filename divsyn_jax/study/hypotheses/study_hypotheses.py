@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 
 from divsyn_jax import statistics
+from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
 from divsyn_jax.study.hypotheses.evidence import Evidence
 from divsyn_jax.study.hypotheses.verdict import Hypothesis, Kind, NotTestable, Verdict
 from divsyn_jax.study.study_file import MeasuredValue, Outcome
@@ -23,11 +24,11 @@ def predictions(outcomes: Sequence[Outcome]) -> list[Hypothesis]:
 
 
 def _what(outcome: Outcome) -> str:
-    what = (
-        "score higher on the tasks"
-        if outcome.higher_is_better
-        else f"predict held-out {outcome.test.split('/')[0]} text better"
-    )
+    what = f"predict held-out {outcome.test.split('/')[0]} text better"
+    if outcome.higher_is_better:
+        measure = OUTCOME_MEASURES.get(outcome.test.removeprefix("tasks/"))
+        of = f" ({measure.name})" if measure else ""
+        what = f"score higher on the tasks{of}"
     stage = "after fine-tuning" if outcome.stage == "sft" else ""
     where = ", ".join(filter(None, (outcome.size, stage)))
     return f"{what} ({where})" if where else what

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from divsyn_jax.base.html import Html
+from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
 from divsyn_jax.study.study_file import MeasuredValue, OutcomeRecord, Performance, StudyResults
 
 LABELS = {
@@ -119,6 +120,9 @@ def mixtures_figure(study: StudyResults):
 def outcome_label(name: str) -> str:
     """An outcome's name as people say it."""
     text = name.replace("tasks/mean", "mean task accuracy")
+    head, _, key = text.rpartition("tasks/")
+    if key in OUTCOME_MEASURES and "tasks/" in text:
+        text = f"{head}{OUTCOME_MEASURES[key].name}"
     if text.endswith("/bits_per_byte"):
         head, _, domain = text.removesuffix("/bits_per_byte").rpartition("/")
         text = f"{head}/held-out {domain}" if head else f"held-out {domain}"
@@ -185,7 +189,7 @@ def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> 
         axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlabel(LABELS.get(metric, metric))
     axis.set_ylabel(
-        "accuracy (higher is better)"
+        f"{'accuracy' if outcome['test'] == 'tasks/mean' else 'measure'} (higher is better)"
         if outcome["higher_is_better"]
         else "bits per byte (lower is better)"
     )

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from divsyn_jax.base import files
 from divsyn_jax.base.html import Html, Part, bullets, details, figure, join, markup, page
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis, Kind
+from divsyn_jax.study.reporting import exchange, factor_effects, signals, tables
 from divsyn_jax.study.reporting import figures as study_figures
-from divsyn_jax.study.reporting import tables
 from divsyn_jax.study.reporting.figures import LABELS
 from divsyn_jax.study.study_file import StudyResults
 
@@ -24,18 +24,20 @@ def write_report(study: StudyResults, folder: pathlib.Path) -> None:
 
     matplotlib.use("Agg")
     with study_figures.plain_text():
-        main = study_figures.outcomes_figure(study)
+        outcomes = study_figures.outcomes_figure(study)
+        main = factor_effects.effects_figure(study) if "factorial" in study else outcomes
         main.savefig(
             folder / ".report.png", dpi=150, bbox_inches="tight", facecolor="white", format="png"
         )
         (folder / ".report.png").replace(folder / "report.png")
         drawn = {
-            "outcomes": study_figures.svg(main),
+            "main": study_figures.svg(main),
+            "outcomes": study_figures.svg(outcomes),
             "metrics": study_figures.svg(study_figures.metrics_figure(study)),
             "curves": study_figures.svg(study_figures.curves_figure(study)),
             "mixtures": study_figures.svg(study_figures.mixtures_figure(study)),
         }
-    files.write_text(folder / "report.svg", drawn["outcomes"])
+    files.write_text(folder / "report.svg", drawn["main"])
     pictures = {name: markup('<div class="drawn">{}</div>', svg) for name, svg in drawn.items()}
     files.write_text(
         folder / "report.html", page(f"Diversity study {study['name']}", _parts(study, pictures))
@@ -59,6 +61,7 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
         ),
         _setting(study),
         _verdict_list(answer) if answer else "",
+        *_effects(study, pictures),
         figure(
             pictures["outcomes"],
             markup(
@@ -72,6 +75,8 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
             wide=True,
         ),
         _kind_note(study),
+        *factor_effects.factorial_parts(study),
+        *exchange.exchange_parts(study),
         Html("<h2>Verdicts</h2>"),
         _verdict_list([judged for judged in asked if judged not in answer]),
         tables.limits_table(study),
@@ -82,6 +87,7 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
         _held(study),
         Html("<h2>The noise floor</h2>"),
         tables.noise_floor_table(study),
+        *signals.signal_parts(study),
         Html("<h2>Correlations</h2>"),
         tables.correlations_table(study),
         Html("<h2>What else could explain it</h2>"),
@@ -120,6 +126,18 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
         Html("<h2>How to get each number again</h2>"),
         _reproduce(),
     ]
+
+
+def _effects(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
+    """The main figure of a factorial study."""
+    if "factorial" not in study:
+        return []
+    caption = (
+        "What each kind of diversity does to each held-out text: the mean at its high level less"
+        " that at its low one, with 95% intervals. Filled: told from none (Holm over the main"
+        " effects). Orange: the sham factor."
+    )
+    return [figure(pictures["main"], caption, wide=True)]
 
 
 def _setting(study: StudyResults) -> Html:

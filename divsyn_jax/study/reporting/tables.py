@@ -59,11 +59,8 @@ def level_tables(study: StudyResults) -> Html:
         ],
         stacked=True,
     )
-    knobs = [
-        key
-        for key in ("topics", "styles", "personas", "temperature")
-        if any(key in level for level in study["levels"])
-    ]
+    axes = ("topics", "styles", "personas", "wordings", "formats", "temperature")
+    knobs = [key for key in axes if any(key in level for level in study["levels"])]
     header = ["corpus", *knobs, "documents", "unique tokens", "epochs"]
     header += [
         "tokens a document",

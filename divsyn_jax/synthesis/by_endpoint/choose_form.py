@@ -14,7 +14,7 @@ from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm, SchemaForm
 from divsyn_jax.synthesis.by_endpoint.gates import Gates
 from divsyn_jax.synthesis.by_endpoint.grid import Grid
 from divsyn_jax.synthesis.by_endpoint.plain import PlainForm
-from divsyn_jax.synthesis.by_endpoint.run import probe_all
+from divsyn_jax.synthesis.by_endpoint.run import probe_client
 
 _PROBE_CHARACTERS = 300
 # First candidates of the first cells that a model is tried with: kept where they are good, so that
@@ -56,14 +56,20 @@ async def choose_form(
                 )
         if not any(reasons):
             return form
-    if not last.is_plain:
-        await _probe(clients, grid)
+    for client in clients:
+        await probe_for(last, client, grid)
     return last
 
 
-async def _probe(clients: Sequence[Client], grid: Grid) -> None:
+async def probe_for(form: AnswerForm, client: Client, grid: Grid) -> None:
+    """Try an endpoint with what the prompts of a form show; prose needs no proof."""
+    if not form.is_plain:
+        await _probe(client, grid)
+
+
+async def _probe(client: Client, grid: Grid) -> None:
     shown = grid.topics_per_document + min(grid.personas_shown, len(grid.personas))
-    await probe_all(clients, shown, _PROBE_CHARACTERS)
+    await probe_client(client, shown, _PROBE_CHARACTERS)
 
 
 async def _unable(client: Client, grid: Grid, form: AnswerForm) -> str:
@@ -73,7 +79,7 @@ async def _unable(client: Client, grid: Grid, form: AnswerForm) -> str:
         return str(known["unable"])
     reason = ""
     try:
-        await _probe([client], grid)
+        await _probe(client, grid)
     except WeakModel as weak:
         reason = str(weak).removeprefix(f"{client.settings.base_url}: ")
     else:

@@ -144,6 +144,12 @@ class NearDuplicates:
         return True
 
 
+def copied_share(source: str, text: str) -> float:
+    """Jaccard similarity of the word 5-grams of two texts, computed."""
+    first, second = set(_shingles(source)), set(_shingles(text))
+    return len(first & second) / len(first | second)
+
+
 def _shingles(text: str) -> list[str]:
     found = words(text.casefold())
     return [

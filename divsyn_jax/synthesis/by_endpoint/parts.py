@@ -25,8 +25,9 @@ _TEXTS = ("text", "prompt", "response")  # of a record, as its kind has them
 PART_KIND = "candidates"  # of its manifest, so that it is not taken for a corpus
 
 
-# Of a candidate: its record, or why there is none.
-CandidateOutcome = dict[str, Any] | RejectedAnswer
+CandidateOutcome = (
+    dict[str, Any] | RejectedAnswer
+)  # of a candidate: the record of a document, or why there is none
 
 
 def line_of(cell: Cell, outcomes: Sequence[CandidateOutcome]) -> dict[str, Any]:
@@ -42,15 +43,15 @@ def line_of(cell: Cell, outcomes: Sequence[CandidateOutcome]) -> dict[str, Any]:
 
 def settings_of(settings: Mapping[str, Any], part: WorkPart) -> dict[str, Any]:
     """What the manifest of a part says of the corpus with these settings."""
-    of = {"kind": PART_KIND, "parts_of": settings["kind"], "part": dataclasses.asdict(part)}
-    return {**settings, **of}
+    of = {"kind_of_parts": settings["kind"], "part": dataclasses.asdict(part)}
+    return {**settings, "kind": PART_KIND, **of}
 
 
 def form_of_parts(folders: Sequence[str], forms: Sequence[AnswerForm]) -> AnswerForm:
-    """The form that the parts were written in, which may have been found out by trial."""
+    """The one of `forms` in which the first part was asked for; `check_parts` compares the rest."""
     path = pathlib.Path(folders[0], "manifest.json")
-    said = files.read_object(path).get("form") if path.is_file() else None
-    return next((form for form in forms if form.settings().get("form") == said), forms[0])
+    written = files.read_object(path).get("form") if path.is_file() else None
+    return next((form for form in forms if form.settings().get("form") == written), forms[0])
 
 
 def check_parts(folders: Sequence[str], settings: Mapping[str, Any]) -> list[pathlib.Path]:
@@ -148,9 +149,7 @@ class _Line:
     def _outcome(self, cell: Cell, number: int, value: Any) -> CandidateOutcome:
         if isinstance(value, dict) and isinstance(reason := value.get("rejected"), str):
             return RejectedAnswer(reason)
-        texts = (
-            [value.get(key) for key in _TEXTS if key in value] if isinstance(value, dict) else []
-        )
+        texts = [value[key] for key in _TEXTS if key in value] if isinstance(value, dict) else []
         is_record = bool(texts) and all(isinstance(text, str) for text in texts)
         if not is_record or (value.get("cell"), value.get("candidate")) != (cell.name, number):
             raise self._bad(f"candidate {number} is none of this cell")

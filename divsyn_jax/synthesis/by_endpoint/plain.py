@@ -14,8 +14,9 @@ from divsyn_jax.endpoint.request import PLAIN_SCHEMA, Request
 from divsyn_jax.synthesis.by_endpoint.forms import RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
-from divsyn_jax.synthesis.by_endpoint.templates import PAPER_STYLES, Prompt
+from divsyn_jax.synthesis.by_endpoint.templates import Prompt
 from divsyn_jax.synthesis.grammar.grammar import BETWEEN_TOPICS, seeded
+from divsyn_jax.synthesis.grammar.sentences import with_article
 
 PLAIN_VERSION = 1
 CUT = "cut_at_length_limit"
@@ -25,7 +26,15 @@ _SEED_CHARACTERS = 200  # of a topic, keyword or persona in the prompt
 _TOKENS_PER_WORD = 2
 _LEAST_TOKENS = 48
 _LEAST_KEPT = 0.5  # of a text that was cut and ends at its last sentence
-_SYSTEM = "You write short texts from which people learn. You write the text and nothing else."
+_SYSTEM = "You write short texts from which people learn."
+_ARTICLE = re.compile(r"(?:an?|the|one|some)\b|[A-Z][a-z]+ ", re.ASCII)
+_TITLE = re.compile(r"\A[\W_]*title[\W_]*:[^\n]*\n+", re.IGNORECASE)
+# What an assistant says in the place of a text.
+_TALK = re.compile(
+    r"\bI(?: am|['’]m) (?:ready|here|happy|glad|delighted) to (?:assist|help)\b"
+    r"|\A\W*(?:sure|certainly|of course|here is|here['’]s)\b",
+    re.IGNORECASE,
+)
 _SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'”’)\]]*(?=\s|$))|(?:[。！？]+[」』”’）]*)")
 
 
@@ -52,29 +61,21 @@ class PlainForm:
     def prompt(self, cell: Cell, candidate: int) -> Prompt:
         """Ask for candidate number `candidate` of a cell."""
         topics, persona, keywords = self._chosen(cell, candidate)
-        title = BETWEEN_TOPICS.join(map(_shown, topics))
+        title = " and ".join(map(_shown, topics))
         if keywords:
-            title += f" ({', '.join(map(_shown, keywords))})"
-        lines = [
-            f"Write a short text. Its style: {PAPER_STYLES[cell.style]}.",
-            f"Title: {title}",
-        ]
+            title += f": {' and '.join(map(_shown, keywords))}"
+        # One plain order: a small model writes about a list of particulars, not what they ask for.
+        readers = "for curious readers"
         if persona:
-            lines.append(
-                f"Written by: {_shown(persona)}, with their examples and their way of speaking"
-            )
-        lines += [
-            f"Readers: {'people like the writer' if persona else 'anyone who is curious'}",
-            f"Length: about {self.words} words",
-            (
-                "Write only the text, in whole sentences, without the title, without lists and"
-                " without remarks of yours. End when all is said."
-            ),
-        ]
+            readers = f"written by {_somebody(persona)} for people like the writer"
+        order = (
+            f"Write about {self.words} words of {with_article(cell.style)} titled"
+            f' "{title}", {readers}. Write only the text of it, in whole sentences.'
+        )
         request = Request(
             purpose="plain_document",
             system=_SYSTEM,
-            user="\n".join(lines),
+            user=order,
             schema=PLAIN_SCHEMA,
             identity={"cell": cell.name, "candidate": candidate},
             max_output_tokens=max(_LEAST_TOKENS, _TOKENS_PER_WORD * self.words),
@@ -86,11 +87,12 @@ class PlainForm:
         self, prompt: Prompt, cell: Cell, candidate: int, value: Mapping[str, Any]
     ) -> dict[str, Any] | RejectedAnswer:
         """The text; one that the length limit cut ends at its last whole sentence."""
-        text = value["text"]
-        if value["was_cut"]:
-            text = whole_sentences(text)
-            if len(text) < _LEAST_KEPT * len(value["text"]):
-                return RejectedAnswer(CUT)
+        said = _TITLE.sub("", value["text"])
+        text = whole_sentences(said) if value["was_cut"] else said
+        if len(text) < _LEAST_KEPT * len(said):
+            return RejectedAnswer(CUT)
+        if _TALK.search(text):
+            return RejectedAnswer("assistant_talk")
         topics, persona, keywords = self._chosen(cell, candidate)
         return {
             "text": text,
@@ -126,3 +128,9 @@ def whole_sentences(text: str) -> str:
 def _shown(seed: str) -> str:
     """A seed, which users and the web write, as one line of a prompt."""
     return quoted(seed[:_SEED_CHARACTERS])
+
+
+def _somebody(persona: str) -> str:
+    """A persona as running text names it; users write theirs with an article, or as sentences."""
+    shown = _shown(persona)
+    return shown if not shown or _ARTICLE.match(shown) else with_article(shown)

@@ -73,27 +73,20 @@ async def open_clients(
     stack: contextlib.AsyncExitStack,
     endpoints: Sequence[EndpointSettings],
     cache: pathlib.Path,
-    texts: int,
-    length: int,
+    probed: tuple[int, int] | None,
 ) -> list[Client]:
-    """Clients that share one cache, each probed with so many texts of so many characters."""
-    clients = await open_unprobed(stack, endpoints, cache)
-    await probe_all(clients, texts, length)
+    """Clients that share one cache, each `probed` with so many texts of so many characters."""
+    clients = [await stack.enter_async_context(Client(endpoint, cache)) for endpoint in endpoints]
+    if probed is not None:
+        for client in clients:
+            await probe_client(client, *probed)
     return clients
 
 
-async def open_unprobed(
-    stack: contextlib.AsyncExitStack, endpoints: Sequence[EndpointSettings], cache: pathlib.Path
-) -> list[Client]:
-    """Clients that share one cache."""
-    return [await stack.enter_async_context(Client(endpoint, cache)) for endpoint in endpoints]
-
-
-async def probe_all(clients: Sequence[Client], texts: int, length: int) -> None:
-    """Probe each with so many texts of so many characters, and say what it concedes."""
-    for client in clients:
-        for concession in (await canary.probe(client, texts, length)).concessions:
-            print(f"{client.settings.model}: {concession}", file=sys.stderr)
+async def probe_client(client: Client, texts: int, length: int) -> None:
+    """Try an endpoint with so many texts of so many characters, and say what it does not keep."""
+    for concession in (await canary.probe(client, texts, length)).concessions:
+        print(f"{client.settings.model}: {concession}", file=sys.stderr)
 
 
 def spent(clients: Sequence[Client]) -> str:

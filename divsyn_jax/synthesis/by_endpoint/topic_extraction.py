@@ -102,7 +102,7 @@ async def _extract(
     rejects: collections.Counter[str] = collections.Counter()
     asked = 0
     async with contextlib.AsyncExitStack() as stack:
-        clients = await open_clients(stack, endpoints, cache, 1, templates.TOPICS_CHARACTERS)
+        clients = await open_clients(stack, endpoints, cache, (1, templates.TOPICS_CHARACTERS))
         bar = stack.enter_context(
             tqdm(desc="topics", unit="document", mininterval=1, file=sys.stderr)
         )

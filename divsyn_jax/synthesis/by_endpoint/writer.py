@@ -27,7 +27,7 @@ from divsyn_jax.endpoint import heartbeat
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.by_endpoint import parts
-from divsyn_jax.synthesis.by_endpoint.choose_form import choose_form, forms_of
+from divsyn_jax.synthesis.by_endpoint.choose_form import choose_form, forms_of, probe_for
 from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm, RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
@@ -37,7 +37,7 @@ from divsyn_jax.synthesis.by_endpoint.run import (
     CACHE,
     finished,
     new_records,
-    open_unprobed,
+    open_clients,
     run,
     spent,
     summed_cost,
@@ -128,9 +128,9 @@ def generate_documents(
     gates: Gates,
     candidates: int,
     output: str | os.PathLike,
-    form: str = "schema",
     part: WorkPart | None = None,
     merge: Sequence[str] = (),
+    form: str = "schema",
 ) -> dict[str, Any]:
     """`generate_records` of documents in one form, or in that which `auto` finds."""
     forms = forms_of("documents", form, grid, gates)
@@ -175,14 +175,10 @@ def generate_records(
         forms = [parts.form_of_parts(merge, forms)]
     for form in forms:
         said = form.settings()
-        whole = {**settings, **said}
-        if part is not None:
-            whole = parts.settings_of(whole, part)
-        earlier = finished(output, whole)
+        earlier = finished(output, _with_part({**settings, **said}, part))
         if earlier is not None and earlier.get("form") == said.get("form"):
             return earlier
-    whole = {**settings, **forms[0].settings()}
-    folders = parts.check_parts(merge, whole) if merge else []
+    folders = parts.check_parts(merge, {**settings, **forms[0].settings()}) if merge else []
     name = f"{forms[0].kind}.jsonl.zst" if part is None else parts.CANDIDATES
     with new_records(output, name) as path:
         form, counted = run(
@@ -190,12 +186,14 @@ def generate_records(
                 grid, endpoints, gates, candidates, path, output / CACHE, forms, part, folders
             )
         )
-    whole = {**settings, **form.settings()}
-    if part is not None:
-        whole = parts.settings_of(whole, part)
-    manifest = {**whole, **parts.with_usage(counted, folders)}
+    settings = _with_part({**settings, **form.settings()}, part)
+    manifest = {**settings, **parts.with_usage(counted, folders)}
     files.write_json(output / "manifest.json", manifest)
     return manifest
+
+
+def _with_part(settings: dict[str, Any], part: WorkPart | None) -> dict[str, Any]:
+    return settings if part is None else parts.settings_of(settings, part)
 
 
 async def _generate(
@@ -213,7 +211,7 @@ async def _generate(
     rejects: collections.Counter[str] = collections.Counter()
     unfilled: list[str] = []
     async with contextlib.AsyncExitStack() as stack:
-        clients = await open_unprobed(stack, endpoints, cache)
+        clients = await open_clients(stack, endpoints, cache, None)
         # A merge may have nothing to ask: its endpoints are probed when it has.
         form = forms[0] if folders else await choose_form(clients, grid, forms)
         cell_count = len(grid) if part is None else part.size(len(grid))
@@ -229,11 +227,11 @@ async def _generate(
         await stack.enter_async_context(heartbeat.shown_on(bar, lambda: spent(clients)))
         writer = stack.enter_context(RecordWriter(path))
 
-        probes: dict[Client, asyncio.Task[AnswerForm]] = {}
+        probes: dict[Client, asyncio.Task[None]] = {}
 
         async def ready(client: Client) -> None:
             if client not in probes:
-                probes[client] = asyncio.create_task(choose_form([client], grid, [form]))
+                probes[client] = asyncio.create_task(probe_for(form, client, grid))
             await asyncio.shield(probes[client])
 
         def start(item: tuple[Cell, Sequence[CandidateOutcome]]) -> _PendingCell:

@@ -1,9 +1,14 @@
-"""The built-in grammar: passages from topics x styles x personas x generators, whose breadth is a
-knob.
+"""The built-in grammar: passages from topics x styles x personas x wordings x formats x generators,
+whose breadth is a knob.
 
 The breadths of the four prompt templates of Chen et al. 2024 (appendix F): Topic has one style and
 the neutral persona; Topic Styles more styles; Topic Styles Persona more personas; Multi-Topic
 Styles Persona two topics in a document.
+
+For factorial designs five knobs are independent of each other: `topics`, `styles`, `personas`,
+`wordings` (the same templates in other words) and `formats` (the same sentences in another layout).
+As soon as one of the last two is given, lengths are dealt like everything else, so that no knob
+leaks into length. Without them the texts are what they were before these knobs existed.
 
 Every document is a pure function of (breadth, seed, index): topics, styles and personas are dealt
 in shuffled rounds, and the passage's own randomness is seeded by SHA-256, never by `hash()`, so
@@ -17,10 +22,12 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from divsyn_jax.synthesis.grammar.formats import GRAMMAR_FORMATS, Format, in_format, words_of_text
 from divsyn_jax.synthesis.grammar.knowledge import Topic, topics
 from divsyn_jax.synthesis.grammar.personas import Persona, Voice, personas
 from divsyn_jax.synthesis.grammar.sentences import capitalise, spaced_words
 from divsyn_jax.synthesis.grammar.styles import GENERATORS, MAX_WORDS, MIN_WORDS, STYLES, Style
+from divsyn_jax.synthesis.grammar.wordings import count_of_wordings, in_wording
 
 # Goes up with every change of the texts that the grammar writes.
 GRAMMAR_VERSION = 3
@@ -28,6 +35,12 @@ GRAMMAR_VERSION = 3
 BETWEEN_TOPICS = " + "  # in the name of two topics
 
 _ATTEMPTS = 20
+# Words of a passage where lengths are dealt, and how near a passage must come to its own.
+DEALT_LENGTHS = tuple(range(112, 144, 4))
+_LENGTH_WITHIN = 2
+_LENGTH_ATTEMPTS = 60
+# A passage ends with the statement that reaches its aim: by so many words too late, for a start.
+_OVERSHOOT = 8
 _BRIDGES = (
     "So much for {first}. There is also {second} to speak of.",
     (
@@ -42,12 +55,17 @@ _BRIDGES = (
 
 @dataclasses.dataclass(frozen=True)
 class Breadth:
-    """What a corpus draws on: so many topics, styles and personas, each from the front of its fixed
-    list.
+    """What a corpus draws on: so many topics, styles, personas, wordings and formats, each from the
+    front of its fixed list.
 
     Attributes: topics, styles, personas: how many. topics_per_document: 1, or 2 for documents of
       two passages on different topics. generators: which of `GENERATORS` write in turn; a dialect
-      uses about half of the sentence templates.
+      uses about half of the sentence templates. wordings: how many (1: the grammar's own words);
+      0 writes as 1 does. formats: how many layouts (1: running text); 0: the layout that each style
+      has of its own. Where either is above 0, lengths are dealt. from_back: axes (topics, styles,
+      personas, wordings, formats) whose entries come from the back of their list, for held-out text
+      that is new on them: two corpora share no entry of an axis as long as their numbers together
+      stay within `limits()`.
 
     Raises `ValueError` naming the limit when a number is out of range, or a generator is unknown.
     """
@@ -57,6 +75,9 @@ class Breadth:
     personas: int
     topics_per_document: int = 1
     generators: tuple[str, ...] = ("grammar",)
+    wordings: int = 0
+    formats: int = 0
+    from_back: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         most = {
@@ -65,8 +86,15 @@ class Breadth:
         }
         for name, limit in most.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-                raise ValueError(f"{name} must be a whole number from 1 to {limit}, not {value!r}")
+            least = 0 if name in _OFF_AT_0 else 1
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or not least <= value <= limit:
+                raise ValueError(
+                    f"{name} must be a whole number from {least} to {limit}, not {value!r}"
+                )
+        object.__setattr__(self, "from_back", tuple(self.from_back))
+        if unknown := [axis for axis in self.from_back if axis not in limits()]:
+            raise ValueError(f"from_back names {unknown[0]!r}; known are {', '.join(limits())}")
         object.__setattr__(self, "generators", tuple(self.generators))
         unknown = [name for name in self.generators if name not in GENERATORS]
         if unknown or not self.generators or len(set(self.generators)) < len(self.generators):
@@ -85,10 +113,36 @@ class Breadth:
             return "topic_styles_persona"
         return "topic_styles" if self.styles > 1 else "topic"
 
+    @property
+    def deals_lengths(self) -> bool:
+        """Whether lengths are dealt."""
+        return bool(self.wordings or self.formats)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dict of the knobs; those of factorial designs only where they are given, as corpora
+        written before they existed have none."""
+        given = {**dataclasses.asdict(self), "generators": list(self.generators)}
+        given["from_back"] = list(self.from_back)
+        return {
+            name: value
+            for name, value in given.items()
+            if value or name not in (*_OFF_AT_0, "from_back")
+        }
+
+
+# Knobs that are off at 0.
+_OFF_AT_0 = ("wordings", "formats")
+
 
 def limits() -> dict[str, int]:
-    """The greatest breadth: how many topics, styles and personas there are."""
-    return {"topics": len(topics()), "styles": len(STYLES), "personas": len(personas())}
+    """The greatest breadth: how many topics, styles, personas, wordings and formats there are."""
+    return {
+        "topics": len(topics()),
+        "styles": len(STYLES),
+        "personas": len(personas()),
+        "wordings": count_of_wordings(),
+        "formats": len(GRAMMAR_FORMATS),
+    }
 
 
 def write_passage(
@@ -108,6 +162,33 @@ def write_passage(
     return best
 
 
+def write_dealt_passage(
+    topic: Topic,
+    style: Style,
+    persona: Persona,
+    rng: random.Random,
+    length: int,
+    generator: str = "grammar",
+    wording: int = 0,
+    layout: Format | None = None,
+) -> str:
+    """One passage in a wording and a layout (None: the style's own) whose `words_of_text` are
+    within 2 of `length`, or as near as 60 attempts come."""
+    best, nearest = "", 0
+    goal = length - (layout.added_words if layout else 0)
+    overshoots = [_OVERSHOOT]
+    for _ in range(_LENGTH_ATTEMPTS):
+        aim = goal - round(sum(overshoots) / len(overshoots)) + rng.randint(-2, 2)
+        text = style.write(topic, Voice(persona, rng, generator, wording, aim), rng)
+        overshoots.append(words_of_text(text) - aim)
+        off = abs(words_of_text(text) - goal)
+        if not best or off < nearest:
+            best, nearest = text, off
+        if nearest <= _LENGTH_WITHIN:
+            break
+    return in_format(best, layout) if layout else best
+
+
 def generate_passages(breadth: Breadth, seed: int, first: int = 0) -> Iterator[dict[str, Any]]:
     """Yield document `first` and all that follow (see `document`), without end.
 
@@ -118,33 +199,46 @@ def generate_passages(breadth: Breadth, seed: int, first: int = 0) -> Iterator[d
 
 def document(breadth: Breadth, seed: int, index: int) -> dict[str, Any]:
     """Document `index` of a corpus: id, text, template, topic, field, style, persona, generator,
-    seed and version.
+    seed and version; wording and format too, where lengths are dealt.
 
-    `cell` names topic, style and persona in one. A second topic follows the first after " + ";
-    `field` is the first's."""
-    topic = topics()[_dealt("topics", breadth, seed, index)]
-    style = STYLES[_dealt("styles", breadth, seed, index)]
-    persona = personas()[_dealt("personas", breadth, seed, index)]
+    `cell` names topic, style and persona (wording and format too) in one. A second topic follows
+    the first after " + "; `field` is the first's."""
+    topic = topics()[_entry("topics", breadth, seed, index)]
+    style = STYLES[_entry("styles", breadth, seed, index)]
+    persona = personas()[_entry("personas", breadth, seed, index)]
     generator = breadth.generators[
         _round("generators", len(breadth.generators), breadth, seed, index)
     ]
+    wording = _entry("wordings", breadth, seed, index) if breadth.wordings else 0
+    layout = GRAMMAR_FORMATS[_entry("formats", breadth, seed, index)] if breadth.formats else None
+
+    def passage(about: Topic, rng: random.Random) -> str:
+        if not breadth.deals_lengths:
+            return write_passage(about, style, persona, rng, generator)
+        length = DEALT_LENGTHS[_round("lengths", len(DEALT_LENGTHS), breadth, seed, index)]
+        return write_dealt_passage(about, style, persona, rng, length, generator, wording, layout)
+
     rng = seeded(f"passage/{_key(breadth)}", seed, index)
-    text, name = write_passage(topic, style, persona, rng, generator), topic.name
+    text, name = passage(topic, rng), topic.name
     if breadth.topics_per_document > 1:
         second = topics()[_second_topic(breadth, seed, index)]
         rng = seeded(f"second passage/{_key(breadth)}", seed, index)
-        bridge = capitalise(rng.choice(_BRIDGES).format(first=topic.name, second=second.name))
-        text = f"{text}\n\n{bridge}\n\n{write_passage(second, style, persona, rng, generator)}"
+        template = in_wording(rng.choice(_BRIDGES), wording)
+        bridge = capitalise(template.format(first=topic.name, second=second.name))
+        text = f"{text}\n\n{bridge}\n\n{passage(second, rng)}"
         name = f"{topic.name}{BETWEEN_TOPICS}{second.name}"
+    labels = {"style": style.name, "persona": persona.name}
+    if breadth.deals_lengths:
+        labels["wording"] = f"wording {wording}"
+        labels["format"] = layout.name if layout else "of its style"
     return {
         "id": f"grammar-{seed}-{index}",
         "text": text,
         "template": breadth.template,
         "topic": name,
         "field": topic.field,
-        "style": style.name,
-        "persona": persona.name,
-        "cell": f"{name} / {style.name} / {persona.name}",
+        **labels,
+        "cell": " / ".join([name, *labels.values()]),
         "generator": generator,
         "seed": seed,
         "version": GRAMMAR_VERSION,
@@ -154,12 +248,18 @@ def document(breadth: Breadth, seed: int, index: int) -> dict[str, Any]:
 def _second_topic(breadth: Breadth, seed: int, index: int) -> int:
     """Any topic but the document's first, in rounds like the first."""
     offset = 1 + _round("second topics", breadth.topics - 1, breadth, seed, index)
-    return (_dealt("topics", breadth, seed, index) + offset) % breadth.topics
+    first = _round("topics", breadth.topics, breadth, seed, index)
+    return _placed("topics", breadth, (first + offset) % breadth.topics)
 
 
-def _dealt(axis: str, breadth: Breadth, seed: int, index: int) -> int:
+def _entry(axis: str, breadth: Breadth, seed: int, index: int) -> int:
     """Which entry of `axis` document `index` has."""
-    return _round(axis, getattr(breadth, axis), breadth, seed, index)
+    return _placed(axis, breadth, _round(axis, getattr(breadth, axis), breadth, seed, index))
+
+
+def _placed(axis: str, breadth: Breadth, number: int) -> int:
+    """The place in its list of entry `number` of those in use."""
+    return limits()[axis] - 1 - number if axis in breadth.from_back else number
 
 
 def _round(axis: str, size: int, breadth: Breadth, seed: int, index: int) -> int:
@@ -178,8 +278,8 @@ def _order(purpose: str, size: int, seed: int, number: int) -> tuple[int, ...]:
 
 
 def _key(breadth: Breadth) -> str:
-    # Neither generators nor a second topic enter: they change how a passage reads or what follows
-    # it, not which it is.
+    # Neither generators, wordings, formats nor a second topic enter: they change how a passage
+    # reads or what follows it, not which it is.
     return f"{breadth.topics}/{breadth.styles}/{breadth.personas}"
 
 

@@ -69,13 +69,26 @@ def personas() -> tuple[Persona, ...]:
 
 
 class Voice:
-    """A persona's lists shuffled for one passage, so that it says nothing twice; and the generator
-    that words it.
+    """A persona's lists shuffled for one passage, so that it says nothing twice; and how it words
+    the passage.
+
+    Attributes:
+      generator, wording: which templates, in which words.
+      aim: words to be reached with statements; 0: a passage finds its own length.
     """
 
-    def __init__(self, persona: Persona, rng: random.Random, generator: str = "grammar") -> None:
+    def __init__(
+        self,
+        persona: Persona,
+        rng: random.Random,
+        generator: str = "grammar",
+        wording: int = 0,
+        aim: int = 0,
+    ) -> None:
         self.persona = persona
         self.generator = generator
+        self.wording = wording
+        self.aim = aim
         self.neutral = persona.neutral
         self._introduced = False
         self._piles = {}

@@ -22,6 +22,7 @@ from divsyn_jax.synthesis.grammar.sentences import (
     spaced_words,
     with_article,
 )
+from divsyn_jax.synthesis.grammar.wordings import in_wording
 
 MIN_WORDS, MAX_WORDS = 90, 150
 _NAMES = (
@@ -78,13 +79,19 @@ GENERATORS = ("grammar", "dialect-a", "dialect-b", "dialect-c", "dialect-d")
 
 
 @functools.cache
-def frames(file: str, generator: str) -> Frames:
-    """The templates of frames/`file`.toml that `generator` uses:
-
-    all of them, or about half when it is a dialect.
+def frames(file: str, generator: str, wording: int = 0) -> Frames:
+    """The templates of frames/`file`.toml that `generator` uses, in a wording: all of them, or
+    about half when it is a dialect.
     """
     path = importlib.resources.files("divsyn_jax.synthesis.grammar") / "frames" / f"{file}.toml"
-    everything = Frames(**tomllib.loads(path.read_text(encoding="utf-8")))
+    own = Frames(**tomllib.loads(path.read_text(encoding="utf-8")))
+    everything = dataclasses.replace(
+        own,
+        templates={
+            slot: [in_wording(template, wording) for template in templates]
+            for slot, templates in own.templates.items()
+        },
+    )
     dialect = GENERATORS.index(generator) - 1
     if dialect < 0:
         return everything
@@ -122,12 +129,12 @@ class _Writer:
         personal: bool,
         all_asked: bool = False,
     ) -> None:
-        self.frames = frames(file, voice.generator)
+        self.frames = frames(file, voice.generator, voice.wording)
         self.rng = rng
         self.voice = voice
         self.deck = Deck(topic, rng, all_asked)
         self._personal = personal
-        self.target = rng.randint(MIN_WORDS + 4, MAX_WORDS - 25)
+        self.target = voice.aim or rng.randint(MIN_WORDS + 4, MAX_WORDS - 25)
         pupil, friend, sender = rng.sample(_FIRST_NAMES, 3)
         day = rng.choice(_DAYS)
         self.deck.common |= {

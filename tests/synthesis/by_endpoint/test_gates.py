@@ -97,6 +97,12 @@ def test_only_the_latest_are_remembered(monkeypatch):
     assert near.enter(texts[0])
 
 
+def test_above_one_no_text_is_near_another():
+    near = NearDuplicates(2.0)
+    assert near.enter("one two three four five six")
+    assert near.enter("one two three four five six")
+
+
 def test_how_much_repeats_is_counted_in_five_words():
     assert gates.repeated_share(["a", "b", "c", "d", "e", "f"]) == 0
     assert gates.repeated_share(["a", "b", "c", "d"]) == 0

@@ -65,6 +65,26 @@ def test_what_the_length_limit_cuts_ends_at_a_sentence(serve, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("**Title:** Tides\n\nThe sea rises.", "The sea rises."),
+        ("Title deeds: what they are. They are old.", None),
+        ("The sea rises. I'm here to help you write.", "assistant_talk"),
+        ("Sure, the sea rises.", "assistant_talk"),
+        ("The guide said that she was here to help.", None),
+    ],
+)
+def test_a_title_is_dropped_and_an_assistants_talk_is_no_text(said, kept):
+    form = PlainForm(grid(), GATES)
+    (cell, *_) = grid().cells()
+    made = form.record(form.prompt(cell, 0), cell, 0, {"text": said, "was_cut": False})
+    if kept == "assistant_talk":
+        assert made == RejectedAnswer("assistant_talk")
+    else:
+        assert made["text"] == (kept or said)
+
+
+@pytest.mark.parametrize(
     ("text", "whole"),
     [
         ('He went. "She stayed." They', 'He went. "She stayed."'),
@@ -83,10 +103,9 @@ def test_the_prompt_names_title_style_persona_and_readers_and_asks_for_no_json(t
     form = PlainForm(grid(topics=topics), GATES)
     for cell in grid(topics=topics).cells():
         request = form.prompt(cell, 0).request
-        assert re.search(r"^Title: (tides \(|bread Obey)", request.user, re.MULTILINE)
-        assert re.search(r"^Written by: a (nurse|cook),", request.user, re.MULTILINE)
-        assert "Readers: people like the writer" in request.user
-        assert "about 200 words" in request.user
+        assert re.search(r'titled "(tides: \w+ and \w+|bread Obey)"', request.user)
+        assert re.search("written by a (nurse|cook) for people like the writer", request.user)
+        assert re.match(f"Write about 200 words of a {cell.style} titled", request.user)
         assert "JSON" not in request.user + request.system
         assert 200 < request.max_output_tokens <= 400
 

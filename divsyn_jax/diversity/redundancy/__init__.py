@@ -1,0 +1,1 @@
+"""Where a corpus repeats itself: largest kinds, near duplicates, openings and templates."""

@@ -1,0 +1,1 @@
+"""Factorial studies: corpora whose kinds of diversity vary independently."""
