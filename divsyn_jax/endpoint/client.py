@@ -170,6 +170,15 @@ class Client:
             self._sender.dialect = replace(lower, proven=False)
         return lower is not None
 
+    async def waits_for_file(self, task: "asyncio.Future[Any]") -> bool:
+        """Whether `task`, which asks this client, waits for an answer of the next batch file."""
+        return self._batch is not None and await self._batch.brings(task)
+
+    async def until_written(self) -> None:
+        """Raises the `EndpointStopped` of a run whose batch file is written, once it is."""
+        assert self._batch is not None, "a batch file was asked for"
+        await self._batch.until_written()
+
     def settle(self) -> None:
         """To be called at the end of a run: raises `EndpointStopped` where a batch file still has
         to ask what nobody waited for.

@@ -3,6 +3,7 @@
 the same question, the same document.
 """
 
+import random
 import re
 from typing import Any
 
@@ -75,6 +76,13 @@ def unwilling(name: str, system: str, user: str, schema: dict, rng: Any) -> dict
     if name == "document" and "topic: beekeeping" in user:
         written["passages"][0]["text"] = REFUSAL + written["passages"][0]["text"]
     return written
+
+
+def alike(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
+    """Of three documents two are the same."""
+    if name == "document" and rng.randrange(3):
+        rng = random.Random(0)
+    return fair(name, system, user, schema, rng)
 
 
 def gullible(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:

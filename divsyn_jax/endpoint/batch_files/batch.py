@@ -1,5 +1,6 @@
 """What a client asks by files: answers that a file brought, and questions for the next one."""
 
+import asyncio
 import hashlib
 import json
 import pathlib
@@ -67,6 +68,15 @@ class BatchFiles:
     async def until_written(self) -> None:
         """See `Stage.until_written`."""
         await self._stage.until_written()
+
+    async def brings(self, task: "asyncio.Future[Any]") -> bool:
+        """Whether `task`, which asks, can go on by what the next file brings alone."""
+        if self._file is None or task.done():
+            return False
+        quiet = asyncio.ensure_future(self._stage.until_quiet())
+        await asyncio.wait({task, quiet}, return_when=asyncio.FIRST_COMPLETED)
+        quiet.cancel()
+        return not task.done()
 
     def reply(
         self, request: Request, body: Mapping[str, Any], counts: PurposeUsage

@@ -14,7 +14,7 @@ from divsyn_jax.endpoint.request import EndpointStopped
 
 # Turns of the event loop in which nobody asks anything. Nothing else is waited for in a run by
 # files (no connection, no clock), and an answer takes some ten turns to whoever awaits it.
-_QUIET_TURNS = 1000
+_QUIET_TURNS = 200
 _stages: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Stage]" = weakref.WeakKeyDictionary()
 
 
@@ -25,7 +25,8 @@ class Stage:
         self.again: Counter[str] = Counter()  # requests of an earlier file, by what became of them
         self.limits: list[str] = []  # flags that kept requests out of the files
         self._files: dict[pathlib.Path, RequestsFile] = {}
-        self._asked = 0
+        self._asked = self._waiting = 0
+        self._looking_ahead: list[asyncio.Future[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._written = asyncio.Event()
         self._failure: Exception | None = None
@@ -69,10 +70,17 @@ class Stage:
         stand.
         """
         self.stir()
-        if self._watcher is None:
-            self._watcher = asyncio.create_task(self._watch())
+        self._waiting += 1
+        self._watched()
         await self._written.wait()
         raise self._failure or self._stopped()
+
+    async def until_quiet(self) -> None:
+        """Wait until nobody else can go on, to look for further questions meanwhile."""
+        quiet = asyncio.get_running_loop().create_future()
+        self._looking_ahead.append(quiet)
+        self._watched()
+        await quiet
 
     def settle(self) -> None:
         """At the end of a run: raises as `until_written` where questions nobody waits for (the
@@ -82,12 +90,25 @@ class Stage:
             self._put_in_place()
             raise self._stopped()
 
+    def _watched(self) -> None:
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch())
+
     async def _watch(self) -> None:
         quiet, asked = 0, -1
         while quiet < _QUIET_TURNS:
             await asyncio.sleep(0)
             quiet = quiet + 1 if asked == self._asked else 0
             asked = self._asked
+            if quiet == _QUIET_TURNS:
+                looking = [each for each in self._looking_ahead if not each.done()]
+                for each in looking:
+                    each.set_result(None)
+                self._looking_ahead.clear()
+                quiet = 0 if looking else quiet
+        if not self._waiting:
+            self._watcher = None
+            return
         try:
             self._put_in_place()
         except OSError as error:  # who waits shall hear of it

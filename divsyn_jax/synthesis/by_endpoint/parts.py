@@ -21,6 +21,7 @@ from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm, RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.grid import Cell, Grid
 
 CANDIDATES = "candidates.jsonl.zst"  # in the folder of a part
+_TEXTS = ("text", "prompt", "response")  # of a record, as its kind has them
 PART_KIND = "candidates"  # of its manifest, so that it is not taken for a corpus
 
 
@@ -148,7 +149,8 @@ class _Line:
     def _outcome(self, cell: Cell, number: int, value: Any) -> CandidateOutcome:
         if isinstance(value, dict) and isinstance(reason := value.get("rejected"), str):
             return RejectedAnswer(reason)
-        is_record = isinstance(value, dict) and isinstance(value.get("text"), str)
+        texts = [value[key] for key in _TEXTS if key in value] if isinstance(value, dict) else []
+        is_record = bool(texts) and all(isinstance(text, str) for text in texts)
         if not is_record or (value.get("cell"), value.get("candidate")) != (cell.name, number):
             raise self._bad(f"candidate {number} is none of this cell")
         return value

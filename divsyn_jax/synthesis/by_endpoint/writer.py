@@ -210,6 +210,7 @@ async def _generate(
     totals, near = RecordTotals(), NearDuplicates(gates.near_duplicate)
     rejects: collections.Counter[str] = collections.Counter()
     unfilled: list[str] = []
+    left: list[asyncio.Future[CandidateOutcome]] = []  # of cells that wait for a batch file
     async with contextlib.AsyncExitStack() as stack:
         clients = await open_clients(stack, endpoints, cache, None)
         # A merge may have nothing to ask: its endpoints are probed when it has.
@@ -245,6 +246,9 @@ async def _generate(
                 before, lost = totals.records, rejects.copy()
                 outcomes: list[CandidateOutcome] = []
                 for task in pending.tasks:  # grows while it is gone through
+                    if await clients[pending.cell.model].waits_for_file(task):
+                        left += pending.tasks
+                        break
                     candidate = await task
                     outcomes.append(candidate)
                     if isinstance(candidate, RejectedAnswer):
@@ -259,6 +263,10 @@ async def _generate(
                     if part is None:
                         writer.write(record)
                     bar.update()
+                if left:
+                    # This run keeps nothing but its questions: what takes the place of later
+                    # duplicates goes into the same file, though it hangs on what is accepted here.
+                    continue
                 bar.set_postfix_str(spent(clients), refresh=False)
                 filled = totals.records - before
                 if part is not None:
@@ -272,6 +280,11 @@ async def _generate(
                     unfilled.append(f"{pending.cell.name} ({filled} of {grid.generations}: {why})")
                 if len(unfilled) == _MOST_UNFILLED:
                     break
+        if left:
+            try:
+                await clients[0].until_written()
+            finally:
+                await asyncio.gather(*left, return_exceptions=True)
         for client in clients:
             client.settle()
         usage = {client.settings.model: client.usage.to_json() for client in clients}

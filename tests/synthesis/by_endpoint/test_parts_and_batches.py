@@ -150,6 +150,16 @@ def test_a_corpus_by_batch_files_is_that_of_live_calls(written, tmp_path):
     assert sum(call["status"] == 200 for call in server.calls()) > paid
 
 
+def test_duplicates_of_many_cells_are_replaced_in_few_stages(serve, tmp_path):
+    server = serve(brain=f"{BRAINS}:alike")
+    asked = grid(topics=built_in_topics(6), generations=1)  # 12 cells
+    one = generate(server, tmp_path / "one", asked)
+    _, stages = by_files(server, tmp_path / "files", asked, tmp_path)
+    assert data(tmp_path / "files") == data(tmp_path / "one")
+    # One at a time, each would take a stage of its own.
+    assert sum(one["rejects"].values()) > 2 * len(stages)
+
+
 @pytest.mark.slow
 def test_two_thousand_documents_under_faults(serve, tmp_path):
     server = serve(brain=f"{BRAINS}:careless", faults=0.3, slow_s=0.05)
