@@ -44,19 +44,22 @@ def save_distances(
         )
         for name, spec in corpora.items()
     }
+    for name, sample in samples.items():  # before anything is embedded
+        try:
+            distance_mixture.check_labels(sample.labels or [])
+        except UserError as few:
+            raise UserError(f"{name}: {few}") from None
     kind = kind_of_text or ", ".join(samples)
     codes: dict[Hashable, int] = {}
     parts, words = [], []
     with contextlib.closing(make_embedding_agent(settings, samples)) as agent:
-        for name, sample in samples.items():
+        for sample in samples.values():
             words += [count_words(text) for text in sample.texts]
-            try:
-                part = distance_mixture.calibrate_distances(
+            parts.append(
+                distance_mixture.calibrate_distances(
                     agent.vectors(sample), sample.labels or [], kind, str(agent.model), codes
                 )
-            except UserError as few:
-                raise UserError(f"{name}: {few}") from None
-            parts.append(part)
+            )
     low, high = (float(end) for end in np.quantile(words, _NINE_TENTHS))
     made = dataclasses.replace(distance_mixture.pooled(parts), words=(low, high))
     distance_mixture.save(path, made)

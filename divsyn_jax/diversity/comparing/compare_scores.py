@@ -84,6 +84,7 @@ def main(arguments: list[str]) -> None:
     """Compare the two that the positional arguments name."""
     gate = _GATE.given()
     _check(arguments, gate)
+    from divsyn_jax.diversity import baselines
     from divsyn_jax.diversity.comparing import badge, card, verdict
 
     if gate.badge is not None:
@@ -97,7 +98,12 @@ def main(arguments: list[str]) -> None:
             f"{' and '.join(arguments)}: a corpus and a score; give both as corpora, or score the"
             " corpus first (score_corpus) and give both scores"
         )
-    scores, found = _read(named) if are_scores[0] else _scored(named, bool(gate.card))
+    if are_scores[0]:
+        scores, found = _read(named)
+    else:
+        read = corpus_flags.read_options()
+        settings = _SCORE.given(draws=_DRAWS, baselines=(baselines.NONE,), read=read)
+        scores, found = _scored(named, settings, bool(gate.card))
     changed: Change | None = None
     if len(scores) == 2:
         changed = verdict.change(*scores)
@@ -173,12 +179,10 @@ def _read(named: Sequence[tuple[str, str]]) -> "tuple[list[Score], Redundancy | 
 
 
 def _scored(
-    named: Sequence[tuple[str, str]], wants_clusters: bool
+    named: Sequence[tuple[str, str]], settings: ScoreSettings, wants_clusters: bool
 ) -> "tuple[list[Score], Redundancy | None]":
     from divsyn_jax.diversity import baselines, legibility, scoring
 
-    settings = _SCORE.given(draws=_DRAWS, baselines=(baselines.NONE,),
-                            read=corpus_flags.read_options())  # fmt: skip
     names = [name for name, _ in named]
     if len(set(names)) < len(names):
         names = [f"{name} (old)" if place == 0 else f"{name} (new)"

@@ -10,6 +10,7 @@ farther apart than long answers.
 Shapes: N documents, B bins of distance, F folds of labels.
 """
 
+import collections
 import dataclasses
 import math
 import os
@@ -79,6 +80,15 @@ class CalibratedEstimate:
     method: str = "mixture of calibrated densities; normal on log q over documents and calibration"
 
 
+def check_labels(label_N: Sequence[Hashable]) -> None:
+    """Raise `UserError` for labels of fewer than `LEAST_KINDS` kinds with two documents or more."""
+    repeated = sum(count > 1 for count in collections.Counter(label_N).values())
+    if repeated < LEAST_KINDS:
+        raise UserError(
+            f"calibration: {repeated} labels with two documents or more; give {LEAST_KINDS} or more"
+        )
+
+
 def calibrate_distances(
     vectors_NE: np.ndarray,
     label_N: Sequence[Hashable],
@@ -98,13 +108,9 @@ def calibrate_distances(
     Raises:
       UserError: fewer than `LEAST_KINDS` kinds with two documents or more.
     """
+    check_labels(label_N)
     code: dict[Hashable, int] = {} if codes is None else codes
     label_codes_N = np.array([code.setdefault(label, len(code)) for label in label_N], np.int64)
-    repeated = int((np.bincount(label_codes_N) > 1).sum())
-    if repeated < LEAST_KINDS:
-        raise UserError(
-            f"calibration: {repeated} labels with two documents or more; give {LEAST_KINDS} or more"
-        )
     fold_N = label_codes_N % FOLDS
     vectors_NE = np.asarray(vectors_NE, np.float32)
     counts = np.zeros(2 * FOLDS * BINS, np.int64)
