@@ -5,6 +5,7 @@ Run by `make test-slow`; longer with DIVSYN_FUZZ_SECONDS=3600, which each target
 """
 
 import contextlib
+import functools
 import gzip
 import json
 import os
@@ -118,6 +119,9 @@ def test_readers(suffix, data, unit):
         assert os.listdir(folder) == [path.name]
 
 
+_once = functools.cache(lambda make: make())
+
+
 def _parquet() -> bytes:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -129,7 +133,7 @@ def _parquet() -> bytes:
 
 @fuzzed(st.data())
 def test_parquet(data):
-    content = data.draw(mutated(_parquet()))
+    content = data.draw(mutated(_once(_parquet)))
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "a.parquet")
         path.write_bytes(content)
@@ -204,6 +208,35 @@ def test_safetensors_headers(header, data):
                 value = read()
                 assert value.shape == shape
                 assert value.dtype == np.float32
+
+
+def _gguf() -> bytes:
+    from tests.huggingface import test_gguf
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "a.gguf")
+        test_gguf.write_gguf(path, "llama", test_gguf.random_weights("llama"))
+        return path.read_bytes()
+
+
+@fuzzed(st.data())
+def test_gguf_files(data):
+    pytest.importorskip("jax")
+    pytest.importorskip("gguf")
+    from divsyn_jax.huggingface import gguf_tokenizer
+    from divsyn_jax.huggingface.gguf_checkpoint import GgufCheckpoint
+
+    whole = _once(_gguf)
+    # Nearly all of the file is weights, of which every value is as good as another.
+    header = data.draw(mutated(whole[:9_000]) | mutated(whole[:300]).map(lambda b: b + whole[300:]))
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "a.gguf")
+        path.write_bytes(header + data.draw(st.sampled_from([b"", whole[9_000:]])))
+        with one_line():
+            checkpoint = GgufCheckpoint(path)
+            for shape, read in checkpoint.tensors.values():
+                assert read().shape == shape
+            gguf_tokenizer.write_gguf_tokenizer(checkpoint.header, 64, pathlib.Path(folder))
 
 
 @fuzzed(
