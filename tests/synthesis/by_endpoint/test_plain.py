@@ -27,7 +27,7 @@ GATES = Gates(min_words=100, max_words=600)
 
 
 def generate(server, folder, asked, form="plain", **changes):
-    return generate_documents(asked, [server.settings(**changes)], GATES, 8, folder, form)
+    return generate_documents(asked, [server.settings(**changes)], GATES, 8, folder, form=form)
 
 
 @pytest.mark.long
