@@ -1,4 +1,4 @@
-"""The default study (`make study`): five breadths of the built-in grammar, a null control, three
+"""The default study (`make study`): six breadths of the built-in grammar, a null control, three
 seeds, on a CPU.
 
   python -m divsyn_jax.study --config=configs/studies/tiny.py
@@ -21,17 +21,18 @@ def get_config() -> ConfigDict:
             # Narrow to broad: topics, styles and personas are nested, so every level contains the
             # one before.
             "levels": [
-                {"name": "breadth_1", "topics": 2, "styles": 1, "personas": 1, "seed": 0},
-                {"name": "breadth_2", "topics": 4, "styles": 2, "personas": 2, "seed": 0},
-                {"name": "breadth_3", "topics": 8, "styles": 4, "personas": 4, "seed": 0},
-                {"name": "breadth_4", "topics": 16, "styles": 6, "personas": 8, "seed": 0},
-                {"name": "breadth_5", "topics": 32, "styles": 8, "personas": 16, "seed": 0},
-                {"name": "breadth_3_twin", "topics": 8, "styles": 4, "personas": 4, "seed": 1},
+                {"name": "breadth_1", "topics": 1, "styles": 1, "personas": 1, "seed": 0},
+                {"name": "breadth_2", "topics": 2, "styles": 1, "personas": 1, "seed": 0},
+                {"name": "breadth_3", "topics": 4, "styles": 2, "personas": 2, "seed": 0},
+                {"name": "breadth_4", "topics": 8, "styles": 4, "personas": 4, "seed": 0},
+                {"name": "breadth_5", "topics": 16, "styles": 6, "personas": 8, "seed": 0},
+                {"name": "breadth_6", "topics": 32, "styles": 8, "personas": 16, "seed": 0},
+                {"name": "breadth_4_twin", "topics": 8, "styles": 4, "personas": 4, "seed": 1},
             ],
             "documents": 1500,
             # Two corpora that differ in nothing but the seed: what the whole chain shows when there
             # is nothing to show.
-            "null_control": ("breadth_3", "breadth_3_twin"),
+            "null_control": ("breadth_4", "breadth_4_twin"),
             "corpora": (),
             "equal_text": False,
             "text_field": "text",
@@ -82,8 +83,8 @@ def get_config() -> ConfigDict:
             # Seconds on two cores of a 2021 server, set-up excluded; printed beside what each stage
             # took.
             "budget": (
-                {"corpora": 15, "score": 120, "tokenise": 20, "train": 330, "evaluate": 80}
-                | {"sft": 180, "sft evaluate": 80, "report": 15}
+                {"corpora": 15, "score": 135, "tokenise": 20, "train": 385, "evaluate": 95}
+                | {"sft": 210, "sft evaluate": 95, "report": 15}
             ),
         }
     )

@@ -97,8 +97,8 @@ def test_outcomes_of_answers_are_those_of_their_items(tmp_path):
     for key in ("probability", "above_chance"):
         outcome = found[f"tasks/{key}"]
         assert outcome.higher_is_better
-        items = outcomes.items_of(study, outcome)["breadth_3"][0]
-        run = study.run_dir(Run("", "breadth_3", 1))
+        items = outcomes.items_of(study, outcome)["breadth_4"][0]
+        run = study.run_dir(Run("", "breadth_4", 1))
         expected = pytest.approx(items.performance_CM[0, 1])
         assert outcomes.value_of_test(run, outcome.test) == expected
     chance = outcomes.value_of_test(run, "tasks/above_chance")
@@ -113,7 +113,7 @@ def test_wording_has_signal_and_does_not_count(tmp_path):
     assert bits["ratio"] > 5
     assert bits["beyond_wrong"] < signals.LEAST_SIGNAL
     assert not bits["counts"]
-    assert "breadth_3_twin" not in bits["by_level"]
+    assert "breadth_4_twin" not in bits["by_level"]
     assert found["tasks/above_chance"]["beyond_wrong"] is None
     assert signals.record_pilot(study)["primary"].endswith("/bits_per_byte")
 
