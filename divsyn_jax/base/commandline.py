@@ -9,6 +9,7 @@ import errno
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -18,10 +19,10 @@ from absl import app, flags, logging
 
 from divsyn_jax import __version__
 from divsyn_jax.base import commands, recipes, setting_flags, terminal_text
-from divsyn_jax.base.errors import Failure, Unfinished, UserError
+from divsyn_jax.base.errors import Failure, Stopped, Unfinished, UserError
 
 __all__ = ["EXIT_UNFINISHED", "EXIT_USAGE", "Failure", "Unfinished", "UserError", "program"]
-__all__ += ["require", "run", "show"]
+__all__ += ["require", "run", "show", "stop_on_sigterm"]
 EXIT_USAGE = 2
 EXIT_UNFINISHED = 75
 
@@ -73,7 +74,7 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
             sys.stdout.flush()
         except UserError as error:
             _fail(str(error))
-        except Unfinished as stop:
+        except (Stopped, Unfinished) as stop:
             _complain(str(stop))
             sys.exit(EXIT_UNFINISHED)
         except Failure as failure:
@@ -100,6 +101,15 @@ def run(main: Callable[[list[str]], None], doc: str) -> None:
             sys.exit(130)
 
     app.run(guarded, flags_parser=parse)
+
+
+def stop_on_sigterm(remedy: str = "run the same command to continue") -> None:
+    """From now on SIGTERM raises `Stopped`, which `run` answers with one line and exit code 75."""
+
+    def stop(number: int, frame: object) -> None:
+        raise Stopped(f"stopped by SIGTERM; {remedy}")
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 _Required = TypeVar("_Required")

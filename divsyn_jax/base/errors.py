@@ -15,3 +15,9 @@ class Failure(Exception):
     """The work itself failed in a way that the message explains in one line (exit code 1, no
     traceback).
     """
+
+
+class Stopped(BaseException):
+    """SIGTERM asks the command to end, which the same command continues.
+
+    No `Exception`: a library that happens to be at work must not keep it."""

@@ -21,12 +21,11 @@ with Apache Beam and rensa:
 
 import dataclasses
 import pathlib
-import signal
 import textwrap
 from typing import Annotated, Any
 
 from divsyn_jax.base import commandline, setting_flags, terminal_text
-from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.curation.settings import CurationSettings
 from divsyn_jax.data.readers import flags as corpus_flags
@@ -76,7 +75,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"{few}, e.g. {commandline.program()} corpus.jsonl.gz --output=curated")
     output = _OUTPUT.given().output
     settings = _CURATION.given(read=corpus_flags.read_options())
-    signal.signal(signal.SIGTERM, _stop)
+    commandline.stop_on_sigterm("run the same command again (vectors are kept)")
     from divsyn_jax.curation.curation import curate_corpus
 
     summary = curate_corpus(arguments[0], settings, output)
@@ -108,10 +107,6 @@ def _lines(summary: dict[str, Any], output: pathlib.Path) -> list[str]:
     answer = scores.get("verdict") or f"Diversity was not measured: {scores['reason']}"
     wrapped = textwrap.wrap(answer, _COLUMNS, break_long_words=False, break_on_hyphens=False)
     return [terminal_text.one_line(line) for line in [*lines, *wrapped]]
-
-
-def _stop(number: int, frame: Any) -> None:
-    raise Unfinished("stopped by SIGTERM; run the same command again (vectors are kept)")
 
 
 if __name__ == "__main__":

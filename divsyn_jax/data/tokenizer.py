@@ -203,6 +203,11 @@ class _SentencePiece:
         return self._processor.id_to_piece(token_id)
 
 
+def _is_panic(error: BaseException) -> bool:
+    """Whether the Rust library panicked, which is no `Exception`."""
+    return type(error).__name__ == "PanicException"
+
+
 class _HuggingFace:
     def __init__(self, path: str) -> None:
         try:
@@ -213,11 +218,10 @@ class _HuggingFace:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(
                 path, local_files_only=True, trust_remote_code=False
             )
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except BaseException as error:
-            # Damaged files surface as many types: JSONDecodeError, KeyError, the Rust library's
-            # own, whose panic is no Exception.
+            if not isinstance(error, Exception) and not _is_panic(error):
+                raise
+            # Damaged files surface as many types: JSONDecodeError, KeyError, the Rust library's own
             why = (str(error).splitlines() or [""])[0]
             raise UserError(
                 f"hf:{path}: not a Hugging Face tokenizer ({type(error).__name__}: {why})"
@@ -246,7 +250,7 @@ class _HuggingFace:
                 list(texts), add_special_tokens=False, split_special_tokens=are_markers_text
             )["input_ids"]
         except BaseException as error:
-            if type(error).__name__ != "PanicException":  # the Rust library's; it is no Exception
+            if not _is_panic(error):
                 raise
             why = (str(error).splitlines() or [""])[0]
             raise UserError(

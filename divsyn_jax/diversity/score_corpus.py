@@ -31,14 +31,13 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import signal
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from divsyn_jax.base import commandline, files, setting_flags, terminal_text
-from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.html import number
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
@@ -125,7 +124,7 @@ def main(arguments: list[str]) -> None:
     corpora = _named(arguments, output)
     for name in _WRITTEN:
         files.check_no_folder(output / name)
-    signal.signal(signal.SIGTERM, _stop)
+    commandline.stop_on_sigterm()
     pairs = _PAIRS.given()
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import baselines, cost, rounds, scoring
@@ -373,12 +372,6 @@ def _cell(measured: "Measurement") -> str:
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, _COLUMNS, break_long_words=False, break_on_hyphens=False)
-
-
-def _stop(signum: int, frame: Any) -> None:
-    raise Unfinished(
-        f"stopped by signal {signum} in process {os.getpid()}; run the same command to continue"
-    )
 
 
 if __name__ == "__main__":

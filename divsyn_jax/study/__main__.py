@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from divsyn_jax.base import commandline, files, setting_flags
-from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.errors import Stopped, UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.study import local_runner, study_file
 from divsyn_jax.study import stages as study_stages
@@ -113,10 +113,10 @@ def _advise(study: Study, told: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM ends the block with `Unfinished`, whatever a library makes of the exception on its
+    """SIGTERM ends the block with `Stopped`, whatever a library makes of the exception on its
     way.
     """
-    stop = Unfinished("stopped by SIGTERM; run the same command to continue")
+    stop = Stopped("stopped by SIGTERM; run the same command to continue")
     asked = False
 
     def on_signal(number: int, frame: Any) -> None:
@@ -127,7 +127,7 @@ def _stoppable() -> Iterator[None]:
     previous = signal.signal(signal.SIGTERM, on_signal)
     try:
         yield
-    except Exception:
+    except (Exception, Stopped):
         if asked:
             raise stop from None
         raise

@@ -56,13 +56,12 @@ answers in place of calls, until the command ends with another exit code than 75
 """
 
 import dataclasses
-import signal
 from typing import Annotated, Any, Literal
 
 from ml_collections import ConfigDict
 
 from divsyn_jax.base import commandline, files, setting_flags
-from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
@@ -141,7 +140,7 @@ def main(arguments: list[str]) -> None:
     )
     asked = _WRITING.given()
     part = corpus_flags.part_of_work()
-    signal.signal(signal.SIGTERM, _stop)
+    commandline.stop_on_sigterm()
     try:
         breadth = Breadth(**config.grammar)
     except ValueError as error:
@@ -374,12 +373,3 @@ def _rejected(manifest: dict[str, Any]) -> str:
     counted = ", ".join(f"{count:,} {reason}" for reason, count in manifest["rejects"].items())
     cost = "" if manifest["cost"] is None else f"; cost {manifest['cost']:.2f}"
     return f"; rejected: {counted or 'none'}{cost}"
-
-
-def _stop(number: int, frame: Any) -> None:
-    raise Unfinished("stopped by SIGTERM; run the same command to continue")
-
-
-def run() -> None:
-    """Entry point of the command `generate_corpus`."""
-    commandline.run(main, __doc__)

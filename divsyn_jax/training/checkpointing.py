@@ -304,11 +304,8 @@ def _is_damage(error: Exception) -> bool:
     """Whether a failed load tells of the files' content, and not of memory, rights or devices.
 
     TensorStore raises ValueError for every one of its status codes; JSON that is cut off is a
-    ValueError too. Metadata of another form end in a KeyError of Orbax's own: it knows no reader
-    for them."""
+    ValueError too. For metadata of another form Orbax knows no reader, which is a KeyError."""
     root = _root(error)
-    if isinstance(error, KeyError):
-        return True
     if isinstance(root, ValueError):
         return not str(root).startswith(
             ("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED")

@@ -237,7 +237,7 @@ def test_a_manifest_names_shards_beside_it(tmp_path):
         "seq_len": 4,
         "packing": "concat",
         "dtype": "<u2",
-        "tokenizer": {"sha256": "x"},
+        "tokenizer": {"sha256": "x", "vocab_size": 16},
         "windows": 1,
         "targets": 1,
         "shards": [

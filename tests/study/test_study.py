@@ -3,6 +3,7 @@
 what it writes, that killing it changes nothing, and what it refuses.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from configs.studies import corpora, tiny
 from divsyn_jax.base.commandline import Unfinished, UserError
+from divsyn_jax.base.errors import Stopped
 from divsyn_jax.data.readers.corpus import ReadOptions
 from divsyn_jax.study import __main__ as study
 from divsyn_jax.study import local_runner, study_file
@@ -206,6 +208,16 @@ def test_preparing_stops_unfinished_on_sigterm(tmp_path):
     assert not (tmp_path / "out" / "PREPARED").exists()
 
 
+def test_a_library_cannot_keep_sigterm_to_itself():
+    @study._stoppable()
+    def start_a_bar():
+        with contextlib.suppress(Exception):  # as tqdm does while it starts its monitor
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped):
+        start_a_bar()
+
+
 def test_a_library_cannot_turn_sigterm_into_a_failure():
     before = signal.getsignal(signal.SIGTERM)
 
@@ -216,8 +228,9 @@ def test_a_library_cannot_turn_sigterm_into_a_failure():
         except Exception as error:  # SentencePiece does so with what its sentences raise
             raise UserError("cannot train") from error
 
-    with pytest.raises(Unfinished):
+    with pytest.raises(Stopped):
         train_tokenizer()
+
     with pytest.raises(UserError), study._stoppable():
         raise UserError("a failure of its own")
     assert signal.getsignal(signal.SIGTERM) is before
@@ -277,7 +290,7 @@ def test_a_workdir_belongs_to_one_recipe(finished, command):
             "null_control names 'x'",
         ),
         (
-            ["--config=configs/studies/tiny.py", "--config.null_control=('breadth_3','pydoc')"],
+            ["--config=configs/studies/tiny.py", "--config.null_control=('breadth_4','pydoc')"],
             "which is no level",
         ),
         (
@@ -604,7 +617,7 @@ def test_a_level_of_real_text_alone_reads_the_shards_that_know_it(tmp_path):
     ]
     resolved = study_recipe.Study(study.resolve(config, [], [], ""), tmp_path / "out")
     mixtures = {}
-    for run in resolved.runs[:8]:
+    for run in resolved.runs[:9]:
         train = next(
             word
             for word in study_plan.steps(resolved, run)[0].command

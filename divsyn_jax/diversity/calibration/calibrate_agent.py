@@ -21,12 +21,11 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import signal
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeGuard
 
 from divsyn_jax.base import commandline, files, setting_flags
-from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.data.readers.corpus import split_name
@@ -87,7 +86,7 @@ def main(arguments: list[str]) -> None:
     asked = _LADDERS.given()
     output = asked.output
     if asked.save is not None:
-        signal.signal(signal.SIGTERM, _stop)
+        commandline.stop_on_sigterm()
         field = _label_field_of_all(asked)
         settings = _SCORE.given(
             **agent_flags.agent_settings(_SCORE.value("seed")),
@@ -106,7 +105,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"--output={output}: exists and is not a folder; name another")
     for name in ("calibration.json", "criteria.json", "report.html"):
         files.check_no_folder(output / name)
-    signal.signal(signal.SIGTERM, _stop)
+    commandline.stop_on_sigterm()
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import scoring
     from divsyn_jax.diversity.agents import criteria
@@ -319,12 +318,6 @@ def _tell(figures: dict[str, Any]) -> None:
     for verdict in figures["verdicts"]:
         answer = {True: "yes", False: "NO", None: "?"}[verdict["trusted"]]
         print(f"  {answer:<4}{verdict['claim']}: {verdict['because']}")
-
-
-def _stop(signum: int, frame: Any) -> None:
-    raise Unfinished(
-        f"stopped by signal {signum} in process {os.getpid()}; run the same command to continue"
-    )
 
 
 if __name__ == "__main__":
