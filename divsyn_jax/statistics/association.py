@@ -42,7 +42,8 @@ class Association:
       estimate: r, within families where there are several; corrected for the errors of the scores
         (Spearman 1904) where those are shown to be the lesser part. None, with a `reason`, where
         it cannot be taken.
-      ci_low, ci_high: Fisher's 95% interval with the same correction.
+      ci_low, ci_high: Fisher's 95% interval with the same correction; where that is not made, as
+        wide as the interval of the reliability lets it be, which covers 95% or more.
       p: two-sided t test of r = 0, which that correction leaves as it is.
       degrees_of_freedom: n - 1 - families.
       reliability: share of the variance of the scores that is not their error; None where the
@@ -97,11 +98,21 @@ def associate(
     if _flat(u) or _flat(v):
         return dataclasses.replace(refused, reason="one of the two does not vary")
     r = _r(u, v)
-    reliability, told_apart = _reliability(u, score_stderr, n - 1 if not groups else freedom + 1)
-    scale = math.sqrt(reliability) if reliability is not None and told_apart else 1.0
+    seen = _reliability(u, score_stderr, n - 1 if not groups else freedom + 1)
+    reliability = seen.estimate
+    scale = math.sqrt(reliability) if reliability is not None and seen.told_apart else 1.0
     low, high = _fisher(r, freedom - 1)
+    if low is not None and high is not None:
+        low, high = (
+            (low / scale, high / scale)
+            if seen.told_apart
+            else (
+                _without_noise(low, seen.high if low > 0 else seen.low),
+                _without_noise(high, seen.low if high > 0 else seen.high),
+            )
+        )
     objections = []
-    if reliability is not None and not told_apart:
+    if reliability is not None and not seen.told_apart:
         objections.append(
             f"the scores are not told apart (reliability {max(reliability, 0):.2f}; it must be"
             f" shown to exceed {LEAST_RELIABILITY})"
@@ -116,8 +127,8 @@ def associate(
     return Association(
         n=n,
         estimate=_clipped(r / scale),
-        ci_low=None if low is None else _clipped(low / scale),
-        ci_high=None if high is None else _clipped(high / scale),
+        ci_low=None if low is None else _clipped(low),
+        ci_high=None if high is None else _clipped(high),
         p=_p(r, freedom),
         degrees_of_freedom=freedom,
         reliability=reliability,
@@ -126,22 +137,42 @@ def associate(
     )
 
 
-def _reliability(
-    u: np.ndarray, stderr: Sequence[float] | None, freedom: int
-) -> tuple[float | None, bool]:
-    """Reliability of the scores, and whether it is shown to exceed LEAST_RELIABILITY.
+@dataclasses.dataclass(frozen=True)
+class _Reliability:
+    """Of the scores, with its 95% interval; `told_apart`: it is shown to exceed
+    LEAST_RELIABILITY. No `estimate` where the scores have no errors."""
+
+    estimate: float | None
+    low: float = 1.0
+    high: float = 1.0
+    told_apart: bool = True
+
+
+def _reliability(u: np.ndarray, stderr: Sequence[float] | None, freedom: int) -> _Reliability:
+    """Reliability of the scores.
 
     True scores drawn from a normal population give an observed sum of squares that is, over the
     mean squared error, chi-squared times 1 + the odds of the reliability; the least reliability is
     refused at RELIABILITY_ALPHA, one-sided. A point estimate above it is no guard: true scores one
     standard error apart exceed 0.5 every second time."""
     if stderr is None:
-        return None, True
+        return _Reliability(None)
     noise = float(np.mean(np.square(stderr)))
     if noise == 0:
-        return 1.0, True
+        return _Reliability(1.0)
     observed = float(u @ u) / noise
-    return 1 - freedom / observed, observed > _reliability_threshold(freedom)
+    tail = (1 - LEVEL) / 2
+    low, high = (
+        max(0.0, 1 - float(stats.chi2.ppf(share, freedom)) / observed) for share in (1 - tail, tail)
+    )
+    return _Reliability(
+        1 - freedom / observed, low, high, observed > _reliability_threshold(freedom)
+    )
+
+
+def _without_noise(r: float, reliability: float) -> float:
+    """The r of scores without errors, of this r with scores of that reliability."""
+    return math.copysign(1.0, r) if reliability <= r * r else r / math.sqrt(reliability)
 
 
 @functools.cache
