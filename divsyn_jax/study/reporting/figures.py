@@ -1,12 +1,15 @@
 """The figures of a study's report, from the content of study.json."""
 
 import contextlib
+import dataclasses
 import io
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from divsyn_jax.base.html import Html
 from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
+from divsyn_jax.study.reporting.label_places import interval_boxes, place_names
 from divsyn_jax.study.study_file import MeasuredValue, OutcomeRecord, Performance, StudyResults
 
 LABELS = {
@@ -59,9 +62,11 @@ def outcomes_figure(study: StudyResults):
     )
     for axis in axes.flat[len(measured) :]:
         axis.set_visible(False)
+    named = []
     for axis, outcome in zip(axes.flat, measured, strict=False):
-        _scatter(axis, study, study["primary_metric"], outcome)
+        named.append(_scatter(axis, study, study["primary_metric"], outcome))
         axis.set_title(outcome_label(outcome["name"]), fontsize=10)
+    _place_names(figure, named)
     return figure
 
 
@@ -77,8 +82,13 @@ def metrics_figure(study: StudyResults):
     )
     for axis in axes.flat[len(metrics) :]:
         axis.set_visible(False)
-    for axis, metric in zip(axes.flat, metrics, strict=False):
-        _scatter(axis, study, metric, study["outcomes"][0])
+    _place_names(
+        figure,
+        [
+            _scatter(axis, study, metric, study["outcomes"][0])
+            for axis, metric in zip(axes.flat, metrics, strict=False)
+        ],
+    )
     return figure
 
 
@@ -131,7 +141,32 @@ def outcome_label(name: str) -> str:
     )
 
 
-def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Named:
+    """The points of a panel: their names, and low end, value and high end on both axes."""
+
+    axis: Any
+    names: list[Any]
+    x: list[Sequence[float]]
+    y: list[Sequence[float]]
+
+
+def _place_names(figure: Any, panels: Sequence[_Named]) -> None:
+    figure.canvas.draw()  # which sets limits and sizes
+    for panel in panels:
+        ends = zip(panel.x, panel.y, strict=True)
+        boxes = [interval_boxes(panel.axis, x, y) for x, y in ends]
+        place_names(panel.axis, panel.names, boxes)
+
+
+def _ends(estimate: MeasuredValue | Performance) -> list[float]:
+    value, bars = estimate["value"], _bars(estimate)
+    assert value is not None
+    return [value - bars[0][0], value, value + bars[1][0]] if bars else [value] * 3
+
+
+def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> _Named:
+    named = _Named(axis, [], [], [])
     names = short_names([level["name"] for level in study["levels"]])
     twins = study["recipe"]["null_control"][1:]
     for level, name in zip(study["levels"], names, strict=True):
@@ -151,14 +186,18 @@ def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> 
             linewidth=1,
             markersize=6,
         )
-        axis.annotate(
+        text = axis.annotate(
             name,
             (x["value"], y["value"]),
-            xytext=(7, -13 if level["name"] in twins else 6),
+            xytext=(0, 0),
             textcoords="offset points",
             fontsize=8,
             color=_INK,
         )
+        text.set_in_layout(False)
+        named.names.append(text)
+        named.x.append(_ends(x))
+        named.y.append(_ends(y))
     floor = outcome["noise_floor"]
     if floor is not None:
         values = [level["performance"][outcome["name"]]["value"] for level in study["levels"]]
@@ -195,6 +234,7 @@ def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> 
     )
     axis.spines[["top", "right"]].set_visible(False)
     axis.margins(0.12)
+    return named
 
 
 def _bars(estimate: MeasuredValue | Performance):
