@@ -22,10 +22,11 @@ import dataclasses
 import os
 import pathlib
 import signal
+import textwrap
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeGuard
 
-from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base import commandline, files, setting_flags, terminal_text
 from divsyn_jax.base.errors import Unfinished, UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
@@ -318,7 +319,8 @@ def _tell(figures: dict[str, Any]) -> None:
     print(f"\n{figures['name']}")
     for verdict in figures["verdicts"]:
         answer = {True: "yes", False: "NO", None: "?"}[verdict["trusted"]]
-        print(f"  {answer:<4}{verdict['claim']}: {verdict['because']}")
+        said = terminal_text.one_line(f"{verdict['claim']}: {verdict['because']}.")
+        print(textwrap.fill(f"  {answer:<4}{said}", 80, subsequent_indent=" " * 6))
 
 
 def _stop(signum: int, frame: Any) -> None:
