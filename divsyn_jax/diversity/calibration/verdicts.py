@@ -42,7 +42,8 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             found["spearman"].get("reason")
             or f"rank correlation of effective clusters with the known order {spearman:.2f} over"
             f" {len(found['rungs'])} corpora, at least {ORDERED:g} asked; {len(inversions)}"
-            f" adjacent pairs in the wrong order beyond chance, none allowed{_by_guessing(found['rungs'])}",
+            " adjacent pairs in the wrong order beyond chance, none allowed"
+            + _by_guessing(found["rungs"]),
         ),
         _verdict(
             "count clusters",

@@ -7,6 +7,7 @@ import dataclasses
 import html
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from divsyn_jax.base.html import Html, Part, markup, number, p_equals, percent
 from divsyn_jax.base.terminal_text import one_line
@@ -20,7 +21,7 @@ from divsyn_jax.diversity.comparison import (
     sampled,
 )
 from divsyn_jax.diversity.estimation.estimators import hill
-from divsyn_jax.diversity.estimation.profile import OrderRecord
+from divsyn_jax.diversity.estimation.profile import OrderRecord, ProfileRecord
 from divsyn_jax.diversity.score_records import Score
 
 APART_LEVEL = 0.05  # of Holm-corrected tests, for the words
@@ -216,10 +217,35 @@ def _alone(score: Score) -> Sentence:
         of = ", the mean over granularities from copies to broad topics: a scale to compare on"
     else:
         of = ": as many equally common kinds, as this judge groups documents"
-    return Sentence(
+    headline = Sentence(
         "{}: effective clusters {}" + bounds + of + ".",
         (score["corpus"]["name"], measured["value"], *shown),
     )
+    counted = _count_of((profiles_of([score]) or {}).get(score["corpus"]["name"]))
+    if counted is None:
+        return headline
+    # Who gave a calibration or pairs asked how many kinds there are: that comes first.
+    return Sentence(
+        "{}: {} kinds [{}, {}], counted by {}. " + headline.template,
+        (
+            score["corpus"]["name"],
+            *(counted[0][key] for key in ("value", "ci_low", "ci_high")),
+            counted[1],
+            *headline.parts,
+        ),
+    )
+
+
+def _count_of(profile: ProfileRecord | None) -> tuple[Mapping[str, Any], str] | None:
+    """The one number of kinds, where a calibration or judged pairs give it, and by what."""
+    if profile is None:
+        return None
+    judged, calibrated = profile.get("judged"), profile.get("calibrated")
+    if judged is not None and judged["value"] is not None:
+        return judged, f"{judged['pairs']:,} judged pairs"
+    if calibrated is not None:
+        return calibrated, f"the calibration on {calibrated['kind_of_text']}"
+    return None
 
 
 def band(comparison: Comparison) -> list[Sentence]:
@@ -283,7 +309,7 @@ def kinds(scores: Sequence[Score]) -> list[Sentence]:
         return []
     found = []
     for name, profile in profiles.items():
-        if profile.get("calibrated"):
+        if _count_of(profile) is not None:
             continue
         low, high = profile["range"]["low"], profile["range"]["high"]
         if high > NEAR_CEILING * profile["documents"]:
