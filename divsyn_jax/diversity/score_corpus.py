@@ -98,7 +98,6 @@ _EMBEDDINGS, _ANSWERS = (
 _WRITTEN = ("criteria.json", "comparison.json", "report.html", "part.json")
 _RESERVED = (".", "..", _EMBEDDINGS, _ANSWERS, *_WRITTEN)
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and temporary names add to it
-_COLUMNS = 80  # of the terminal
 _TITLES = ("effective clusters", "C/S")
 
 
@@ -158,7 +157,7 @@ def main(arguments: list[str]) -> None:
         settings.match_lengths,
     )
     for note in shared.notes():
-        print(_wrapped(note))
+        print(terminal_text.for_terminal(note))
     if asked.dry_run:
         print(cost.scoring_dry_run(samples, shared, settings))
         return
@@ -318,16 +317,16 @@ def _write_comparison(
     files.write_text(output / "report.html", page)
     print(f"\n{_table(scores)}\n")
     for line in [line for score in scores for line in in_words.lines(score)]:
-        print(_wrapped(terminal_text.one_line(line)))
+        print(terminal_text.for_terminal(line))
     for note in [legibility.warning(score) for score in scores]:
         if note:
-            print(_wrapped(terminal_text.one_line(f"WARNING: {note}.")))
+            print(terminal_text.for_terminal(f"WARNING: {note}."))
     failed = sum(len(score["failures"]) for score in scores)
     if failed:
         print(f"{failed} draws failed and are left out.")
     for note in [legibility.cut(score) for score in scores]:
         if note:
-            print(_wrapped(terminal_text.one_line(f"{note}.")))
+            print(terminal_text.for_terminal(f"{note}."))
     for sentence in [
         *answer.saturation(scores),
         *answer.copies(scores, compared),
@@ -348,7 +347,7 @@ def _write_comparison(
 
 
 def _table(scores: Sequence["Score"]) -> str:
-    """Corpora with both numbers and their intervals over documents, at most `_COLUMNS` wide."""
+    """Corpora with both numbers and their intervals over documents, at most 80 columns wide."""
     from divsyn_jax.diversity import comparison
     from divsyn_jax.diversity.reporting import answer
 
@@ -363,7 +362,7 @@ def _table(scores: Sequence["Score"]) -> str:
     widths = [
         max(len(title), *(len(row[place]) for row in cells)) for place, title in enumerate(_TITLES)
     ]
-    room = _COLUMNS - sum(widths) - 2 * len(widths)
+    room = terminal_text.COLUMNS - sum(widths) - 2 * len(widths)
     names = [terminal_text.one_line(score["corpus"]["name"]) for score in scores]
     short = [name if len(name) <= room else f"{name[: room - 3]}..." for name in names]
     width = max(map(len, [*short, "corpus"]))
@@ -384,7 +383,9 @@ def _cell(measured: "Measurement") -> str:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, _COLUMNS, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        text, terminal_text.COLUMNS, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _stop(signum: int, frame: Any) -> None:

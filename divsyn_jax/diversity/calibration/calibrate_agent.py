@@ -22,7 +22,6 @@ import dataclasses
 import os
 import pathlib
 import signal
-import textwrap
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeGuard
 
@@ -319,8 +318,8 @@ def _tell(figures: dict[str, Any]) -> None:
     print(f"\n{figures['name']}")
     for verdict in figures["verdicts"]:
         answer = {True: "yes", False: "NO", None: "?"}[verdict["trusted"]]
-        said = terminal_text.one_line(f"{verdict['claim']}: {verdict['because']}.")
-        print(textwrap.fill(f"  {answer:<4}{said}", 80, subsequent_indent=" " * 6))
+        said = f"{verdict['claim']}: {verdict['because']}"
+        print(f"  {answer:<4}{terminal_text.for_terminal(said, hanging=6)}")
 
 
 def _stop(signum: int, frame: Any) -> None:

@@ -75,7 +75,7 @@ def test_copies_alone_say_little_of_other_documents(documents):
     """A join a trace under 1 at distance 0 makes copies no surer than the rule of three."""
     exact = all_pairs.estimate_of_means(np.ones(documents))
     soft = all_pairs.estimate_of_means(np.full(documents, 0.99995))
-    assert soft.ci_high >= exact.ci_high > 1.05 * soft.value / (1 + 1 / documents)
+    assert soft.ci_high >= exact.ci_high > 1.02 * soft.value
     assert soft.ci_low <= soft.value
     assert soft.log_error is not None
     copies = all_pairs.pair_distances(np.eye(8)[np.zeros(documents, int)])
