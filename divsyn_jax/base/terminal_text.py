@@ -15,7 +15,7 @@ _OBEYED_BUT_RETURN = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 )
-COLUMNS = 80  # of a terminal
+TERMINAL_COLUMNS = 80  # of a terminal
 _OBEYED = re.compile(f"[\r{_OBEYED_BUT_RETURN}]")
 _OBEYED_ON_A_STREAM = re.compile(f"[{_OBEYED_BUT_RETURN}]")
 
@@ -38,7 +38,7 @@ def one_line(text: str, longest: int = 10_000) -> str:
 
 
 def for_terminal(text: str, hanging: int = 0) -> str:
-    """`one_line(text)`, wrapped at `COLUMNS` where a terminal reads it: a program that reads the
+    """`one_line(text)`, wrapped at `TERMINAL_COLUMNS` where a terminal reads it: a program that reads the
     output finds it on one line. `hanging` spaces stand before what is carried over.
     """
     line = one_line(text)
@@ -46,7 +46,7 @@ def for_terminal(text: str, hanging: int = 0) -> str:
         return line
     return textwrap.fill(
         line,
-        COLUMNS,
+        TERMINAL_COLUMNS,
         subsequent_indent=" " * hanging,
         break_long_words=False,
         break_on_hyphens=False,

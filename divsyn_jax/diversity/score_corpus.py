@@ -362,7 +362,7 @@ def _table(scores: Sequence["Score"]) -> str:
     widths = [
         max(len(title), *(len(row[place]) for row in cells)) for place, title in enumerate(_TITLES)
     ]
-    room = terminal_text.COLUMNS - sum(widths) - 2 * len(widths)
+    room = terminal_text.TERMINAL_COLUMNS - sum(widths) - 2 * len(widths)
     names = [terminal_text.one_line(score["corpus"]["name"]) for score in scores]
     short = [name if len(name) <= room else f"{name[: room - 3]}..." for name in names]
     width = max(map(len, [*short, "corpus"]))
@@ -384,7 +384,7 @@ def _cell(measured: "Measurement") -> str:
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(
-        text, terminal_text.COLUMNS, break_long_words=False, break_on_hyphens=False
+        text, terminal_text.TERMINAL_COLUMNS, break_long_words=False, break_on_hyphens=False
     )
 
 

@@ -199,6 +199,6 @@ def test_a_line_is_wrapped_for_a_terminal_alone(monkeypatch, capsys):
     assert terminal_text.for_terminal(text) == text
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     wrapped = terminal_text.for_terminal(text, hanging=4).splitlines()
-    assert max(map(len, wrapped)) <= terminal_text.COLUMNS
+    assert max(map(len, wrapped)) <= terminal_text.TERMINAL_COLUMNS
     assert all(line.startswith("    word") for line in wrapped[1:])
     assert " ".join(" ".join(wrapped).split()) == text
