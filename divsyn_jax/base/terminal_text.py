@@ -38,8 +38,8 @@ def one_line(text: str, longest: int = 10_000) -> str:
 
 
 def for_terminal(text: str, hanging: int = 0) -> str:
-    """`one_line(text)`, wrapped at `TERMINAL_COLUMNS` where a terminal reads it: a program that reads the
-    output finds it on one line. `hanging` spaces stand before what is carried over.
+    """`one_line(text)`, wrapped at `TERMINAL_COLUMNS` where a terminal reads it: a program that
+    reads the output finds it on one line. `hanging` spaces stand before what is carried over.
     """
     line = one_line(text)
     if not sys.stdout.isatty():
