@@ -105,25 +105,30 @@ def _explained(scores: Sequence[Score], shown: Sequence[str]) -> list[list[str]]
 
 
 def facets_in_words(scores: Sequence[Score]) -> list[Sentence]:
-    """The profile with its intervals in one sentence; none where no facet was asked for."""
+    """The profile with its intervals in one sentence, and why a facet is unknown; none where no
+    facet was asked for.
+    """
     shown = facets_of(scores)
     if not shown:
         return []
     found: list[str] = []
     parts: list[str | float] = []
+    unknown: dict[str, dict[str, None]] = {}  # the facets by reason, each once, in order
     for score in scores:
         said = []
         parts.append(score["corpus"]["name"])
         for name in shown:
             measured = measurement(score, f"facets.{name}")
             numbers = measured["value"], measured.get("ci_low"), measured.get("ci_high")
-            known: list[str | float] = [each for each in numbers if each is not None]
-            if not known:
-                known = [f"{measured.get('reason') or 'not measured'}"]
-                form = "{} unknown ({{}})"
-            else:
-                form = "{} {{}} [{{}}, {{}}]" if len(known) == 3 else "{} {{}}"
+            known = [each for each in numbers if each is not None]
             parts += known
+            form = {3: "{} {{}} [{{}}, {{}}]", 1: "{} {{}}"}.get(len(known), "{} unknown")
             said.append(form.format(name))
+            if not known:
+                unknown.setdefault(measured.get("reason") or "not measured", {})[name] = None
         found.append(f"{{}}: {', '.join(said)}")
-    return [Sentence(f"Effective numbers of each facet: {'; '.join(found)}.", tuple(parts))]
+    template = f"Effective numbers of each facet: {'; '.join(found)}."
+    for reason, names in unknown.items():
+        template += f" Unknown {', '.join(names)}: {{}}."
+        parts.append(reason)
+    return [Sentence(template, tuple(parts))]
