@@ -23,6 +23,7 @@ from typing import Annotated, Any
 
 from divsyn_jax.base import commandline, setting_flags
 from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.html import p_equals
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.training import compilation_cache
 
@@ -109,10 +110,10 @@ def _compare(workdirs: Sequence[str], names: Sequence[str]) -> None:
     for other in workdirs[1:]:
         for name in names:
             gap = harness.compare_runs(pathlib.Path(workdirs[0]), pathlib.Path(other), name)
-            interval = f"[{gap['ci_low']:+.4f}, {gap['ci_high']:+.4f}]"
+            interval = f"[{gap['ci_low']:+z.4f}, {gap['ci_high']:+z.4f}]"
             print(
-                f"{other} - {workdirs[0]}: {name}: {gap['difference']:+.4f} {interval}, p"
-                f" {gap['p']:.3g} (paired)"
+                f"{other} - {workdirs[0]}: {name}: {gap['difference']:+z.4f} {interval},"
+                f" {p_equals(gap['p'])} (paired)"
             )
 
 

@@ -5,6 +5,7 @@ numbers around; names of files and fields, messages of servers and of templates 
 
 import re
 import sys
+import textwrap
 from typing import Any, TextIO
 
 # C0 and C1 controls and DEL; marks of direction, characters without width (but the joiners that
@@ -14,6 +15,7 @@ _OBEYED_BUT_RETURN = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 )
+TERMINAL_COLUMNS = 80  # of a terminal
 _OBEYED = re.compile(f"[\r{_OBEYED_BUT_RETURN}]")
 _OBEYED_ON_A_STREAM = re.compile(f"[{_OBEYED_BUT_RETURN}]")
 
@@ -33,6 +35,22 @@ def one_line(text: str, longest: int = 10_000) -> str:
     if len(line) <= longest:
         return line
     return f"{line[:longest]}... ({len(line) - longest:,} characters more)"
+
+
+def for_terminal(text: str, hanging: int = 0) -> str:
+    """`one_line(text)`, wrapped at `TERMINAL_COLUMNS` where a terminal reads it: a program that
+    reads the output finds it on one line. `hanging` spaces stand before what is carried over.
+    """
+    line = one_line(text)
+    if not sys.stdout.isatty():
+        return line
+    return textwrap.fill(
+        line,
+        TERMINAL_COLUMNS,
+        subsequent_indent=" " * hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 class VisibleStream:

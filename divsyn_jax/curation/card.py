@@ -87,6 +87,7 @@ def _scores(scores: Mapping[str, Any]) -> str:
     text += " sampled and scored as by score_corpus with the embedding agent, a proxy."
     if "random" in scores:
         text += " random: as many documents as after, drawn from what the selection chose among."
+    text += " Intervals take the corpora for independent samples, though after is part of before."
     return text + "\n"
 
 

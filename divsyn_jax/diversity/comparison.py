@@ -4,7 +4,7 @@ every metric with its interval, and tests of their differences.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from divsyn_jax.base import files
@@ -53,7 +53,7 @@ COMPARED = {
     "duplicates.exact": (
         "share of documents that repeat an earlier one exactly: less is more diverse"
     ),
-    "duplicates.near": "share of documents that nearly repeat an earlier one: less is more diverse",
+    "duplicates.near": "share of documents that repeat one exactly or nearly: less is more diverse",
     "facets.topic": "effective number of topics: more is more diverse in topic",
     "facets.style": "effective number of styles (registers): more is more diverse in style",
     "facets.structure": "effective number of layouts: more is more diverse in structure",
@@ -159,10 +159,11 @@ def comparison_of(scores: Sequence[Score]) -> Comparison:
             *_facets(scores),
         ],
         "differences_method": (
-            f"all pairs up to {ALL_PAIRS_UP_TO} corpora, else neighbours; second minus first; 95%"
-            " intervals; each row names its test, which speaks of the processes that wrote the"
-            " corpora: documents vary, and draws where there are any; p_value_holm is corrected"
-            " over the pairs tested by one metric"
+            f"Every pair of corpora is tested where there are at most {ALL_PAIRS_UP_TO}, neighbours"
+            " in the order given where there are more. Intervals are at 95%. Each row names its"
+            " test, which is of the processes that wrote the corpora: it takes the documents, and"
+            " draws where there are any, for a sample. p (Holm) is corrected over the pairs tested"
+            " by one metric"
         ),
     }
     if profiles is not None and len(profiles) > 1:
@@ -190,6 +191,12 @@ def measurement(score: Score, metric: str) -> Measurement:
         if known["ci_low"] is None:
             del known["ci_low"], known["ci_high"]
             known["method"] = place.get("generator_ci_reason") or _NO_INTERVAL
+    if metric in _SHARES and place["value"] is not None:
+        share = _SHARES[metric](score)
+        if share is None:
+            known["method"] = _NO_INTERVAL
+        else:
+            known["ci_low"], known["ci_high"] = share.interval
     return as_typed(Measurement, known)
 
 
@@ -323,6 +330,12 @@ def _near_share(score: Score) -> CopyShare | None:
     if value is None or error is None:
         return None
     return CopyShare(score["corpus"]["name"], value, sampled(score), error)
+
+
+_SHARES: dict[str, Callable[[Score], CopyShare | None]] = {
+    "duplicates.exact": _exact_share,
+    "duplicates.near": _near_share,
+}
 
 
 def _record(metric: str, statistic: str, tested: PairTest) -> DifferenceRecord:

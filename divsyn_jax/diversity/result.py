@@ -117,6 +117,12 @@ def _mean_of_draws(
     reason = _no_spread(judged)
     if reason is not None:
         return {**estimate.to_json(), **_generator_ends(None, reason)}
+    if np.ptp(values_D) == 0:
+        reason = (
+            "no interval over documents: every draw gave this value, so nothing says how far other"
+            " documents would move it"
+        )
+        return {**estimate.to_json(), **_generator_ends(None, reason)}
     spread = _spread(judged, draws, values_D)
     found = estimators.generator_interval_of_mean(values_D, draws, ends, spread.value, spread.error)
     return {**estimate.to_json(), **_generator_ends(found, "")}

@@ -97,8 +97,6 @@ _EMBEDDINGS, _ANSWERS = (
 _WRITTEN = ("criteria.json", "comparison.json", "report.html", "part.json")
 _RESERVED = (".", "..", _EMBEDDINGS, _ANSWERS, *_WRITTEN)
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and temporary names add to it
-_COLUMNS = 80  # of the terminal
-_SHOWN = ("effective_clusters", "cluster_score")
 _TITLES = ("effective clusters", "C/S")
 
 
@@ -151,12 +149,14 @@ def main(arguments: list[str]) -> None:
     for name, sample in samples.items():
         for problem in sample.problems:
             print(f"{name}: skipped {problem}")
+        if sample.empty:
+            print(f"{name}: {sample.empty:,} empty documents were left out")
     shared = baselines.common_shared_text(
         [scoring.corpus_shared_text(sample, settings) for sample in samples.values()],
         settings.match_lengths,
     )
     for note in shared.notes():
-        print(note)
+        print(terminal_text.for_terminal(note))
     if asked.dry_run:
         print(cost.scoring_dry_run(samples, shared, settings))
         return
@@ -316,16 +316,16 @@ def _write_comparison(
     files.write_text(output / "report.html", page)
     print(f"\n{_table(scores)}\n")
     for line in [line for score in scores for line in in_words.lines(score)]:
-        print(terminal_text.one_line(line))
+        print(terminal_text.for_terminal(line))
     for note in [legibility.warning(score) for score in scores]:
         if note:
-            print(f"WARNING: {note}")
+            print(terminal_text.for_terminal(f"WARNING: {note}."))
     failed = sum(len(score["failures"]) for score in scores)
     if failed:
         print(f"{failed} draws failed and are left out.")
     for note in [legibility.cut(score) for score in scores]:
         if note:
-            print(note)
+            print(terminal_text.for_terminal(f"{note}."))
     for sentence in [
         *answer.saturation(scores),
         *answer.copies(scores, compared),
@@ -346,22 +346,33 @@ def _write_comparison(
 
 
 def _table(scores: Sequence["Score"]) -> str:
-    """Corpora with both numbers and their intervals over documents, at most `_COLUMNS` wide."""
+    """Corpora with both numbers and their intervals over documents, at most 80 columns wide."""
     from divsyn_jax.diversity import comparison
+    from divsyn_jax.diversity.reporting import answer
 
+    shown = answer.comparable_intervals(scores)
     cells = [
-        [_cell(comparison.measurement(score, metric)) for metric in _SHOWN] for score in scores
+        [
+            _cell(shown[score["corpus"]["name"]]),
+            _cell(comparison.measurement(score, "cluster_score")),
+        ]
+        for score in scores
     ]
     widths = [
         max(len(title), *(len(row[place]) for row in cells)) for place, title in enumerate(_TITLES)
     ]
-    room = _COLUMNS - sum(widths) - 2 * len(widths)
+    room = terminal_text.TERMINAL_COLUMNS - sum(widths) - 2 * len(widths)
     names = [terminal_text.one_line(score["corpus"]["name"]) for score in scores]
     short = [name if len(name) <= room else f"{name[: room - 3]}..." for name in names]
     width = max(map(len, [*short, "corpus"]))
     rows = zip(["corpus", *short], [list(_TITLES), *cells], strict=True)
     lines = ["  ".join([name.ljust(width), *map(str.rjust, row, widths)]) for name, row in rows]
-    return "\n".join([*lines, "95% intervals over documents and, where there are any, draws."])
+    over = "documents and draws"
+    if comparison.profiles_of(scores) is not None:
+        over = "documents, of C/S over documents and draws"
+    of_each = answer.comparable(scores)[1]
+    note = f"Effective clusters are{of_each}. " * bool(of_each)
+    return "\n".join([*lines, _wrapped(f"{note}95% intervals over {over}.")])
 
 
 def _cell(measured: "Measurement") -> str:
@@ -371,7 +382,9 @@ def _cell(measured: "Measurement") -> str:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, _COLUMNS, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        text, terminal_text.TERMINAL_COLUMNS, break_long_words=False, break_on_hyphens=False
+    )
 
 
 if __name__ == "__main__":

@@ -246,9 +246,9 @@ def _content(
     return {
         **identity(name, sample, agent, shared, settings),
         "population": (
-            f"the {len(sample):,} sampled documents of {sample.documents:,}{cut}; ci: these, over"
-            f" draws; generator_ci: {len(sample):,} documents of the process that wrote them, over"
-            f" draws and documents{_OF_PAIRS * of_pairs}"
+            f"the {len(sample):,} sampled documents of {sample.documents:,}{cut}; intervals"
+            " are over the documents that the same process might have written and over draws"
+            f"{_OF_PAIRS * of_pairs}, the Monte Carlo error is that of draws from these documents"
         ),
         "lengths": shared.to_json(),
         **numbers,
@@ -317,7 +317,7 @@ def _controlled(agent: Agent) -> _Controlled:
     return {}
 
 
-_OF_PAIRS = "; effective clusters: all pairs of them, over documents"
+_OF_PAIRS = " (of effective clusters over documents alone, as all pairs are read)"
 _CONTROL_STREAM = 1  # added to the seed: draws for the cheap mean must not be the judged ones
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from divsyn_jax.base import commandline, files, setting_flags, terminal_text
 from divsyn_jax.base.errors import UserError
+from divsyn_jax.base.html import p_equals
 
 if TYPE_CHECKING:
     from divsyn_jax.evaluation.harness_samples import ScoredItem, TaskSamples
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> None:
         files.write_json(asked.output, {"first": str(first), "second": str(second), "items": rows})
     for row in rows:
         print(terminal_text.one_line(_line(row, len(rows) > 1)))
-    print("Differences are B less A, with 95% intervals of a paired bootstrap over items.")
+    print("95% intervals and p of a paired bootstrap over items.")
 
 
 def compare_samples(
@@ -198,8 +199,9 @@ def _line(row: Mapping[str, Any], is_corrected: bool) -> str:
     p = row["p_holm"] if is_corrected else row["p"]
     told = "told apart" if p < _LEVEL else "not told apart"
     line = (
-        f"{row['task']}: {name}: {row['first']:.4f} and {row['second']:.4f},"
-        f" {row['difference']:+.4f} [{row['ci_low']:+.4f}, {row['ci_high']:+.4f}], p {p:.3g}"
+        f"{row['task']}: {name}: {row['first']:.4f} in A, {row['second']:.4f} in B, B less A"
+        f" {row['difference']:+z.4f} [{row['ci_low']:+z.4f}, {row['ci_high']:+z.4f}],"
+        f" {p_equals(p)}"
         f"{' (Holm)' if is_corrected else ''}, {row['items']:,} items: {told}"
     )
     if row["left_out"]:

@@ -49,14 +49,14 @@ class FamilyEffects:
         if self.opposite:
             return [f"it depends on the family ({self.words()})"]
         if self.permutation_p is not None and self.permutation_p >= _ALPHA:
-            return [f"orders within families give p = {self.permutation_p:.3f}"]
+            return [f"orders within families give p = {self.permutation_p:.2g}"]
         return []
 
     def words(self) -> str:
         """The slopes in words."""
-        of_each = ", ".join(f"{name} {slope:+.3g}" for name, slope in self.by_family.items())
-        between = "" if self.between is None else f"; between families {self.between:+.3g}"
-        return f"slope within families {self.within:+.3g}: {of_each}{between}"
+        of_each = ", ".join(f"{name} {slope:+z.3g}" for name, slope in self.by_family.items())
+        between = "" if self.between is None else f"; between families {self.between:+z.3g}"
+        return f"slope within families {self.within:+z.3g}: {of_each}{between}"
 
 
 def within(values: np.ndarray, families: Sequence[str]) -> np.ndarray:

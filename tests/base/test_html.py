@@ -1,5 +1,6 @@
 """The kit of reports: text stays text, numbers keep their order, tables repeat their head."""
 
+import itertools
 import json
 import pathlib
 import re
@@ -9,7 +10,17 @@ import subprocess
 import pytest
 
 from divsyn_jax.base import html
-from divsyn_jax.base.html import Html, as_html, interval, markup, p_value, page, table
+from divsyn_jax.base.html import (
+    Html,
+    as_html,
+    interval,
+    markup,
+    number,
+    p_equals,
+    p_value,
+    page,
+    table,
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -42,8 +53,13 @@ def test_controls_are_shown_and_not_obeyed(control):
 
 
 def test_a_p_value_is_never_nothing():
-    for value, shown in ((0.0, "< 1e-300"), (1e-310, "< 1e-300"), (1e-300, "1.0e-300")):
+    for value, shown in ((0.0, "< 1e-6"), (3e-28, "< 1e-6"), (2e-6, "2.0e-06")):
         assert p_value(value) == shown
+    assert [p_equals(value) for value in (0.0, 0.0497, None)] == [
+        "p < 1e-6",
+        "p = 0.0497",
+        "p unknown",
+    ]
     assert [p_value(value) for value in (0.049, 0.0004, 1.0, None)] == [
         "0.049",
         "4.0e-04",
@@ -68,6 +84,27 @@ def test_every_table_has_a_head_and_prints_rows_whole():
     assert "table-header-group" in style
     assert "break-inside: avoid" in style
     assert "overflow-wrap: anywhere" in style
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    assert [number(-0.0), number(-0.001, 2), number(-1234.0)] == ["0", "0.00", "-1,234"]
+
+
+def test_a_ceiling_is_drawn_wherever_the_axis_reaches_it():
+    row = ("a", {"value": 101.0, "ci_low": 90.0, "ci_high": 107.0})
+    assert "at most 200" in html.interval_plot([row], "clusters", 200.0)
+    assert "at most" not in html.interval_plot([row], "clusters", 5000.0)
+
+
+def test_numbers_of_groups_do_not_overprint():
+    points = [html.ScatterPoint(x / 100, 0.0, x % 8, "", "") for x in range(16)]
+    points.append(html.ScatterPoint(5.0, 5.0, None, "", ""))
+    drawn = html.scatter_plot(points, list("abcdefgh"), "map")
+    found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="middle"', drawn)
+    places = [(float(x), float(y)) for x, y in found]
+    assert len(places) == 8
+    for one, two in itertools.combinations(places, 2):
+        assert abs(one[0] - two[0]) >= 15.8 or abs(one[1] - two[1]) >= 16.8
 
 
 def test_a_plot_names_its_rows_as_text():

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 
@@ -177,3 +178,16 @@ def test_groups_and_judged_pairs_are_keywords_too():
         score(records, pairs=1)
     with pytest.raises(UserError, match="needs an endpoint: base_url=... and model=..."):
         score(records, pair_judge="openai")
+
+
+def test_words_compare_corpora_of_unlike_sizes_at_one_size():
+    found = compare({"large": BROAD, "small": BROAD[:20]}, **FAST)
+    shown = re.search(r"([\d.]+) and ([\d.]+) effective clusters of 20 documents", found.verdict)
+    assert shown, found.verdict
+    # Ten topics of six documents: 5 of 59 others are of one's topic, so that 20 of them show 7.7.
+    of_each = [20 / (1 + 19 * 5 / 59), 10]
+    assert [float(value) for value in shown.groups()] == pytest.approx(of_each, rel=0.1)
+
+
+def test_a_corpus_alone_is_no_count_of_kinds():
+    assert "equally common" not in compare({"one": BROAD}, **FAST).verdict

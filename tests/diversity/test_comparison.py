@@ -46,7 +46,7 @@ def test_every_pair_is_tested_on_the_summaries_of_its_scores(scores):
         assert row["statistic"] == "pair_share"
         assert row["p_value_holm"] == expected.p_value_holm
         assert row["difference"] == expected.difference.value < 0
-        assert row["method"] == "Welch's t over draws"
+        assert row["method"] == "Welch's t over draws and documents"
 
 
 def test_criteria_sets_pair_the_corpora(scores):

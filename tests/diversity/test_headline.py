@@ -124,6 +124,30 @@ def test_the_draw_size_does_not_move_it(planted):
     assert {"generator_ci_low", "document_variance_error", "pair_share"} <= of_draws.keys()
 
 
+def test_samples_of_unlike_sizes_stand_side_by_side_at_one_size(planted):
+    """Table and figure show what the sentence says, not what each has at its own size."""
+    large, small = _score(planted("large", 12, 20)), _score(planted("small", 12, 4))
+    shown = answer.comparable_intervals([large, small])
+    assert shown["large"]["value"] == pytest.approx(mean_at(large["effective_clusters"], 48).value)
+    assert shown["small"]["value"] == small["effective_clusters"]["value"]
+    words = _words(_page([large, small]))
+    assert "effective clusters of 48 documents of each, 95% interval" in words
+    assert "The samples differ in size (48 to 240 documents)" in words
+    assert "differ in size" not in _words(_page([small]))
+    kept = score_page.number(shown["large"]["value"])
+    assert f"large ({kept})" in words
+    assert large["facets"]["topic"]["value"] == pytest.approx(
+        large["effective_clusters"]["granularities"]["topics"]["value"]
+    )
+
+
+def test_corpora_that_are_not_told_apart_are_given_no_order(planted):
+    found = [_score(planted("a", 12, 10)), _score(planted("b", 12, 10))]
+    words = _words(_page(found))
+    assert "Not told apart: a and b." in words
+    assert "The order is" not in words
+
+
 def test_company_does_not_move_it(planted):
     settings = ScoreSettings(agent=PLANTED.name, baselines=())
     paths = {"a": planted("a", 12, 10), "b": planted("b", 3, 30)}
@@ -261,7 +285,10 @@ def test_copies_are_tested_like_the_headline(planted):
     clean, copied = _score(planted("clean", 20, 10)), _score(planted("copied", 20, 1, copies=10))
     twin = _score(planted("twin", 20, 10))
     words = _words(_page([clean, copied]))
-    assert "clean 0.0% exactly, 0.0% nearly; copied 0.0% exactly, 90.0% nearly" in words
+    assert (
+        "clean 0.0% exactly, 0.0% exactly or nearly; copied 0.0% exactly, 90% exactly or nearly"
+        in words
+    )
     assert "Told apart by near copies: clean and copied." in words
     assert "No pair is told apart by its copies." in _words(_page([clean, twin]))
     rows = {row["metric"]: row for row in comparison_of([clean, copied])["differences"]}

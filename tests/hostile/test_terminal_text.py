@@ -192,3 +192,13 @@ def test_a_line_of_a_packed_corpus_is_bounded(tmp_path):
         f"{path}:201: longer than 64 MiB; split it, or give --text_unit=paragraph or line for a"
         " text file"
     ]
+
+
+def test_a_line_is_wrapped_for_a_terminal_alone(monkeypatch, capsys):
+    text = "word " * 40 + "end"
+    assert terminal_text.for_terminal(text) == text
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    wrapped = terminal_text.for_terminal(text, hanging=4).splitlines()
+    assert max(map(len, wrapped)) <= terminal_text.TERMINAL_COLUMNS
+    assert all(line.startswith("    word") for line in wrapped[1:])
+    assert " ".join(" ".join(wrapped).split()) == text

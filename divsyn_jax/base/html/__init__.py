@@ -18,7 +18,7 @@ from divsyn_jax.base.html.markup import (
     page,
     table,
 )
-from divsyn_jax.base.html.numbers import number, p_value
+from divsyn_jax.base.html.numbers import number, p_equals, p_value, percent
 from divsyn_jax.base.html.plots import interval_plot, line_chart
 from divsyn_jax.base.html.scatter import GROUP_COLOURS, ScatterPoint, scatter_plot
 
@@ -38,8 +38,10 @@ __all__ = [
     "line_chart",
     "markup",
     "number",
+    "p_equals",
     "p_value",
     "page",
+    "percent",
     "scatter_plot",
     "table",
 ]

@@ -24,7 +24,9 @@ def interval_plot(
         return Html("")
     ends = [values.get("ci_high") for _, values in rows] + [values["value"] for _, values in rows]
     highest = max((end for end in ends if end is not None), default=1.0) or 1.0
-    shows_ceiling = ceiling is not None and ceiling <= _CEILING_SHOWN * highest
+    shows_ceiling = ceiling is not None and ceiling <= max(
+        _CEILING_SHOWN * highest, _round_up(highest)
+    )
     top = _round_up(max(highest, ceiling or 0.0) if shows_ceiling else highest)
     left, scale = 6, (_WIDTH - _RIGHT - 6) / top
     lines = []
@@ -56,7 +58,8 @@ def interval_plot(
         x = left + scale * ceiling
         ticks += (
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{bottom}" stroke="var(--bad)"'
-            f' stroke-dasharray="5 4"><title>at most {number(ceiling)}</title></line>'
+            f' stroke-width="2" stroke-dasharray="5 4">'
+            f"<title>at most {number(ceiling)}</title></line>"
         )
     ticks += f'<text x="{left}" y="{bottom + 36}" font-style="italic">{attribute(label)}</text>'
     box = f'viewBox="0 0 {_WIDTH} {bottom + 44}" width="{_WIDTH}" height="{bottom + 44}"'

@@ -1,12 +1,16 @@
 """A map of points that belong to groups, drawn without a library."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from divsyn_jax.base.html.markup import Html, attribute
 
 _WIDTH, _MARGIN, _TALLEST, _LEGEND = 460, 14, 460, 22
 _LEGEND_CHARACTERS = 58
+# Numbers of groups: how far apart they stand, across and down, and the rings on which room is
+# sought.
+_APART, _RING, _RINGS = (16.0, 17.0), 6.0, 12
 # Read on white and on black alike; the last is of the points in no group shown.
 GROUP_COLOURS = ("#3a87c8", "#d9673f", "#5a9e4b", "#9a6bc0", "#b5902a", "#2f9c95", "#c85a8e",
                  "#8a5a3c")  # fmt: skip
@@ -66,10 +70,13 @@ def scatter_plot(points: Sequence[ScatterPoint], groups: Sequence[str], label: s
         )
         circles = "".join(_circle(*at(point.x, point.y), point) for point in members)
         drawn.append(f"<g {paint}>{circles}</g>")
+    taken: list[tuple[float, float]] = []
     for group in range(len(groups)):
         members = [point for point in points if point.group == group]
         if members:
-            x, y = at(_middle([point.x for point in members]), _middle([p.y for p in members]))
+            middle = at(_middle([point.x for point in members]), _middle([p.y for p in members]))
+            x, y = _free(middle, taken, bottom)
+            taken.append((x, y))
             drawn.append(
                 f'<text x="{x:.1f}" y="{y + 5:.1f}" text-anchor="middle" font-weight="bold"'
                 f' paint-order="stroke" stroke="var(--page)" stroke-width="4">{group + 1}</text>'
@@ -93,6 +100,26 @@ def _circle(x: float, y: float, point: ScatterPoint) -> str:
     # The isolates are ours, outside of what is escaped: no <bdi> may stand in an SVG.
     said = f"{attribute(point.ours)}\u2068{attribute(point.theirs)}\u2069"
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2"><title>{said}</title></circle>'
+
+
+def _free(
+    wanted: tuple[float, float], taken: Sequence[tuple[float, float]], bottom: float
+) -> tuple[float, float]:
+    """The place nearest to the one wanted, on rings around it, where a number overprints none of
+    those that stand already.
+    """
+    x, y = wanted
+    for ring in range(_RINGS):
+        for step in range(max(1, 8 * ring)):
+            angle = 2 * math.pi * step / max(1, 8 * ring)
+            place = x + ring * _RING * math.cos(angle), y + ring * _RING * math.sin(angle)
+            inside = _MARGIN <= place[0] <= _WIDTH - _MARGIN and _MARGIN <= place[1] <= bottom
+            if inside and all(
+                abs(place[0] - other[0]) >= _APART[0] or abs(place[1] - other[1]) >= _APART[1]
+                for other in taken
+            ):
+                return place
+    return wanted
 
 
 def _middle(values: Sequence[float]) -> float:

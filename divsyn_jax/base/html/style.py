@@ -56,7 +56,7 @@ code { background: var(--tint); padding: .1rem .3rem; border-radius: 3px; }
   figure.wide svg { max-width: none; width: auto; min-width: 40rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 10pt; }
   thead { display: table-header-group; } tr, li, figure { break-inside: avoid; }
-  h2, h3, summary { break-after: avoid; } .scroll { overflow: visible; background: none; }
+  h2, h3, h4, summary { break-after: avoid; } .scroll { overflow: visible; background: none; }
   table { font-size: 7.5pt; } th, td { padding: .15rem .3rem; min-width: 0; }
   .nowrap { white-space: normal; }
   .beside { gap: 0 1rem; } .beside figure, .beside > div { flex-basis: 47%; }

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from divsyn_jax.base.errors import UserError
-from divsyn_jax.base.html import Html, markup, number, p_value, table
+from divsyn_jax.base.html import Html, markup, number, p_equals, table
 from divsyn_jax.diversity.comparison import COMPARED, Comparison, Measurement, measurement
+from divsyn_jax.diversity.reporting.answer import comparable
 from divsyn_jax.diversity.score_records import Score
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class ScoredCorpus(dict[str, Any]):
 
     @property
     def effective_clusters(self) -> MetricValue:
-        """The effective number of equally common kinds of document, with its 95% interval."""
+        """The headline with its 95% interval; `["effective_clusters"]` says how it is made."""
         return _value(measurement(self, _HEADLINE))  # type: ignore[arg-type]
 
     @property
@@ -132,39 +133,48 @@ class ComparedCorpora(dict[str, Any]):
     @property
     def verdict(self) -> str:
         """Which corpus is the more diverse, in words, with ratio and certainty."""
-        values = {name: _value(measured) for name, measured in self["metrics"][_HEADLINE].items()}
+        shown = {name: str(_value(each)) for name, each in self["metrics"][_HEADLINE].items()}
         tests = [row for row in self["differences"] if row["metric"] == _HEADLINE]
-        if len(values) == 1:
-            ((name, value),) = values.items()
-            return f"{name} is as diverse as {value} equally common kinds of document."
-        said = [self._of_pair(row, values) for row in tests]
+        if len(shown) == 1:
+            ((name, value),) = shown.items()
+            return f"{name}: {value} effective clusters."
+        # Samples of different sizes are compared at the size of the smallest.
+        values, of_each = comparable([self.scores[name] for name in shown])  # type: ignore[misc]
+        if of_each:
+            shown = {name: number(value) for name, value in values.items()}
+        said = [self._of_pair(row, values, shown, of_each) for row in tests]
         if len(values) == 2:
             return " ".join(said)
-        ranked = sorted(values, key=lambda name: values[name].value or 0)
-        order = " < ".join(f"{name} ({number(values[name].value)})" for name in ranked)
+        ranked = sorted(values, key=lambda name: values[name])
+        order = " < ".join(f"{name} ({number(values[name])})" for name in ranked)
         return " ".join([f"From least to most diverse by effective clusters: {order}.", *said])
 
-    def _of_pair(self, row: Mapping[str, Any], values: Mapping[str, MetricValue]) -> str:
+    def _of_pair(
+        self,
+        row: Mapping[str, Any],
+        values: Mapping[str, float],
+        shown: Mapping[str, str],
+        of_each: str,
+    ) -> str:
         first, second = row["first"], row["second"]
         if row["difference"] is None:
             return f"{first} and {second} are not compared: {row['reason']}."
         p = row["p_value_holm"]
         if p is None or p >= _LEVEL:
             return (
-                f"{first} and {second} are not told apart: {values[first]} and {values[second]}"
-                f" effective clusters (p = {p_value(p)})."
+                f"{first} and {second} are not told apart: {shown[first]} and {shown[second]}"
+                f" effective clusters{of_each} (Holm-corrected {p_equals(p)})."
             )
         # More pairs of one cluster are less diversity.
         rises = (row["difference"] > 0) != (row["statistic"] == "pair_share")
         more, less = (second, first) if rises else (first, second)
-        high, low = values[more].value, values[less].value
-        counts = {self.scores[name].documents for name in (more, less)}
-        # Effective clusters of corpora of other sizes are no ratio.
-        ratio = f", {high / low:.3g} times as many" if high and low and len(counts) == 1 else ""
-        certainty = p_value(p) if p_value(p).startswith("<") else f"= {p_value(p)}"
+        ends = [row.get("ratio_ci_low"), row.get("ratio_ci_high")]
+        known = [end if rises else 1 / end for end in ends if end]
+        bounds = f" [{number(min(known))}, {number(max(known))}]" if len(known) == 2 else ""
         return (
-            f"{more} is more diverse than {less}: {values[more]} against {values[less]} effective"
-            f" clusters{ratio} (Holm-corrected p {certainty})."
+            f"{more} is more diverse than {less}: {shown[more]} against {shown[less]} effective"
+            f" clusters{of_each}, {values[more] / values[less]:.3g} times as many{bounds}"
+            f" (Holm-corrected {p_equals(p)})."
         )
 
     def __repr__(self) -> str:

@@ -225,6 +225,7 @@ class Baseline:
       default: whether it is computed when --baselines says nothing.
       parity: whether `Settings.parity` changes it.
       check: raises `UserError` for settings that it cannot use, before any work is done.
+      title: what the field calls it, for tables; by default its name without underscores.
     """
 
     name: str
@@ -237,10 +238,16 @@ class Baseline:
     default: bool = True
     parity: bool = False
     check: Callable[[Settings], None] | None = None
+    title: str = ""
 
     def __post_init__(self) -> None:
         if self.needs not in _NEEDS:
             raise ValueError(f"{self.name}: needs {self.needs!r}; one of {', '.join(_NEEDS)}")
+
+    @property
+    def words(self) -> str:
+        """`title`, or its default."""
+        return self.title or self.name.replace("_", " ")
 
     @property
     def sentence(self) -> str:

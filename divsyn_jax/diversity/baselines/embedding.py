@@ -154,6 +154,7 @@ register(
             " unstated; mini-batches of Sculley 2010"
         ),
         depends_on="number of documents and of centres",
+        title="K-means distance",
     )
 )
 register(
@@ -168,6 +169,7 @@ register(
         ),
         source="Zhu et al. 2025, arXiv 2502.08512",
         depends_on="number of documents, temperature",
+        title=f"DCScore (temperature {TEMPERATURE:g})",
     )
 )
 register(
@@ -192,5 +194,6 @@ register(
         source=_COX,
         depends_on="number of documents",
         parity=True,
+        title="Chamfer distance",
     )
 )

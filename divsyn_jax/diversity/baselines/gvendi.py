@@ -79,5 +79,6 @@ register(
         source="Jung et al. 2025, arXiv 2505.20161",
         depends_on="number of documents, document length, the proxy",
         check=_check_proxy,
+        title="G-Vendi",
     )
 )

@@ -109,5 +109,6 @@ register(
         ),
         depends_on="document length",
         parity=True,
+        title="homogenisation (ROUGE-L)",
     )
 )

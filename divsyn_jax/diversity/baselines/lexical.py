@@ -270,6 +270,7 @@ register(
         source=_SHAIB,
         depends_on="words",
         parity=True,
+        title="n-gram diversity",
     )
 )
 register(
@@ -282,6 +283,7 @@ register(
         source="Salkar et al. 2022, arXiv 2210.07613, as in PyPI diversity since 2025-03",
         depends_on="document length, number of documents",
         parity=True,
+        title="self-repetition",
     )
 )
 register(
@@ -297,5 +299,6 @@ register(
         source="Salkar et al. 2022; the form printed by Chen et al. 2024, Table 1",
         depends_on="document length (above all), number of documents",
         parity=True,
+        title="self-repetition as before 2025-03",
     )
 )

@@ -59,5 +59,6 @@ register(
         ),
         source="McCarthy and Jarvis 2010, doi 10.3758/BRM.42.2.381",
         depends_on="order of documents; hardly on words",
+        title="MTLD",
     )
 )

@@ -53,5 +53,6 @@ register(
         ),
         source="Yang et al. 2025, arXiv 2502.17184, with beta 0",
         depends_on="number of documents",
+        title="NovelSum",
     )
 )

@@ -109,6 +109,7 @@ register(
             " arXiv 2310.12952"
         ),
         depends_on="number of documents",
+        title="Vendi score",
     )
 )
 register(
@@ -123,5 +124,6 @@ register(
         ),
         source="Hill 1973, doi 10.2307/1934352; Pasarkar and Dieng 2023, arXiv 2310.12952",
         depends_on="number of documents, order 2 the least",
+        title="Vendi score of order 2",
     )
 )

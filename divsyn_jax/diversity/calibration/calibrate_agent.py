@@ -24,7 +24,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeGuard
 
-from divsyn_jax.base import commandline, files, setting_flags
+from divsyn_jax.base import commandline, files, setting_flags, terminal_text
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
@@ -317,7 +317,8 @@ def _tell(figures: dict[str, Any]) -> None:
     print(f"\n{figures['name']}")
     for verdict in figures["verdicts"]:
         answer = {True: "yes", False: "NO", None: "?"}[verdict["trusted"]]
-        print(f"  {answer:<4}{verdict['claim']}: {verdict['because']}")
+        said = f"{verdict['claim']}: {verdict['because']}"
+        print(f"  {answer:<4}{terminal_text.for_terminal(said, hanging=6)}")
 
 
 if __name__ == "__main__":

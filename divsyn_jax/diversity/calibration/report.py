@@ -32,14 +32,14 @@ def render_calibration(result: Mapping[str, Any]) -> str:
         [
             Html("<h1>How far can you trust this judge?</h1>"),
             markup(
-                "<p>Judge: {} agent, model {}, {}. Draws: {} of {} documents from each corpus, seed"
-                " {}.</p>",
+                "<p>Judge: {} agent, model {}. Draws: {} of {} documents from each corpus, seed {}."
+                ' <span class="soft">Settings of the agent: {}.</span></p>',
                 agent["kind"],
                 agent["model"] or "none",
-                as_html(agent["settings"]),
                 settings["draws"],
                 settings["sample_size"],
                 str(settings["seed"]),
+                as_html(agent["settings"]),
             ),
             *[
                 markup("<p><strong>Warning.</strong> {}.</p>", each)
@@ -79,12 +79,22 @@ def _summary(ladder: Mapping[str, Any]) -> Html:
 
 
 def _named(ladder: Mapping[str, Any]) -> Html:
-    facts = [f"{len(ladder['rungs'])} corpora"]
+    facts = [f"{len(ladder['rungs'])} of them"] if _unnamed(ladder) else []
+    facts = facts or [f"{len(ladder['rungs'])} corpora"]
     if ladder["unit"]:
         facts.append(f"rising in number of: {ladder['unit']}")
     if ladder["label_field"]:
         facts.append(f"true clusters in field {ladder['label_field']}")
-    return markup('{} <span class="soft">({})</span>', ladder["name"], join(facts, "; "))
+    return markup('{} <span class="soft">({})</span>', _name(ladder), join(facts, "; "))
+
+
+def _unnamed(ladder: Mapping[str, Any]) -> bool:
+    """Whether corpora were given without a name for their ladder."""
+    return bool(ladder["name"] == "corpora")
+
+
+def _name(ladder: Mapping[str, Any]) -> str:
+    return "the corpora given" if _unnamed(ladder) else str(ladder["name"])
 
 
 def _ladder(ladder: Mapping[str, Any]) -> Html:
@@ -104,7 +114,7 @@ def _ladder(ladder: Mapping[str, Any]) -> Html:
             number(rung["known"]["effective_clusters"]) if rung["known"] else "-",
             interval(_over_documents(rung["effective_clusters"])),
             interval(_over_documents(_counted(rung))),
-            f"{rung['effective_clusters_error']:+.0%}" if rung["known"] else "-",
+            f"{rung['effective_clusters_error']:+z.0%}" if rung["known"] else "-",
             number(rung["known"]["cluster_score"]) if rung["known"] else "-",
             interval(rung["cluster_score"]),
             interval(rung["ari"]) if rung["known"] else "-",
@@ -124,19 +134,20 @@ def _ladder(ladder: Mapping[str, Any]) -> Html:
         "ARI",
         "bias z",
     ]
+    over = f", over {len(ladder['rungs'])} corpora (without an interval)"
     figures: list[list[Part]] = [
-        ["rank correlation of effective clusters", interval(_estimate(ladder["spearman"]))],
-        ["rank correlation of C/S", interval(_estimate(ladder["spearman_cluster_score"]))],
+        [f"rank correlation of effective clusters{over}", interval(_estimate(ladder["spearman"]))],
+        [f"rank correlation of C/S{over}", interval(_estimate(ladder["spearman_cluster_score"]))],
         ["adjusted Rand index against labels", interval(ladder["ari"])],
         ["slope of C on the true C", interval(ladder["slope"])],
         *_repeated("asked again", ladder["test_retest"]),
         *_repeated("order", ladder["order_sensitivity"]),
     ]
     return markup(
-        "<h2>{}</h2>{}<h3>Corpora</h3>{}<h3>Over all corpora</h3>{}",
-        ladder["name"],
+        "<h2>On {}</h2>{}<h3>Corpora</h3>{}<h3>Over all corpora</h3>{}",
+        _name(ladder),
         table(["can it ...", "", "because"], verdicts, words=True),
-        table(head, rungs),
+        table(head, rungs, stacked=True),
         table(["figure", "value, 95% interval"], figures),
     )
 
@@ -223,7 +234,7 @@ def _plot(ladders: Sequence[Mapping[str, Any]]) -> Html:
             f"<circle cx='{x(known):.1f}' cy='{y(found['value']):.1f}' r='4' fill='{colour}'/>"
         )
     shown = [
-        (ladder["name"], colour)
+        (_name(ladder), colour)
         for ladder, colour in zip(ladders, _COLOURS * len(ladders), strict=False)
         if any(rung["known"] for rung in ladder["rungs"])
     ]
@@ -269,4 +280,4 @@ def _granularities(ladders: Sequence[Mapping[str, Any]]) -> Html:
 
 
 def _two_digits(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.2f}"
+    return "-" if value is None else f"{value:+z.2f}"

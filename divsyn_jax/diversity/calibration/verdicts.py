@@ -1,5 +1,7 @@
 """What a judge may be trusted to do, in words and against stated thresholds."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from divsyn_jax.diversity.estimation.reliability import POSITION_BIAS_Z
@@ -12,6 +14,7 @@ SLOPE = (0.8, 1.2)  # of the agent's number of clusters on the true one
 RETEST = (
     0.9  # intraclass correlation; "excellent" from there on (Koo and Li 2016, J Chiropr Med 15:155)
 )
+_MANY_ORDERS = 120  # of corpora: fewer are said to be few
 STEADY = 0.8  # mean adjusted Rand index between orders of one draw
 
 
@@ -37,9 +40,10 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             "put corpora in order",
             None if spearman is None else spearman >= ORDERED and not inversions,
             found["spearman"].get("reason")
-            or f"rank correlation of effective clusters with the known order {spearman:.2f}, at"
-            f" least {ORDERED:g} asked; {len(inversions)} adjacent pairs in the wrong order"
-            " beyond chance, none allowed",
+            or f"rank correlation of effective clusters with the known order {spearman:.2f} over"
+            f" {len(found['rungs'])} corpora, at least {ORDERED:g} asked; {len(inversions)}"
+            " adjacent pairs in the wrong order beyond chance, none allowed"
+            + _by_guessing(found["rungs"]),
         ),
         _verdict(
             "count clusters",
@@ -72,7 +76,7 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             steady and order["adjusted_rand"]["value"] >= STEADY,
             f"test-retest correlation {_two(retest['correlation'])}, at least {RETEST:g} asked;"
             f" agreement between {order['times']} orders {order['adjusted_rand']['value']:.2f}, at"
-            f" least {STEADY:g} asked",
+            f" least {STEADY:g} asked{_never_changed(retest, order)}",
         ),
         _verdict(
             "ignore the order of documents",
@@ -85,6 +89,21 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             ),
         ),
     ]
+
+
+def _by_guessing(rungs: Sequence[Any]) -> str:
+    """What an order of few corpora is worth as evidence."""
+    orders = math.factorial(len(rungs))
+    if orders > _MANY_ORDERS:
+        return ""
+    return f"; a guess puts {len(rungs)} corpora in order once in {orders:,} times"
+
+
+def _never_changed(*repeated: dict[str, Any]) -> str:
+    """That an agent which computes its answer passes this by how it is made."""
+    if any(found["change_of_answer"] for found in repeated):
+        return ""
+    return "; no answer ever changed, as it must be of a judge that computes (embeddings, labels)"
 
 
 def _granularity(found: dict[str, Any]) -> str:

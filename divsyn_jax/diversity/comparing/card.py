@@ -19,7 +19,7 @@ _METRICS = {
     "near_duplicate_clusters": "effective clusters, rewordings as one",
     "cluster_score": "C/S (Chen et al. 2024)",
     "duplicates.exact": "share of documents that repeat an earlier one exactly",
-    "duplicates.near": "share of documents that nearly repeat an earlier one",
+    "duplicates.near": "share of documents that repeat an earlier one exactly or nearly",
 }
 
 
@@ -82,7 +82,8 @@ def _row(score: Score, metric: str, words: str) -> str:
     is_share = metric.startswith("duplicates")
     value = f"{measured['value']:.2%}" if is_share else number(measured["value"])
     ends = [measured.get("ci_low"), measured.get("ci_high")]
-    interval = "-" if None in ends else f"{number(ends[0])} to {number(ends[1])}"
+    shown = [f"{end:.2%}" if is_share else number(end) for end in ends if end is not None]
+    interval = " to ".join(shown) or "-"
     return f"| {words} | {value} | {interval} |"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from divsyn_jax.base.errors import UserError
-from divsyn_jax.base.html import p_value
+from divsyn_jax.base.html import p_equals
 from divsyn_jax.diversity.comparison import (
     clusters_of_draws,
     comparison_of,
@@ -93,7 +93,7 @@ class Change:
             if self.low is None or self.high is None
             else f", 95% interval {self.low:.3g} to {self.high:.3g}"
         )
-        p = "" if self.p_value is None else f", p {_with_sign(self.p_value)}"
+        p = "" if self.p_value is None else f", {p_equals(self.p_value)}"
         return Sentence(
             f"{template}{{}} against {{}} effective clusters of {self.documents:,} documents,"
             f" {self.ratio:.3g} times as many{interval}{p}.",
@@ -196,11 +196,6 @@ def lengths_note(scores: Sequence[Score], apart: float) -> str | None:
         f"mean lengths of documents differ by a factor of {max(means) / min(means):.2g} and were"
         " not matched; name the corpora instead of their scores to compare them at one length"
     )
-
-
-def _with_sign(p: float) -> str:
-    shown = p_value(p)
-    return shown if shown.startswith("<") else f"= {shown}"
 
 
 def renamed_apart(old: Score, new: Score) -> tuple[Score, Score]:

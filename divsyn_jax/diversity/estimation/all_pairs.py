@@ -23,6 +23,7 @@ BIN = 0.005  # of cosine distance
 BINS = 400  # over [0, 2]
 MIDDLES_B = (np.arange(BINS) + 0.5) * BIN
 _ROWS_AT_ONCE = 1024
+_FEW_APART = 5.0  # documents apart under which their own count adds doubt that the rest do not show
 _FEW_PAIRS = 30.0  # joined pairs under which their own count adds doubt that documents do not show
 
 
@@ -151,8 +152,9 @@ def effective_clusters_at(distances: PairDistances, join_B: np.ndarray) -> PairE
     The interval is symmetric on log q, Student's t with the jackknife variance of a U-statistic of
     order 2 over documents (Arvesen 1969); its degrees of freedom come from the spread of the
     documents' own terms (Satterthwaite). Where few pairs are joined, the exact Poisson limits of
-    their number hold where they are wider; with none joined q is bounded by 3 / pairs, and with all
-    joined 1 - q by 6 / N, since one document apart takes 2 / N of the pairs with it.
+    their number hold where they are wider, and where few documents stand apart from all others the
+    limit of theirs; with none joined q is bounded by 3 / pairs, and with all joined 1 - q by 6 / N,
+    since one document apart takes 2 / N of the pairs with it.
 
     Args:
       distances: of all pairs.
@@ -185,7 +187,17 @@ def estimate_of_means(means_N: np.ndarray) -> PairEstimate:
         if few_low < low or few_high > high:
             low, high = min(low, few_low), max(high, few_high)
             method = "t on log q over documents, Poisson limits of the pairs joined"
-    return _estimate(q, (low, min(1.0, high)), documents, math.sqrt(variance) / q, method)
+    error, apart = math.sqrt(variance) / q, documents * (1 - q) / 2
+    if apart < _FEW_APART:
+        # One document apart takes 2 / N of the pairs with it: so many may be apart in another
+        # sample, whatever these documents show.
+        few_low = max(
+            0.0, 1 - 2 * float(special.gammaincinv(apart + 1, 1 - ERROR_RATE / 2)) / documents
+        )
+        if few_low < low:
+            low, method = few_low, "t on log q over documents, Poisson limit of documents apart"
+            error = max(error, (q - few_low) / q / t_quantile(math.inf))
+    return _estimate(q, (low, min(1.0, high)), documents, error, method)
 
 
 def share_variance(means_N: np.ndarray) -> tuple[float, float]:

@@ -63,7 +63,7 @@ class PairTest:
     for refusing.
 
     `method` names the test: `paired t over R criteria sets`, `Welch's t over set means`, `Welch's t
-    over draws`, or one of `ratio_tests`; `ratio` is there where it is of a ratio."""
+    over draws and documents`, or one of `ratio_tests`; `ratio` is there where it is of a ratio."""
 
     first: str
     second: str
@@ -132,7 +132,7 @@ def _compare(first: Measured, second: Measured) -> PairTest:
     else:
         sides = [(side.mean, side.sd, side.draws) for side in (first, second)]
         difference = welch(sides[0], sides[1], *documents)
-        method = "Welch's t over draws"
+        method = "Welch's t over draws and documents"
     return PairTest(first.name, second.name, difference, None, method, None)
 
 

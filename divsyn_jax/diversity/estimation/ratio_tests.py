@@ -53,6 +53,12 @@ class CopyShare:
         alone = min(max(0.5, low), high)
         return max(math.sqrt(alone * (1 - alone) / max(1, self.documents - 1)), least)
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of the 95% interval over documents, within what a share can be."""
+        half_width = t_quantile(math.inf) * self.error_bound
+        return max(0.0, self.value - half_width), min(1.0, self.value + half_width)
+
 
 def compare_ratios(estimates: Mapping[str, PairEstimate]) -> list[PairTest]:
     """Effective clusters of every pair of corpora (see `differences.pairs_tested`), by a normal

@@ -9,13 +9,19 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from divsyn_jax.diversity.estimation.all_pairs import PairEstimate, estimate_of_means
+from divsyn_jax.diversity.estimation.all_pairs import (
+    MIDDLES_B,
+    PairEstimate,
+    effective_clusters_at,
+    estimate_of_means,
+    pair_distances,
+)
 from divsyn_jax.diversity.facets.names import FACET_NAMES
 from divsyn_jax.diversity.facets.records import FacetRecord
 from divsyn_jax.diversity.facets.structure import layouts, same_structure
 from divsyn_jax.diversity.facets.style import registers
 from divsyn_jax.diversity.facets.text_parts import text_parts
-from divsyn_jax.diversity.facets.topic import same_topic
+from divsyn_jax.diversity.facets.topic import TOPIC_JOIN, same_topic
 from divsyn_jax.diversity.facets.wording import Fillings, fillings
 
 _ROWS_AT_ONCE = 512
@@ -175,6 +181,11 @@ def _estimate(name: str, corpus: FacetPairs) -> PairEstimate | None:
         sums = [[_others(part, rows) for part in corpus.choices(rows)] for rows in corpus.blocks()]
         same_N, choices_N = (np.concatenate(parts) for parts in zip(*sums, strict=True))
         return estimate_of_choices(same_N, choices_N)
+    if name == "topic":
+        # The very number of the granularity called topics, not another rounding of it.
+        assert corpus.vectors_NE is not None
+        distances = pair_distances(corpus.vectors_NE)
+        return effective_clusters_at(distances, TOPIC_JOIN.at(MIDDLES_B))
     means = [_others(corpus.similarity(name, rows), rows) for rows in corpus.blocks()]
     return estimate_of_means(np.concatenate(means) / (corpus.documents - 1))
 

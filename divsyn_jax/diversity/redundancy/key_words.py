@@ -23,7 +23,7 @@ class KeyWords:
 
         Words are ranked by the log-likelihood ratio (Dunning 1993, Computational Linguistics 19:1)
         of holding the word inside and outside, those that are rarer inside left out. Where there is
-        no outside, the words that most documents hold.
+        no outside, no word tells them from it: none.
 
         Args:
           documents: positions in the sample.
@@ -32,8 +32,7 @@ class KeyWords:
         inside = Counter(word for place in documents for word in self._words[place])
         size, rest = len(documents), len(self._words) - len(documents)
         if not rest:
-            ranked = sorted(inside, key=lambda word: (-inside[word], word))
-            return ranked[:count]
+            return []
         scored = []
         for word, holding in inside.items():
             outside = self._holding[word] - holding

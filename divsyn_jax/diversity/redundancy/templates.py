@@ -166,7 +166,7 @@ def shared_headings(texts: Sequence[str], count: int) -> SharedHeadings:
 
 
 def shared_phrases(texts: Sequence[str], count: int) -> list[SharedWords]:
-    """The phrases of `PHRASE_WORDS` words or more that most texts hold, the commonest first.
+    """The phrases of `PHRASE_WORDS` words or more that the most texts share, the commonest first.
 
     Phrases are counted by 64-bit hashes, 8 bytes a word. One that nearly all its texts continue
     alike is lengthened; one that lies within another is left out.
@@ -207,7 +207,7 @@ class _Holding:
         self._codes, self._text = every[order], text[order]
 
     def commonest(self, count: int) -> list[np.uint64]:
-        """The phrases that most texts hold, of two at least."""
+        """The phrases that the most texts share, of two at least."""
         codes, counts = np.unique(self._codes, return_counts=True)
         common = np.flatnonzero(counts > 1)
         return list(codes[common[np.argsort(-counts[common], kind="stable")][:count]])

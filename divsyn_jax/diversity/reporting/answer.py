@@ -7,20 +7,21 @@ import dataclasses
 import html
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from divsyn_jax.base.html import Html, Part, markup, number, p_value
+from divsyn_jax.base.html import Html, Part, markup, number, p_equals, percent
 from divsyn_jax.base.terminal_text import one_line
 from divsyn_jax.diversity.comparison import (
     Comparison,
     DifferenceRecord,
-    clusters_of_draws,
+    Measurement,
     headlines,
     measurement,
     profiles_of,
     sampled,
 )
 from divsyn_jax.diversity.estimation.estimators import hill
-from divsyn_jax.diversity.estimation.profile import OrderRecord
+from divsyn_jax.diversity.estimation.profile import OrderRecord, ProfileRecord
 from divsyn_jax.diversity.score_records import Score
 
 APART_LEVEL = 0.05  # of Holm-corrected tests, for the words
@@ -69,14 +70,17 @@ def answer(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
     """Which corpus is more diverse, by how much and how surely; of one corpus, its number."""
     if len(scores) == 1:
         return [_alone(scores[0])]
-    values, of_each = _comparable(scores)
+    values, of_each = comparable(scores)
     tests = [row for row in comparison["differences"] if row["metric"] == "effective_clusters"]
     ranked = sorted(values, key=lambda name: values[name])
     found = [
         _around(
             f"From least to most diverse by effective clusters{of_each}: ",
-            [Sentence("{} ({})", (name, values[name])) for name in ranked],
-            " < ",
+            [
+                Sentence(f"{_sign(values, ranked, place)}{{}} ({{}})", (name, values[name]))
+                for place, name in enumerate(ranked)
+            ],
+            "",
         )
     ]
     refused = [row for row in tests if row["difference"] is None]
@@ -96,7 +100,22 @@ def answer(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
             )
         )
     ends = [row for row in tests if {row["first"], row["second"]} == {ranked[0], ranked[-1]}]
-    return [*found, *[_ratio(row, values) for row in ends if row["difference"] is not None]]
+    return [
+        *found,
+        *[
+            _ratio(row, values, comparable_intervals(scores))
+            for row in ends
+            if row["difference"] is not None
+        ],
+    ]
+
+
+def _sign(values: Mapping[str, float], ranked: Sequence[str], place: int) -> str:
+    """What stands between a corpus and the one before it, by the numbers that are shown."""
+    if place == 0:
+        return ""
+    shown = {number(values[name]) for name in ranked[place - 1 : place + 1]}
+    return " = " if len(shown) == 1 else " < "
 
 
 _HOLM = "Holm-corrected p"
@@ -106,49 +125,87 @@ def _told_apart(row: DifferenceRecord) -> bool:
     return row["p_value_holm"] is not None and row["p_value_holm"] < APART_LEVEL
 
 
-def _comparable(scores: Sequence[Score]) -> tuple[dict[str, float], str]:
+def comparable(scores: Sequence[Score]) -> tuple[dict[str, float], str]:
     """Effective clusters of one number of documents, and the words for that number where the
     samples differ in it.
     """
-    documents = [sampled(score) for score in scores]
-    fewest = min(documents)
+    fewest, most = (end(map(sampled, scores)) for end in (min, max))
+    values = {name: found["value"] or 0.0 for name, found in comparable_intervals(scores).items()}
+    return values, "" if fewest == most else f" of {fewest:,} documents of each"
+
+
+def comparable_intervals(scores: Sequence[Score]) -> dict[str, Measurement]:
+    """Effective clusters by corpus, with their intervals, of one number of documents: that of the
+    smallest sample.
+    """
+    fewest = min(map(sampled, scores))
     profiles = profiles_of(scores)
-    if profiles is not None:
-        values = {name: found.value for name, found in headlines(profiles).items()}
-    else:
-        values = {
-            score["corpus"]["name"]: hill(clusters_of_draws(score)["pair_share"], fewest)
-            for score in scores
+    if fewest == max(map(sampled, scores)):
+        return {
+            score["corpus"]["name"]: measurement(score, "effective_clusters") for score in scores
         }
-    alike = fewest == max(documents)
-    return values, "" if alike else f" of {fewest:,} documents of each"
+    if profiles is not None:
+        return {
+            name: {"value": found.value, "ci_low": found.ci_low, "ci_high": found.ci_high}
+            for name, found in headlines(profiles).items()
+        }
+    return {score["corpus"]["name"]: _of_documents(score, fewest) for score in scores}
 
 
-def _ratio(row: DifferenceRecord, values: Mapping[str, float]) -> Sentence:
+def _of_documents(score: Score, documents: int) -> Measurement:
+    """Effective clusters of draws as they are for so many documents: the share of pairs in one
+    cluster stays.
+    """
+    own = sampled(score)
+    found = measurement(score, "effective_clusters").copy()
+    for key in ("value", "ci_low", "ci_high"):
+        value = found.get(key)
+        if isinstance(value, float | int):
+            found[key] = hill((own / value - 1) / (own - 1), documents)
+    return found
+
+
+def sizes_note(scores: Sequence[Score]) -> str:
+    """What to know of tables of values where samples differ in size; nothing where they do not."""
+    fewest, most = (end(map(sampled, scores)) for end in (min, max))
+    if fewest == most:
+        return ""
+    return (
+        f"The samples differ in size ({fewest:,} to {most:,} documents), and effective numbers grow"
+        f" with it: values in tables are of each corpus's own sample, ratios and tests of"
+        f" {fewest:,} documents of each."
+    )
+
+
+def _with_ends(name: str, measured: Measurement) -> Sentence:
+    numbers = measured["value"], measured.get("ci_low"), measured.get("ci_high")
+    known = tuple(each for each in numbers if each is not None)
+    return Sentence("{} {} [{}, {}]" if len(known) == 3 else "{} {}", (name, *known[:3]))
+
+
+def _ratio(
+    row: DifferenceRecord, values: Mapping[str, float], intervals: Mapping[str, Measurement]
+) -> Sentence:
     """By how much, and how surely: the larger over the smaller."""
     first, second = row["first"], row["second"]
     ratio = values[second] / values[first]
-    ends: list[float] = []
+    ends: list[Part] = []
     low, high = row.get("ratio_ci_low"), row.get("ratio_ci_high")
     if low is not None and high is not None:
-        ends = [low, high]
+        ends = [low, high] if ratio >= 1 else [1 / high, 1 / low]
     if ratio < 1:
         first, second, ratio = second, first, 1 / ratio
-        ends = [1 / end for end in reversed(ends)]
-    bounds = ", 95% interval {} to {}" if ends else ""
-    p = f"{_HOLM} {_with_sign(row['p_value_holm'])}"
+    own = {name: _with_ends(name, intervals[name]) for name in (first, second)}
+    # Where the ratio has no interval of its own, those of both corpora stand for it.
+    beside = _listed([] if ends else [own[second], own[first]], "; ")
+    bounds = ", 95% interval {} to {}" if ends else f" ({beside.template})"
+    ends += beside.parts
+    p = f"Holm-corrected {p_equals(row['p_value_holm'])}"
     if not _told_apart(row):
         template = "{} over {}: a ratio of {}" + bounds + f", is within chance ({p})."
         return Sentence(template, (second, first, ratio, *ends))
     template = "{} has {} times the effective clusters of {}" + bounds + f" ({p})."
     return Sentence(template, (second, ratio, first, *ends))
-
-
-def _with_sign(p: float | None) -> str:
-    if p is None:
-        return "unknown: nothing varies"
-    shown = p_value(p)
-    return shown if shown.startswith("<") else f"= {shown}"
 
 
 def _alone(score: Score) -> Sentence:
@@ -160,20 +217,60 @@ def _alone(score: Score) -> Sentence:
         of = ", the mean over granularities from copies to broad topics: a scale to compare on"
     else:
         of = ": as many equally common kinds, as this judge groups documents"
-    return Sentence(
+    headline = Sentence(
         "{}: effective clusters {}" + bounds + of + ".",
         (score["corpus"]["name"], measured["value"], *shown),
     )
+    counted = _count_of((profiles_of([score]) or {}).get(score["corpus"]["name"]))
+    if counted is None:
+        return headline
+    # Who gave a calibration or pairs asked how many kinds there are: that comes first.
+    return Sentence(
+        "{}: {} kinds [{}, {}], counted by {}. " + headline.template,
+        (
+            score["corpus"]["name"],
+            *(counted[0][key] for key in ("value", "ci_low", "ci_high")),
+            counted[1],
+            *headline.parts,
+        ),
+    )
+
+
+def _count_of(profile: ProfileRecord | None) -> tuple[Mapping[str, Any], str] | None:
+    """The one number of kinds, where a calibration or judged pairs give it, and by what."""
+    if profile is None:
+        return None
+    judged, calibrated = profile.get("judged"), profile.get("calibrated")
+    if judged is not None and judged["value"] is not None:
+        return judged, f"{judged['pairs']:,} judged pairs"
+    if calibrated is not None:
+        return calibrated, f"the calibration on {calibrated['kind_of_text']}"
+    return None
 
 
 def band(comparison: Comparison) -> list[Sentence]:
-    """Whether the order is the same at every granularity of the band."""
-    orders = comparison.get("orders") or []
+    """Whether the order is the same at every granularity of the band.
+
+    Of corpora that are not told apart there is no order to speak of, unless one is told to be the
+    more diverse at some granularities and the other at others.
+    """
+    apart = {
+        (row["first"], row["second"]): _told_apart(row)
+        for row in comparison.get("differences", [])
+        if row["metric"] == "effective_clusters"
+    }
+    orders = [
+        order
+        for order in comparison.get("orders") or []
+        if order["same"] is False or apart.get((order["first"], order["second"]), True)
+    ]
     if not orders:
         return []
+    all_pairs = len(orders) == len(comparison.get("orders") or [])
     over = f"from copies (distance {orders[0]['fine']:g}) to broad topics ({orders[0]['coarse']:g})"
     if all(order["same"] for order in orders):
-        return [Sentence(f"The order is the same at every granularity {over}.")]
+        of = "" if all_pairs else " of those told apart"
+        return [Sentence(f"The order{of} is the same at every granularity {over}.")]
     found = [_turned(order) for order in orders if order["same"] is False]
     unsure = [order for order in orders if order["same"] is None]
     if unsure:
@@ -212,7 +309,7 @@ def kinds(scores: Sequence[Score]) -> list[Sentence]:
         return []
     found = []
     for name, profile in profiles.items():
-        if profile.get("calibrated"):
+        if _count_of(profile) is not None:
             continue
         low, high = profile["range"]["low"], profile["range"]["high"]
         if high > NEAR_CEILING * profile["documents"]:
@@ -280,8 +377,9 @@ def copies(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
     shares = []
     for score in scores:
         exact, near = score["duplicates"]["exact"], score["duplicates"]["near"]
-        of_near = "" if near is None else f", {near:.1%} nearly"
-        shares.append(Sentence(f"{{}} {exact:.1%} exactly{of_near}", (score["corpus"]["name"],)))
+        of_near = "" if near is None else f", {percent(near)} exactly or nearly"
+        said = f"{{}} {percent(exact)} exactly{of_near}"
+        shares.append(Sentence(said, (score["corpus"]["name"],)))
     found = [_around("Documents that repeat an earlier one: ", shares, "; ")]
     for metric, words in _COPIES.items():
         rows = [row for row in comparison["differences"] if row["metric"] == metric]
@@ -298,5 +396,5 @@ def copies(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
 _COPIES = {
     "duplicates.exact": "exact copies",
     "duplicates.near": "near copies",
-    "near_duplicate_clusters": "clusters of rewordings",
+    "near_duplicate_clusters": "effective clusters with rewordings as one",
 }

@@ -16,10 +16,10 @@ def corpus_part(score: Score, sample: Sample, records: Sequence[DrawRecord]) -> 
 
     `records`: those of draws.jsonl."""
     corpus = score["corpus"]
-    facts = {
-        key: corpus[key]
-        for key in ("path", "documents", "tokens", "malformed", "empty", "fingerprint")
-    }
+    counts = (
+        f"{corpus['documents']:,} documents, {corpus['tokens']:,} {corpus['token_unit']};"
+        f" {corpus['malformed']:,} malformed and {corpus['empty']:,} empty ones were left out"
+    )
     position = {int(index): place for place, index in enumerate(sample.index_N)}
     drawn = join(_draw(record, sample, position) for record in records[:_DRAWS_SHOWN])
     failed = [
@@ -32,12 +32,15 @@ def corpus_part(score: Score, sample: Sample, records: Sequence[DrawRecord]) -> 
         details(f"{len(score['failures'])} failed draws", bullets(failed)) if failed else Html("")
     )
     return markup(
-        '<h3>{}</h3><p class="soft">{}; scored: {}.</p>{}{}',
+        '<h3>{}</h3><p class="soft">Read from {}: {}. Scored: {}. Fingerprint of its text:'
+        " <code>{}</code>.</p>{}{}",
         corpus["name"],
-        as_html(facts),
+        corpus["path"],
+        counts,
         score["population"]
         if isinstance(score["population"], str)
         else as_html(score["population"]),
+        corpus["fingerprint"],
         drawn,
         failures,
     )

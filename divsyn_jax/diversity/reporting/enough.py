@@ -1,9 +1,8 @@
 """Whether the documents read are enough, in words that the curve over their number says."""
 
-import math
 from collections.abc import Sequence
 
-from divsyn_jax.base.html import Html, figure, line_chart, markup
+from divsyn_jax.base.html import Html, figure, line_chart, markup, percent
 from divsyn_jax.diversity.estimation.document_curve import CurveEstimate, DocumentsPoint
 from divsyn_jax.diversity.reporting.answer import Sentence
 from divsyn_jax.diversity.score_records import Score
@@ -33,7 +32,7 @@ def _of_corpus(score: Score, last: DocumentsPoint, double: DocumentsPoint) -> Se
         end: double["topics"][end] / last["topics"][end] - 1
         for end in ("value", "ci_low", "ci_high")
     }
-    value, low, high = (_percent(more[end]) for end in ("value", "ci_low", "ci_high"))
+    value, low, high = (percent(more[end]) for end in ("value", "ci_low", "ci_high"))
     shown = f"{value} more (95% interval {low} to {high})"
     if more["ci_high"] < HELPS:
         verdict = "these are enough"
@@ -47,21 +46,15 @@ def _of_corpus(score: Score, last: DocumentsPoint, double: DocumentsPoint) -> Se
         if whole
         else f"--max_documents reads more of its {score['corpus']['documents']:,}"
     )
-    width, narrower = _half_width(last["effective_clusters"]), 1 / math.sqrt(2)
+    width = last["effective_clusters"]
+    below, above = (abs(width[end] / width["value"] - 1) for end in ("ci_low", "ci_high"))
     return Sentence(
         f"{{}}: {last['documents']:,} documents show {{}} kinds at the granularity of topics, twice"
-        f" as many would show {shown}: {verdict} ({remedy}). The interval of effective clusters is"
-        f" {width:.1%} either way, of twice as many documents about {width * narrower:.1%}.",
+        f" as many would show {shown}: {verdict} ({remedy}). The interval of effective"
+        f" clusters reaches from {percent(below)} below to {percent(above)} above; with twice as"
+        " many documents it would be about 0.7 times as wide.",
         (score["corpus"]["name"], last["topics"]["value"]),
     )
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
-
-
-def _half_width(found: CurveEstimate) -> float:
-    return math.sqrt(found["ci_high"] / found["ci_low"]) - 1
 
 
 def document_charts(scores: Sequence[Score]) -> Html:

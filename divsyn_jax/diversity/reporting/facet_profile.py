@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from divsyn_jax.base.html import Html, details, figure, interval, interval_plot, markup, table
+from divsyn_jax.base.html import Html, details, figure, interval, interval_plot, join, markup, table
 from divsyn_jax.diversity.comparison import Comparison, DifferenceRecord, measurement, sampled
 from divsyn_jax.diversity.facets.names import FACET_NAMES
 from divsyn_jax.diversity.reporting.answer import APART_LEVEL, Sentence
@@ -46,7 +46,7 @@ def facet_part(scores: Sequence[Score], comparison: Comparison) -> Html:
         "<h2>What they are diverse in</h2><p>Effective numbers from all pairs of the sampled"
         " documents, with 95% intervals over documents. Each sees its own kind of difference:"
         " compare corpora within a row, not rows with each other.</p>{}{}{}",
-        table(head, rows),
+        table(head, rows, stacked=True),
         _pictures(scores, shown),
         explained,
     )
@@ -65,7 +65,7 @@ def _pictures(scores: Sequence[Score], shown: Sequence[str]) -> Html:
         if all(each["value"] is not None for _, each in measured):
             picture = interval_plot(measured, f"{name}: effective number, 95% interval", ceiling)
             drawn.append(figure(picture, markup("{}: {}.", name.capitalize(), _MEANING[name])))
-    return Html("".join(drawn))
+    return markup('<div class="beside">{}</div>', join(drawn)) if drawn else Html("")
 
 
 def _ends(name: str, comparison: Comparison) -> Html:
@@ -105,19 +105,30 @@ def _explained(scores: Sequence[Score], shown: Sequence[str]) -> list[list[str]]
 
 
 def facets_in_words(scores: Sequence[Score]) -> list[Sentence]:
-    """The profile in one sentence; none where no facet was asked for."""
+    """The profile with its intervals in one sentence, and why a facet is unknown; none where no
+    facet was asked for.
+    """
     shown = facets_of(scores)
     if not shown:
         return []
     found: list[str] = []
     parts: list[str | float] = []
+    unknown: dict[str, dict[str, None]] = {}  # the facets by reason, each once, in order
     for score in scores:
         said = []
         parts.append(score["corpus"]["name"])
         for name in shown:
-            value = measurement(score, f"facets.{name}")["value"]
-            if value is not None:
-                parts.append(value)
-            said.append(f"{name} {{}}" if value is not None else f"{name} unknown")
+            measured = measurement(score, f"facets.{name}")
+            numbers = measured["value"], measured.get("ci_low"), measured.get("ci_high")
+            known = [each for each in numbers if each is not None]
+            parts += known
+            form = {3: "{} {{}} [{{}}, {{}}]", 1: "{} {{}}"}.get(len(known), "{} unknown")
+            said.append(form.format(name))
+            if not known:
+                unknown.setdefault(measured.get("reason") or "not measured", {})[name] = None
         found.append(f"{{}}: {', '.join(said)}")
-    return [Sentence(f"Facets, effective numbers: {'; '.join(found)}.", tuple(parts))]
+    template = f"Effective numbers of each facet: {'; '.join(found)}."
+    for reason, names in unknown.items():
+        template += f" Unknown {', '.join(names)}: {{}}."
+        parts.append(reason)
+    return [Sentence(template, tuple(parts))]

@@ -56,7 +56,7 @@ def _position(score: Score) -> Part:
     if found["z"] is None:
         return "-"
     warning = Html(" <strong>looks at places, not documents</strong>" if found["warning"] else "")
-    return markup("{}{}", f"{found['z']:+.1f}", warning)
+    return markup("{}{}", f"{found['z']:+z.1f}", warning)
 
 
 def _agreement(found: RetestRecord) -> Part:

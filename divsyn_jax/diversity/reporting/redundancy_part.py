@@ -13,6 +13,7 @@ from divsyn_jax.base.html import (
     figure,
     join,
     markup,
+    percent,
     scatter_plot,
     table,
 )
@@ -88,8 +89,13 @@ def sentences(name: str, found: Redundancy) -> list[Sentence]:
         words = ", ".join(largest["key_words"])
         said.append(
             Sentence(
-                f"{{}}: the largest of {summary['kinds']:,} kinds of document holds"
-                f" {_percent(largest['share'])} of {of}" + (" ({})." if words else "."),
+                (
+                    f"{{}}: the largest of {summary['kinds']:,} kinds of document holds"
+                    f" {percent(largest['share'])} of {of}"
+                    if summary["kinds"] > 1
+                    else f"{{}}: all {of} are of one kind"
+                )
+                + (" ({})." if words else "."),
                 (name, words) if words else (name,),
             )
         )
@@ -100,9 +106,9 @@ def sentences(name: str, found: Redundancy) -> list[Sentence]:
     of_opening = next((each for each in summary["openings"] if each["words"] == _OPENING), None)
     opening = (
         ""
-        if of_opening is None
+        if of_opening is None or summary["distinct_texts"] < 2
         else (
-            f"; {_percent(of_opening['share'])} of the distinct texts share their first"
+            f"; {percent(of_opening['share'])} of the distinct texts share their first"
             f" {_OPENING} words with another"
         )
     )
@@ -164,7 +170,7 @@ def _map(name: str, sample: Sample, found: Redundancy, shown: int) -> Html:
                 else "",
             )
         )
-    groups = [f"{kind['rank']}. {_percent(kind['share'])}: {_words(kind)}" for kind in kinds]
+    groups = [f"{kind['rank']}. {percent(kind['share'])}: {_words(kind)}" for kind in kinds]
     some = (
         f"{len(points):,} of the {len(found.points):,} documents, chosen at random"
         if len(points) < len(found.points)
@@ -174,7 +180,7 @@ def _map(name: str, sample: Sample, found: Redundancy, shown: int) -> Html:
         "{}: {}; the plane shows {} of the variance.",
         name,
         some,
-        _percent(found.summary["map_variance"]),
+        percent(found.summary["map_variance"]),
     )
     return figure(scatter_plot(drawn, groups, f"map of {name}"), caption)
 
@@ -193,7 +199,7 @@ def _kind_table(found: Redundancy) -> Html:
                 '{}: {} documents <span class="soft">({})</span>',
                 str(kind["rank"]),
                 kind["size"],
-                _percent(kind["share"]),
+                percent(kind["share"]),
             ),
             _words(kind),
             _documents(kind["documents"]),
@@ -205,9 +211,10 @@ def _kind_table(found: Redundancy) -> Html:
     said = (
         f"{summary['kinds']:,} kinds in {summary['clustered']:,} documents, by average linkage of"
         f" their cosine distances cut at {summary['cut']:g}. The {len(rows)} largest hold"
-        f" {_percent(listed / summary['clustered'])}, smaller ones"
-        f" {_percent(rest / summary['clustered'])}; {summary['single']:,} documents are alone. The"
+        f" {percent(listed / summary['clustered'])}, smaller ones"
+        f" {percent(rest / summary['clustered'])}; {summary['single']:,} documents are alone. The"
         " documents shown are the most central one of a kind, a middling and the outermost one."
+        " A list to look through and no measure: effective clusters do not use it."
     )
     head = ["kind", "key words", "three documents"]
     return markup("<p>{}</p>{}", said, table(head, rows, words=True, stacked=True))
@@ -244,7 +251,7 @@ def _pair_table(title: str, lines: Sequence[NearDuplicateLine]) -> Html:
             _place(line["document"], line["where"]),
             _place(line["repeats"], line["repeats_where"]),
             f"{line['distance']:.3f}",
-            _percent(line["shared_phrases"]),
+            percent(line["shared_phrases"]),
             start_of(line["start"], _START_CHARACTERS),
         ]
         for line in lines[:_PAIRS_SHOWN]
@@ -270,7 +277,7 @@ def _template_part(found: Redundancy) -> Html:
         rows.append(
             [
                 str(each["words"]),
-                _percent(each["share"]),
+                percent(each["share"]),
                 f"{line['text']} ({line['texts']:,} texts)" if line else "none is shared",
             ]
         )
@@ -279,12 +286,16 @@ def _template_part(found: Redundancy) -> Html:
         f"{summary['with_headings']:,} of {summary['distinct_texts']:,} texts have headings or"
         f" labels; {summary['sharing_headings']:,} have all of theirs, in order, in common with"
         " another text."
+        if summary["with_headings"]
+        else "No text has headings or labels."
     )
     return markup(
         "<p>Of the {} distinct texts of the sample, copies left out.</p>{}{}<p>{}</p>{}{}",
         summary["distinct_texts"],
         table(head, rows, words=True, stacked=True),
-        _template_list("Phrases of eight words or more that most texts hold", "phrase", found),
+        _template_list(
+            "The phrases of eight words or more that the most texts share", "phrase", found
+        ),
         headings,
         _template_list("The commonest sequences of headings", "skeleton", found),
         _template_list("The commonest headings", "heading", found),
@@ -299,7 +310,7 @@ def _template_list(title: str, kind: str, found: Redundancy) -> Html:
         markup(
             '{} <span class="soft">({}, {} texts, e.g. {})</span>',
             line["text"],
-            _percent(line["share"]),
+            percent(line["share"]),
             line["texts"],
             ", ".join(_short(each["where"]) for each in line["documents"]),
         )
@@ -329,10 +340,3 @@ def _place(document: int, where: str) -> Html:
 def _short(where: str) -> str:
     """A place without its folders; clusters.jsonl has it whole."""
     return where.rpartition("/")[2]
-
-
-def _percent(share: float) -> str:
-    """A share for readers: no digits that mean nothing."""
-    if 0 < share < 0.001:
-        return "< 0.1%"
-    return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"

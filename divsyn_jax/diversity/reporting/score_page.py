@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from divsyn_jax.base.html import (
     Html,
-    as_html,
     bullets,
     figure,
     interval_plot,
@@ -80,15 +79,14 @@ def render_scores(
             *[corpus_part(*each) for each in zip(scores, samples, draws, strict=True)],
             judge_tables.usage_part(scores),
             markup(
-                '<h2>How this was made</h2><p class="soft">{} Agent {}, model {}; {}. {}. Corpora:'
-                " {}. Numbers of other agents or settings are not comparable with these; C/S of"
-                " another K neither.</p>",
+                '<h2>How this was made</h2><p class="soft">{} Agent: {}; model: {}. Corpora: {}.'
+                " Numbers of other agents or settings are not comparable with these, and C/S not"
+                " with that of another K.</p>{}",
                 AGENTS[scores[0]["agent"]["kind"]].explanation,
                 scores[0]["agent"]["kind"],
                 str(scores[0]["agent"]["model"] or "none"),
-                as_html(scores[0]["agent"]["settings"]),
-                as_html(scores[0]["settings"]),
                 join(names, ", "),
+                tables.settings_part(scores[0]),
             ),
         ],
     )
@@ -101,6 +99,7 @@ def _answer(scores: Sequence[Score], comparison: Comparison) -> Html:
         answer.kinds(scores),
         answer.copies(scores, comparison),
         answer.saturation(scores),
+        [answer.Sentence(note) for note in [answer.sizes_note(scores)] if note],
     ]
     return markup(
         '<p class="verdict">{}</p>{}',
@@ -130,14 +129,16 @@ def _legibility(scores: Sequence[Score]) -> Html:
 def _lengths(comparison: Comparison) -> Html:
     """What was cut, or left whole, because corpora differ in the length of documents."""
     notes = (comparison.get("lengths") or {}).get("notes", ())
-    return join(markup('<p class="verdict">{}</p>', note) for note in notes)
+    return join(markup('<p class="note">{}</p>', note) for note in notes)
 
 
 def _headline(scores: Sequence[Score]) -> Html:
     """Effective clusters with their intervals, and how they were made."""
     ceiling = min(sampled(score) for score in scores)
-    rows = [(score["corpus"]["name"], measurement(score, "effective_clusters")) for score in scores]
-    drawn = interval_plot(rows, "effective clusters, 95% interval over documents", float(ceiling))
+    rows = list(answer.comparable_intervals(scores).items())
+    of_each = answer.comparable(scores)[1]
+    label = f"effective clusters{of_each}, 95% interval over documents"
+    drawn = interval_plot(rows, label, float(ceiling))
     made = (
         "From draws: the clusters of the judge, and the share of pairs of a draw in one of them."
         if profiles_of(scores) is None

@@ -1,6 +1,6 @@
 """The tables of a score's report: metrics, differences, draws and their Monte Carlo error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from divsyn_jax.base.html import (
@@ -48,7 +48,8 @@ WORDS = {
 
 def words_of(metric: str) -> str:
     """What the page calls a metric."""
-    return WORDS.get(metric, metric.removeprefix("baselines.").replace("_", " "))
+    baseline = baselines.BASELINES.get(metric.removeprefix("baselines."))
+    return WORDS.get(metric) or (baseline.words if baseline else metric.replace("_", " "))
 
 
 def names_of(scores: Sequence[Score]) -> list[str]:
@@ -58,14 +59,38 @@ def names_of(scores: Sequence[Score]) -> list[str]:
 
 def metric_table(title: str, scores: Sequence[Score], metrics: Sequence[str]) -> Html:
     """Metrics down, corpora across, each with its interval over documents."""
+    found = {metric: [measurement(score, metric) for score in scores] for metric in metrics}
     rows = [
         [
             markup('{}<br><span class="soft">{}</span>', words_of(metric), COMPARED[metric]),
-            *[_cell(measurement(score, metric)) for score in scores],
+            *map(_cell, measured),
         ]
-        for metric in metrics
+        for metric, measured in found.items()
+        if _missing(measured) is None
     ]
-    return details(title, table(["metric", *names_of(scores)], rows))
+    head = ["metric", *names_of(scores)]
+    return details(title, table(head, rows, stacked=True) if rows else Html(""), _left_out(found))
+
+
+def _left_out(found: Mapping[str, Sequence[Measurement]]) -> Html:
+    """The metrics that no corpus has, by the reason that all of them give, in place of rows."""
+    by_reason: dict[str, list[str]] = {}
+    for metric, measured in found.items():
+        reason = _missing(measured)
+        if reason is not None:
+            by_reason.setdefault(reason, []).append(words_of(metric))
+    return join(
+        markup('<p class="soft">Without a number: {} ({}).</p>', ", ".join(names), reason)
+        for reason, names in by_reason.items()
+    )
+
+
+def _missing(measured: Sequence[Measurement]) -> str | None:
+    """Why no corpus has the metric, where they all give one reason; else None."""
+    reasons = {each.get("reason") or "not measured" for each in measured}
+    if any(each["value"] is not None for each in measured) or len(reasons) > 1:
+        return None
+    return reasons.pop()
 
 
 def _cell(measured: Measurement) -> Html:
@@ -96,7 +121,7 @@ def difference_table(comparison: Comparison) -> Html:
     head = ["metric", "first", "second", "second against first", "p", "p (Holm)", "test"]
     return details(
         "All tests of differences",
-        markup("<p>{}.</p>{}", comparison["differences_method"], table(head, rows)),
+        markup("<p>{}.</p>{}", comparison["differences_method"], table(head, rows, stacked=True)),
     )
 
 
@@ -131,9 +156,10 @@ def granularity_table(scores: Sequence[Score]) -> Html:
             f"{found[0]['distance']:g}",
         )
         rows.append([name, *[interval(each) for each in found]])
+    head = ["two documents are one kind when they are", *names_of(scores)]
     return markup(
         "<h3>Effective clusters by how fine a kind is</h3>{}",
-        table(["two documents are one kind when they are", *names_of(scores)], rows),
+        table(head, rows, stacked=True),
     )
 
 
@@ -180,7 +206,7 @@ def _moved(score: Score) -> Html:
         score["corpus"]["name"],
         str(points[0]["sample_size"]),
         str(points[-1]["sample_size"]),
-        f"{values[-1] / values[0] - 1:+.0%}",
+        f"{values[-1] / values[0] - 1:+z.0%}",
     )
 
 
@@ -239,8 +265,27 @@ def _spread(score: Score, metric: str) -> Html:
 
 def baseline_sources() -> Html:
     """Who defined the baselines."""
-    rows = [[name, row.source, row.depends_on] for name, row in baselines.BASELINES.items()]
+    rows = [[row.words, row.source, row.depends_on] for row in baselines.BASELINES.values()]
     head = ["baseline", "source", "also moves with"]
     return details(
         "Who defined the baselines, and what else moves them", table(head, rows, words=True)
     )
+
+
+def settings_part(score: Score) -> Html:
+    """Agent and settings by their names in score.json; those that were not set are left out."""
+    found = {**score["agent"]["settings"], **score["settings"]}
+    rows = [
+        [markup("<code>{}</code>", name), _setting(value)]
+        for name, value in found.items()
+        if value not in (None, False, "", [], {})
+    ]
+    return details("Settings, by their names in score.json", table(["", "value"], rows, words=True))
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -9,6 +9,7 @@ from typing import Any
 from divsyn_jax import statistics
 from divsyn_jax.statistics import ItemScores
 from divsyn_jax.study.hypotheses.verdict import Kind, NotTestable, Verdict
+from divsyn_jax.study.reporting.figures import outcome_label
 from divsyn_jax.study.study_file import CorrelationRow, FactorialResults, LevelRecord, Outcome
 
 
@@ -93,7 +94,8 @@ def joined(parts: Iterable[StudyPart]) -> Verdict:
     """Intersection-union: supported where every part is (each part at 5%)."""
     parts = list(parts)
     reason = "; ".join(
-        f"{part.text} {part.value:+.3g} [{part.ci_low:+.3g}, {part.ci_high:+.3g}]" for part in parts
+        f"{part.text} {part.value:+z.3g} [{part.ci_low:+z.3g}, {part.ci_high:+z.3g}]"
+        for part in parts
     )
     if any(part.ci_high < 0 for part in parts):
         return Verdict(Kind.NOT_SUPPORTED, reason)
@@ -126,9 +128,11 @@ def better(evidence: Evidence, more: str, less: str, stage: str = "pretrain") ->
         sign = 1 if outcome.higher_is_better else -1
         items = evidence.items[outcome.name]
         if items is None:
-            raise NotTestable(f"{outcome.name} has no per-item results")
+            raise NotTestable(f"{outcome_label(outcome.name)} has no per-item results")
         parts.append(
-            _difference(items[less], items[more], sign, f"{outcome.name} {more} over {less}")
+            _difference(
+                items[less], items[more], sign, f"{outcome_label(outcome.name)} {more} over {less}"
+            )
         )
     return parts
 

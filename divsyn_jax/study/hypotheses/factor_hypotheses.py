@@ -55,7 +55,7 @@ def _effect(evidence: Evidence, factor: str) -> tuple[EffectRecord, str]:
         raise NotTestable(f"there is no error to judge effects by ({of_outcome['error_of']})")
     mains = sum(effect["order"] == 1 for effect in of_outcome["effects"])
     reason = (
-        f"{found['value']:+.4f} [{found['ci_low']:+.4f}, {found['ci_high']:+.4f}] on {name}, p ="
+        f"{found['value']:+z.4f} [{found['ci_low']:+z.4f}, {found['ci_high']:+z.4f}] on {name}, p ="
         f" {found['p_holm']:.3f} corrected for {mains} main effects; the error is that of"
         f" {of_outcome['error_of']}"
     )

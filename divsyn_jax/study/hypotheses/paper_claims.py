@@ -8,6 +8,8 @@ import numpy as np
 from scipy import stats
 
 from divsyn_jax import statistics
+from divsyn_jax.base.html import p_equals
+from divsyn_jax.diversity.reporting.tables import words_of
 from divsyn_jax.study.hypotheses.evidence import (
     Evidence,
     StudyPart,
@@ -47,7 +49,7 @@ def _linear(evidence: Evidence) -> Verdict:
     bend = row.get("curvature") or {"p": None, "reason": row.get("reason")}
     if bend["p"] is None:
         raise NotTestable(bend["reason"])
-    because = f"quadratic term p = {bend['p']:.3f} over {bend['n']} corpora"
+    because = f"quadratic term {p_equals(bend['p'])} over {bend['n']} corpora"
     if bend["descriptive"]:
         return Verdict(Kind.CANNOT_TELL, f"{because}: descriptive only")
     if bend["p"] < 0.05:
@@ -90,7 +92,7 @@ def _baselines_weaker(evidence: Evidence) -> Verdict:
         raise NotTestable("too few corpora or no baselines to compare correlations")
     adjusted = statistics.holm([result["p"] for _, result in tested])
     because = "; ".join(
-        f"against {metric.removeprefix('baselines.')} {result['difference']:+.2f} (p = {p:.2f})"
+        f"against {words_of(metric)} {result['difference']:+z.2f} ({p_equals(p)})"
         for (metric, result), p in zip(tested, adjusted, strict=True)
     )
     if tested[0][1]["descriptive"]:

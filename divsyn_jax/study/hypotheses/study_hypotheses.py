@@ -4,9 +4,11 @@ import functools
 from collections.abc import Sequence
 
 from divsyn_jax import statistics
+from divsyn_jax.base.html import p_equals
 from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
 from divsyn_jax.study.hypotheses.evidence import Evidence
 from divsyn_jax.study.hypotheses.verdict import Hypothesis, Kind, NotTestable, Verdict
+from divsyn_jax.study.reporting.figures import outcome_label
 from divsyn_jax.study.study_file import MeasuredValue, Outcome
 
 
@@ -48,8 +50,11 @@ def correlates(evidence: Evidence, outcome: Outcome, metric: str | None = None) 
         raise NotTestable(row.get("reason", f"{n} corpora are too few for an interval"))
     judged = functools.partial(Verdict, beside=tuple(row.get("differences", ())))
     reason = (
-        f"r = {row['estimate']:.2f} [{low:.2f}, {high:.2f}] with {outcome.name} over {n} corpora"
+        f"r = {row['estimate']:.2f} [{low:.2f}, {high:.2f}] with"
+        f" {outcome_label(outcome.name)} over {n} corpora"
     )
+    if not outcome.higher_is_better:
+        reason += " (below 0 is better)"
     if families is not None:
         reason += f", within families ({families['words']})"
     if row["descriptive"]:
@@ -58,7 +63,7 @@ def correlates(evidence: Evidence, outcome: Outcome, metric: str | None = None) 
         return judged(Kind.DEPENDS, reason)
     p, over = row["p_holm"], row["p_holm_over"]
     if p >= statistics.ALPHA:
-        corrected = f"p = {p:.3f} corrected for {over} tests" if over > 1 else f"p = {p:.3f}"
+        corrected = p_equals(p) + (f" corrected for {over} tests" if over > 1 else "")
         needed = row["detectable"]
         power = "" if needed is None else f"; 80% power needs a true |r| of {needed:.2f}"
         return judged(Kind.CANNOT_TELL, f"{reason}, {corrected}{power}")
@@ -88,8 +93,8 @@ def null_control(one: str, two: str) -> Hypothesis:
             found = statistics.paired_difference(items[one], items[two])
             p_values.append(found["p"])
             parts.append(
-                f"{outcome.name}: {found['value']:+.3f} [{found['ci_low']:+.3f},"
-                f" {found['ci_high']:+.3f}]"
+                f"{outcome_label(outcome.name)}: {found['value']:+z.3f} [{found['ci_low']:+z.3f},"
+                f" {found['ci_high']:+z.3f}]"
             )
         clean = min(statistics.holm(p_values), default=1.0) >= 0.05
         first, second = (

@@ -104,7 +104,7 @@ def _note(study: StudyResults, primary: OutcomeEffects) -> Html:
     told = [effect for effect in _mains(primary) if is_told(effect)]
     untold = [effect["name"] for effect in _mains(primary) if not is_told(effect)]
     found = "; ".join(
-        f"{_factor_label(effect['name'], factorial)}: {effect['value']:+.3f}" for effect in told
+        f"{_factor_label(effect['name'], factorial)}: {effect['value']:+z.3f}" for effect in told
     )
     detectable = primary["detectable"]
     power = (

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Sequence
 
 from divsyn_jax.base import files
-from divsyn_jax.base.html import Html, Part, bullets, details, figure, join, markup, page
+from divsyn_jax.base.html import Html, Part, as_html, bullets, details, figure, join, markup, page
 from divsyn_jax.study.hypotheses.verdict import JudgedHypothesis, Kind
 from divsyn_jax.study.reporting import exchange, factor_effects, signals, tables
 from divsyn_jax.study.reporting import figures as study_figures
@@ -278,9 +278,9 @@ def _provenance(study: StudyResults) -> Html:
                 settings["draws"],
                 settings["sample_size"],
                 settings["max_documents"],
-                str(study["agent"]["settings"]),
+                as_html(study["agent"]["settings"]),
             ),
-            markup("training: {}", _code(str(study["recipe"]["train"]))),
+            markup("training: {}", as_html(study["recipe"]["train"])),
             markup(
                 "{} x {}, {} cores, Python {}, jax {}",
                 environment["devices"],

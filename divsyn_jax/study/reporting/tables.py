@@ -11,6 +11,7 @@ from divsyn_jax.base.html import (
     join,
     markup,
     number,
+    p_equals,
     p_value,
     table,
 )
@@ -233,7 +234,8 @@ def noise_floor_table(study: StudyResults) -> Html:
         " corpora whose means differ by less than the second (Fisher's least significant"
         " difference, for one comparison chosen beforehand) cannot be told apart by this study.</p>"
     )
-    return join([table([*header, "best minus worst corpus", "ratio"], rows), note])
+    head = [*header, "best minus worst corpus", "ratio"]
+    return join([table(head, rows, stacked=True), note])
 
 
 def _metric_label(row: CorrelationRow) -> str:
@@ -257,7 +259,7 @@ def correlations_table(study: StudyResults) -> Html:
                 interval(row, 2, of="estimate"),
                 p_value(row.get("p_holm", row["p"])),
                 number(row["critical"], 2) if row["critical"] else "",
-                f"{rank['estimate']:.2f} (p = {p_value(rank['p'])}, {rank['method']})",
+                f"{rank['estimate']:.2f} ({p_equals(rank['p'])}, {rank['method']})",
                 str(row["n"]),
                 "descriptive only" if row["descriptive"] else role,
             ]
@@ -270,7 +272,7 @@ def correlations_table(study: StudyResults) -> Html:
         "|r| needed at 5%",
         "Spearman",
     ]
-    return table([*header, "corpora", "standing"], rows)
+    return table([*header, "corpora", "standing"], rows, stacked=True)
 
 
 def explanations(study: StudyResults) -> Html:
@@ -313,10 +315,15 @@ def explanations(study: StudyResults) -> Html:
         if bend["estimate"] is None:
             refused.append([name, question, bend["reason"]])
         else:
-            text = f"{bend['estimate']:+.3g} per squared sd"
+            text = f"{bend['estimate']:+z.3g} per squared sd"
             add(name, question, text, bend["p"], _standing(bend))
     parts: list[Part] = [
-        table(["performance", "question", "answer", "p", "standing"], rows, words=True),
+        table(
+            ["performance", "question", "answer", "p", "standing"],
+            rows,
+            words=True,
+            stacked=True,
+        ),
         Html(
             '<p class="soft">The primary metric. Given a control: the correlation left when it is'
             " held fixed.</p>"
@@ -358,4 +365,4 @@ def heldout(study: StudyResults) -> Html:
         ]
         for name, domain in study["heldout"].items()
     ]
-    return table([*header, "fingerprint"], rows)
+    return table([*header, "fingerprint"], rows, stacked=True)

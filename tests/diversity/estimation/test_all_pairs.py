@@ -70,6 +70,18 @@ def test_no_pair_of_one_kind_and_none_of_two(documents):
     assert together.ci_high > 1
 
 
+@pytest.mark.parametrize("documents", [12, 60, 200])
+def test_copies_alone_say_little_of_other_documents(documents):
+    """A join a trace under 1 at distance 0 makes copies no surer than the rule of three."""
+    exact = all_pairs.estimate_of_means(np.ones(documents))
+    soft = all_pairs.estimate_of_means(np.full(documents, 0.99995))
+    assert soft.ci_high >= exact.ci_high > 1.02 * soft.value
+    assert soft.ci_low <= soft.value
+    assert soft.log_error is not None
+    copies = all_pairs.pair_distances(np.eye(8)[np.zeros(documents, int)])
+    assert all_pairs.profile_mean(copies).ci_high >= exact.ci_high * 0.999
+
+
 def test_one_pair_joined_says_little():
     means_N = np.zeros(100)
     means_N[:2] = 1 / 99

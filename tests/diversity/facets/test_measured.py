@@ -150,7 +150,8 @@ def test_corpora_are_compared_by_facets(tmp_path):
     assert "<out>" not in page
     assert FACETS["structure"].cannot_see in page
     (said,) = facet_profile.facets_in_words(scores)
-    assert "flat: topic unknown, structure 1" in said.text()
+    assert "flat: topic unknown, structure 1 [" in said.text()
+    assert said.text().count("Unknown topic: no sentence embeddings here") == 1
     assert "within chance" not in page
 
 

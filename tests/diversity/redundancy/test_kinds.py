@@ -86,7 +86,7 @@ def test_key_words_tell_a_kind_from_the_rest():
     words = KeyWords(texts)
     assert set(words.of(range(10))) == {"cell", "membrane"}
     assert set(words.of(range(10, 40))) == {"river", "bank"}
-    assert words.of(range(40))[0] in {"the", "has", "number"}  # nothing is outside
+    assert words.of(range(40)) == []  # nothing is outside, so no word tells them from it
 
 
 def test_the_map_keeps_what_varies_most():
