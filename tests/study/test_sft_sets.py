@@ -133,7 +133,7 @@ def test_a_level_may_not_be_called_as_the_shared_folder():
 def test_a_cluster_is_refused_in_one_line(command, tmp_path):
     done = command(
         "launch.sweep",
-        *("submit", "--config=tests/study/small_sft_study.py", "--backend=slurm"),
+        *("submit", "--study=tests/study/small_sft_study.py", "--backend=slurm"),
         *(f"--workdir={tmp_path / 'study'}", "--dry_run"),
     )
     fails_with_one_line(done, "share one pre-training", "--backend=local")
@@ -157,8 +157,9 @@ def test_a_study_of_sets_end_to_end(command, tmp_path):
     assert content["primary_outcome"] == "sft/tasks/mean"
     assert {outcome["stage"] for outcome in content["outcomes"]} == {"sft"}
     clusters = [level["metrics"]["effective_clusters"]["value"] for level in content["levels"]]
-    # Scored by its true topics, each set holds as many as it asks about.
-    assert clusters == pytest.approx([3, 8, 20], rel=0.15)
+    # Scored by its true topics; 60 instructions ask about 20 unevenly.
+    assert clusters[:2] == pytest.approx([3, 8], rel=0.1)
+    assert 12 < clusters[2] <= 20
     level = json.loads((workdir / "runs" / "asked_8" / "seed0" / "sft" / "level.json").read_text())
     assert level["level"]["name"] == "asked_8"
     assert level["sources"]["synthetic"]["score"]["corpus"]["name"] == "asked_8"
