@@ -25,7 +25,7 @@ def compares_sft_sets(recipe: Mapping[str, Any]) -> bool:
     return SHARED in recipe
 
 
-def pretraining_levels(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def pretraining_levels(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What pre-training reads, in the form of levels: the levels themselves, or the shared one."""
     return [recipe[SHARED]] if compares_sft_sets(recipe) else list(recipe["levels"])
 
