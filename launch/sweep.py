@@ -28,6 +28,7 @@ from divsyn_jax.study import __main__ as study_command_line
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import stages as study_stages
 from divsyn_jax.study.__main__ import StudyOptions
+from divsyn_jax.study.finetuning.sets import compares_sft_sets
 from divsyn_jax.study.recipe import Study, resolve, workdir_of
 from launch import slurm, xpk
 from launch.submission import Submission
@@ -148,6 +149,11 @@ def main(arguments: list[str]) -> None:
     if sweep.backend == "local":
         _local(planned, action, options, sweep.dry_run)
         return
+    if compares_sft_sets(planned.recipe):
+        raise UserError(
+            f"--backend={sweep.backend}: runs of this study share one pre-training, and jobs of"
+            " their own would each write it; use --backend=local"
+        )
     backend = {"slurm": slurm, "xpk": xpk}[sweep.backend]
     asked = backend.OPTIONS.given()
     submission = Submission(

@@ -21,6 +21,7 @@ _FLAG = re.compile(r"--([A-Za-z_]\w*(?:\.\w+)*)")
 _OLD_NAMES = {
     "score_corpus": "score",
     "calibrate_agent": "calibrate",
+    "grade_metric": "grade_metric",
     "generate_corpus": "generate",
     "train_tokenizer": "tokenizer",
     "build_shards": "shards",

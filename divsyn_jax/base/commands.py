@@ -56,6 +56,12 @@ COMMAND_GROUPS: dict[str, tuple[Command, ...]] = {
             "show how far a judge of diversity can be trusted",
             "calibrate_agent",
         ),
+        _command(
+            "grade_metric",
+            "grading.grade_metric",
+            "show what a metric of diversity sees, yours or a published one",
+            "grade_metric",
+        ),
     ),
     "Corpora": (
         _command(

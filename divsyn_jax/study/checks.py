@@ -11,6 +11,7 @@ from divsyn_jax.base.commandline import UserError
 from divsyn_jax.study import texts, written
 from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
 from divsyn_jax.study.factorial import cells
+from divsyn_jax.study.finetuning import sets as finetuning_sets
 
 _STAGES = ("pretrain", "evaluate", "sft", "evaluate")
 _KEYS = (
@@ -21,7 +22,10 @@ _KEYS = (
 # That recipes written for 0.1.0 lack.
 _OPTIONAL_KEYS = (
     *("hypotheses", "factors", "resolution", "outcomes", "pilot_seeds", "num_fewshot", "writer"),
+    finetuning_sets.SHARED,
 )
+# Of `sft`, without and with fine-tuning sets as levels.
+_SFT_KEYS = (frozenset({"config", "data"}), frozenset({"config"}))
 # A level has a corpus, or all that the grammar writes one from, and perhaps more knobs of it.
 _GRAMMAR_KEYS = ("topics", "styles", "personas", "seed")
 _GRAMMAR_KNOBS = ("wordings", "formats", "generators", "topics_per_document", "documents")
@@ -36,6 +40,9 @@ _LEVEL_KEYS = (
 def check_recipe(recipe: Mapping[str, Any]) -> None:
     """Raise `UserError` for what would only fail hours later."""
     _check_keys(recipe)
+    finetuning_sets.check_sft_sets(recipe)
+    shares = finetuning_sets.compares_sft_sets(recipe)
+    pretraining = finetuning_sets.pretraining_levels(recipe)
     written.check_writer(recipe)
     seeds = recipe["seeds"]
     if (
@@ -48,13 +55,13 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
         )
     if len(recipe["null_control"]) not in (0, 2):
         raise UserError(f"config.null_control={recipe['null_control']}: name two levels, or none")
-    generated = any("corpus" not in level for level in recipe["levels"])
+    generated = any("corpus" not in level for level in pretraining)
     if recipe["heldout_documents"] < 1 or (generated and recipe["documents"] < 1):
         raise UserError("config.documents and config.heldout_documents must be at least 1")
     if tuple(recipe["stages"]) not in (_STAGES[:2], _STAGES):
         known = " or ".join(str(stages) for stages in (_STAGES[:2], _STAGES))
         raise UserError(f"config.stages={tuple(recipe['stages'])}: a run goes through {known}")
-    if "sft" in recipe["stages"] and not {"config", "data"} <= set(recipe["sft"]):
+    if "sft" in recipe["stages"] and not _SFT_KEYS[shares] <= set(recipe["sft"]):
         raise UserError(
             "config.sft: give sft.config (a run recipe) and sft.data (conversations), or leave sft"
             " out of stages"
@@ -69,7 +76,7 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
     _check_outcomes(recipe)
     questions = [recipe["sft"].get("data")] if "sft" in recipe["stages"] else []
     questions += [recipe["task_data"]] if recipe["tasks"] else []
-    if "grammar" in questions and not any("topics" in level for level in recipe["levels"]):
+    if "grammar" in questions and not any("topics" in level for level in pretraining):
         raise UserError(
             "config.sft.data, config.task_data: 'grammar' asks about the topics of grammar levels;"
             " give files"
@@ -117,8 +124,12 @@ def _check_keys(recipe: Mapping[str, Any]) -> None:
     if unknown := sorted(set(recipe) - {*_KEYS, *_OPTIONAL_KEYS}):
         known = ", ".join((*_KEYS, *_OPTIONAL_KEYS))
         raise UserError(f"config.{unknown[0]}: unknown key; known are {known}")
-    for index, level in enumerate(recipe["levels"]):
-        place = f"config.levels[{index}]"
+    places = {f"config.levels[{index}]": level for index, level in enumerate(recipe["levels"])}
+    if finetuning_sets.SHARED in recipe:
+        places[f"config.{finetuning_sets.SHARED}"] = {"name": "", **recipe[finetuning_sets.SHARED]}
+    for place, level in places.items():
+        if finetuning_sets.SFT_CORPUS in level:  # another form: `check_sft_sets`
+            continue
         if unknown := sorted(set(level) - set(_LEVEL_KEYS)):
             raise UserError(
                 f"{place}.{unknown[0]}: unknown key; known are {', '.join(_LEVEL_KEYS)}"
@@ -182,6 +193,7 @@ def check_names(recipe: Mapping[str, Any], domains: Sequence[str]) -> None:
         # study writes its corpus.
         taken = {"heldout", "embeddings", "ordered"} | ({"real"} if recipe["real"] else set())
         taken |= {"sft"} if "sft" in recipe["stages"] else set()
+        taken |= {finetuning_sets.SHARED} & set(recipe)
         taken |= {"equal", "instructions", "items"} if "corpus" not in level else set()
         if level["name"] in taken:
             raise UserError(

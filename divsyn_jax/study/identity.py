@@ -44,9 +44,11 @@ def _identity(recipe: Mapping[str, Any]) -> dict[str, Any]:
     facts = json.loads(
         json.dumps({key: value for key, value in recipe.items() if key not in _NOT_IDENTITY})
     )
-    for record in (*facts["levels"], *facts["heldout"].values()):
+    shared = [facts["pretrain"]] if "pretrain" in facts else []
+    for record in (*facts["levels"], *shared, *facts["heldout"].values()):
         if "fingerprint" in record:
             record.pop("corpus", None)
+            record.pop("sft_corpus", None)
             record.pop("source", None)
     if "real_fingerprint" in facts:
         facts.pop("real")

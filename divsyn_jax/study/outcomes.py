@@ -30,7 +30,7 @@ def outcomes(study: Study) -> list[Outcome]:
             test.startswith(_TASKS),
         )
         for size in study.sizes
-        for stage in study.trained_stages
+        for stage in study.compared_stages
         for test in tests
     ]
     return sorted(found, key=lambda outcome: outcome.name != _chosen(study))

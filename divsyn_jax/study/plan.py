@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from divsyn_jax.base import recipes
+from divsyn_jax.study.finetuning import sets as finetuning_sets
 from divsyn_jax.study.recipe import Run, Study
 
 
@@ -82,16 +83,18 @@ def evaluate_command(study: Study, workdirs: list[pathlib.Path]) -> tuple[str, .
 
 def _pretrain_command(study: Study, run: Run) -> tuple[str, ...]:
     recipe, shards = study.recipe, study.workdir / "shards"
-    level = next(level for level in recipe["levels"] if level["name"] == run.level)
+    level = recipe.get(finetuning_sets.SHARED) or next(
+        level for level in recipe["levels"] if level["name"] == run.level
+    )
     weights = {"real": recipe["real_weight"] if study.real_corpus else 0}
     weights["synthetic"] = level.get("synthetic_weight", recipe["synthetic_weight"])
-    folders = {"real": shards / "real", "synthetic": shards / run.level}
+    folders = {"real": shards / "real", "synthetic": shards / level["name"]}
     same_text = (
         level.get("fingerprint", "") == recipe.get("real_fingerprint") and not recipe["equal_text"]
     )
     if not weights["synthetic"] and same_text:
         folders["real"] = (
-            shards / run.level
+            shards / level["name"]
         )  # the same windows, which know their level and its score
     part = {"synthetic": f"@{level['unique_tokens']}"} if "unique_tokens" in level else {}
     mixture = ",".join(
@@ -105,8 +108,10 @@ def _pretrain_command(study: Study, run: Run) -> tuple[str, ...]:
 
 
 def _sft_command(study: Study, run: Run) -> tuple[str, ...]:
+    shards = study.workdir / "shards"
+    of_level = finetuning_sets.compares_sft_sets(study.recipe)
     bound = {
-        "data.train": study.workdir / "shards" / "sft",
+        "data.train": f"synthetic={shards / run.level}:1" if of_level else shards / "sft",
         "init_from": study.run_dir(run),
         "seed": run.seed,
     }

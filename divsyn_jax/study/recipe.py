@@ -33,6 +33,10 @@ Keys that may be left out: factors: of a factorial study, {level key: (low, high
   minus_bits_per_byte, margin, above_chance. pilot_seeds: with primary 'pilot', all levels are
   trained at these, too, and they choose the primary outcome (divsyn_jax/study/controls/signals.py).
   A level may give `unique_tokens`: training repeats only so many tokens of its corpus.
+  pretrain: the corpus (as a level, without a name) on which the one model of a size and seed is
+  pre-trained, where levels are fine-tuning sets: `sft_corpus`, a path of conversations, or
+  'grammar' for `instructions` of the built-in grammar about its first `topics`, with a `seed`;
+  see divsyn_jax/study/finetuning/sets.py.
   num_fewshot: examples before each question (evaluate --num_fewshot).
 """
 
@@ -55,6 +59,7 @@ from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
 from divsyn_jax.study import written
 from divsyn_jax.study.factorial import cells
+from divsyn_jax.study.finetuning import sets as finetuning_sets
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.identity import study_fingerprint
 from divsyn_jax.training import recipe_file
@@ -101,9 +106,10 @@ class Study:
         if written.is_written(level):
             folder = written.folder_of(self.workdir, self.recipe, level)
             return str(folder / "documents.jsonl.zst")
-        return level.get("corpus") or str(
-            self.workdir / "corpora" / level["name"] / "documents.jsonl.zst"
-        )
+        if finetuning_sets.is_of_grammar(level):
+            return str(finetuning_sets.instructions_path(self.workdir, level))
+        given: str = level.get(finetuning_sets.SFT_CORPUS) or level.get("corpus", "")
+        return given or str(self.workdir / "corpora" / level["name"] / "documents.jsonl.zst")
 
     def corpus(self, level: Mapping[str, Any]) -> str:
         """Path of the corpus that is scored and trained on."""
@@ -116,6 +122,12 @@ class Study:
         if self.recipe["equal_text"]:
             return str(self.workdir / "corpora" / "equal" / f"{level['name']}.jsonl")
         return self.source(level)
+
+    @property
+    def pretraining_corpora(self) -> dict[str, str]:
+        """Paths of the synthetic corpora that are pre-trained on, by name."""
+        levels = finetuning_sets.pretraining_levels(self.recipe)
+        return {level["name"]: self.corpus(level) for level in levels}
 
     @property
     def real_corpus(self) -> str | None:
@@ -160,8 +172,16 @@ class Study:
         """The stages that train: pretrain, perhaps sft."""
         return [stage for stage in self.recipe["stages"] if stage != "evaluate"]
 
+    @property
+    def compared_stages(self) -> list[str]:
+        """The stages after which levels are compared: not one that they share."""
+        shared = finetuning_sets.compares_sft_sets(self.recipe)
+        return [stage for stage in self.trained_stages if not (shared and stage == "pretrain")]
+
     def run_dir(self, run: Run, stage: str = "pretrain") -> pathlib.Path:
-        """Run directory of a training stage."""
+        """Run directory of a training stage; fine-tuning sets share one of pre-training."""
+        if stage == "pretrain" and finetuning_sets.compares_sft_sets(self.recipe):
+            run = dataclasses.replace(run, level=finetuning_sets.SHARED)
         folder = self.workdir / "runs" / run.name
         return folder if stage == "pretrain" else folder / stage
 
@@ -224,7 +244,8 @@ def resolve(
     paths = [found for pattern in (*recipe.pop("corpora"), *corpora) for found in _expand(pattern)]
     for argument in paths:
         name, path = split_name(argument)
-        recipe["levels"].append({"name": name, "corpus": path})
+        kind = "corpus" if not finetuning_sets.compares_sft_sets(recipe) else "sft_corpus"
+        recipe["levels"].append({"name": name, kind: path})
     if len(recipe["levels"]) < 2:
         raise UserError(
             "a study compares at least two corpora; give them as --corpora='a.jsonl b.jsonl ...'"
@@ -233,7 +254,8 @@ def resolve(
         raise UserError("a study needs held-out text; give it as --eval='name=corpus'")
     listed.listed(recipe, ())  # refuses what is no hypothesis before anything is computed
     study_checks.check_names(recipe, [_domain(entry)[0] for entry in recipe["heldout"]])
-    built_in = recipe["real"] == "pydoc" or any("corpus" not in level for level in recipe["levels"])
+    pretraining = finetuning_sets.pretraining_levels(recipe)
+    built_in = recipe["real"] == "pydoc" or any("corpus" not in level for level in pretraining)
     if built_in and recipe["text_field"] != "text":
         raise UserError(
             f"--text_field={recipe['text_field']}: the built-in corpora hold their text in 'text';"
@@ -244,7 +266,9 @@ def resolve(
     def text_of(corpus: str) -> str:
         return study_data.corpus_fingerprint(CorpusReader(corpus, options))
 
-    for level in recipe["levels"]:
+    if finetuning_sets.compares_sft_sets(recipe):
+        _bind_sets(recipe, read)
+    for level in pretraining:
         if "corpus" in level:
             level["corpus"] = _absolute(level["corpus"])
         if "corpus" in level and read:
@@ -254,7 +278,7 @@ def resolve(
     for entry in recipe["heldout"]:
         name, source = _domain(entry)
         domains[name] = {"source": source}
-        study_data.check_unseen(source, recipe["levels"])
+        study_data.check_unseen(source, pretraining)
         if source not in study_data.BUILT_IN and read:
             source = _absolute(source)
             domains[name] = {"source": source, "fingerprint": text_of(source)}
@@ -267,6 +291,20 @@ def resolve(
     if read:
         _bind_questions(recipe)
     return recipe
+
+
+def _bind_sets(recipe: dict[str, Any], read: bool) -> None:
+    """Name the shared corpus, make paths of fine-tuning sets absolute, and add what identifies
+    their content."""
+    recipe[finetuning_sets.SHARED]["name"] = finetuning_sets.SHARED
+    for level in recipe["levels"]:
+        if finetuning_sets.is_of_grammar(level):
+            continue
+        path = level[finetuning_sets.SFT_CORPUS] = _absolute(level[finetuning_sets.SFT_CORPUS])
+        if read:
+            level["fingerprint"] = study_data.corpus_fingerprint(
+                ConversationReader(path, ReadOptions())
+            )
 
 
 def _bind_run_recipes(recipe: dict[str, Any]) -> None:
@@ -292,7 +330,7 @@ def _bind_run_recipes(recipe: dict[str, Any]) -> None:
 
 def _bind_questions(recipe: dict[str, Any]) -> None:
     """Make the paths of conversations and items absolute and add what identifies their content."""
-    if "sft" in recipe["stages"] and recipe["sft"]["data"] != "grammar":
+    if "sft" in recipe["stages"] and recipe["sft"].get("data", "grammar") != "grammar":
         data = recipe["sft"]["data"] = _absolute(recipe["sft"]["data"])
         recipe["sft_fingerprint"] = study_data.corpus_fingerprint(
             ConversationReader(data, ReadOptions())

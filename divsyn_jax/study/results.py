@@ -43,7 +43,7 @@ def collect(study: Study) -> StudyResults:
     pilot = record_pilot(study)
     comparison = read_comparison(study.workdir / "scores" / "comparison.json")
     runs = [
-        _run_record(study, run, stage) for stage in study.trained_stages for run in study.measured
+        _run_record(study, run, stage) for stage in study.compared_stages for run in study.measured
     ]
     measured = outcomes(study)
     levels = [_level_record(study, level, comparison, runs, measured) for level in recipe["levels"]]
@@ -57,7 +57,8 @@ def collect(study: Study) -> StudyResults:
     environment = files.read_json(first / "environment.json")
     configs = {
         size: files.read_json(
-            study.run_dir(dataclasses.replace(study.runs[0], size=size)) / "config.json"
+            study.run_dir(dataclasses.replace(study.runs[0], size=size), study.compared_stages[0])
+            / "config.json"
         )
         for size in study.sizes
     }

@@ -21,6 +21,7 @@ from divsyn_jax.study import local_runner, results, study_file, written
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import texts as study_data
 from divsyn_jax.study.controls import closeness
+from divsyn_jax.study.finetuning import sets as finetuning_sets
 from divsyn_jax.study.identity import difference, study_fingerprint
 from divsyn_jax.study.local_runner import Job, Slot
 from divsyn_jax.study.recipe import Study
@@ -69,14 +70,16 @@ def train_runs(study: Study, slots: Sequence[Slot]) -> None:
             with_time(study, name, functools.partial(_evaluate, study, slots, trained))
             continue
         trained = stage
-        jobs = []
-        for run in study.runs:
+        jobs = {}
+        for run in study.runs:  # of which several may share a step
             step = study_plan.steps(study, run)[index]
-            jobs.append(Job(f"{run.name} {stage}", step.command, step.log, step.result.exists))
+            name = str(step.result.parent.relative_to(study.workdir / "runs"))
+            name = f"{name.removesuffix(f'/{stage}')} {stage}"
+            jobs[step.result] = Job(name, step.command, step.log, step.result.exists)
         with_time(
             study,
             "train" if stage == "pretrain" else stage,
-            functools.partial(run_missing, study, jobs, slots),
+            functools.partial(run_missing, study, list(jobs.values()), slots),
         )
 
 
@@ -119,7 +122,8 @@ def _corpora(study: Study) -> None:
     if jobs := written.jobs(study.workdir, recipe):
         # A core each: threads of one server that share cores with others hold each other up.
         run_missing(study, jobs, local_runner.cpu_slots(min(local_runner.cores(), len(jobs))))
-    for level in recipe["levels"]:
+    pretraining = finetuning_sets.pretraining_levels(recipe)
+    for level in pretraining:
         if "corpus" not in level and not written.is_written(level):
             study_data.write_level_corpus(
                 level, recipe["documents"], study.workdir / "corpora" / level["name"]
@@ -128,15 +132,15 @@ def _corpora(study: Study) -> None:
         study_data.write_jsonl(
             pathlib.Path(study.real_corpus), study_data.pydoc_passages(heldout=False)
         )
-    if "sft" in recipe["stages"] and recipe["sft"]["data"] == "grammar":
+    for level in filter(finetuning_sets.is_of_grammar, recipe["levels"]):
+        finetuning_sets.write_instructions(study.workdir, recipe, level)
+    if "sft" in recipe["stages"] and recipe["sft"].get("data") == "grammar":
         folder = study.workdir / "corpora" / "instructions"
         study_data.write_questions(
             "instructions", recipe["levels"], recipe["sft"].get("instructions", 0), folder
         )
     if recipe["tasks"] and recipe["task_data"] == "grammar":
-        study_data.write_questions(
-            "items", recipe["levels"], 0, study.workdir / "corpora" / "items"
-        )
+        study_data.write_questions("items", pretraining, 0, study.workdir / "corpora" / "items")
     if recipe["equal_text"]:
         sources = {level["name"]: study.source(level) for level in recipe["levels"]}
         study_data.write_equal_corpora(sources, study.workdir / "corpora" / "equal", study.options)
@@ -147,14 +151,14 @@ def _corpora(study: Study) -> None:
     record = study.workdir / "heldout" / "heldout.json"
     if record.exists():
         return
-    training = [study.corpus(level) for level in recipe["levels"]] + (
-        [study.real_corpus] if study.real_corpus else []
-    )
+    scored = [study.corpus(level) for level in recipe["levels"]]
+    training = list(dict.fromkeys([*scored, *study.pretraining_corpora.values()]))
+    training += [study.real_corpus] if study.real_corpus else []
     keys = study_data.training_keys(training, study.options)
     domains = {}
     for name, domain in recipe["heldout"].items():
         texts = study_data.heldout_source(
-            name, domain["source"], recipe["levels"], recipe["heldout_documents"], study.options
+            name, domain["source"], pretraining, recipe["heldout_documents"], study.options
         )
         path = study.workdir / "heldout" / f"{name}.jsonl"
         domains[name] = study_data.write_heldout(path, texts, keys, recipe["heldout_documents"])
@@ -189,7 +193,7 @@ def _tokenise(study: Study) -> None:
         study.workdir / "shards",
         study.recipe["train"]["seq_len"],
     )
-    training = {level["name"]: study.corpus(level) for level in study.recipe["levels"]}
+    training = dict(study.pretraining_corpora)
     if study.real_corpus:
         training["real"] = study.real_corpus
     if not tokenizer.exists():
@@ -207,6 +211,21 @@ def _tokenise(study: Study) -> None:
                 study.options,
                 workers=_workers(corpus),
             )
+    talks = {}
+    if finetuning_sets.compares_sft_sets(study.recipe):
+        talks = {level["name"]: study.corpus(level) for level in study.recipe["levels"]}
+    elif "sft" in study.recipe["stages"]:
+        talks = {"sft": study.conversations}
+    for name, conversations in talks.items():
+        if not (shards / name).exists():
+            build_shards(
+                [conversations if name == "sft" else f"{name}={conversations}"],
+                str(tokenizer),
+                str(shards / name),
+                seq_len,
+                "best_fit",
+                workers=_workers(conversations),
+            )
     for level in study.recipe["levels"]:
         _describe_level(study, level)
     for name in study.recipe["heldout"]:
@@ -215,16 +234,6 @@ def _tokenise(study: Study) -> None:
             build_shards(
                 [heldout], str(tokenizer), str(shards / "heldout" / name), seq_len, "document"
             )
-    if "sft" in study.recipe["stages"] and not (shards / "sft").exists():
-        talks = study.conversations
-        build_shards(
-            [talks],
-            str(tokenizer),
-            str(shards / "sft"),
-            seq_len,
-            "best_fit",
-            workers=_workers(talks),
-        )
 
 
 def _workers(corpus: str) -> int:
@@ -255,7 +264,8 @@ def _evaluate(study: Study, slots: Sequence[Slot], stage: str) -> None:
     """A process evaluates several runs, because they share the compiled step."""
     jobs = []
     for index in range(len(slots)):
-        workdirs = [study.run_dir(run, stage) for run in study.runs][index :: len(slots)]
+        every = dict.fromkeys(study.run_dir(run, stage) for run in study.runs)
+        workdirs = list(every)[index :: len(slots)]
         lacking = [workdir for workdir in workdirs if not (workdir / "eval.json").exists()]
         if lacking:
 

@@ -9,7 +9,7 @@ import itertools
 import json
 import pathlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 from divsyn_jax.base import files, remote
@@ -155,7 +155,7 @@ def write_equal_corpora(
 
 
 def write_questions(
-    kind: str, levels: list[Mapping[str, Any]], count: int, folder: pathlib.Path
+    kind: str, levels: Sequence[Mapping[str, Any]], count: int, folder: pathlib.Path
 ) -> None:
     """Write the grammar's `instructions` or `items` (`count`; 0:
 
@@ -164,7 +164,7 @@ def write_questions(
     generate_corpus(widest(levels), count, 0, folder, kind)
 
 
-def widest(levels: list[Mapping[str, Any]]) -> Breadth:
+def widest(levels: Sequence[Mapping[str, Any]]) -> Breadth:
     """The breadth that holds that of every grammar level, one topic a document."""
     written = [breadth_of(level) for level in levels if "topics" in level]
     generators = dict.fromkeys(name for breadth in written for name in breadth.generators)
@@ -181,13 +181,13 @@ _UNSEEN: dict[str, str | None] = {"seen": None} | {f"unseen_{axis}": axis for ax
 BUILT_IN = ("grammar", "pydoc", *_UNSEEN)
 
 
-def check_unseen(source: str, levels: list[Mapping[str, Any]]) -> None:
+def check_unseen(source: str, levels: Sequence[Mapping[str, Any]]) -> None:
     """Raise `UserError` for a held-out text that must be unseen where the levels leave nothing."""
     if source in _UNSEEN:
         unseen(levels, _UNSEEN[source])
 
 
-def unseen(levels: list[Mapping[str, Any]], axis: str | None) -> Breadth:
+def unseen(levels: Sequence[Mapping[str, Any]], axis: str | None) -> Breadth:
     """What held-out text draws on that is new on one axis (None: on none): there, all entries that
     no level uses; elsewhere, those that every level uses.
 
@@ -210,7 +210,11 @@ def unseen(levels: list[Mapping[str, Any]], axis: str | None) -> Breadth:
 
 
 def heldout_source(
-    name: str, source: str, levels: list[Mapping[str, Any]], documents: int, options: ReadOptions
+    name: str,
+    source: str,
+    levels: Sequence[Mapping[str, Any]],
+    documents: int,
+    options: ReadOptions,
 ) -> Iterator[str]:
     """Texts of a held-out domain before decontamination: one of `BUILT_IN`, or any corpus.
 

@@ -22,15 +22,19 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, Any
 
 from divsyn_jax.base import commandline, files, setting_flags, terminal_text
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
-from divsyn_jax.data.readers.corpus import split_name
 from divsyn_jax.diversity.agents import flags as agent_flags
 from divsyn_jax.diversity.agents.kinds import agents_with
+from divsyn_jax.diversity.calibration.ladder_files import (
+    label_fields_of,
+    ladders_in_file,
+    named_corpora,
+)
 from divsyn_jax.diversity.settings import ScoreSettings
 
 
@@ -69,7 +73,6 @@ setting_flags.adopt(agent_flags)
 
 CALIBRATION_VERSION = 1  # of calibration.json
 MIN_DRAWS = 10  # some are asked again
-_FORM = 'a list of {"ladder": name, "files_in_increasing_diversity": [file, ...]}'
 
 
 def run() -> None:
@@ -115,7 +118,7 @@ def main(arguments: list[str]) -> None:
 
     ladders = [
         calibration.Ladder(*parts)
-        for parts in _ladders(arguments, _label_fields(asked.label_field))
+        for parts in _ladders_given(arguments, label_fields_of(asked.label_field))
     ]
     for ladder in ladders:
         if agent_flags.asked().reads_labels and ladder.label_field is None:
@@ -188,7 +191,7 @@ def _label_field_of_all(asked: _Ladders) -> str:
     save, output = asked.save, asked.output
     if output is not None and os.path.abspath(save) == os.path.abspath(output / "calibration.json"):
         raise UserError(f"--save={save}: what --output writes there is another file; name another")
-    fields = _label_fields(asked.label_field)
+    fields = label_fields_of(asked.label_field)
     field = fields[None] if set(fields) == {None} else None
     if field is None:
         raise UserError("--save needs the field of the labels, one for all: --label_field=FIELD")
@@ -205,7 +208,7 @@ def _save_distances(arguments: Sequence[str], asked: _Ladders, settings: ScoreSe
     from divsyn_jax.diversity.calibration import labelled_distances
 
     assert asked.save is not None
-    corpora = _named(arguments)
+    corpora = named_corpora(arguments)
     said = labelled_distances.save_distances(asked.save, corpora, settings, asked.kind_of_text)
     for line in said:
         print(line)
@@ -238,79 +241,20 @@ def _read(ladder: Any, settings: Any) -> list[Any]:
     return samples
 
 
-def _label_fields(given: str) -> dict[str | None, str]:
-    """Ladder -> field, None -> the field of all others."""
-    fields: dict[str | None, str] = {}
-    for part in given.split(","):
-        ladder, equals, field = part.strip().rpartition("=")
-        if field:
-            fields[ladder if equals else None] = field
-        elif given:
-            raise UserError(
-                f"--label_field={given}: give FIELD or LADDER=FIELD, separated by commas"
-            )
-    return fields
-
-
-def _ladders(
+def _ladders_given(
     arguments: Sequence[str], label_fields: dict[str | None, str]
 ) -> list[tuple[str, dict[str, str], str | None, str | None]]:
     """(name, corpora, label field, unit) of every ladder."""
     if len(arguments) == 1 and arguments[0].endswith(".json"):
         path = pathlib.Path(arguments[0])
-        return _ladders_of(files.read_json(path), path, label_fields)
+        return ladders_in_file(files.read_json(path), path, label_fields)
     for ladder in label_fields:
         if ladder is not None:
             raise UserError(
                 f"--label_field={ladder}={label_fields[ladder]}: the corpora given are one ladder;"
                 " name FIELD"
             )
-    return [("corpora", _named(arguments), label_fields.get(None), None)]
-
-
-def _ladders_of(
-    content: Any, path: pathlib.Path, label_fields: dict[str | None, str]
-) -> list[tuple[str, dict[str, str], str | None, str | None]]:
-    if not isinstance(content, list) or not content:
-        raise UserError(f"{path}: not ladders; give {_FORM}, or corpora themselves")
-    ladders = {}
-    for place, entry in enumerate(content, start=1):
-        name, rungs, unit = (
-            map(entry.get, ("ladder", "files_in_increasing_diversity", "unit"))
-            if isinstance(entry, dict)
-            else [None] * 3
-        )
-        if not isinstance(name, str) or not _strings(rungs) or not isinstance(unit, str | None):
-            raise UserError(f"{path}: entry {place} is not a ladder; give {_FORM}")
-        if name in ladders:
-            raise UserError(f"{path}: entry {place} is a second ladder named {name!r}; rename one")
-        field = label_fields.get(name, label_fields.get(None))
-        ladders[name] = (name, _named([str(path.parent / file) for file in rungs]), field, unit)
-    for name in label_fields:
-        if name is not None and name not in ladders:
-            has = ", ".join(ladders)
-            raise UserError(
-                f"--label_field={name}={label_fields[name]}: {path} has no ladder {name!r} (it has:"
-                f" {has})"
-            )
-    return list(ladders.values())
-
-
-def _named(arguments: Sequence[str]) -> dict[str, str]:
-    corpora: dict[str, str] = {}
-    for argument in arguments:
-        name, spec = split_name(argument)
-        if name in corpora:
-            raise UserError(
-                f"{argument}: a second corpus named {name!r}; give each its own name, as"
-                f" NAME={spec}"
-            )
-        corpora[name] = spec
-    return corpora
-
-
-def _strings(value: Any) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+    return [("corpora", named_corpora(arguments), label_fields.get(None), None)]
 
 
 def _tell(figures: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def choice_measures(study: Study, levels: Sequence[LevelRecord]) -> list[ChoiceM
     names = [level["name"] for level in used]
     found = []
     for size in study.sizes:
-        for stage in study.trained_stages:
+        for stage in study.compared_stages:
             answers = answers_by_level(study, size, stage, names, recipe["seeds"])
             if answers:
                 found += _measured(answers, known, size, stage)

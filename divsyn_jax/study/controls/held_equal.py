@@ -35,7 +35,9 @@ def held_equal(
         "model, optimizer, schedule, tokenizer, evaluation text and seeds",
     ]
     unequal: list[str] = []
-    real = recipe["real_weight"] if recipe["real"] else 0
+    # Fine-tuning sets are compared after the stage that they do not share.
+    stage = runs[0]["stage"] if runs else "pretrain"
+    real = recipe["real_weight"] if recipe["real"] and stage == "pretrain" else 0
     facts = [
         (
             "share of real text",
@@ -60,7 +62,7 @@ def held_equal(
         of_size = [
             run["metrics"]["epochs/synthetic"] / share[run["level"]]
             for run in runs
-            if (run["stage"], run["size"]) == ("pretrain", size) and run["level"] in share
+            if (run["stage"], run["size"]) == (stage, size) and run["level"] in share
         ]
         facts.append((f"epochs over their distinct text{at[size]}", of_size, ".3g"))
     for what, values, form in facts:

@@ -97,7 +97,7 @@ def mixtures_figure(study: StudyResults):
     import matplotlib.pyplot as plt
 
     names = [level["name"] for level in study["levels"]]
-    runs = [run for run in study["runs"] if run["stage"] == "pretrain"]
+    runs = [run for run in study["runs"] if run["stage"] == study["runs"][0]["stage"]]
     sources = sorted(
         {
             key.removeprefix("share/")
@@ -250,7 +250,7 @@ def curves_figure(study: StudyResults):
     """
     import matplotlib.pyplot as plt
 
-    runs = [run for run in study["runs"] if run["stage"] == "pretrain"]
+    runs = [run for run in study["runs"] if run["stage"] == study["runs"][0]["stage"]]
     sizes = list(dict.fromkeys(run["size"] for run in runs))
     figure, axes = plt.subplots(
         len(sizes), figsize=(9, 0.4 + 3.2 * len(sizes)), squeeze=False, layout="constrained"

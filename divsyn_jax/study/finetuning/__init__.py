@@ -1,0 +1,1 @@
+"""Studies whose levels are fine-tuning sets."""
