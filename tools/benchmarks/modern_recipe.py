@@ -470,6 +470,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--heldout_documents", type=int, default=400)
     add("--documents", type=int, default=0, help="training documents of a corpus; 0: all")
     add("--tokenizer_bytes", type=int, default=20_000_000)
+    add("--no_training", action="store_true", help="the page of the runs that are finished")
     settings = parser.parse_args(arguments)
     for name, known in (("parts", PARTS), ("elements", ELEMENTS), ("sizes", ladder.SIZES)):
         if unknown := [value for value in getattr(settings, name) if value not in known]:
@@ -483,10 +484,13 @@ def main() -> None:
     if missing := [path for path in settings.corpora if not os.path.exists(path)]:
         sys.exit(f"{missing[0]}: no such corpus; give --corpora=A,B")
     settings.work = settings.work.absolute()
-    data = prepare(settings)
-    for trial in trials(settings):
-        train(trial, data, settings)
+    if not settings.no_training:
+        data = prepare(settings)
+        for trial in trials(settings):
+            train(trial, data, settings)
     found = [run for trial in trials(settings) if (run := read(trial, settings.work))]
+    if not found:
+        sys.exit(f"{settings.work}: no run is finished")
     files.write_json(f"{settings.output}.json", {"runs": found})
     files.write_text(f"{settings.output}.md", page(found, settings))
     print(f"wrote {settings.output}.md and {settings.output}.json")
