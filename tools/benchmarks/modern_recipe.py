@@ -357,8 +357,9 @@ def _shares(runs: Sequence[dict[str, Any]]) -> str:
         }
         if not paper or not points:
             continue
-        share, kind = share_needed(points.items(), min(paper))
-        (bounds if kind else exact).append((share, kind))
+        if len(points) > 1:
+            share, kind = share_needed(points.items(), min(paper))
+            (bounds if kind else exact).append((share, kind))
         whole = next(
             (
                 run
@@ -370,8 +371,6 @@ def _shares(runs: Sequence[dict[str, Any]]) -> str:
         if whole:
             along = [(tokens / whole["tokens"], value) for tokens, value in whole["curve"]]
             own.append("{1}{0:.2f}".format(*share_needed(along, min(paper))))
-    if not exact and not bounds:
-        return ""
     said = []
     if exact:
         found = mean_interval([math.log(share) for share, _ in exact])
@@ -383,10 +382,13 @@ def _shares(runs: Sequence[dict[str, Any]]) -> str:
         )
         said.append(f"{math.exp(found['value']):.2f}{spread} of the tokens ({len(exact)} seeds)")
     said += [f"{kind}{share:.2f} of the tokens (one seed)" for share, kind in bounds]
+    if not said and not own:
+        return ""
+    of_runs = f"{'; '.join(said)}, each share a whole run with its own decay. Along" if said else ""
     return (
-        "Modern reaches the paper's recipe (the best of its rates that were tried) in"
-        f" {'; '.join(said)}, each share a whole run with its own decay. Along the one run of all"
-        f" tokens, whose rate falls at its end alone: {', '.join(own) or '-'}.\n"
+        "Share of the tokens in which modern reaches the paper's recipe, at the best of the rates"
+        f" tried for that one: {of_runs or 'along'} the one run of all tokens, whose rate falls"
+        f" at its end alone, {', '.join(own) or 'not evaluated'}, seed by seed.\n"
     )
 
 
@@ -405,7 +407,7 @@ def _rates(runs: Sequence[dict[str, Any]]) -> str:
             [
                 name,
                 *(_interval(values[rate]) if values[rate] else "-" for rate in rates),
-                f"{optimum:.2g} {note}".strip(),
+                f"{optimum:.3g} {note}".strip(),
             ]
         )
     header = ["bits per byte at the law's rate times", *(f"{rate:g}" for rate in rates), "optimum"]
