@@ -49,14 +49,11 @@ def test_all_right_variants_agree_in_every_layout():
 
 
 def test_muon_is_the_same_in_every_layout():
-    """Newton-Schulz steps enlarge what rounding leaves in the smallest singular values, so losses
-    agree less closely than AdamW's.
-    """
     found = measure("muon")
     assert len(found) == 3
     for name in ("muon fsdp", "muon replica x fsdp x tensor"):
         assert found[name]["gradient"] < TOLERANCE, (name, found[name])
-        assert found[name]["loss"] < 20 * TOLERANCE, (name, found[name])
+        assert found[name]["loss"] < TOLERANCE, (name, found[name])
     assert found["learned"]["loss"] > 0.1
 
 
