@@ -116,9 +116,9 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
     )
     sharding.check_rows(mesh, recipe.eval.batch, "eval.batch")
     jax.set_mesh(mesh)
-    adamw = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
+    tx = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
     schedule = optimizer.make_schedule(recipe.optimizer, recipe.steps)
-    abstract = step.abstract_state(recipe.model, adamw, mesh)
+    abstract = step.abstract_state(recipe.model, tx, mesh)
 
     # -------------------------------------------------------------------------------------- run
     # directory
@@ -136,7 +136,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
         run_directory.check_same_data(progress["data"], mixture.identity)
         distributed.say(f"continuing from step {progress['step']}")
     else:
-        state = step.init_state(recipe.model, adamw, abstract, recipe.seed)
+        state = step.init_state(recipe.model, tx, abstract, recipe.seed)
         if recipe.init_from:
             state["params"] = run_directory.initial_weights(
                 pathlib.Path(recipe.init_from), abstract["params"], tokenizer, recipe.model
@@ -158,7 +158,7 @@ def train(recipe: Recipe, workdir: pathlib.Path) -> None:
 
     # --------------------------------------------------------------------------------------------
     # the loop
-    train_step = step.make_train_step(recipe, adamw, schedule, len(sources))
+    train_step = step.make_train_step(recipe, tx, schedule, len(sources))
     eval_step = step.make_eval_step(recipe.model, recipe.loss.chunk)
     first = progress["step"]
     batches = mixture.batches(first, jax.process_index(), jax.process_count())

@@ -7,6 +7,8 @@ import dataclasses
 
 # What the backward pass may recompute; divsyn_jax/model/decoder.py has the policy of each.
 REMATS = ("none", "minimal", "dots", "full")
+# What fresh weights are drawn from; divsyn_jax/model/decoder.py has the sources.
+INITIALIZATIONS = ("gpt2", "fan_in")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,10 @@ class ModelConfig:
       what the backward pass recomputes in a layer: 'none', 'minimal' (keeps matrix products of
       weights), 'dots' (keeps all matrix products), 'full' (keeps nothing). scan: compile one layer
       and loop over it, so that compile time does not grow with depth; else unroll the layers.
+      initialization: what fresh matrices of a layer are drawn from: 'gpt2': normal(0, 0.02), those
+      that write to the residual stream scaled down by sqrt(2N); 'fan_in': normal with a standard
+      deviation of sqrt(min(1, outputs / inputs) / inputs), those that write to the residual stream
+      zero. Embedding and output projection are normal(0, 0.02) in both.
     """
 
     vocab_size: int
@@ -78,6 +84,7 @@ class ModelConfig:
     qkv_bias: bool = False
     qk_norm: bool = False
     rope_scaling: RopeScaling = PLAIN_ROPE
+    initialization: str = "gpt2"
 
     def __post_init__(self) -> None:
         if self.head_width % 2:
@@ -95,6 +102,11 @@ class ModelConfig:
             raise ValueError(
                 f"model.remat={self.remat!r} is unknown; use one of {', '.join(REMATS)}"
             )
+        if self.initialization not in INITIALIZATIONS:
+            raise ValueError(
+                f"model.initialization={self.initialization!r} is unknown; use one of"
+                f" {', '.join(INITIALIZATIONS)}"
+            )
 
     @property
     def head_dim(self) -> int:
@@ -102,8 +114,8 @@ class ModelConfig:
         return self.head_width or self.hidden // self.heads
 
 
-# Settings of how the model is computed, and not of which function it is.
-NUMERICS = ("dtype", "attention", "remat", "scan")
+# Settings of how the model is computed and where it began, and not of which function it is.
+NUMERICS = ("dtype", "attention", "remat", "scan", "initialization")
 
 
 def model_differences(one: ModelConfig, other: ModelConfig) -> dict[str, tuple[object, object]]:

@@ -37,8 +37,11 @@ class Block(nnx.Module):
         c = config
         D, F, H, G, K = c.hidden, c.intermediate, c.heads, c.kv_heads, c.head_dim
         # Projections that write to the residual stream start smaller with depth (GPT-2), so its
-        # variance stays put.
-        inner, outer = _normal(rngs, 0.02), _normal(rngs, 0.02 / (2 * c.layers) ** 0.5)
+        # variance stays put; or as zeros, so that a fresh block passes its input on.
+        if c.initialization == "gpt2":
+            inner, outer = _normal(rngs, 0.02), _normal(rngs, 0.02 / (2 * c.layers) ** 0.5)
+        else:
+            inner, outer = _normal_by_fans(rngs), _zeros
         self.attention_norm = nnx.Param(jnp.ones(D))
         self.query = inner(D, H, K)
         self.key = inner(D, G, K)
@@ -172,7 +175,10 @@ class Decoder(nnx.Module):
 def init_params(config: ModelConfig, seed: int) -> Params:
     """Fresh float32 parameters:
 
-    normal(0, 0.02), residual outputs scaled down by sqrt(2N), norms one, biases zero.
+    `initialization` says what matrices are drawn from; norms are one, biases zero. 'gpt2' is that
+    of Radford et al. 2019. 'fan_in' is that of nanochat (karpathy/nanochat, gpt.py) for the
+    matrices of layers: the spectral condition of Yang et al. 2023 (arXiv 2310.17813), which keeps
+    activations of one size at every width.
     """
     return nnx.to_pure_dict(nnx.split(Decoder(config, rngs=nnx.Rngs(seed)))[1])
 
@@ -289,6 +295,20 @@ def _product(x_BLI: jax.Array, weight: nnx.Param, dtype: str) -> jax.Array:
         rows, math.prod(columns)
     )
     return y.reshape(B, L, *columns)
+
+
+def _normal_by_fans(rngs: nnx.Rngs):
+    """Matrices [inputs, *outputs] whose products have the size of their input."""
+
+    def draw(*shape: int) -> nnx.Param:
+        fan_in, fan_out = shape[0], math.prod(shape[1:])
+        return _normal(rngs, (min(1.0, fan_out / fan_in) / fan_in) ** 0.5)(*shape)
+
+    return draw
+
+
+def _zeros(*shape: int) -> nnx.Param:
+    return nnx.Param(jnp.zeros(shape))
 
 
 @functools.lru_cache

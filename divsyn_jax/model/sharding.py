@@ -160,14 +160,15 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def state_shardings(state: Any, mesh: Mesh) -> Any:
     """A NamedSharding for every leaf of a train state (parameters, optimizer moments, counters).
 
-    A moment of the optimizer is laid out like its parameter; numbers, such as its counters, are on
-    every device. Raises `UserError` when a dimension does not split over its mesh axes, naming
-    both, and for an array that is no parameter of the table (divsyn_jax/model/parameters.py)."""
+    A moment of the optimizer is laid out like its parameter; its numbers, such as counters, and
+    what it keeps outside of a tree of parameters, such as a window of losses, are on every device.
+    Raises `UserError` when a dimension does not split over its mesh axes, naming both, and for an
+    array that is no parameter of the table (divsyn_jax/model/parameters.py)."""
 
     def sharding(path: tuple, leaf: Any) -> NamedSharding:
-        if not leaf.shape:
-            return replicated(mesh)
         keys = _parameter_keys(path)
+        if not leaf.shape or not keys:
+            return replicated(mesh)
         axes = find_parameter(keys).axes
         if keys[0] == LAYERS:
             axes = ("layers", *axes)

@@ -208,7 +208,7 @@ def _run_record(study: Study, run: Run, stage: str) -> RunRecord:
         metrics["eval/tasks/mean"] = sum(values.values()) / len(values)
     for key in study.recipe.get("outcomes", ()):
         metrics[f"eval/tasks/{key}"] = value_of_test(workdir, f"tasks/{key}")
-    curve = _curve(lines)
+    curve = _curve([line for line in lines if "loss" in line])  # a skipped step may have none
     return {
         "size": run.size,
         "level": run.level,

@@ -139,6 +139,7 @@ class Reporter:
         )
         self._peak = PEAK_FLOPS.get(jax.devices()[0].device_kind)
         self._last, self._paused = time.perf_counter(), 0.0
+        self._not_finite = 0  # steps in a row
         interval = 1 if sys.stderr.isatty() else 15
         self._bar = tqdm(
             total=recipe.steps,
@@ -165,7 +166,8 @@ class Reporter:
         """Read a dispatched step's scalars (this waits for it), check and log them. Returns whether
         a stop was asked for.
 
-        Raises `Failure` when the loss or the gradient is not finite.
+        Raises `Failure` when the loss or the gradient is not finite; where such steps are skipped,
+        when as many in a row as the window of spikes holds are not.
         """
         host = jax.device_get(dict(scalars))
         now = time.perf_counter()
@@ -174,7 +176,10 @@ class Reporter:
         self._in_steps += seconds
         self._rows_S += host["rows_S"]
         loss, grad_norm = float(host["loss"]), float(host["grad_norm"])
-        if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+        is_finite = math.isfinite(loss) and math.isfinite(grad_norm)
+        self._not_finite = 0 if is_finite else self._not_finite + 1
+        allowed = self._recipe.optimizer.spike_window if "skipped_steps" in host else 1
+        if self._not_finite >= allowed:
             raise Failure(f"step {number}: loss {loss}, gradient norm {grad_norm}; the run stops")
         self._bar.update()
         self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -186,8 +191,9 @@ class Reporter:
             self._log.write(
                 number,
                 {
-                    "loss": loss,
-                    "grad_norm": grad_norm,
+                    # JSON has no number for what is not finite; such a step was skipped.
+                    "loss": loss if math.isfinite(loss) else None,
+                    "grad_norm": grad_norm if math.isfinite(grad_norm) else None,
                     "learning_rate": float(host["learning_rate"]),
                     **{
                         f"share/{n}": float(rows / self._rows_S.sum())
@@ -198,6 +204,9 @@ class Reporter:
                         for n, rows, size in zip(names, self._rows_S, sizes, strict=True)
                     },
                     **(extra or {}),
+                    "skipped_steps": (
+                        int(host["skipped_steps"]) if "skipped_steps" in host else None
+                    ),
                     "seconds": seconds,
                     **self._throughput(host, seconds),
                     "goodput": min(1.0, self._in_steps / max(time.time() - self._started, 1e-9)),

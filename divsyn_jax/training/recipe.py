@@ -17,13 +17,14 @@ from typing import Any
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.model.config import MeshConfig, ModelConfig
 
+OPTIMIZERS = ("adamw", "muon")
 SCHEDULES = ("constant", "linear", "cosine", "wsd")
 TRACKERS = ("tensorboard", "wandb", "trackio")
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW settings.
+    """Settings of the optimizer: AdamW, or Muon for the matrices of layers and AdamW for the rest.
 
     Attributes: peak_lr: learning rate after warm-up. schedule: after the linear warm-up:
       'constant'; 'linear' (the paper's) or 'cosine' down to `final_lr_ratio`; 'wsd': constant, then
@@ -31,7 +32,12 @@ class OptimizerConfig:
       zero. final_lr_ratio: final learning rate over `peak_lr`. decay_share: share of all steps that
       'wsd' decays over. b1, b2, eps, weight_decay: as in AdamW (Loshchilov & Hutter 2019); norm
       scales are not decayed. clip_norm: global gradient norm is clipped to this; 0 means no
-      clipping.
+      clipping. name: 'adamw', or 'muon' (Jordan et al. 2024): momentum made orthogonal by
+      Newton-Schulz steps. momentum: of Muon's matrices. matrix_rms: root mean square of what Muon
+      adds to a matrix over the learning rate; 0.2 is AdamW's, so that both take one learning rate
+      and decay (Liu et al. 2025, arXiv 2502.16982). skip_spikes: a step is skipped whose loss or
+      gradient norm is more than so many standard deviations above its mean over the last
+      `spike_window` steps, or is not finite; 0: never, and what is not finite stops the run.
     """
 
     peak_lr: float
@@ -44,14 +50,23 @@ class OptimizerConfig:
     eps: float = 1e-8
     weight_decay: float = 0.1
     clip_norm: float = 1.0
+    name: str = "adamw"
+    momentum: float = 0.95
+    matrix_rms: float = 0.2
+    skip_spikes: float = 0.0
+    spike_window: int = 128
 
     def __post_init__(self) -> None:
+        if self.name not in OPTIMIZERS:
+            raise ValueError(
+                f"optimizer.name={self.name!r} is unknown; use one of {', '.join(OPTIMIZERS)}"
+            )
         if self.schedule not in SCHEDULES:
             raise ValueError(
                 f"optimizer.schedule={self.schedule!r} is unknown; use one of"
                 f" {', '.join(SCHEDULES)}"
             )
-        for name in ("b1", "b2"):
+        for name in ("b1", "b2", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
                     f"optimizer.{name}={getattr(self, name)} must be at least 0 and below 1"
@@ -61,8 +76,11 @@ class OptimizerConfig:
                 raise ValueError(
                     f"optimizer.{name}={getattr(self, name)} must be at least 0 and at most 1"
                 )
-        if not self.eps > 0:
-            raise ValueError(f"optimizer.eps={self.eps} must be above 0")
+        for name in ("eps", "matrix_rms"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"optimizer.{name}={getattr(self, name)} must be above 0")
+        if self.spike_window < 4:
+            raise ValueError(f"optimizer.spike_window={self.spike_window} must be at least 4")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,7 @@ from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.attention import Mask, attend_over_window
 from divsyn_jax.model.config import ModelConfig
 from divsyn_jax.model.loss import token_nll, weighted_loss
+from divsyn_jax.training.optimizer import SpikeState
 from divsyn_jax.training.recipe import Recipe
 
 State = dict[str, Any]
@@ -113,14 +114,16 @@ def make_train_step(
     The batch holds what `Mixture.batches` yields and `stop` [B] (1 where the row's process was
     asked to stop). The scalars
     are on every device: `loss`, `grad_norm`, `learning_rate`, `targets`, `stop`, and `rows_S`, the
-    rows taken from each source; of packed windows also `inputs`, which are not padding, and
-    `context`, the mean over those of the length of their conversation."""
+    rows taken from each source; where spikes are skipped `skipped_steps`, their number so far; of
+    packed windows also `inputs`, which are not padding, and `context`, the mean over those of the
+    length of their conversation."""
     mean_gradient = make_gradient(recipe)
+    update = optax.with_extra_args_support(optimizer).update
 
     def train_step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
         windows = _Windows.of(batch)
         nll, gradients = mean_gradient(state["params"], batch)
-        updates, opt_state = optimizer.update(gradients, state["opt_state"], state["params"])
+        updates, opt_state = update(gradients, state["opt_state"], state["params"], loss=nll)
         scalars = {
             "loss": nll,
             "grad_norm": optax.tree.norm(gradients),
@@ -129,6 +132,8 @@ def make_train_step(
             "stop": jnp.sum(batch["stop"]),
             "rows_S": jnp.sum(jax.nn.one_hot(batch["source"], sources, dtype=jnp.int32), axis=0),
         }
+        if isinstance(opt_state, SpikeState):
+            scalars["skipped_steps"] = opt_state.skipped
         if windows.mask.segments_BL is not None:
             real_BL = windows.mask.segments_BL > 0
             scalars["inputs"] = jnp.sum(real_BL)

@@ -3,7 +3,7 @@
 For every layout and variant: the losses of 20 steps at a constant rate and the gradient of the
 first batch, as relative differences from one device; for deliberately wrong variants too, which
 must be far off. Variants run on one device and with fsdp; with the argument `every`, in every
-layout."""
+layout; with the argument `muon`, Muon alone, with the rule for spikes."""
 
 import json
 import pathlib
@@ -47,6 +47,7 @@ def recipe(**changes) -> Recipe:
     )
     config.model.update(changes.pop("model", {}))
     config.optimizer.update(schedule="constant", peak_lr=1e-3, warmup_steps=0)
+    config.optimizer.update(changes.pop("optimizer", {}))
     config.loss.chunk = changes.pop("chunk", 8)
     config.update(steps=STEPS, global_batch=B, seq_len=L, **changes)
     config.eval.batch = B
@@ -164,7 +165,21 @@ def wrong_sharding(recipe: Recipe):
     return loss
 
 
+def muon_in_layouts() -> dict[str, dict[str, float]]:
+    """Muon against itself on one device; `run` checks that its state stays laid out as it was."""
+    modern = recipe(optimizer={"name": "muon", "skip_spikes": 6.0})
+    reference = run(modern, None)
+    found = {
+        f"muon {name}": difference(reference, run(modern, LAYOUTS[name]))
+        for name in ("fsdp", "replica x fsdp x tensor")
+    }
+    return {**found, "learned": {"loss": reference[0][0] - reference[0][-1], "gradient": 0.0}}
+
+
 def main() -> None:
+    if "muon" in sys.argv[1:]:
+        print(json.dumps(muon_in_layouts()))
+        return
     base = recipe()
     reference = run(base, None)
     found = {

@@ -48,6 +48,15 @@ def test_all_right_variants_agree_in_every_layout():
     assert_right_ones_agree(measure("every"), 32)
 
 
+def test_muon_is_the_same_in_every_layout():
+    found = measure("muon")
+    assert len(found) == 3
+    for name in ("muon fsdp", "muon replica x fsdp x tensor"):
+        assert found[name]["gradient"] < TOLERANCE, (name, found[name])
+        assert found[name]["loss"] < TOLERANCE, (name, found[name])
+    assert found["learned"]["loss"] > 0.1
+
+
 @pytest.mark.parametrize("name", ["wrong normalisation", "wrong sharding"])
 def test_wrong_variants_are_found_out(found, name):
     assert found[name]["gradient"] > 100 * TOLERANCE

@@ -1,7 +1,9 @@
 """Schedules at hand-computed points; AdamW against torch, with clipping and undecayed norms."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from divsyn_jax.training.optimizer import make_optimizer, make_schedule
@@ -42,6 +44,29 @@ def test_final_ratio_and_unknown_names():
     assert float(make_schedule(config(final_lr_ratio=0.1), 110)(110)) == pytest.approx(0.1)
     with pytest.raises(ValueError, match="sawtooth"):
         config(schedule="sawtooth")
+
+
+def test_the_default_is_the_papers_adamw_bit_for_bit():
+    """The same state, in the same tree, and the same updates as AdamW written out."""
+    c = OptimizerConfig(peak_lr=1e-2, warmup_steps=2)
+    decayed = {"head": True, "final_norm": False}
+    written_out = optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adamw(make_schedule(c, 9), b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.1, mask=decayed),
+    )
+    generator = np.random.default_rng(0)
+    params = {"head": jnp.ones((4, 3)), "final_norm": jnp.ones(3)}
+    ours, theirs = make_optimizer(c, steps=9), written_out
+    state, their_state = ours.init(params), theirs.init(params)
+    for _ in range(5):
+        gradients = jax.tree.map(lambda leaf: 3 * generator.standard_normal(leaf.shape), params)
+        gradients = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), gradients)
+        updates, state = jax.jit(ours.update)(gradients, state, params)
+        their_updates, their_state = jax.jit(theirs.update)(gradients, their_state, params)
+        assert jax.tree.structure((updates, state)) == jax.tree.structure(
+            (their_updates, their_state)
+        )
+        jax.tree.map(np.testing.assert_array_equal, (updates, state), (their_updates, their_state))
 
 
 def test_updates_equal_torch_adamw():

@@ -2,6 +2,8 @@
 counts on those.
 """
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -20,6 +22,16 @@ GOLDEN = [
     (4.011178493499756, 0.9700681567192078),
     (3.9854776859283447, 0.8799929022789001),
     (4.006125450134277, 0.8856641054153442),
+]
+
+
+# Losses of commit bfe1ee6, before there was another optimizer: the paper's recipe in all but size.
+GOLDEN_LOSSES = [
+    *(4.136205673217773, 4.132763385772705, 4.116178512573242, 4.076178550720215),
+    *(4.040733337402344, 4.033122539520264, 3.931793212890625, 3.8986268043518066),
+    *(3.8383686542510986, 3.8117873668670654, 3.840512752532959, 3.7162461280822754),
+    *(3.713170051574707, 3.691349744796753, 3.6908509731292725, 3.6402227878570557),
+    *(3.6080570220947266, 3.6125781536102295, 3.58976149559021, 3.604292154312134),
 ]
 
 
@@ -67,6 +79,20 @@ def test_plain_text_trains_as_before(accumulation):
         for scalars in scalars_of(small_recipe(accumulation_steps=accumulation), text_batches())
     ]
     np.testing.assert_allclose(found, GOLDEN, rtol=2e-5)
+
+
+@pytest.mark.long
+def test_the_papers_recipe_trains_as_before():
+    recipe = small_recipe()
+    recipe = dataclasses.replace(
+        recipe,
+        steps=20,
+        optimizer=dataclasses.replace(recipe.optimizer, warmup_steps=5),
+        loss=dataclasses.replace(recipe.loss, z_loss=0.0),
+    )
+    found = list(scalars_of(recipe, text_batches()))
+    np.testing.assert_allclose([s["loss"] for s in found], GOLDEN_LOSSES, rtol=2e-5)
+    assert "skipped_steps" not in found[-1]
 
 
 def test_conversations_are_counted_without_padding():
