@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.base.words import count_words
+from divsyn_jax.base.words import count_words, first_words
 from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
 from divsyn_jax.data.readers.records import MISSING, field_at
 from divsyn_jax.diversity.estimation.whole_groups import GroupedDocuments, GroupSampler
@@ -76,9 +76,20 @@ class Sample:
     grouped: GroupedDocuments | None = None
     group_fingerprint: str | None = None
     left_out: list[str] = dataclasses.field(default_factory=list)
+    _cut: "dict[int, Sample]" = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def cut_to(self, length: int) -> "Sample":
+        """The sample with its documents cut to their first `length` words; the same object at every
+        call."""
+        if length not in self._cut:
+            texts = [first_words(text, length) for text in self.texts]
+            self._cut[length] = dataclasses.replace(self, texts=texts)
+        return self._cut[length]
 
 
 class DuplicateSketch:

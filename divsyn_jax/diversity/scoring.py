@@ -3,7 +3,6 @@
 Shapes: D draws, K documents a draw.
 """
 
-import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
 from typing import NotRequired, TypedDict, cast
@@ -11,7 +10,6 @@ from typing import NotRequired, TypedDict, cast
 import numpy as np
 
 from divsyn_jax.base.parts import WorkPart
-from divsyn_jax.base.words import first_words
 from divsyn_jax.data.readers.corpus import CorpusReader
 from divsyn_jax.diversity import baselines, copies, embedder, result
 from divsyn_jax.diversity.agents.base import (
@@ -218,10 +216,7 @@ def as_read(sample: Sample, shared: baselines.SharedText) -> Sample:
     """The sample with its documents cut to the length at which corpora are compared, where there is
     one.
     """
-    if shared.judged_words is None:
-        return sample
-    cut = [first_words(text, shared.judged_words) for text in sample.texts]
-    return dataclasses.replace(sample, texts=cut)
+    return sample if shared.judged_words is None else sample.cut_to(shared.judged_words)
 
 
 def _content(

@@ -16,14 +16,12 @@ once; a stopped command, repeated, embeds nothing twice.
 
 import contextlib
 import dataclasses
-import os
 import pathlib
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from divsyn_jax.base import commandline, files, setting_flags
-from divsyn_jax.base.errors import Unfinished, UserError
+from divsyn_jax.base.errors import UserError
 from divsyn_jax.data.readers import flags as corpus_flags
 from divsyn_jax.grading.settings import ALL_METRICS, GradeSettings
 
@@ -62,7 +60,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"--output={settings.output}: exists and is not a folder; name another")
     for name in WRITTEN_GRADES:
         files.check_no_folder(settings.output / name)
-    signal.signal(signal.SIGTERM, _stop)
+    commandline.stop_on_sigterm()
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.embedding import models
     from divsyn_jax.grading import grades, report
@@ -187,12 +185,6 @@ def _in_json(settings: GradeSettings) -> dict[str, Any]:
         name: str(value) if isinstance(value, pathlib.Path) else value
         for name, value in dataclasses.asdict(settings).items()
     } | {"metric": list(settings.metric)}
-
-
-def _stop(signum: int, frame: Any) -> None:
-    raise Unfinished(
-        f"stopped by signal {signum} in process {os.getpid()}; run the same command to continue"
-    )
 
 
 if __name__ == "__main__":

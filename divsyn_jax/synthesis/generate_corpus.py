@@ -373,3 +373,8 @@ def _rejected(manifest: dict[str, Any]) -> str:
     counted = ", ".join(f"{count:,} {reason}" for reason, count in manifest["rejects"].items())
     cost = "" if manifest["cost"] is None else f"; cost {manifest['cost']:.2f}"
     return f"; rejected: {counted or 'none'}{cost}"
+
+
+def run() -> None:
+    """Entry point of the command `generate_corpus`."""
+    commandline.run(main, __doc__)

@@ -4,6 +4,7 @@ for judgement.
 Shapes: N documents in the sample, D draws, K documents a draw, E embedding dimensions.
 """
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))  # 0.20, 0
 NEAR_DUPLICATE_CUT = 0.3  # clusters of near-duplicates; one of THRESHOLDS
 NEAR_DUPLICATE_DISTANCE = 0.1  # pairs of near-duplicates
 _DRAWS_AT_ONCE = 1024
+_CORPORA_KEPT = 8
 
 
 def make_embedding_agent(settings: ScoreSettings, samples: Mapping[str, Sample]) -> Embedder:
@@ -35,6 +37,15 @@ def make_embedding_agent(settings: ScoreSettings, samples: Mapping[str, Sample])
     for name, sample in samples.items():
         made.reading(sample).require_readable(name)
     return made
+
+
+@dataclasses.dataclass
+class _Kept:
+    """A sample, the pieces that the model reads of it, and its vectors once they were asked for."""
+
+    sample: Sample
+    pieces: list[Pieces]
+    vectors_NE: np.ndarray | None = None
 
 
 class EmbeddingAgent:
@@ -61,8 +72,7 @@ class EmbeddingAgent:
         self.model = self._model.name
         self.threshold = threshold
         self._cache = cache
-        self._pieces_of: tuple[Sample, list[Pieces]] | None = None
-        self._vectors_of: tuple[Sample, np.ndarray] | None = None
+        self._kept: list[_Kept] = []
 
     def settings(self) -> dict[str, Any]:
         return {
@@ -101,26 +111,26 @@ class EmbeddingAgent:
 
     def vectors(self, sample: Sample) -> np.ndarray:
         """[N, E] unit vectors of the sampled documents, embedded once."""
-        # One corpus at a time: partition and near_duplicate_share ask for the same vectors one
-        # after the other.
-        if self._vectors_of is None or self._vectors_of[0] is not sample:
-            pieces = self._pieces(sample)
-            found_NE = embeddings.embed(pieces, self._model, self._cache, sample.spec)
-            self._vectors_of = (sample, found_NE)
-        return self._vectors_of[1]
+        kept = self._keep(sample)
+        if kept.vectors_NE is None:
+            kept.vectors_NE = embeddings.embed(kept.pieces, self._model, self._cache, sample.spec)
+        return kept.vectors_NE
 
     def usage(self) -> UsageRecord:
         return nothing_used()
 
     def reading(self, sample: Sample) -> reading.Reading:
         """How much of the sampled documents the model can see."""
-        return reading.summarise_reading(self._pieces(sample), self._model)
+        return reading.summarise_reading(self._keep(sample).pieces, self._model)
 
-    def _pieces(self, sample: Sample) -> list[Pieces]:
-        if self._pieces_of is None or self._pieces_of[0] is not sample:
-            self._pieces_of = (sample, self._model.read(sample.texts))
-        return self._pieces_of[1]
+    def _keep(self, sample: Sample) -> "_Kept":
+        """What is known of these documents; of no more corpora than memory has room for, since
+        every stage of a comparison goes through all of them."""
+        found = next((each for each in self._kept if each.sample is sample), None)
+        if found is None:
+            found = _Kept(sample, self._model.read(sample.texts))
+            self._kept = [*self._kept[1 - _CORPORA_KEPT :], found]
+        return found
 
     def close(self) -> None:
-        self._vectors_of = None
-        self._pieces_of = None
+        self._kept = []
