@@ -304,8 +304,11 @@ def _is_damage(error: Exception) -> bool:
     """Whether a failed load tells of the files' content, and not of memory, rights or devices.
 
     TensorStore raises ValueError for every one of its status codes; JSON that is cut off is a
-    ValueError too. For metadata of another form Orbax knows no reader, which is a KeyError."""
+    ValueError too. For metadata of another form Orbax knows no reader: its NoEntryError, whatever
+    the cause, where a plain KeyError says only that a load failed."""
     root = _root(error)
+    if type(error).__name__ == "NoEntryError":
+        return True
     if isinstance(root, ValueError):
         return not str(root).startswith(
             ("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED")
