@@ -100,6 +100,13 @@ def run_missing(study: Study, jobs: Sequence[Job], slots: Sequence[Slot]) -> Non
     waiting = sum(not job.done() for job in jobs)
     finished = 0
     started = time.monotonic()
+    if waiting:
+        at_once = min(waiting, len(slots))
+        print(
+            f"  {waiting} to do, {at_once} at a time; each writes its progress to a file in"
+            f" {jobs[0].log.parent}",
+            flush=True,
+        )
 
     def on_done(job: Job, seconds: float) -> None:
         nonlocal finished
