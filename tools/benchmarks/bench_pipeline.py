@@ -67,7 +67,7 @@ def write_windows(folder: pathlib.Path, seed: int) -> None:
         "seq_len": SEQ_LEN,
         "packing": "concat",
         "dtype": "<u2",
-        "tokenizer": {"sha256": tokenizers.digest_of_copy(folder)},
+        "tokenizer": {"sha256": tokenizers.digest_of_copy(folder), "vocab_size": 1 << 16},
         "windows": len(windows),
         "targets": len(windows) * SEQ_LEN,
         "shards": entries,
