@@ -12,13 +12,11 @@ import math
 import multiprocessing
 import os
 import pathlib
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from divsyn_jax.base import terminal_text
 from divsyn_jax.base.errors import UserError
@@ -26,7 +24,12 @@ from divsyn_jax.curation.evaluation_items import Leak
 from divsyn_jax.curation.settings import CurationSettings
 from divsyn_jax.curation.sketch import BANDS, sketch_block
 from divsyn_jax.data import beam_runner
-from divsyn_jax.data.readers.corpus import CorpusReader, Document, TextFingerprint
+from divsyn_jax.data.readers.corpus import (
+    CorpusReader,
+    Document,
+    TextFingerprint,
+    with_progress,
+)
 from divsyn_jax.data.readers.records import MISSING, field_at
 
 _BLOCK_CHARACTERS = 4 << 20
@@ -177,15 +180,7 @@ def _blocks(reader: CorpusReader, facts: _Facts) -> Iterator[list[str]]:
     """Texts in order, about `_BLOCK_CHARACTERS` at a time."""
     texts: list[str] = []
     size = 0
-    progress = tqdm(
-        reader,
-        desc=terminal_text.one_line(f"reading {reader.spec}", 200),
-        unit="doc",
-        delay=2,
-        mininterval=1,
-        file=sys.stderr,
-    )
-    for document in progress:
+    for document in with_progress(reader):
         facts.enter(document)
         texts.append(document.text)
         size += len(document.text)

@@ -205,7 +205,7 @@ class ShardedWindows:
         return self._length
 
     def __getitem__(self, index: int) -> np.ndarray:
-        # A group of one has ArrayRecord start its readers: 70 times the time of one record.
+        # A group of one has ArrayRecord start its readers, at many times the cost of a read.
         with self._damage_named():
             record = self._source[index]
         return self._windows([record])[0].astype(np.int32)

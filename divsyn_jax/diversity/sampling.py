@@ -9,16 +9,19 @@ import dataclasses
 import hashlib
 import json
 import math
-import sys
 from collections.abc import Sequence
 
 import numpy as np
-from tqdm import tqdm
 
-from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.words import count_words, first_words
-from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions, TextFingerprint
+from divsyn_jax.data.readers.corpus import (
+    CorpusReader,
+    Document,
+    ReadOptions,
+    TextFingerprint,
+    with_progress,
+)
 from divsyn_jax.data.readers.records import MISSING, field_at
 from divsyn_jax.diversity.estimation.whole_groups import GroupedDocuments, GroupSampler
 
@@ -171,17 +174,7 @@ def read_sample(
     group_fingerprint = TextFingerprint()
     reservoir: list[tuple[int, Document, str]] = []
     words = squares = 0
-    # `delay`: a bar only for a corpus that takes its time. The total is unknown, so it shows a rate
-    # and no ETA.
-    progress = tqdm(
-        reader,
-        desc=terminal_text.one_line(f"reading {reader.spec}", 200),
-        unit="doc",
-        delay=2,
-        mininterval=1,
-        file=sys.stderr,
-    )
-    for index, document in enumerate(progress):
+    for index, document in enumerate(with_progress(reader)):
         fingerprint.update(document.text)
         duplicates.add(document.text)
         count = count_words(document.text)

@@ -41,7 +41,7 @@ from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.html import number
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
-from divsyn_jax.data.readers.corpus import split_name
+from divsyn_jax.data.readers.corpus import named_corpora
 from divsyn_jax.diversity.agents import flags as agent_flags
 from divsyn_jax.diversity.agents.kinds import agents_with
 from divsyn_jax.diversity.pairs.pair_settings import PairSettings
@@ -268,14 +268,8 @@ def _say_first(
 def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
     from divsyn_jax.diversity import score_file
 
-    corpora: dict[str, str] = {}
-    for argument in arguments:
-        name, spec = split_name(argument)
-        if name in corpora:
-            raise UserError(
-                f"{argument}: a second corpus named {name!r}; give each its own name, as"
-                f" NAME={spec}"
-            )
+    corpora = named_corpora(arguments)
+    for argument, (name, spec) in zip(arguments, corpora.items(), strict=True):
         folder = output / name
         if len(os.fsencode(name)) > _LONGEST_NAME:
             raise UserError(
@@ -290,7 +284,6 @@ def _named(arguments: Sequence[str], output: pathlib.Path) -> dict[str, str]:
                 f" NAME={spec}"
             )
         files.check_replaceable(folder, score_file.SCORE_FILES)
-        corpora[name] = spec
     return corpora
 
 

@@ -34,6 +34,7 @@ from divsyn_jax.study.study_file import (
     OutcomeRecord,
     RunRecord,
     StudyResults,
+    values_by_seed,
 )
 
 
@@ -86,7 +87,7 @@ def collect(study: Study) -> StudyResults:
                 test=outcome.test,
                 higher_is_better=outcome.higher_is_better,
                 noise_floor=statistics.noise_floor(
-                    [_by_seed(runs, level, outcome) for level in study.level_names]
+                    [values_by_seed(runs, level, outcome) for level in study.level_names]
                 ),
             )
             for outcome in measured
@@ -157,7 +158,7 @@ def _level_record(
             "bytes_per_token": text["bytes"] / max(manifest["tokens"], 1),
         },
         "performance": {
-            outcome.name: statistics.mean_interval(_by_seed(runs, name, outcome))
+            outcome.name: statistics.mean_interval(values_by_seed(runs, name, outcome))
             for outcome in measured
         },
     }
@@ -165,16 +166,6 @@ def _level_record(
         if key in level:
             record[key] = level[key]
     return record
-
-
-def _by_seed(runs: Sequence[RunRecord], level: str, outcome: Outcome) -> list[float]:
-    """The outcome of every run of a level."""
-    of = (level, outcome.size, outcome.stage)
-    return [
-        run["metrics"][f"eval/{outcome.test}"]
-        for run in runs
-        if (run["level"], run["size"], run["stage"]) == of
-    ]
 
 
 def _metric(metric: str, score: Score, estimate: Measurement) -> MeasuredValue:

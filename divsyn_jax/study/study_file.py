@@ -7,7 +7,7 @@ types, never the file.
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 from divsyn_jax.base import files
@@ -276,3 +276,13 @@ def read_study(path: pathlib.Path) -> StudyResults:
     verdicts = [JudgedHypothesis.from_json(each) for each in content["verdicts"]]
     found: Any = {**content, "format": content.get("format", 1), "verdicts": verdicts}
     return found
+
+
+def values_by_seed(runs: Sequence[RunRecord], level: str, outcome: Outcome) -> list[float]:
+    """The outcome of every run of a level."""
+    of = (level, outcome.size, outcome.stage)
+    return [
+        run["metrics"][f"eval/{outcome.test}"]
+        for run in runs
+        if (run["level"], run["size"], run["stage"]) == of
+    ]

@@ -11,8 +11,11 @@ the corpus. This module imports neither jax nor torch."""
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from tqdm import tqdm
 
 from divsyn_jax.base import terminal_text
 from divsyn_jax.base.commandline import UserError
@@ -41,7 +44,7 @@ from divsyn_jax.data.readers.records import (
 from divsyn_jax.data.readers.text_rule import TextRule
 
 __all__ = ["CorpusReader", "Document", "Malformed", "ReadOptions", "TextFingerprint"]
-__all__ += ["corpus_files", "field_text", "jsonl_records", "split_name"]
+__all__ += ["corpus_files", "field_text", "jsonl_records", "named_corpora", "split_name"]
 MAX_MALFORMED_SHARE = 0.01
 _PROBLEMS_KEPT = 5
 _LONGEST_PROBLEM = 500
@@ -84,6 +87,21 @@ def split_name(argument: str) -> tuple[str, str]:
         _SUFFIX.sub("", base) or "corpus",
         argument,
     )
+
+
+def named_corpora(arguments: Sequence[str]) -> dict[str, str]:
+    """Corpora, given as CORPUS or NAME=CORPUS, by name; raises `UserError` for a name that is
+    taken."""
+    corpora: dict[str, str] = {}
+    for argument in arguments:
+        name, spec = split_name(argument)
+        if name in corpora:
+            raise UserError(
+                f"{argument}: a second corpus named {name!r}; give each its own name, as"
+                f" NAME={spec}"
+            )
+        corpora[name] = spec
+    return corpora
 
 
 class CorpusReader:
@@ -245,3 +263,17 @@ class CorpusReader:
         if is_spread_out(path, file.packing):
             return spread_records(path, file.packing)
         return jsonl_records(path, file.packing)
+
+
+def with_progress(reader: CorpusReader) -> Iterable[Document]:
+    """The documents, with a bar on standard error for a corpus that takes its time. The total is
+    unknown, so it shows a rate and no ETA."""
+    documents: Iterable[Document] = tqdm(
+        reader,
+        desc=terminal_text.one_line(f"reading {reader.spec}", 200),
+        unit="doc",
+        delay=2,
+        mininterval=1,
+        file=sys.stderr,
+    )
+    return documents

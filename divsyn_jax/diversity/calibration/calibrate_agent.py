@@ -28,12 +28,12 @@ from divsyn_jax.base import commandline, files, setting_flags, terminal_text
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
+from divsyn_jax.data.readers.corpus import named_corpora
 from divsyn_jax.diversity.agents import flags as agent_flags
 from divsyn_jax.diversity.agents.kinds import agents_with
 from divsyn_jax.diversity.calibration.ladder_files import (
     label_fields_of,
     ladders_in_file,
-    named_corpora,
 )
 from divsyn_jax.diversity.settings import ScoreSettings
 

@@ -1,11 +1,10 @@
 """Ladders as files hold them: corpora in increasing diversity, several in one JSON."""
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from divsyn_jax.base.errors import UserError
-from divsyn_jax.data.readers.corpus import split_name
+from divsyn_jax.data.readers.corpus import named_corpora
 
 _FORM = 'a list of {"ladder": name, "files_in_increasing_diversity": [file, ...]}'
 
@@ -63,21 +62,6 @@ def ladders_in_file(
                 f" {has})"
             )
     return list(ladders.values())
-
-
-def named_corpora(arguments: Sequence[str]) -> dict[str, str]:
-    """Corpora, given as CORPUS or NAME=CORPUS, by name; raises `UserError` for a name that is
-    taken."""
-    corpora: dict[str, str] = {}
-    for argument in arguments:
-        name, spec = split_name(argument)
-        if name in corpora:
-            raise UserError(
-                f"{argument}: a second corpus named {name!r}; give each its own name, as"
-                f" NAME={spec}"
-            )
-        corpora[name] = spec
-    return corpora
 
 
 def _strings(value: Any) -> TypeGuard[list[str]]:

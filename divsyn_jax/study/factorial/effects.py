@@ -20,6 +20,7 @@ from divsyn_jax.study.study_file import (
     Outcome,
     OutcomeEffects,
     RunRecord,
+    values_by_seed,
 )
 
 
@@ -48,15 +49,6 @@ def factorial_results(
     }
 
 
-def _by_seed(runs: Sequence[RunRecord], level: str, outcome: Outcome) -> list[float]:
-    of = (level, outcome.size, outcome.stage)
-    return [
-        run["metrics"][f"eval/{outcome.test}"]
-        for run in runs
-        if (run["level"], run["size"], run["stage"]) == of
-    ]
-
-
 def _outcome_effects(
     outcome: Outcome,
     runs: Sequence[RunRecord],
@@ -65,9 +57,9 @@ def _outcome_effects(
     twins: Mapping[int, str],
 ) -> OutcomeEffects:
     found = factorial_effects(
-        [_by_seed(runs, name, outcome) for name in corpora],
+        [values_by_seed(runs, name, outcome) for name in corpora],
         design,
-        {place: _by_seed(runs, name, outcome) for place, name in twins.items()},
+        {place: values_by_seed(runs, name, outcome) for place, name in twins.items()},
     )
     sd, mains = found["error_sd"], len(design.factors)
     detectable = None
@@ -113,7 +105,10 @@ def _predictions(
     over the metrics of an outcome."""
     found: list[MetricPrediction] = []
     for outcome in measured:
-        y = [statistics.mean_interval(_by_seed(runs, name, outcome))["value"] for name in corpora]
+        y = [
+            statistics.mean_interval(values_by_seed(runs, name, outcome))["value"]
+            for name in corpora
+        ]
         rows: list[MetricPrediction] = []
         for metric, values in metrics.items():
             on_scale, scale = scaled(values)
