@@ -40,6 +40,7 @@ from divsyn_jax.data.readers.records import (
     Unreadable,
     columns_to_read,
     field_text,
+    unicode_text,
 )
 from divsyn_jax.data.readers.text_rule import TextRule
 
@@ -181,7 +182,7 @@ class CorpusReader:
     def _document(self, where: str, record: Any) -> Document:
         record = self._decoded(record)
         if isinstance(record, str):
-            return Document(record, {}, where)
+            return Document(unicode_text(record), {}, where)
         return Document(self._rule.text(record), record, where)
 
     def _choose(self, path: str, names: Sequence[str]) -> list[str] | None:

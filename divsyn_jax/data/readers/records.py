@@ -75,12 +75,18 @@ def as_text(value: Any, field: str, remedy: str = "") -> str:
         return ""
     if not isinstance(value, str):
         raise Malformed(f"field {field!r} holds {type(value).__name__}, not text{remedy}")
+    return unicode_text(value, f"field {field!r} ")
+
+
+def unicode_text(value: str, what: str = "") -> str:
+    """The text as it is. Raises `Malformed`, which begins with `what`, for half a surrogate pair:
+    JSON and Python can spell it, and it cannot be written."""
     if not value.isascii():
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
             raise Malformed(
-                f"field {field!r} holds half a surrogate pair, which is not Unicode text"
+                f"{what}holds half a surrogate pair, which is not Unicode text"
             ) from None
     return value
 

@@ -123,6 +123,7 @@ def test_fingerprint_is_of_the_text_not_of_the_file(tmp_path, jsonl):
         (b'{"text": 3}', "holds int"),
         (b'["text"]', "a JSON object is expected"),
         (b'{"text": "\\ud800"}', "half a surrogate pair"),
+        (b'"\\ud800"', "half a surrogate pair"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"text": "x", "n": ' + b"9" * 5000 + b"}", "not JSON (Exceeds the limit"),
     ],
