@@ -13,7 +13,7 @@ AGENT_SETTINGS = ("agent", "threshold", "embedding_model")
 _AGENT = setting_flags.define(
     ScoreSettings, {"agent": AGENT_SETTINGS}, without=setting_flags.THE_REST
 )
-_JUDGE = setting_flags.define(JudgeSettings, "agent")
+_JUDGE = setting_flags.define(JudgeSettings, "agent", without=("weak_models",))
 setting_flags.adopt(endpoint_flags)
 
 

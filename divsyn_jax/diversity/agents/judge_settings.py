@@ -23,6 +23,8 @@ class JudgeSettings:
       control_draws: put draws of known answer among the others (7 a run), to find out a judge that
         cannot be believed.
       strict_judge: refuse to score by a judge that fails the control draws.
+      weak_models: ask also a model that fails the start-up probe; for calibration, which finds out
+        what a judge is.
     """
 
     criteria_file: Annotated[str | None, Flag("criteria")] = None
@@ -33,6 +35,7 @@ class JudgeSettings:
     document_characters: int = 4000
     control_draws: bool = True
     strict_judge: bool = False
+    weak_models: bool = False
 
     def __post_init__(self) -> None:
         for flag in (

@@ -123,8 +123,8 @@ class LLMAgent:
 
     def settings(self) -> dict[str, Any]:
         made = dataclasses.asdict(self.judge)
-        # They ask beside the draws and change no answer: the same score without them is the same.
-        del made["control_draws"], made["strict_judge"]
+        # They change no answer to a draw: the same score without them is the same.
+        del made["control_draws"], made["strict_judge"], made["weak_models"]
         if made.pop(
             "criteria_file"
         ):  # where the criteria come from does not matter, only what they say
@@ -157,7 +157,10 @@ class LLMAgent:
             for text in sample.texts
         ]
         self.probe = await canary.probe(
-            client, sample_size, max(1, int(np.quantile(lengths, _LONG_DOCUMENT)))
+            client,
+            sample_size,
+            max(1, int(np.quantile(lengths, _LONG_DOCUMENT))),
+            weak_models=self.judge.weak_models,
         )
         for concession in self.probe.concessions:
             print(f"{self.model}: {concession}", file=sys.stderr)

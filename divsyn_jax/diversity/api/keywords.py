@@ -35,6 +35,7 @@ _OF_PLACE = {
 for _name in _HOLDERS:
     del _OF_PLACE[""][_name]
 del _OF_PLACE["endpoint"]["seed"]  # one seed for all
+del _OF_PLACE["judge"]["weak_models"]  # calibration's own
 del _OF_PLACE["pairs"]["pairs_out"]  # the command writes a sheet and scores nothing
 _PLACES = {name: place for place, known in _OF_PLACE.items() for name in known}
 KEYWORDS = {name: _OF_PLACE[place][name] for name, place in _PLACES.items()}

@@ -133,6 +133,9 @@ def main(arguments: list[str]) -> None:
         embedding_cache=_SCORE.value("embedding_cache") or output / "embeddings",
         read=corpus_flags.read_options(),
     )
+    # A judge that fails the start-up probe is what calibration is there to show.
+    judge = dataclasses.replace(settings.judge, weak_models=True)
+    settings = dataclasses.replace(settings, judge=judge)
     if settings.total_draws < MIN_DRAWS:
         raise UserError(
             f"--draws={settings.total_draws}: some are asked again; give {MIN_DRAWS} or more"
@@ -155,6 +158,10 @@ def main(arguments: list[str]) -> None:
         warnings = _warnings(agent, rungs)
         for warning in warnings:
             print(f"WARNING: {warning}")
+        # An endpoint's are on screen already.
+        warnings += [
+            f"{agent.model}: {concession}" for concession in agent.usage().get("concessions", ())
+        ]
         found = []
         for ladder in ladders:
             figures = calibration.calibrate(

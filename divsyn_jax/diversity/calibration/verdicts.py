@@ -32,14 +32,22 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
         if rung["position_bias"]["z"] is not None
     ]
     spearman, inversions = found["spearman"]["estimate"], found["inversions"]
+    numbers = {rung["effective_clusters"]["value"] for rung in found["rungs"]}
+    alike = len(found["rungs"]) > 2 and len(numbers) == 1
     ari, slope = found["ari"].get("value"), found["slope"].get("value")
     retest, order = found["test_retest"], found["order_sensitivity"]
     steady = retest["correlation"] is None or retest["correlation"] >= RETEST
     return [
         _verdict(
             "put corpora in order",
-            None if spearman is None else spearman >= ORDERED and not inversions,
-            found["spearman"].get("reason")
+            False
+            if alike
+            else None
+            if spearman is None
+            else spearman >= ORDERED and not inversions,
+            f"it reads {numbers.pop():.4g} of every corpus"
+            if alike
+            else found["spearman"].get("reason")
             or f"rank correlation of effective clusters with the known order {spearman:.2f} over"
             f" {len(found['rungs'])} corpora, at least {ORDERED:g} asked; {len(inversions)}"
             " adjacent pairs in the wrong order beyond chance, none allowed"

@@ -57,7 +57,16 @@ _SYLLABLES = (
 
 
 class WeakModel(UserError):
-    """The endpoint works, and its model cannot do what the canary asks."""
+    """The endpoint works, and its model cannot do what the canary asks.
+
+    Attributes:
+      why: what the model does, a clause whose subject is the model.
+    """
+
+    def __init__(self, client: Client, why: str) -> None:
+        settings = client.settings
+        super().__init__(f"{settings.base_url}: --model={settings.model} {why}")
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -78,9 +87,13 @@ class Probe:
     concessions: tuple[str, ...]
 
 
-async def probe(client: Client, documents: int, characters: int) -> Probe:
+async def probe(
+    client: Client, documents: int, characters: int, weak_models: bool = False
+) -> Probe:
     """Try the endpoint with `documents` documents of `characters` characters; a result in the cache
     is taken from there.
+
+    With `weak_models`, what a weak model does is one of the concessions instead of an error.
 
     Where answers come by batch file, the first question goes along with the others; until its
     answer is there, the result is an empty one and not kept. Raises `UserError`, one line with a
@@ -96,15 +109,22 @@ async def probe(client: Client, documents: int, characters: int) -> Probe:
         except AnswerAwaited:
             # Its answer comes with those of the first questions, before any that follow from them.
             return Probe(client.mode, None, 0, 0, ())
+        except WeakModel as problem:
+            if not weak_models:
+                raise
+            return _failed(client, concessions, problem)
         if isinstance(result, Probe):
             break
         concessions.append(f"{client.mode} is accepted but not kept ({result})")
         if not client.step_down():
-            raise WeakModel(
-                f"{client.settings.base_url}: --model={client.settings.model} does not answer in"
-                f" the shape asked for, in no mode ({result}); use another model or a server that"
-                " constrains answers to a JSON schema"
+            weak = WeakModel(
+                client,
+                f"does not answer in the shape asked for, in no mode ({result}); use another model"
+                " or a server that constrains answers to a JSON schema",
             )
+            if not weak_models:
+                raise weak
+            return _failed(client, concessions, weak)
     if not client.dialect.system_role:
         concessions.append(
             "the system role is not supported: the system's text stands at the head of the user's"
@@ -122,6 +142,13 @@ async def probe(client: Client, documents: int, characters: int) -> Probe:
     result = Probe(**{**asdict(result), "concessions": (*concessions, *result.concessions)})
     client.cache.keep_fact(about, asdict(result))
     return result
+
+
+def _failed(client: Client, concessions: list[str], problem: WeakModel) -> Probe:
+    """What is known of a model that is asked all the same; not kept, since it passed nothing."""
+    return Probe(
+        client.mode, None, 0, 0, (*concessions, f"the start-up probe failed: it {problem.why}")
+    )
 
 
 async def _try_rung(client: Client, documents: int, characters: int, wait: bool) -> Probe | str:
@@ -184,10 +211,8 @@ async def _try_rung(client: Client, documents: int, characters: int, wait: bool)
             " server's reasoning parser right, or turn the model's thinking (or tools) off there"
         )
     if problem.startswith("word of"):
-        raise WeakModel(
-            f"{client.settings.base_url}: --model={client.settings.model} did not find the code"
-            f" {problem} of {documents}: " + await _why_unread(client, documents, characters, read)
-        )
+        unread_for = await _why_unread(client, documents, characters, read)
+        raise WeakModel(client, f"did not find the code {problem} of {documents}: {unread_for}")
     return problem
 
 

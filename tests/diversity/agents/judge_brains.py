@@ -98,6 +98,18 @@ def position_biased(name: str, system: str, user: str, schema: dict, rng: Any) -
     return _answer(name, user, schema, neighbours)
 
 
+def weak(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
+    """Finds no code word, and puts every document into a cluster of its own."""
+    answer = _answer(
+        name, user, schema, lambda documents: _numbered({tag: tag for tag in documents})
+    )
+    return (
+        {key: "x" if key != "seal" else answer[key] for key in answer}
+        if (name == "canary")
+        else answer
+    )
+
+
 def moody(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
     """Splits one topic in three by how the request happens to hash:
 

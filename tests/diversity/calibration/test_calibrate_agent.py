@@ -5,10 +5,11 @@ import json
 import pytest
 
 from divsyn_jax.diversity.calibration import report as calibration_report
-from tests.conftest import fails_with_one_line
+from tests.conftest import ROOT, fails_with_one_line
 from tests.diversity.corpora import write_labelled, write_records
 
 MODULE = "divsyn_jax.diversity.calibration.calibrate_agent"
+HANDWRITTEN = ROOT / "tools" / "benchmarks" / "handwritten_criteria.json"
 ORACLE = ("--agent=oracle", "--draws=200", "--label_field=topic")
 
 
@@ -35,6 +36,22 @@ def test_ladders_of_a_file(command, tmp_path):
     assert "&lt;b&gt;one" in page
     assert not any(tag in page for tag in ("<b>one", "<script", "<img", "<link", "http-equiv"))
     assert page.count("<circle") == 2 * 3 + 2  # a point for each rung, one for each name
+
+
+def test_a_judge_that_fails_the_probe_is_calibrated_and_called_so(command, serve, tmp_path):
+    server = serve(brain="tests.diversity.agents.judge_brains:weak")
+    corpora = [write_labelled(tmp_path / f"k{k}.jsonl", [60 // k] * k) for k in (1, 2, 5)]
+    asked = ("--agent=openai", f"--base_url={server.base_url}", "--model=weak", "--sample_size=5")
+    asked += ("--draws=12", "--noverification", f"--criteria={HANDWRITTEN}")
+    done = command(MODULE, *corpora, *asked, "--label_field=topic", f"--output={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "the start-up probe failed: it did not find the code word of the first document" in page
+    assert "It may not be trusted to: put corpora in order; count clusters" in page
+    scored = command("divsyn_jax.diversity.score_corpus", corpora[0], *asked,
+                     f"--output={tmp_path / 'score'}")  # fmt: skip
+    assert scored.returncode == 2
+    assert "did not find the code word" in scored.stderr
 
 
 def test_corpora_in_order_and_the_same_answer_twice(command, tmp_path):
