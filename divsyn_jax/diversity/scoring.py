@@ -38,6 +38,7 @@ from divsyn_jax.diversity.score_file import SCORE_VERSION
 from divsyn_jax.diversity.score_records import (
     ControlDrawsRecord,
     ControlVariateRecord,
+    CorpusRecord,
     DrawRecord,
     Identity,
     Score,
@@ -94,21 +95,26 @@ def identity(
     """The part of score.json that determines the rest: the same identity means the same score."""
     return {
         "version": SCORE_VERSION,
-        "corpus": {
-            "name": name,
-            "path": sample.spec,
-            "documents": sample.documents,
-            "tokens": sample.words,
-            "token_unit": "words (UAX 29 segments)",
-            "fingerprint": sample.fingerprint,
-            "label_fingerprint": sample.label_fingerprint,
-            "malformed": sample.malformed,
-            "empty": sample.empty,
-            "problems": sample.problems,
-            "left_out": sample.left_out,
-        },
+        "corpus": corpus_record(name, sample),
         "agent": record_of(agent),
         "settings": _settings_record(sample, agent, shared, settings),
+    }
+
+
+def corpus_record(name: str, sample: Sample) -> CorpusRecord:
+    """What was read, as score.json names it."""
+    return {
+        "name": name,
+        "path": sample.spec,
+        "documents": sample.documents,
+        "tokens": sample.words,
+        "token_unit": "words (UAX 29 segments)",
+        "fingerprint": sample.fingerprint,
+        "label_fingerprint": sample.label_fingerprint,
+        "malformed": sample.malformed,
+        "empty": sample.empty,
+        "problems": sample.problems,
+        "left_out": sample.left_out,
     }
 
 

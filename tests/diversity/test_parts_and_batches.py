@@ -253,7 +253,7 @@ def test_the_command_in_parts_scores_as_one_process_does(scorer, server, live, t
     twice = f"--merge={folders[0]},{folders[0]}"
     fails_with_one_line(scorer(none, twice), "are both part 1/2")
     fails_with_one_line(scorer(none, merge, "--seed=1"), "with other settings (endpoint)")
-    fails_with_one_line(scorer(none, merge, "--max_documents=20"), "judged other corpora")
+    fails_with_one_line(scorer(none, merge, "--max_documents=20"), "with other settings (draws)")
     fails_with_one_line(scorer(none, "--part=3/2"), "give i/n")
     fails_with_one_line(scorer(none, merge, "--part=1/2"), "give one")
     fails_with_one_line(

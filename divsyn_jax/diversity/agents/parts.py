@@ -12,7 +12,7 @@ from typing import Any
 from divsyn_jax.base import files
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.parts import WorkPart, in_part_order
-from divsyn_jax.diversity.score_records import Identity
+from divsyn_jax.diversity.score_records import CorpusRecord, Identity
 from divsyn_jax.diversity.settings import ScoreSettings
 from divsyn_jax.endpoint.merged_caches import merge_caches
 
@@ -84,10 +84,12 @@ def merge_parts(
                     f"--merge: {folder} was asked with other settings ({name}); repeat the command"
                     " of the parts with --merge in place of --part"
                 )
+        if not _is_of_corpora(record.get("identities")):
+            raise UserError(f"{path}: it does not say what was judged; ask for that part again")
         records[folder] = record
     ordered = in_part_order(found)
     for folder in ordered[1:]:
-        if records[folder].get("identities") != records[ordered[0]].get("identities"):
+        if records[folder]["identities"] != records[ordered[0]]["identities"]:
             raise UserError(
                 f"--merge: {folder} and {ordered[0]} judged other corpora, or by other criteria;"
                 " make the criteria once and give every part the same --criteria=FILE"
@@ -96,22 +98,42 @@ def merge_parts(
     return [records[folder] for folder in ordered]
 
 
+def _is_of_corpora(identities: Any) -> bool:
+    return isinstance(identities, dict) and all(
+        isinstance(each, dict) and "corpus" in each for each in identities.values()
+    )
+
+
+def check_corpora(
+    records: Sequence[_Asked], corpora: Sequence[CorpusRecord], folders: Sequence[str]
+) -> None:
+    """Raise `UserError` unless the parts judged these corpora; known before anything is asked."""
+    for record in records:
+        judged = {name: each["corpus"] for name, each in record["identities"].items()}
+        if judged != {corpus["name"]: _without_place(corpus) for corpus in corpora}:
+            raise _judged_otherwise(folders)
+
+
 def check_identities(
     records: Sequence[_Asked], identities: Mapping[str, Identity], folders: Sequence[str]
 ) -> None:
     """Raise `UserError` unless the parts judged what is scored, in the same way."""
     asked = {name: _content(identity) for name, identity in identities.items()}
-    if records and records[0].get("identities") != asked:
-        raise UserError(
-            f"--merge: the parts ({folders[0]}, ...) judged other corpora, in another way or by"
-            " other criteria; repeat their command with --merge in place of --part"
-        )
+    if records and records[0]["identities"] != asked:
+        raise _judged_otherwise(folders)
+
+
+def _judged_otherwise(folders: Sequence[str]) -> UserError:
+    return UserError(
+        f"--merge: the parts ({folders[0]}, ...) judged other corpora, in another way or by other"
+        " criteria; repeat their command with --merge in place of --part"
+    )
 
 
 def _asked(settings: ScoreSettings) -> _Asked:
     """What determines the questions and is known before the first."""
     judge = dataclasses.asdict(settings.judge)
-    for name in ("criteria_file", "control_draws", "strict_judge"):
+    for name in ("criteria_file", "control_draws", "strict_judge", "weak_models"):
         del judge[name]
     endpoint = {} if settings.endpoint is None else settings.endpoint.identity()
     return {
@@ -123,13 +145,20 @@ def _asked(settings: ScoreSettings) -> _Asked:
             "retest": settings.retest,
             "rounds": settings.rounds,
             "seed": settings.seed,
+            "max_documents": settings.max_documents,
         },
     }
 
 
 def _content(identity: Identity) -> dict[str, Any]:
     """An identity without the place where the corpus was read from."""
-    corpus = {key: value for key, value in identity["corpus"].items() if key != "path"}
     # As a file gives it back: lists in place of tuples.
+    corpus = _without_place(identity["corpus"])
     found: dict[str, Any] = json.loads(json.dumps({**identity, "corpus": corpus}))
+    return found
+
+
+def _without_place(corpus: CorpusRecord) -> dict[str, Any]:
+    kept = {key: value for key, value in corpus.items() if key != "path"}
+    found: dict[str, Any] = json.loads(json.dumps(kept))
     return found

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from divsyn_jax import statistics
+from divsyn_jax.base.html import p_equals
 from divsyn_jax.statistics.factorial import EffectRecord
 from divsyn_jax.study.factorial.cells import SHAM, SHAM_VALUES
 from divsyn_jax.study.hypotheses.evidence import Evidence
 from divsyn_jax.study.hypotheses.verdict import Hypothesis, Kind, NotTestable, Verdict
+from divsyn_jax.study.reporting.figures import outcome_label
 from divsyn_jax.study.study_file import Outcome
 
 
@@ -55,9 +57,9 @@ def _effect(evidence: Evidence, factor: str) -> tuple[EffectRecord, str]:
         raise NotTestable(f"there is no error to judge effects by ({of_outcome['error_of']})")
     mains = sum(effect["order"] == 1 for effect in of_outcome["effects"])
     reason = (
-        f"{found['value']:+z.4f} [{found['ci_low']:+z.4f}, {found['ci_high']:+z.4f}] on {name}, p ="
-        f" {found['p_holm']:.3f} corrected for {mains} main effects; the error is that of"
-        f" {of_outcome['error_of']}"
+        f"{found['value']:+z.4f} [{found['ci_low']:+z.4f}, {found['ci_high']:+z.4f}]"
+        f"{' bits a byte' * name.endswith('/bits_per_byte')} on {outcome_label(name)}, {p_equals(found['p_holm'])} corrected for {mains} main effects;"
+        f" the error is that of {of_outcome['error_of']}"
     )
     return found, reason
 
