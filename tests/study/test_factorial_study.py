@@ -254,7 +254,7 @@ def test_the_page_shows_the_matrices(resolved, found):
         ],
     }
     page = "".join(map(str, factor_effects.factorial_parts(study)))
-    for said in ("held-out unseen_wordings", "topics 4 to 24", "(sham)", "100% ↑"):
+    for said in ("held-out text, new wordings", "topics 4 to 24", "(sham)", "100% ↑"):
         assert said in page
     assert "The same for every corpus: baselines.context_length" in page
     assert factor_effects.factorial_parts({"recipe": resolved}) == []

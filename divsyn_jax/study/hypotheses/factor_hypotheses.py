@@ -56,9 +56,10 @@ def _effect(evidence: Evidence, factor: str) -> tuple[EffectRecord, str]:
     if found["ci_low"] is None or found["p_holm"] is None:
         raise NotTestable(f"there is no error to judge effects by ({of_outcome['error_of']})")
     mains = sum(effect["order"] == 1 for effect in of_outcome["effects"])
+    unit = " bits a byte" if name.endswith("/bits_per_byte") else ""
     reason = (
-        f"{found['value']:+z.4f} [{found['ci_low']:+z.4f}, {found['ci_high']:+z.4f}]"
-        f"{' bits a byte' * name.endswith('/bits_per_byte')} on {outcome_label(name)}, {p_equals(found['p_holm'])} corrected for {mains} main effects;"
+        f"{found['value']:+z.4f} [{found['ci_low']:+z.4f}, {found['ci_high']:+z.4f}]{unit} on"
+        f" {outcome_label(name)}, {p_equals(found['p_holm'])} corrected for {mains} main effects;"
         f" the error is that of {of_outcome['error_of']}"
     )
     return found, reason

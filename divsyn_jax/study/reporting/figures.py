@@ -135,6 +135,10 @@ def outcome_label(name: str) -> str:
         text = f"{head}{OUTCOME_MEASURES[key].name}"
     if text.endswith("/bits_per_byte"):
         head, _, domain = text.removesuffix("/bits_per_byte").rpartition("/")
+        if domain == "seen":  # of a factorial study: see `heldout` in divsyn_jax/study/recipe.py
+            domain = "text, nothing new"
+        elif domain.startswith("unseen_"):
+            domain = f"text, new {domain.removeprefix('unseen_')}"
         text = f"{head}/held-out {domain}" if head else f"held-out {domain}"
     return (
         text.replace("sft/", "after fine-tuning: ").replace("/", ": ", 1) if "/" in text else text
