@@ -172,7 +172,7 @@ def test_what_the_server_refuses_is_refused_as_live_and_fails_at_last(tmp_path):
         status(requests[1], 400, "flagged by the content_filter"),
         status(requests[2], 500, "cannot compile the grammar"),
     )
-    for attempt in range(2):
+    for attempt in range(4):
         (again,), said = written(tmp_path, count=3, **taken)
         assert again["custom_id"] == requests[2]["custom_id"]
         assert "asked again: 1 failed" in said

@@ -111,8 +111,8 @@ def main(arguments: list[str]) -> None:
     commandline.stop_on_sigterm()
     # Only now the imports that cost time: --help and usage errors answer at once.
     from divsyn_jax.diversity import scoring
-    from divsyn_jax.diversity.agents import criteria
-    from divsyn_jax.diversity.agents.base import record_of
+    from divsyn_jax.diversity.agents import control_draws, criteria
+    from divsyn_jax.diversity.agents.base import ControlledJudge, record_of
     from divsyn_jax.diversity.calibration import calibration
     from divsyn_jax.diversity.calibration import report as calibration_report
 
@@ -174,6 +174,8 @@ def main(arguments: list[str]) -> None:
             )
             _tell(figures)
             found.append(figures)
+        if isinstance(agent, ControlledJudge) and agent.control_record is not None:
+            warnings.append(f"{agent.model}: {control_draws.line(agent.control_record)}")
         result = {
             "version": CALIBRATION_VERSION,
             "agent": record_of(agent),

@@ -1,9 +1,11 @@
 """What a judge may be trusted to do, in words and against stated thresholds."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from divsyn_jax import statistics
 from divsyn_jax.diversity.estimation.reliability import POSITION_BIAS_Z
 
 # Spearman's correlation with the known order, and no adjacent pair in the wrong order beyond chance
@@ -31,28 +33,11 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
         for rung in found["rungs"]
         if rung["position_bias"]["z"] is not None
     ]
-    spearman, inversions = found["spearman"]["estimate"], found["inversions"]
-    numbers = {rung["effective_clusters"]["value"] for rung in found["rungs"]}
-    alike = len(found["rungs"]) > 2 and len(numbers) == 1
     ari, slope = found["ari"].get("value"), found["slope"].get("value")
     retest, order = found["test_retest"], found["order_sensitivity"]
     steady = retest["correlation"] is None or retest["correlation"] >= RETEST
     return [
-        _verdict(
-            "put corpora in order",
-            False
-            if alike
-            else None
-            if spearman is None
-            else spearman >= ORDERED and not inversions,
-            f"it reads {numbers.pop():.4g} of every corpus"
-            if alike
-            else found["spearman"].get("reason")
-            or f"rank correlation of effective clusters with the known order {spearman:.2f} over"
-            f" {len(found['rungs'])} corpora, at least {ORDERED:g} asked; {len(inversions)}"
-            " adjacent pairs in the wrong order beyond chance, none allowed"
-            + _by_guessing(found["rungs"]),
-        ),
+        _verdict("put corpora in order", *_ordered(found)),
         _verdict(
             "count clusters",
             max(errors) <= NUMBER_WITHIN if errors else None,
@@ -97,6 +82,36 @@ def judge_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
             ),
         ),
     ]
+
+
+def _ordered(found: dict[str, Any]) -> tuple[bool | None, str]:
+    """Whether the judge puts the ladder in order, and why; None where a guess would do as well."""
+    rungs = found["rungs"]
+    numbers = [rung["effective_clusters"] for rung in rungs]
+    if len(rungs) > 2 and len({each["value"] for each in numbers}) == 1:
+        return False, f"it reads {numbers[0]['value']:.4g} of every corpus"
+    spearman, inversions = found["spearman"]["estimate"], found["inversions"]
+    if spearman is None:
+        return None, found["spearman"]["reason"]
+    because = (
+        f"rank correlation of effective clusters with the known order {spearman:.2f} over"
+        f" {len(rungs)} corpora, at least {ORDERED:g} asked; {len(inversions)} adjacent pairs in"
+        f" the wrong order beyond chance, none allowed{_by_guessing(rungs)}"
+    )
+    if spearman < ORDERED or inversions:
+        return False, because
+    if 1 / math.factorial(len(rungs)) > statistics.ALPHA and not _told_apart(numbers):
+        return None, f"{because}, and their intervals overlap"
+    return True, because
+
+
+def _told_apart(numbers: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether every number's interval over documents lies above that of the one before it."""
+    bounds = [(each.get("generator_ci_low"), each.get("generator_ci_high")) for each in numbers]
+    return all(
+        low is not None and high is not None and high < low
+        for (_, high), (low, _) in itertools.pairwise(bounds)
+    )
 
 
 def _by_guessing(rungs: Sequence[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from divsyn_jax.endpoint.cache import Cache
 
 # How often the server itself may fail a request before that is its answer.
-MOST_FAILURES = 3
+MOST_FAILURES = 5
 
 
 @dataclass
