@@ -4,8 +4,8 @@ truth; writes simulate_factorial.md beside this file.
   python tools/benchmarks/simulate_factorial.py [--studies=2000] [--seed=0] [--page]
 
 The design is that of configs/studies/factorial.py: four real factors in full, file order as the
-sham, one twin. The noise is that study's own, or that of the default study (configs/studies/tiny.py,
-whose shorter warm-up leaves more seeds on a plateau): the runs below."""
+sham, one twin. The noise is that study's own, or that of the default study (configs/studies/
+tiny.py), whose shorter warm-up leaves more seeds on a plateau: the runs below."""
 
 import argparse
 import dataclasses
