@@ -40,6 +40,7 @@ from divsyn_jax.data.readers.records import (
     Unreadable,
     columns_to_read,
     field_text,
+    is_unicode,
 )
 from divsyn_jax.data.readers.text_rule import TextRule
 
@@ -213,6 +214,8 @@ class CorpusReader:
             raise Malformed(record.why)
         if isinstance(record, bytes):
             record = parsed_line(record)
+        if isinstance(record, str) and not is_unicode(record):
+            raise Malformed("holds half a surrogate pair, which is not Unicode text")
         if not isinstance(record, str | Mapping):
             raise Malformed(f"a JSON object is expected, not {type(record).__name__}")
         return record
