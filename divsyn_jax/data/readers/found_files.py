@@ -44,8 +44,8 @@ KNOWN = (
 )
 _PAPERS = re.compile(
     r"(readme\d*|(un)?licen[sc]es?|copying|copyright|notices?|third[-_ ]?party\w*|citation"
-    r"|changelog|contributing|contributors|code_of_conduct|((data|dataset|model)[-_ ]?card|datasheet)"
-    r"|authors|(md5|sha\d+)sums|checksums)(\W|_|$)"
+    r"|changelog|contributing|contributors|code_of_conduct|(data|dataset|model)[-_ ]?card"
+    r"|datasheet|authors|(md5|sha\d+)sums|checksums)(\W|_|$)"
     # Of which licence, of what: MIT-LICENSE.txt, corpus_README.txt.
     r"|.*[\W_](readme|licen[sc]e)(\.\w+)?$",
     re.IGNORECASE,
