@@ -6,10 +6,14 @@ Shapes: N documents in the sample, D draws, K documents a draw.
 """
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import math
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -279,26 +283,49 @@ def random_order(sample: Sample, seed: int = 0) -> np.ndarray:
     ).permutation(len(sample))
 
 
+def _value(document: Document, field: str) -> Any:
+    """The value of a field that tells documents apart; `MISSING` for null and NaN, which is how
+    tables write null among numbers. For the same reason 1.0 is 1.
+    """
+    value = field_at(document.fields, field)
+    value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    if value is None or (isinstance(value, float) and value != value):
+        return MISSING
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _of_json(value: Any) -> Any:
+    """What stands for a value that JSON does not have. Raises `TypeError` for one whose words may
+    be its place in memory."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if isinstance(value, datetime.date | datetime.time | datetime.timedelta | Decimal | UUID):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
 def _label(document: Document, field: str, columns: Sequence[str]) -> str:
-    label = field_at(document.fields, field)
-    if label is None or label is MISSING:
+    label = _value(document, field)
+    if label is MISSING:
         has = ", ".join(map(str, columns or document.fields)) or "none"
         missing = f"no label in field {field!r} (it has: {has})"
         raise UserError(f"{document.where}: {missing}; name another with --label_field")
     try:
-        text = json.dumps(label, sort_keys=True, ensure_ascii=False, default=str)
+        text = json.dumps(label, sort_keys=True, ensure_ascii=False, default=_of_json)
         text.encode("utf-8")
     except (ValueError, RecursionError, TypeError):
         raise UserError(
-            f"{document.where}: the label in field {field!r} holds half a surrogate pair or is"
-            " nested too deeply; correct it"
+            f"{document.where}: the label in field {field!r} ({type(label).__name__}) holds half a"
+            " surrogate pair or what JSON cannot say, or is nested too deeply; correct it"
         ) from None
     return text
 
 
 def _group(document: Document, field: str) -> str:
-    value = field_at(document.fields, field)
-    if value is None or value is MISSING:
+    value = _value(document, field)
+    if value is MISSING:
         has = ", ".join(map(str, document.fields)) or "none"
         raise UserError(
             f"{document.where}: no group in field {field!r} (it has: {has}); name another with"

@@ -1,5 +1,6 @@
 """Scoring from Python: what it takes, what it gives, and errors in Python's words."""
 
+import decimal
 import inspect
 import json
 import re
@@ -54,6 +55,37 @@ def test_columns_of_texts_are_corpora_and_none_is_empty():
         reader = GivenRecords(column, "corpus", ReadOptions())
         assert [document.text for document in reader] == ["a", "b"]
         assert (reader.empty, reader.malformed) == (1, 0)
+
+
+def test_rows_that_arrow_cannot_give_are_counted_and_batches_are_tables():
+    """They ended in the exceptions of pyarrow."""
+    from divsyn_jax.data.readers.given_records import GivenRecords
+    from divsyn_jax.data.readers.options import ReadOptions
+
+    pyarrow = pytest.importorskip("pyarrow")
+    batch = pyarrow.record_batch({"text": ["a", "b"]})
+    assert [document.text for document in GivenRecords(batch, "it", ReadOptions())] == ["a", "b"]
+    far = pyarrow.array([2**62], pyarrow.int64()).cast(pyarrow.timestamp("s"))
+    broken = pyarrow.array([b"\xff"]).view(pyarrow.string())
+    for held in (pyarrow.table({"text": ["a"], "made": far}), far, broken):
+        reader = GivenRecords(held, "it", ReadOptions())
+        with pytest.raises(UserError, match=r"it\[0\]: cannot be decoded \(\w+"):
+            list(reader)
+
+
+def test_what_has_no_order_or_one_name_for_two_columns_is_refused():
+    pandas = pytest.importorskip("pandas")
+    numpy = pytest.importorskip("numpy")
+    for held, problem in (
+        ({"a", "b"}, "a set has no order"),
+        (frozenset("ab"), "a set has no order"),
+        (numpy.array("a"), "texts or records are expected"),
+        (pandas.DataFrame([["a", "b"]], columns=["text", "text"]), "two columns are named 'text'"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            score(held, **FAST)
+    rows = [{**row, "price": decimal.Decimal("sNaN")} for row in BROAD]
+    assert score(rows, **FAST)["corpus"]["documents"] == len(BROAD)
 
 
 def test_what_is_given_back():

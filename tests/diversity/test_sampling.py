@@ -1,10 +1,12 @@
+import datetime
 from collections import Counter
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.data.readers.corpus import ReadOptions, TextFingerprint
+from divsyn_jax.data.readers.corpus import Document, ReadOptions, TextFingerprint
 from divsyn_jax.diversity import sampling
 
 from .corpora import write_labelled, write_records
@@ -103,3 +105,30 @@ def test_duplicate_sketch_beyond_its_size():
     for index in range(20_000):
         distinct.add(f"text {index}")
     assert distinct.share() == sampling.DuplicateShare(0.0, 0.0)
+
+
+def _labels(values, read=sampling._label):
+    documents = [Document("text", {"topic": value}, "c:1") for value in values]
+    if read is sampling._group:
+        return [read(document, "topic") for document in documents]
+    return [read(document, "topic", ()) for document in documents]
+
+
+@pytest.mark.parametrize("read", [sampling._label, sampling._group])
+def test_a_number_is_one_label_however_a_table_writes_it(read):
+    """A column of whole numbers with one null is a column of floats, whose nulls are NaN."""
+    assert len(set(_labels([1, 1.0, np.int64(1), np.float32(1)], read))) == 1
+    assert len(set(_labels([1, 1.5, "x"], read))) == 3
+    for missing in (None, float("nan"), np.float64("nan")):
+        with pytest.raises(UserError, match=r"c:1: no (label|group) in field 'topic'"):
+            _labels([missing], read)
+
+
+def test_labels_that_json_does_not_have():
+    assert _labels([np.array(["a"]), ["a"]]) == ['["a"]'] * 2
+    assert _labels([b"a", "a"]) == ['"a"'] * 2
+    assert _labels([datetime.date(2020, 1, 2), Decimal("1.50")]) == ['"2020-01-02"', '"1.50"']
+    # Its words hold its place in memory, so that every document had a label of its own.
+    for value in (object(), b"\xff", {1: 2, "a": 3}):
+        with pytest.raises(UserError, match=r"c:1: the label in field .*what JSON cannot say"):
+            _labels([value])

@@ -4,12 +4,14 @@ the content.
 
 import asyncio
 import json
+import time
 
 import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped
 from divsyn_jax.endpoint.sending import canary, outcomes
+from divsyn_jax.endpoint.sending import completion as sent
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.endpoint.questions import question
 from tests.endpoint.server_words import completion, prompt_tokens, right_answer, serving
@@ -310,3 +312,105 @@ def test_a_proxy_that_cannot_be_used_is_one_line(monkeypatch):
     assert isinstance(error, UserError)
     assert "ALL_PROXY" in str(error)
     assert "hunter2" not in str(error)
+
+
+BODY = {"messages": [{"role": "user", "content": "river " * 300}]}
+
+
+def replied(content="x", finish="stop", usage=None, message=None, **more):
+    message = {"content": content, **(message or {})}
+    choice = {"message": message, "finish_reason": finish}
+    return sent.reply({"choices": [choice], "usage": usage, **more}, BODY)
+
+
+@pytest.mark.parametrize(
+    ("finish", "kind"),
+    [
+        *((name, "invalid") for name in ("abort", "insufficient_system_resource", "Cancelled")),
+        *((name, "length") for name in ("max_new_tokens", "incomplete", {"type": "length"})),
+        *((name, "content_filter") for name in ("content-filter", "Content_Filter")),
+        *((name, "stop") for name in ("stop", None, "", {"type": "stop"}, 7)),
+        ({"type": "abort", "message": "gone"}, "invalid"),
+    ],
+)
+def test_an_answer_that_the_server_broke_off_is_none(finish, kind):
+    assert replied(finish=finish).finish_reason == kind
+    if kind == "invalid":
+        assert replied(content=None, finish=finish) is None
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": 400, "total_tokens": 450}, (400, 50)),
+        # What xAI and others bill and leave out of the output.
+        ({"completion_tokens": 9, "total_tokens": 503,
+          "completion_tokens_details": {"reasoning_tokens": 94}}, (400, 103)),
+        ({"completion_tokens": 103, "total_tokens": 503,
+          "completion_tokens_details": {"reasoning_tokens": 94}}, (400, 103)),
+        ({"completion_tokens": 103, "completion_tokens_details": {"reasoning_tokens": 94}},
+         (400, 103)),
+        ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": -1}}, (400, 9)),
+    ],
+)  # fmt: skip
+def test_tokens_of_thought_are_counted_once(usage, counted):
+    reply = replied(usage={"prompt_tokens": 400, **usage})
+    assert (reply.prompt_tokens, reply.completion_tokens) == counted
+    assert reply.metered
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "reasoning", "text": "draft"}, {"type": "text", "text": "x"}], "x"),
+        ([{"type": "thinking", "text": "draft"}, "x"], "x"),
+        ([{"type": "output_text", "text": {"value": "x"}}], "x"),
+        ([{"type": "text", "content": "x"}], "x"),
+        ({"type": "text", "text": "x"}, "x"),
+    ],
+)
+def test_parts_of_a_content(content, text):
+    assert replied(content=content).text == text
+    assert replied(content=[{"type": "refusal", "refusal": "no"}]).refused
+    assert replied(content=None, message={"refusal": "no"}).refused
+    assert not replied(message={"refusal": ""}).refused
+
+
+@pytest.mark.parametrize("error", ["upstream died", {"message": "upstream died", "code": 502}])
+def test_half_an_answer_beside_an_error_is_none(error):
+    assert replied(error=error) is None
+    for said_nothing in (None, False, {}, "", {"code": 0, "message": ""}):
+        assert replied(error=said_nothing).text == "x"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ([{"error": {"code": 429, "message": "quota"}}], 429, "quota"),
+        ({"errors": [{"message": "no such model", "code": 404}]}, 404, "no such model"),
+        ({"error": {"message": '{"error":{"message":"inner","code":503}}'}}, 503, "inner"),
+        ({"detail": [{"loc": ["body"], "msg": "extra fields"}]}, None, "extra fields"),
+        ({"error": "invalid_grant", "error_description": "expired"}, None, "expired"),
+        ({"error": True, "message": "slow"}, None, "slow"),
+        ({"Message": "not authorized"}, None, "not authorized"),
+        ({"fault": {"faultstring": "limit", "detail": {"errorcode": "x"}}}, None, "limit"),
+        ({"object": "error", "message": "too long", "type": "BadRequestError"}, 400, "too long"),
+    ],
+)
+def test_the_words_are_found_wherever_they_are_packed(body, status, words):
+    error = sent.error_of(body, json.dumps(body), lambda text: text)
+    assert (error.status, error.words) == (status, words)
+
+
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S", "%a %b %d %H:%M:%S %Y"])
+@pytest.mark.parametrize("zone", ["", " -0000"])
+def test_dates_without_a_zone_are_of_greenwich(monkeypatch, form, zone):
+    """They were read as of this machine's zone, hours off."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        date = time.strftime(form, time.gmtime(time.time() + 30)) + zone * form.endswith("S")
+        assert 0 < outcomes._retry_after({"retry-after": date}) <= 30
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -269,6 +269,20 @@ SPELLINGS = {
     "urlsafe": base64.urlsafe_b64encode(f"??>>{KEY}".encode()).decode(),
     "hex": KEY.encode().hex().upper(),
     "upper case": KEY.upper(),
+    "octal": KEY.replace("/", "\\057"),
+    "code point": KEY.replace("/", "\\u{2f}"),
+    "percent u": KEY.replace("/", "%u002F"),
+    "mail": KEY.replace("/", "=2F"),
+    "named": KEY.replace("/", "&sol;").replace("+", "&plus;"),
+    "html twice": KEY.replace("/", "&amp;#47;"),
+    "wrapped": f"{KEY[:7]}\r\n {KEY[7:]}",
+    "wrapped in JSON": f"{KEY[:7]}\\n{KEY[7:]}",
+    "spaced": " ".join(KEY),
+    "unseen between": "\u200b".join(KEY),
+    "wide": KEY.encode("utf-16-le").decode("latin-1"),
+    "base64 twice": base64.b64encode(base64.b64encode(KEY.encode())).decode(),
+    "hex, spaced": " ".join(f"{byte:02x}" for byte in KEY.encode()),
+    "hex, listed": ", ".join(f"0x{byte:02X}" for byte in KEY.encode()),
 }
 
 
@@ -282,7 +296,10 @@ def test_the_key_is_removed_in_every_spelling(spelled):
 
 def test_removal_takes_time_in_proportion_to_the_text():
     started = time.process_time()
-    for text in ("\\" * 300_000, "%25" * 100_000, "&#0" * 100_000, "A" * 300_000, "s" * 300_000):
+    for text in (
+        *("\\" * 300_000, "%25" * 100_000, "&#0" * 100_000, "A" * 300_000, "s" * 300_000),
+        *("&amp;" * 60_000, "s \n" * 100_000, "s\\n" * 100_000, "73 " * 100_000),
+    ):
         assert Redaction(KEY).clean(text) == text
     assert time.process_time() - started < 30  # the square of these would be an hour
 

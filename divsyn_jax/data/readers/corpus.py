@@ -40,7 +40,7 @@ from divsyn_jax.data.readers.records import (
     Unreadable,
     columns_to_read,
     field_text,
-    unicode_text,
+    is_unicode,
 )
 from divsyn_jax.data.readers.text_rule import TextRule
 
@@ -182,7 +182,7 @@ class CorpusReader:
     def _document(self, where: str, record: Any) -> Document:
         record = self._decoded(record)
         if isinstance(record, str):
-            return Document(unicode_text(record), {}, where)
+            return Document(record, {}, where)
         return Document(self._rule.text(record), record, where)
 
     def _choose(self, path: str, names: Sequence[str]) -> list[str] | None:
@@ -214,6 +214,8 @@ class CorpusReader:
             raise Malformed(record.why)
         if isinstance(record, bytes):
             record = parsed_line(record)
+        if isinstance(record, str) and not is_unicode(record):
+            raise Malformed("holds half a surrogate pair, which is not Unicode text")
         if not isinstance(record, str | Mapping):
             raise Malformed(f"a JSON object is expected, not {type(record).__name__}")
         return record

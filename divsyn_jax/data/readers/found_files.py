@@ -1,7 +1,8 @@
 """Which files a path, directory, pattern or URL stands for, of what form each is, and what a
 directory holds beside its documents.
 
-In a directory these are no documents and are left out by name: hidden files and folders; dataset
+In a directory these are no documents and are left out by name: hidden files and folders; links to
+folders, to nothing and to files that are read already; what is no file (pipes, devices); dataset
 cards, licences and other papers about the data (README, LICENSE, CITATION ...); what programs note
 beside data (dataset_info.json, state.json, _SUCCESS ...); Markdown, and a JSON file that is one
 object, beside files of records; files that the state of a saved dataset does not name; files of an
@@ -16,10 +17,11 @@ import functools
 import glob
 import json
 import os
-import pathlib
 import re
+import stat
 import sys
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from divsyn_jax.base import remote, terminal_text
@@ -41,8 +43,11 @@ KNOWN = (
     " .bz2 or .xz)"
 )
 _PAPERS = re.compile(
-    r"(readme|license|licence|copying|notice|citation|changelog|contributing|dataset_?card|authors)"
-    r"(\W|_|$)",
+    r"(readme\d*|(un)?licen[sc]es?|copying|copyright|notices?|third[-_ ]?party\w*|citation"
+    r"|changelog|contributing|contributors|code_of_conduct|(data|dataset|model)[-_ ]?card"
+    r"|datasheet|authors|(md5|sha\d+)sums|checksums)(\W|_|$)"
+    # Of which licence, of what: MIT-LICENSE.txt, corpus_README.txt.
+    r"|.*[\W_](readme|licen[sc]e)(\.\w+)?$",
     re.IGNORECASE,
 )
 _NOTES = {
@@ -52,12 +57,13 @@ _NOTES = {
     *("clusters.jsonl",),
     *("_SUCCESS", "_metadata", "_common_metadata", "package.json", "requirements.txt"),
 }
-_NOTE_FOLDERS = {"_temporary", "_delta_log", "__pycache__"}
+_NOTE_FOLDERS = {"_temporary", "_delta_log", "__pycache__", "__MACOSX"}
 # Of NeMo Data Designer, beside the folder parquet-files that holds the data.
 _DESIGNER_FOLDERS = {
     *("dropped-columns-parquet-files", "tmp-partial-parquet-files", "processors-files"),
 }
 # Of datatrove, in the folder of a run, which holds executor.json.
+_PAPER_FOLDERS = {"licenses", "licences"}
 _RUN_MARK, _RUN_NOTES = "executor.json", {"completions", "logs", "stats", "stats.json"}
 _NAMED = 5  # files of one kind that a line names
 _MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz"}
@@ -109,12 +115,14 @@ def find_files(spec: str) -> FoundFiles:
     if remote.is_remote(spec):
         return _remote(spec)
     if os.path.isdir(spec):
-        names = [str(p.relative_to(spec)) for p in pathlib.Path(spec).rglob("*") if p.is_file()]
-        return _of_directory(spec, sorted(names), os.sep)
+        names, left_out = _walked(spec)
+        return _of_directory(spec, names, os.sep, left_out)
     if os.path.exists(spec):
         found = [spec]
     elif glob.has_magic(spec):
         found = sorted(glob.glob(spec, recursive=True))
+        if "**" in spec:  # matches every folder on the way, too
+            found = [path for path in found if not os.path.isdir(path)]
         if not found:
             raise UserError(f"{spec}: no file matches this pattern")
     else:
@@ -122,6 +130,7 @@ def find_files(spec: str) -> FoundFiles:
     files = []
     for path in found:
         _check_name(path)
+        _check_regular(path)
         file = _known(path)
         if file is None:
             raise UserError(f"{path}: unknown format; use {KNOWN}")
@@ -151,8 +160,64 @@ def _remote(url: str) -> FoundFiles:
     return _of_directory(root.rstrip("/"), [path[len(root) :] for path in found], "/")
 
 
-def _of_directory(root: str, names: Sequence[str], separator: str) -> FoundFiles:
-    left_out: dict[str, list[str]] = collections.defaultdict(list)
+def _walked(root: str) -> tuple[list[str], dict[str, list[str]]]:
+    """The names of the files below a folder, sorted, and what else it holds, by reason.
+
+    Links to folders are not followed: they may lead round in circles, or out of the corpus.
+    """
+    names, left_out = [], collections.defaultdict(list)
+    seen: set[tuple[int, int]] = set()
+
+    def unreadable(error: OSError) -> None:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
+
+    for folder, folders, files in os.walk(root, onerror=unreadable):
+        folders.sort()
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in (*links, *sorted(files)):
+            path = os.path.join(folder, name)
+            relative = os.path.relpath(path, root)
+            try:
+                info = os.stat(path)
+            except OSError:
+                left_out["links to nothing"].append(relative)
+                continue
+            # A hub's cache links to its blobs, which are files of the same folder.
+            if stat.S_ISDIR(info.st_mode):
+                left_out["links to folders, not followed (name them as corpora)"].append(relative)
+            elif not stat.S_ISREG(info.st_mode):
+                left_out["no files"].append(relative)
+            elif (info.st_dev, info.st_ino) in seen:
+                left_out["links to files that are read already"].append(relative)
+            else:
+                names.append(relative)
+                if _reason(relative.split(os.sep), set()) is None and _known(path) is not None:
+                    seen.add((info.st_dev, info.st_ino))
+    return sorted(names), {reason: sorted(found) for reason, found in left_out.items()}
+
+
+def _check_regular(path: str) -> None:
+    """Raise `UserError` for a folder or broken link that a pattern matches, and for a pipe or
+    device."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if stat.S_ISDIR(mode):
+        raise UserError(f"{path}: is a folder; give it as a corpus, or the files in it")
+    if not stat.S_ISREG(mode):
+        raise UserError(
+            f"{path}: is a pipe or a device, and a corpus is read more than once; save it to a file"
+        )
+
+
+def _of_directory(
+    root: str,
+    names: Sequence[str],
+    separator: str,
+    also_left_out: Mapping[str, list[str]] = types.MappingProxyType({}),
+) -> FoundFiles:
+    left_out: dict[str, list[str]] = collections.defaultdict(list, also_left_out)
     files: dict[str, CorpusFile] = {}
     runs = {
         tuple(name.split(separator)[:-1])
@@ -210,6 +275,8 @@ def _reason(parts: Sequence[str], runs: set[tuple[str, ...]]) -> str | None:
     if any(part.startswith(".") for part in parts):
         return "hidden"
     if _PAPERS.match(name) and _suffix(name) not in (".jsonl", ".ndjson", ".parquet", ".arrow"):
+        return "about the data"
+    if any(folder.casefold() in _PAPER_FOLDERS for folder in folders):
         return "about the data"
     if any(folder in _DESIGNER_FOLDERS for folder in folders):
         return "kept apart by Data Designer"
@@ -309,7 +376,7 @@ def _twice(names: Sequence[str]) -> list[str]:
 
 
 def _lines(left_out: "dict[str, list[str]]") -> list[str]:
-    return [f"{reason}: {_some(names)}" for reason, names in sorted(left_out.items())]
+    return [f"{reason}: {_some(names)}" for reason, names in sorted(left_out.items()) if names]
 
 
 def _some(names: Sequence[str]) -> str:

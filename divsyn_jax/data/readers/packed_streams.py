@@ -11,12 +11,14 @@ from typing import IO, cast
 import zstandard
 
 from divsyn_jax.base import remote
+from divsyn_jax.data.readers.mistaken_files import check_text
 from divsyn_jax.data.readers.zstd_stream import ZstdStream
 
 PACKED = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 # What a damaged or truncated file raises, whatever packed it.
 DAMAGES = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError)
 _CHUNK = 1 << 17
+_HEAD = 512  # bytes: the first header of a tar archive
 _XZ_MEMORY = (2 << 30) + (64 << 20)  # bytes; as much as the widest window of zstd --long=31
 
 
@@ -32,6 +34,24 @@ def open_unpacked(path: str, packing: str | None = None) -> IO[bytes]:
         return _buffered(stream, bz2.BZ2Decompressor)
     if name.endswith(".xz"):
         return _buffered(stream, lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY))
+    return stream
+
+
+def open_text(path: str, packing: str | None = None) -> IO[bytes]:
+    """`open_unpacked` of a file of text. Raises `UserError` where it begins like something else, an
+    archive for instance, whose members would be read as if they were its lines.
+    """
+    stream = open_unpacked(path, packing)
+    try:
+        if isinstance(stream, io.BufferedReader | gzip.GzipFile):
+            head = stream.peek(_HEAD)
+        else:  # of a store
+            head = stream.read(_HEAD)
+            stream.seek(0)
+        check_text(path, head)
+    except BaseException:
+        stream.close()
+        raise
     return stream
 
 

@@ -75,20 +75,20 @@ def as_text(value: Any, field: str, remedy: str = "") -> str:
         return ""
     if not isinstance(value, str):
         raise Malformed(f"field {field!r} holds {type(value).__name__}, not text{remedy}")
-    return unicode_text(value, f"field {field!r} ")
-
-
-def unicode_text(value: str, what: str = "") -> str:
-    """The text as it is. Raises `Malformed`, which begins with `what`, for half a surrogate pair:
-    JSON and Python can spell it, and it cannot be written."""
-    if not value.isascii():
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            raise Malformed(
-                f"{what}holds half a surrogate pair, which is not Unicode text"
-            ) from None
+    if not is_unicode(value):
+        raise Malformed(f"field {field!r} holds half a surrogate pair, which is not Unicode text")
     return value
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text holds no half of a surrogate pair, as JSON's escapes can spell."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def field_text(record: Mapping[str, Any], field: str) -> str:

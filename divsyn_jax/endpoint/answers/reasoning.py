@@ -10,25 +10,35 @@ import re
 from collections.abc import Sequence
 
 # Tags of most models, with or without a name space (<seed:think>, <mm:think>).
-_TAG = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|reflection|analysis|scratchpad)"
+_TAG = (
+    r"(?:\w+:)?(?:think(?:ing)?(?:_process)?|thoughts?(?:_process)?|reason(?:ing)?|reflection"
+    r"|analysis|scratch_?pad|inner_(?:monologue|thoughts?)|rationale|deliberation|cot)"
+)
+_LESS, _MORE = r"(?:<|&lt;)\s*", r"\s*(?:>|&gt;)"
 _CLOSING = re.compile(
-    rf"</\s*{_TAG}\s*>"
+    rf"{_LESS}/\s*{_TAG}{_MORE}"
+    r"|\[BEGIN FINAL RESPONSE\]"  # Apriel
+    r"|^Here is my response:"  # Granite
     r"|\[/\s*(?:think|thinking|reasoning)\s*\]"  # Magistral
     r"|◁/think▷"  # Kimi
-    r"|<\|(?:/think|end_thinking|end_of_thought|inner_suffix)\|>"  # Cohere, OpenThinker, Apertus
+    # Cohere, OpenThinker, Apertus and kin
+    r"|<[|｜](?:/think(?:ing)?|end_(?:of_)?think(?:ing)?|end_(?:of_)?thought|think(?:ing)?_end"
+    r"|thought_end|inner_suffix)[|｜]>"
     r"|<unused95>|<channel\|>"  # Gemma
     r"|<\|channel\|>\s*final\b[^{}]{0,80}?<\|message\|>"  # gpt-oss, the harmony format
     r"|assistantfinal(?=[\s`]*(?:json\s*)?(?:\{|\Z))",  # the same without its special tokens
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 _OPENING = re.compile(
-    rf"<\s*{_TAG}\s*>"
+    rf"{_LESS}{_TAG}(?:\s+[\w-]+\s*=[^<>]{{0,200}})?{_MORE}"
+    r"|^Here is my thought process:"
     r"|\[(?:think|thinking|reasoning)\]"
     r"|◁think▷"
-    r"|<\|(?:think|start_thinking|begin_of_thought|inner_prefix)\|>"
+    r"|<[|｜](?:think(?:ing)?|start_(?:of_)?think(?:ing)?|begin_of_think(?:ing)?"
+    r"|(?:begin|start)_of_thought|think(?:ing)?_start|thought_start|inner_prefix)[|｜]>"
     r"|<unused94>|<\|channel>"
     r"|<\|channel\|>\s*(?:analysis|commentary)\b",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 
 

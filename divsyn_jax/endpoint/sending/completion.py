@@ -38,7 +38,21 @@ _FILTER_FINISHES = frozenset(
         "refusal",
     ]
 )
-_LENGTH_FINISHES = frozenset(["length", "max_tokens", "max_output_tokens", "model_length"])
+_LENGTH_FINISHES = frozenset(
+    [
+        *("length", "max_tokens", "max_output_tokens", "max_new_tokens", "max_length"),
+        *("model_length", "context_length", "model_context_window_exceeded", "incomplete"),
+    ]
+)
+# The server broke off: what stands there is not what the model would have said.
+_BROKEN_OFF = frozenset(
+    [
+        *("error", "abort", "aborted", "cancelled", "canceled", "timeout", "network_error"),
+        *("insufficient_system_resource", "engine_error", "server_error", "internal_error"),
+    ]
+)
+# Types of a content's parts that are what the model thought.
+_THOUGHTS = ("reasoning", "thinking", "thought", "redacted_thinking", "reasoning_text")
 _CODES = {
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
@@ -63,6 +77,11 @@ _CODES = {
     "invalid_argument": 400,
     "context_length_exceeded": 400,
 }
+# Where bodies tell an error, the one that says most first.
+_TOLD = (
+    *("error_description", "error", "errors", "detail", "message", "Message", "error_message"),
+    *("msg", "fault", "title"),
+)
 # Where servers put an answer that does not reach the content.
 _ELSEWHERE = ("reasoning_content", "reasoning", "tool_calls", "function_call")
 
@@ -105,7 +124,7 @@ def parsed(text: str) -> Any:
 def reply(completion: Any, body: Mapping[str, Any]) -> Reply | None:
     """The reply to the request `body`; None for a completion without an answer."""
     choice = _choice(completion)
-    if choice is None:
+    if choice is None or _is_error(completion.get("error")):
         return None
     finish = _finish(choice)
     message = choice.get("message")
@@ -113,7 +132,8 @@ def reply(completion: Any, body: Mapping[str, Any]) -> Reply | None:
         message = {}
         if finish != "content_filter":
             return None
-    if choice.get("error") or (finish == "error" and not message.get("content")):
+    is_broken_off = finish in _BROKEN_OFF
+    if choice.get("error") or (is_broken_off and not message.get("content")):
         return None
     text = _text(message.get("content"))
     prompt, output = reported_tokens(completion, body)
@@ -121,8 +141,8 @@ def reply(completion: Any, body: Mapping[str, Any]) -> Reply | None:
     named = completion.get("id")
     return Reply(
         text=text,
-        finish_reason="invalid" if finish == "error" else finish,
-        refused=bool(message.get("refusal")),
+        finish_reason="invalid" if is_broken_off else finish,
+        refused=bool(message.get("refusal")) or (not text and _is_refusal(message.get("content"))),
         prompt_tokens=prompt
         or tokens.estimate_tokens(*(each["content"] for each in body["messages"])).high,
         completion_tokens=tokens.estimate_tokens(text).high if output is None else output,
@@ -136,17 +156,30 @@ def reported_tokens(completion: Any, body: Mapping[str, Any]) -> tuple[int | Non
     """(prompt, output) tokens as a body reports them; None for what is no count.
 
     Some servers leave out the part of the prompt that stood in their cache: it is added where the
-    total says so, or where the rest cannot hold the prompt's words."""
+    total says so, or where the rest cannot hold the prompt's words. So it is with what a model
+    thought, which some leave out of the output."""
     usage = completion.get("usage") if isinstance(completion, Mapping) else None
     if not isinstance(usage, Mapping):
         return None, None
     prompt = _count(_first(usage, "prompt_tokens", "input_tokens"))
     output = _count(_first(usage, "completion_tokens", "output_tokens"))
+    total = _count(usage.get("total_tokens"))
     if prompt is None:
         return None, output
-    cached = _cached(usage)
+    if output is None and total is not None and total >= prompt:
+        output = total - prompt
+    cached, thought = _cached(usage), _thought(usage)
+    if (
+        output is not None
+        and thought
+        and total
+        in (
+            prompt + output + thought,
+            prompt + cached + output + thought,
+        )
+    ):
+        output += thought
     if cached:
-        total = _count(usage.get("total_tokens"))
         words = sum(tokens.least_tokens(each["content"]) for each in body["messages"])
         apart = output is not None and total == prompt + cached + output
         if apart or cached > prompt or prompt < LEAST_TOKENS_PER_WORD * words:
@@ -158,8 +191,10 @@ def error_of(completion: Any, text: str, clean: Callable[[str], str]) -> ServerE
     """The error that a body tells; `text` is the body, where it is no JSON."""
     choice = _choice(completion)
     told: Any = None
+    completion = _alone(completion)
     if isinstance(completion, Mapping):
-        told = _first(completion, "error", "errors", "detail", "message", "error_message", "msg")
+        told = next((told for name in _TOLD if _is_error(told := completion.get(name))), None)
+        told = _unpacked(told)
     if not told and choice is not None:
         told = choice.get("error") or {"message": f"finish_reason {_finish(choice)}, no answer"}
     filtered = False
@@ -180,6 +215,37 @@ def error_of(completion: Any, text: str, clean: Callable[[str], str]) -> ServerE
     return ServerError(_status(told, completion), shown[:LONGEST_WORDS], filtered)
 
 
+def _is_error(told: Any) -> bool:
+    """Whether a field of a body tells an error: some bodies have it and say nothing in it."""
+    if isinstance(told, Mapping):
+        return any(value not in (None, "", 0, False, [], {}) for value in told.values())
+    return bool(told) and not isinstance(told, bool | int | float)
+
+
+def _alone(value: Any) -> Any:
+    """The one item of a list: some services put their errors into one."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _unpacked(told: Any) -> Any:
+    """An error out of a list of one, or out of a text that is the JSON of the server behind."""
+    for _ in range(4):
+        told = _alone(told)
+        inner = told.get("message") if isinstance(told, Mapping) else told
+        if not isinstance(inner, str) or inner.lstrip()[:1] not in ("{", "["):
+            break
+        found = _alone(parsed(inner))
+        if not isinstance(found, Mapping):
+            break
+        found = next((found[name] for name in _TOLD if _is_error(found.get(name))), found)
+        told = {**told, "message": None, **found} if _are_mappings(told, found) else found
+    return told
+
+
+def _are_mappings(*values: Any) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
 def _choice(completion: Any) -> Mapping[str, Any] | None:
     choices = completion.get("choices") if isinstance(completion, Mapping) else None
     first = choices[0] if isinstance(choices, list) and choices else None
@@ -188,7 +254,9 @@ def _choice(completion: Any) -> Mapping[str, Any] | None:
 
 def _finish(choice: Mapping[str, Any]) -> str:
     finish = choice.get("finish_reason")
-    plain = finish.strip().casefold() if isinstance(finish, str) else ""
+    if isinstance(finish, Mapping):
+        finish = finish.get("type")
+    plain = finish.strip().casefold().replace("-", "_") if isinstance(finish, str) else ""
     if plain in _FILTER_FINISHES:
         return "content_filter"
     return "length" if plain in _LENGTH_FINISHES else plain or "stop"
@@ -196,9 +264,27 @@ def _finish(choice: Mapping[str, Any]) -> str:
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, Mapping))
-        return "".join(part for part in parts if isinstance(part, str))
+        return "".join(map(_part, content))
+    if isinstance(content, Mapping) and content.get("type") in ("text", "output_text"):
+        return _part(content)
     return content if isinstance(content, str) else "" if content is None else json.dumps(content)
+
+
+def _part(part: Any) -> str:
+    """The text of a part of a content, but what the model thought."""
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping) or part.get("type") in _THOUGHTS:
+        return ""
+    text = _first(part, "text", "content")
+    text = text.get("value") if isinstance(text, Mapping) else text
+    return text if isinstance(text, str) else ""
+
+
+def _is_refusal(content: Any) -> bool:
+    return isinstance(content, list) and any(
+        isinstance(part, Mapping) and bool(part.get("refusal")) for part in content
+    )
 
 
 def _first(found: Mapping[str, Any], *names: str) -> Any:
@@ -212,6 +298,12 @@ def _cached(usage: Mapping[str, Any]) -> int:
     return max(
         inside or 0, sum(count or 0 for count in read), _count(usage.get("cached_tokens")) or 0
     )
+
+
+def _thought(usage: Mapping[str, Any]) -> int:
+    details = _first(usage, "completion_tokens_details", "output_tokens_details")
+    inside = details.get("reasoning_tokens") if isinstance(details, Mapping) else None
+    return _count(inside) or _count(usage.get("reasoning_tokens")) or 0
 
 
 def _count(value: Any) -> int | None:
@@ -228,7 +320,11 @@ def _words(told: Any) -> str:
     """
     if not isinstance(told, Mapping):
         return told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
-    said = _first(told, "message", "detail", "msg", "error", "code", "type")
+    said = _first(
+        told,
+        *("message", "faultstring", "detail", "msg", "error", "error_description", "title"),
+        *("code", "type"),
+    )
     words = _words(said) if said is not None else json.dumps(told, ensure_ascii=False)
     parameter, metadata = told.get("param"), told.get("metadata")
     if isinstance(parameter, str) and parameter not in words:

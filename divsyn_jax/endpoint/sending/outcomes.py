@@ -1,6 +1,7 @@
 """What the outcome of one call means: a reply, or which kind of failure, whether it came over a
 connection or out of a file of results."""
 
+import datetime
 import email.utils
 import math
 import os
@@ -188,7 +189,10 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             asked = float(given) * unit
         except ValueError:
             try:
-                asked = email.utils.parsedate_to_datetime(given).timestamp() - time.time()
+                date = email.utils.parsedate_to_datetime(given)
+                # HTTP's dates are of Greenwich, also where they do not say so.
+                date = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
+                asked = date.timestamp() - time.time()
             except (TypeError, ValueError, OverflowError, IndexError):
                 continue
         if not math.isnan(asked):

@@ -118,3 +118,90 @@ def test_half_a_surrogate_pair_in_a_conversation_is_malformed(tmp_path):
     bad = {"messages": [U, {"role": "assistant", "content": "\ud83d"}]}
     with pytest.raises(UserError, match=r"a.jsonl:2: .*half a surrogate pair"):
         texts(write(tmp_path / "a.jsonl", FORMS["messages"], bad))
+
+
+OTHER_FORMS = {
+    "roles with blanks": {"messages": [{**U, "role": "User "}, {**A, "role": " ASSISTANT"}]},
+    "ai": {"conversations": [{"from": "human", "value": "ask"}, {"from": "AI", "value": "reply"}]},
+    "text": {"conversation": [{"role": "user", "text": "ask"}, {"role": "bot", "text": "reply"}]},
+    "JSON in a text": {"messages": json.dumps([U, A])},
+    "content": {"messages": [{**U, "content": [{"type": "text", "content": "ask"}]}, A]},
+    "value": {"messages": [{**U, "content": [{"type": "text", "text": {"value": "ask"}}]}, A]},
+    "parts": {"messages": [{**U, "content": {"content_type": "text", "parts": ["ask"]}}, A]},
+    "parts in parts": {"messages": [{**U, "content": [[{"type": "text", "text": "ask"}]]}, A]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_other_spellings_are_the_same_conversation(tmp_path, form):
+    path = write(tmp_path / "a.jsonl", OTHER_FORMS[form])
+    assert texts(path, part="prompt") == ["ask"]
+    assert texts(path, part="response") == ["reply"]
+    (document,) = ConversationReader(path)
+    assert document.fields["messages"] == [U, A]
+
+
+def test_a_role_of_neither_side_is_named_where_a_side_is_asked_for(tmp_path):
+    """It was taken for the prompt's side."""
+    path = write(tmp_path / "a.jsonl", {"messages": [U, {"role": "gpt-4", "content": "reply"}]})
+    assert texts(path) == ["ask\n\nreply"]
+    for part in ("prompt", "response"):
+        with pytest.raises(UserError, match="message 2 has the role 'gpt-4', of which no side"):
+            texts(path, part=part)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tool_calls": [{"name": "f", "input": {"x": "é"}}]},
+        {"tool_calls": [{"function": {"name": "f", "parameters": {"x": "é"}}}]},
+        {"tool_calls": {"function": {"name": "f", "arguments": '{"x": "é"}'}}},
+        {"tool_calls": json.dumps([CALL])},
+        {"function_call": {"name": "f", "arguments": '{"x": "é"}'}},
+        {"content": [{"type": "tool_use", "id": "1", "name": "f", "input": {"x": "é"}}]},
+    ],
+)
+def test_calls_of_tools_in_other_spellings(tmp_path, said):
+    """They were dropped, or their arguments were null."""
+    message = {"role": "assistant", "content": None, **said}
+    assert texts(write(tmp_path / "a.jsonl", {"messages": [U, message]})) == [f"ask\n\n{CALLED}"]
+
+
+def test_what_stands_beside_the_content_is_counted(tmp_path):
+    thought = {**A, "reasoning_content": "hm", "refusal": None}
+    image = {"type": "image", "value": "aGVsbG8="}
+    reader = CorpusReader(
+        write(tmp_path / "a.jsonl", {"messages": [{**U, "content": ["ask", image]}, thought]})
+    )
+    assert [document.text for document in reader] == ["ask\n\nreply"]
+    assert reader.left_out() == [
+        "1 of a part of type image",
+        "1 of a part of type reasoning_content",
+    ]
+
+
+def test_no_conversation_is_an_empty_one(tmp_path):
+    path = write(tmp_path / "a.jsonl", {"messages": None}, {"messages": [U, A]}, {"messages": []})
+    reader = CorpusReader(path)
+    assert [document.text for document in reader] == ["ask\n\nreply"]
+    assert (reader.empty, reader.malformed) == (2, 0)
+
+
+def test_earlier_turns_go_before_a_prompt(tmp_path):
+    record = {"system": "be kind", "instruction": "ask", "input": "", "output": "reply"}
+    path = write(tmp_path / "a.jsonl", {**record, "history": [["first", "second"]]})
+    assert texts(path) == ["be kind\n\nfirst\n\nsecond\n\nask\n\nreply"]
+    assert texts(path, part="response") == ["second\n\nreply"]
+    path = write(tmp_path / "b.jsonl", {**record, "history": None})
+    assert texts(path) == ["be kind\n\nask\n\nreply"]
+    path = write(tmp_path / "c.jsonl", {**record, "history": ["first", "second"]})
+    with pytest.raises(UserError, match="'history' must be a list of pairs"):
+        texts(path)
+
+
+def test_parts_in_parts_without_end(tmp_path):
+    content = "ask"
+    for _ in range(100):
+        content = [content]
+    with pytest.raises(UserError, match="nested too deeply"):
+        texts(write(tmp_path / "a.jsonl", {"messages": [{**U, "content": content}, A]}))

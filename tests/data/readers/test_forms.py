@@ -3,10 +3,14 @@ place."""
 
 import bz2
 import csv
+import gzip
+import io
 import json
 import lzma
 import subprocess
 import sys
+import tarfile
+import zipfile
 
 import pytest
 import zstandard
@@ -249,3 +253,108 @@ def test_null_is_empty(tmp_path):
     reader = CorpusReader(str(path))
     assert len(list(reader)) == 19
     assert (reader.empty, reader.malformed) == (1, 0)
+
+
+BROKEN_ROWS = {
+    # A lost quote takes the rows after it along: they were one document without a word.
+    "open to the end": (b'1,"abc\n2,def\n3,ghi\n', "a.csv:102: a quote in this row is not closed"),
+    "closed by another": (b'1,"abc\n2,def\n3,the "end\n4,jkl\n', "a quote inside a quoted field"),
+    "escaped by a backslash": (
+        b'1,"say \\"hi\\", ok"\n2,def\n' * 2,
+        "a quote inside a quoted field",
+    ),
+    "carriage return": (b"1,a\rb\n" * 4, "a carriage return that ends no line"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_ROWS)
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_quotes_out_of_place_are_named_and_swallow_no_rows(tmp_path, case, suffix):
+    rows, problem = BROKEN_ROWS[case]
+    data = b"id,text\n" + b"0,good\n" * 100 + rows
+    if suffix == "tsv":
+        data, problem = data.replace(b",", b"\t"), problem.replace(".csv", ".tsv")
+    reader = CorpusReader(str(write(tmp_path / f"a.{suffix}", data)))
+    kept = []
+    with pytest.raises(UserError, match=problem):
+        kept.extend(document.text for document in reader)
+    assert set(kept) <= {"good", "jkl", "def"}
+
+
+def test_every_line_of_a_broken_row_is_counted(tmp_path):
+    rows = b"id,text\n" + b"0,good\n" * 996 + b'1,"abc\n2,def\n3,the "end\n' + b"4,good\n"
+    reader = CorpusReader(str(write(tmp_path / "a.csv", rows)))
+    assert [document.text for document in reader] == ["good"] * 997
+    assert (reader.lines, reader.malformed) == (1000, 3)
+
+
+def test_a_column_named_twice_and_a_header_that_is_none(tmp_path):
+    for data, problem in (
+        (b"text,text\na,b\n", "a.csv:1: names the column 'text' twice"),
+        (b"id,text\r1,a\r2,b\r", "a.csv:1: not the header of a CSV file .a carriage return"),
+        (b"x" * (65 << 20), "a.csv:1: a line longer than 64 MiB"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            read(write(tmp_path / "a.csv", data))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_half_a_surrogate_pair_in_a_bare_text(tmp_path, name):
+    texts = [*["good"] * 300, "\ud800", "bad \udfff"]
+    lines = "\n".join(map(json.dumps, texts)) if name == "a.jsonl" else json.dumps(texts)
+    reader = CorpusReader(str(write(tmp_path / name, lines.encode())))
+    assert {document.text for document in reader} == {"good"}
+    assert reader.malformed == 2
+    assert "half a surrogate pair" in reader.problems[0]
+
+
+def _archive(kind, data):
+    file = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("a.jsonl", data)
+    else:
+        with tarfile.open(fileobj=file, mode="w", format=kind) as archive:
+            entry = tarfile.TarInfo("a.jsonl")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return file.getvalue()
+
+
+MISTAKEN = {
+    "tar": (_archive(tarfile.PAX_FORMAT, LINES * 100), "a tar archive"),
+    "GNU tar": (_archive(tarfile.GNU_FORMAT, LINES * 100), "a tar archive"),
+    "zip": (_archive("zip", LINES * 100), "a zip archive"),
+    "packed twice": (gzip.compress(LINES), "packed by gzip"),
+    "zstd": (zstandard.compress(LINES), "packed by Zstandard"),
+    "bzip2": (bz2.compress(LINES), "packed by bzip2"),
+    "xz": (lzma.compress(LINES), "packed by xz"),
+    "Parquet": (b"PAR1" + LINES, "a Parquet file"),
+    "UTF-16": (LINES.decode().encode("utf-16"), "not UTF-8 but UTF-16"),
+    "UTF-16, big end first": (b"\xfe\xff" + LINES.decode().encode("utf-16-be"), "UTF-16"),
+    "UTF-16 without a mark": (LINES.decode().encode("utf-16-le"), "not UTF-8 but UTF-16"),
+    "UTF-32": (LINES.decode().encode("utf-32"), "not UTF-8 but UTF-32"),
+}
+
+
+@pytest.mark.parametrize("kind", MISTAKEN)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json.gz", "a.csv", "a.txt", "a.tsv.zst"])
+def test_what_is_no_text_is_named_and_its_lines_are_not_read(tmp_path, kind, name):
+    data, problem = MISTAKEN[kind]
+    if name.endswith(".gz"):
+        data = gzip.compress(data)
+    elif name.endswith(".zst"):
+        data = zstandard.compress(data)
+    with pytest.raises(UserError, match=f"{name}.*{problem}"):
+        read(write(tmp_path / name, data))
+
+
+def test_one_text_among_many_that_is_none_is_counted(tmp_path):
+    for number in range(150):
+        write(tmp_path / f"{number}.txt", b"BZh and other words")
+    write(tmp_path / "wide.txt", "other words".encode("utf-16"))
+    reader = CorpusReader(str(tmp_path))
+    assert len(list(reader)) == 150
+    assert reader.problems == [
+        f"{tmp_path}/wide.txt:1: not UTF-8 but UTF-16; convert the file to UTF-8"
+    ]

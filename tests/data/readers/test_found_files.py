@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import os
 import pathlib
 
 import pytest
@@ -131,3 +132,90 @@ def test_the_reported_cases(case, documents):
     if not CASES.exists():
         pytest.skip("the cases of the public reports are not here")
     assert len(read(CASES / case)[0]) == documents
+
+
+def test_links_and_what_is_no_file_are_named(tmp_path):
+    """A linked folder was left out without a word, and a linked file counted twice."""
+    corpus, elsewhere = tmp_path / "corpus", tmp_path / "elsewhere"
+    (corpus / "inner").mkdir(parents=True)
+    elsewhere.mkdir()
+    write_jsonl(corpus / "a.jsonl", ["a"])
+    write_jsonl(elsewhere / "b.jsonl", ["b"])
+    write_jsonl(elsewhere / "c.jsonl", ["c"])
+    (corpus / "b.jsonl").symlink_to("../elsewhere/b.jsonl")
+    (corpus / "again.jsonl").symlink_to("a.jsonl")
+    os.link(corpus / "a.jsonl", corpus / "inner" / "hard.jsonl")
+    (corpus / "inner" / "linked").symlink_to("../../elsewhere")
+    (corpus / "loop").symlink_to(".")
+    (corpus / "gone.jsonl").symlink_to("nothing.jsonl")
+    os.mkfifo(corpus / "pipe.jsonl")
+    texts, left_out = read(corpus)
+    assert texts == ["a", "b"]
+    assert left_out == [
+        "links to files that are read already: again.jsonl, inner/hard.jsonl",
+        "links to folders, not followed (name them as corpora): inner/linked, loop",
+        "links to nothing: gone.jsonl",
+        "no files: pipe.jsonl",
+    ]
+    for path in (corpus / "a.jsonl", corpus / "b.jsonl", corpus / "gone.jsonl"):
+        path.unlink()
+    (corpus / "again.jsonl").unlink()
+    (corpus / "inner" / "hard.jsonl").unlink()
+    with pytest.raises(UserError, match=r"no \.jsonl.*\(links to folders.*: inner/linked, loop"):
+        read(corpus)
+
+
+def test_a_hubs_cache_is_read_once(tmp_path):
+    """Its snapshots link to blobs, which are files of records without a suffix."""
+    snapshot = tmp_path / "snapshots" / "1f"
+    for folder in (tmp_path / "blobs", snapshot):
+        folder.mkdir(parents=True)
+    write_jsonl(tmp_path / "blobs" / "0a1b", ["a", "b"])
+    (snapshot / "train.jsonl").symlink_to("../../blobs/0a1b")
+    assert read(tmp_path)[0] == ["a", "b"]
+    assert read(snapshot)[0] == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["pipe.jsonl", "zero.txt", "folder.csv", "gone.jsonl", "pipe"])
+def test_what_is_no_file_is_one_line_and_not_waited_for(tmp_path, name):
+    path = tmp_path / name
+    if name.startswith("pipe"):
+        os.mkfifo(path)
+    elif name.startswith("folder"):
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if name.startswith("zero") else "nothing")
+    with pytest.raises(UserError, match=r"is a (pipe|folder)|cannot be read"):
+        read(tmp_path / f"*{name[1:]}")
+    if name.startswith(("pipe", "zero")):
+        with pytest.raises(UserError, match="is a pipe or a device"):
+            read(path)
+
+
+def test_a_pattern_with_two_stars_matches_files(tmp_path):
+    (tmp_path / "inner").mkdir()
+    write_jsonl(tmp_path / "inner" / "a.jsonl", ["a"])
+    assert read(tmp_path / "**")[0] == ["a"]
+
+
+def test_papers_about_the_data_by_other_names(tmp_path):
+    (tmp_path / "LICENSES").mkdir()
+    (tmp_path / "__MACOSX").mkdir()
+    write_jsonl(tmp_path / "train.jsonl", ["a"])
+    write_jsonl(tmp_path / "__MACOSX" / "train.jsonl", ["a"])
+    papers = ["LICENSES/CC-BY.txt", "licences.txt", "UNLICENSE.txt", "COPYRIGHT.txt"]
+    papers += ["NOTICES.txt", "THIRD_PARTY_NOTICES.txt", "MIT-LICENSE.txt", "corpus_README.txt"]
+    papers += ["readme2.txt", "README-zh.txt", "datasheet.txt", "data_card.txt", "SHA256SUMS.txt"]
+    for name in papers:
+        (tmp_path / name).write_text("about the data")
+    assert read(tmp_path)[0] == ["a"]
+    # Subjects of documents are no papers.
+    for name in ("history.txt", "licensed.txt", "readmes_of_1990.txt", "security.txt"):
+        (tmp_path / name).write_text(name)
+    assert len(read(tmp_path)[0]) == 5
+
+
+def test_a_file_of_a_url_leaves_nothing_out(tmp_path, capsys):
+    write_jsonl(tmp_path / "a.jsonl", ["a"])
+    assert read(f"file://{tmp_path}/a.jsonl") == (["a"], [])
+    assert "left out" not in capsys.readouterr().err

@@ -105,6 +105,19 @@ _MARKERS = [
         "<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>",
     ),
     ("analysis", "assistantfinal"),
+    ("<THINK>", "</Think>"),
+    ('<think type="draft" n=1>', "< / think >"),
+    ("<scratch_pad>", "</scratch_pad>"),
+    ("<inner_monologue>", "</inner_monologue>"),
+    ("<thought_process>", "</thought_process>"),
+    ("<rationale>", "</rationale>"),
+    ("&lt;think&gt;", "&lt;/think&gt;"),
+    ("<|thinking|>", "<|/thinking|>"),
+    ("<\uff5cthink\uff5c>", "<\uff5c/think\uff5c>"),
+    ("<|thinking_start|>", "<|thinking_end|>"),
+    ("<|begin_of_thinking|>", "<|end_of_thinking|>"),
+    ("Here are my reasoning steps:\n", "\n[BEGIN FINAL RESPONSE]\n"),
+    ("Here is my thought process:\n", "\nHere is my response:\n"),
 ]
 
 

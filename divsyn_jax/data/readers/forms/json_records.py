@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.data.readers.lines import LONGEST_LINE, TooLong, bounded_lines
-from divsyn_jax.data.readers.packed_streams import open_unpacked
+from divsyn_jax.data.readers.packed_streams import open_text
 from divsyn_jax.data.readers.records import Malformed, Unreadable
 
 _BOM = b"\xef\xbb\xbf"
@@ -24,7 +24,7 @@ def jsonl_records(path: str, packing: str | None = None) -> Iterator[tuple[str, 
 
     A byte order mark may open any line: files are joined by cat.
     """
-    with open_unpacked(path, packing) as stream:
+    with open_text(path, packing) as stream:
         for number, line in enumerate(bounded_lines(stream), 1):
             if isinstance(line, TooLong):
                 yield f"{path}:{number}", line
@@ -50,7 +50,7 @@ def parsed_line(line: bytes) -> Any:
 def is_spread_out(path: str, packing: str | None = None) -> bool:
     """Whether a JSON file is an array, or holds objects that are no lines: it begins with a
     bracket, or its first line is no whole value and the next one does not begin an object."""
-    with open_unpacked(path, packing) as stream:
+    with open_text(path, packing) as stream:
         head = stream.read(1 << 16).removeprefix(_BOM).lstrip(_PADDING)
     if head[:1] == b"[":
         # A file of lines that are arrays is none of ours, but is named line by line.
@@ -73,7 +73,7 @@ def spread_records(
     The item counts from 0. Raises `UserError` where the file stops being JSON: what follows cannot
     be told apart.
     """
-    with open_unpacked(path, packing) as stream:
+    with open_text(path, packing) as stream:
         values = _Values(path, stream)
         is_array = values.next_character() == "["
         if is_array:

@@ -3,14 +3,20 @@
 from collections.abc import Iterator
 from typing import IO
 
+from divsyn_jax.base.errors import UserError
 from divsyn_jax.data.readers.lines import LONGEST_LINE, TOO_LONG, TooLong, bounded_lines
-from divsyn_jax.data.readers.packed_streams import open_unpacked
+from divsyn_jax.data.readers.packed_streams import open_text
 from divsyn_jax.data.readers.records import Unreadable
 
 
 def text_records(path: str, unit: str) -> Iterator[tuple[str, str | TooLong | Unreadable]]:
     """(`file:line`, text) of every document of a text file; of what is none, why."""
-    with open_unpacked(path) as stream:
+    try:
+        opened = open_text(path)
+    except UserError as error:  # one of many texts, and so counted
+        yield f"{path}:1", Unreadable(str(error).removeprefix(f"{path}: "))
+        return
+    with opened as stream:
         for number, raw in _text_units(stream, unit):
             where = f"{path}:{number}"
             if isinstance(raw, TooLong):
