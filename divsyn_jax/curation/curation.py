@@ -15,7 +15,7 @@ from divsyn_jax.curation import near_duplicates, selection
 from divsyn_jax.curation.evaluation_items import EvaluationItems, read_items
 from divsyn_jax.curation.settings import CurationSettings
 from divsyn_jax.curation.sketching import SCRATCH, CorpusSketches, remove_scratch, sketch_corpus
-from divsyn_jax.data.readers.corpus import CorpusReader
+from divsyn_jax.data.readers.corpus import CorpusReader, check_apart
 from divsyn_jax.embedding.store import FILE as VECTORS
 
 CURATION_VERSION = 1
@@ -107,6 +107,7 @@ def curate_corpus(
     from divsyn_jax.curation import output as outputs
 
     files.check_replaceable(output, CURATED_FILES)
+    check_apart(spec, output)
     items = None
     if settings.decontaminate:
         items = read_items(settings.decontaminate, settings.read)

@@ -65,7 +65,7 @@ from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.parts import WorkPart
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.data.readers import flags as corpus_flags
-from divsyn_jax.data.readers.corpus import ReadOptions
+from divsyn_jax.data.readers.corpus import ReadOptions, check_apart
 from divsyn_jax.endpoint import flags as endpoint_flags
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.corpus_writer import WRITTEN, generate_corpus
@@ -259,6 +259,7 @@ def _rephrasings(
     if asked.dry_run:
         print(rephrasing_dry_run(plan, endpoints, settings))
         return
+    check_apart(corpus, asked.output)
     manifest = rephrase_corpus(plan, endpoints, settings, asked.output)
     for count, what in (
         (manifest["sources_repeated"], "documents have the text of an earlier one: left out"),

@@ -212,3 +212,18 @@ def test_bad_usage_is_one_line(tmp_path, command):
     missing = command("divsyn_jax", "curate", f"{tmp_path}/no.jsonl", f"--output={tmp_path}/o")
     fails_with_one_line(missing, "no.jsonl: no such file")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("spec", ["out", "out/documents.jsonl.zst", "link", "out/*.zst"])
+def test_a_corpus_is_not_replaced_by_what_is_made_of_it(tmp_path, spec):
+    out = tmp_path / "out"
+    out.mkdir()
+    line = json.dumps({"text": "one two three"}) + "\n"
+    (out / "documents.jsonl.zst").write_bytes(zstandard.compress(line.encode() * 3))
+    before = (out / "documents.jsonl.zst").read_bytes()
+    (tmp_path / "link").symlink_to(out)
+    with pytest.raises(
+        UserError, match=r"out: holds .*documents\.jsonl\.zst of the corpus to read"
+    ):
+        curate_corpus(str(tmp_path / spec), CurationSettings(**QUIET), out)
+    assert (out / "documents.jsonl.zst").read_bytes() == before

@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from divsyn_jax.base import terminal_text
+from divsyn_jax.base import remote, terminal_text
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers import named_datasets
 from divsyn_jax.data.readers.forms.arrow_rows import arrow_records
@@ -45,7 +45,14 @@ from divsyn_jax.data.readers.records import (
 from divsyn_jax.data.readers.text_rule import TextRule
 
 __all__ = ["CorpusReader", "Document", "Malformed", "ReadOptions", "TextFingerprint"]
-__all__ += ["corpus_files", "field_text", "jsonl_records", "named_corpora", "split_name"]
+__all__ += [
+    "check_apart",
+    "corpus_files",
+    "field_text",
+    "jsonl_records",
+    "named_corpora",
+    "split_name",
+]
 MAX_MALFORMED_SHARE = 0.01
 _PROBLEMS_KEPT = 5
 _LONGEST_PROBLEM = 500
@@ -103,6 +110,21 @@ def named_corpora(arguments: Sequence[str]) -> dict[str, str]:
             )
         corpora[name] = spec
     return corpora
+
+
+def check_apart(spec: str, output: str | os.PathLike[str]) -> None:
+    """Raise `UserError` when the folder `output`, which a command replaces, holds the corpus that
+    it reads, or a part of it.
+    """
+    if spec.startswith(("tfds:", "hf:")) or remote.is_remote(spec):
+        return
+    folder = os.path.join(os.path.realpath(output), "")
+    for path in corpus_files(spec):
+        if os.path.realpath(path).startswith(folder):
+            raise UserError(
+                f"{output}: holds {path} of the corpus to read, which would be replaced; name"
+                " another folder"
+            )
 
 
 class CorpusReader:

@@ -21,7 +21,7 @@ import re
 import stat
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from divsyn_jax.base import remote, terminal_text
@@ -65,6 +65,8 @@ _DESIGNER_FOLDERS = {
 # Of datatrove, in the folder of a run, which holds executor.json.
 _PAPER_FOLDERS = {"licenses", "licences"}
 _RUN_MARK, _RUN_NOTES = "executor.json", {"completions", "logs", "stats", "stats.json"}
+# Of a score, in the folder that holds score.json.
+_SCORE_MARK, _SCORE_NOTES = "score.json", {"draws.jsonl", "groups.jsonl", "map.jsonl"}
 _NAMED = 5  # files of one kind that a line names
 _MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz"}
 
@@ -191,7 +193,7 @@ def _walked(root: str) -> tuple[list[str], dict[str, list[str]]]:
                 left_out["links to files that are read already"].append(relative)
             else:
                 names.append(relative)
-                if _reason(relative.split(os.sep), set()) is None and _known(path) is not None:
+                if _reason(relative.split(os.sep)) is None and _known(path) is not None:
                     seen.add((info.st_dev, info.st_ino))
     return sorted(names), {reason: sorted(found) for reason, found in left_out.items()}
 
@@ -219,14 +221,13 @@ def _of_directory(
 ) -> FoundFiles:
     left_out: dict[str, list[str]] = collections.defaultdict(list, also_left_out)
     files: dict[str, CorpusFile] = {}
-    runs = {
-        tuple(name.split(separator)[:-1])
-        for name in names
-        if name.split(separator)[-1] == _RUN_MARK
-    }
+    runs, scores = (
+        {tuple(name.split(separator)[:-1]) for name in names if name.split(separator)[-1] == mark}
+        for mark in (_RUN_MARK, _SCORE_MARK)
+    )
     for name in names:
         path = f"{root.rstrip(separator)}{separator}{name}"
-        reason = _reason(name.split(separator), runs)
+        reason = _reason(name.split(separator), runs, scores)
         if reason is None:
             _check_name(path)
             file = _known(path)
@@ -269,8 +270,14 @@ def _of_directory(
     return FoundFiles(list(files.values()), lines, remarks)
 
 
-def _reason(parts: Sequence[str], runs: set[tuple[str, ...]]) -> str | None:
-    """Why a file is left out by its name alone; `runs`: the folders of datatrove's runs."""
+def _reason(
+    parts: Sequence[str],
+    runs: Collection[tuple[str, ...]] = (),
+    scores: Collection[tuple[str, ...]] = (),
+) -> str | None:
+    """Why a file is left out by its name alone; `runs`: the folders of datatrove's runs, `scores`:
+    those of scores.
+    """
     *folders, name = parts
     if any(part.startswith(".") for part in parts):
         return "hidden"
@@ -284,6 +291,7 @@ def _reason(parts: Sequence[str], runs: set[tuple[str, ...]]) -> str | None:
         tuple(parts[:depth]) in runs and parts[depth] in (*_RUN_NOTES, _RUN_MARK)
         for depth in range(len(parts))
     )
+    of_run = of_run or (name in _SCORE_NOTES and tuple(folders) in scores)
     is_note = of_run or name in _NOTES or any(folder in _NOTE_FOLDERS for folder in folders)
     return "notes of programs" if is_note or name.startswith(("_committed_", "_started_")) else None
 

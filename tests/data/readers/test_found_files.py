@@ -219,3 +219,14 @@ def test_a_file_of_a_url_leaves_nothing_out(tmp_path, capsys):
     write_jsonl(tmp_path / "a.jsonl", ["a"])
     assert read(f"file://{tmp_path}/a.jsonl") == (["a"], [])
     assert "left out" not in capsys.readouterr().err
+
+
+def test_a_score_beside_the_corpus_is_no_corpus(tmp_path):
+    """As `--output` in the corpus's own folder leaves it."""
+    (tmp_path / "a").mkdir()
+    write_jsonl(tmp_path / "a.jsonl", ["a"])
+    for name in ("draws", "groups", "map", "clusters"):
+        write_jsonl(tmp_path / "a" / f"{name}.jsonl", ["of a score"])
+    assert len(read(tmp_path)[0]) == 4
+    (tmp_path / "a" / "score.json").write_text("{}")
+    assert read(tmp_path)[0] == ["a"]
