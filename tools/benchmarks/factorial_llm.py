@@ -150,7 +150,7 @@ def page(workdir: pathlib.Path) -> str:
     """The whole page, of what is there."""
     recipe = files.read_json(workdir / "recipe.json")["recipe"]
     design = files.read_json(pools.design_path(workdir))
-    lines = [HEAD, *design_lines(design, pools.settings_of(recipe))]
+    lines = [HEAD, *design_lines(design, pools.selection_settings(recipe))]
     results = workdir / "study.json"
     if results.exists():
         lines += study_lines(files.read_json(results))

@@ -44,12 +44,12 @@ def is_selected(level: Mapping[str, Any]) -> bool:
     return any(name in level for name in FACET_NAMES)
 
 
-def settings_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def selection_settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The selection with its defaults."""
     return {**SELECTION, **recipe["selection"]}
 
 
-def unlike(source: str) -> str | None:
+def unlike_in(source: str) -> str | None:
     """The facet in which a held-out text of the pools is unlike them; None for `LIKE_POOLS`."""
     return None if source == LIKE_POOLS else source.removeprefix(_UNLIKE)
 
@@ -80,7 +80,7 @@ def check_selection(recipe: Mapping[str, Any]) -> None:
             continue
         if not given:
             raise UserError(f"config.heldout: {entry} is text of pools; give config.selection")
-        if (facet := unlike(entry)) is not None and facet not in factors:
+        if (facet := unlike_in(entry)) is not None and facet not in factors:
             raise UserError(f"config.heldout: {entry}: {facet} is none of config.factors")
     if given:
         _check_settings(recipe["selection"])

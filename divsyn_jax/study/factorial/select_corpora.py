@@ -68,7 +68,7 @@ def read_pools(recipe: Mapping[str, Any]) -> dict[str, list[Candidate]]:
     depend on theirs.
 
     Raises `UserError` for a document without the field of its source."""
-    settings = pools.settings_of(recipe)
+    settings = pools.selection_settings(recipe)
     field, options = settings["source_field"], ReadOptions(text_field=recipe["text_field"])
     found: dict[bytes, Candidate] = {}
     for pool in recipe["pools"]:
@@ -182,7 +182,7 @@ def heldout_rows(
     as many, at random or the most unlike in a facet."""
     each = -(-documents // dealt.strata)
     rng = np.random.default_rng(seed)
-    facet, found = pools.unlike(source), []
+    facet, found = pools.unlike_in(source), []
     for stratum in range(dealt.strata):
         rows_M = np.flatnonzero(dealt.aside_M & (dealt.strata_M == stratum))
         ordered = rng.permutation(rows_M) if facet is None else unlike_first(sums, facet, rows_M)
@@ -209,7 +209,7 @@ def check_reached(design: Mapping[str, Any], settings: Mapping[str, Any]) -> Non
         )
 
 
-def describe(
+def selection_record(
     steered: exchange.Steered,
     sums: FacetSums,
     at_random_CF: np.ndarray,
@@ -257,7 +257,7 @@ def describe(
 def select_corpora(workdir: pathlib.Path) -> None:
     """Select and write the corpora of the study in this folder."""
     recipe = files.read_json(workdir / "recipe.json")["recipe"]
-    settings, names = pools.settings_of(recipe), list(recipe["factors"])
+    settings, names = pools.selection_settings(recipe), list(recipe["factors"])
     levels = recipe["levels"]
     domains = [each["source"] for each in recipe["heldout"].values()]
     of_pools = [source for source in domains if source in pools.HELDOUT_OF_POOLS]
@@ -281,7 +281,7 @@ def select_corpora(workdir: pathlib.Path) -> None:
     steered = exchange.steer_apart(sums, strata_M, members_CD, all_CF, settings["seed"])
     at_random_CF = exchange.log2_facets_of(sums, members_CD)
     level_names = [level["name"] for level in levels]
-    design = describe(steered, sums, at_random_CF, signs_CF, dealt, level_names)
+    design = selection_record(steered, sums, at_random_CF, signs_CF, dealt, level_names)
     check_reached(design, settings)
     design["sources"] = {name: len(there) for name, there in by_source.items()}
     design["candidates"] = len(dealt.documents)
