@@ -130,20 +130,50 @@ def study_lines(study: Mapping[str, Any]) -> list[str]:
         f"- {each['hypothesis']}: **{each['verdict']}** ({each['because']})"
         for each in study["verdicts"]
     ]
-    lines += ["", "## What a run on a GPU would add", ""]
+    near = next(each for each in found["responses"] if each["metric"] == "duplicates.near")
+    lines += [
+        "",
+        f"Not held equal: {'; '.join(study['not_held_equal'])}; documents with a near duplicate in"
+        f" their corpus: {near['low']:.0%} to {near['high']:.0%}. Said before training:"
+        f" {' '.join(study['advice'])}.",
+        "",
+        *response_lines(found),
+    ]
+    lines += ["## What a run on a GPU would add", ""]
     outcome, corpora = found["outcomes"][0], len(found["corpora"])
+    reached = [level["performance"][outcome["outcome"]]["value"] for level in study["levels"]]
     powers = []
-    for seeds in (len(recipe["seeds"]), *MORE_SEEDS):
+    for seeds in MORE_SEEDS:
         freedom = (corpora - 1) * (seeds - 1)
-        least = detectable_effect(outcome["error_sd"], corpora * seeds, freedom, len(mains))
+        least = detectable_effect(outcome["seed_sd"], corpora * seeds, freedom, len(mains))
         powers.append(f"{seeds} seeds {least:.4f}")
-    lines.append(
-        f"Effects on {outcome['outcome']} found with 80% power at this error, where it is that of"
-        f" seeds: {', '.join(powers)}. A run of this size says what happens in the first steps of a"
-        " model that has hardly learnt anything; models and token budgets at which facets could buy"
-        " what they are said to buy were not trained here."
-    )
+    lines += [
+        f"- Models that have learnt something: these end at {min(reached):.2f} to"
+        f" {max(reached):.2f} on {outcome['outcome']}. What facets do in"
+        " the first steps, where a narrow corpus is learnt sooner, need not be what they do later.",
+        f"- Power: an effect of {outcome['detectable']:.4f} on {outcome['outcome']} is found here"
+        f" in 80% of studies, the error being that of {outcome['error_of']}. By seeds alone (sd"
+        f" {outcome['seed_sd']:.4f}): {', '.join(powers)}. What corpora of one cell differ in"
+        " beyond their facets no seed averages out; more corpora a cell, and larger ones, would.",
+        "- Held-out text other than the pools' own, and tasks: neither is asked here.",
+    ]
     return lines
+
+
+def response_lines(found: Mapping[str, Any]) -> list[str]:
+    """What each metric sees: shares of its variance between the corpora."""
+    seen = [each for each in found["responses"] if each["shares"]]
+    factors = list(seen[0]["shares"])
+    lines = [
+        "What each metric sees, % of its variance between the corpora (facets: their own, since"
+        " corpora were selected by them):",
+        "",
+    ]
+    lines += [f"| metric | {' | '.join(factors)} |", "|---|" + "---|" * len(factors)]
+    for each in seen:
+        shares = (f"{100 * each['shares'][factor]:.0f}" for factor in factors)
+        lines.append(f"| {each['metric']} | {' | '.join(shares)} |")
+    return [*lines, ""]
 
 
 def page(workdir: pathlib.Path) -> str:
