@@ -150,7 +150,8 @@ def study_lines(study: Mapping[str, Any]) -> list[str]:
     lines += [
         f"- Models that have learnt something: these end at {min(reached):.2f} to"
         f" {max(reached):.2f} on {outcome['outcome']}. What facets do in"
-        " the first steps, where a narrow corpus may be learnt sooner, need not be what they do later.",
+        " the first steps, where a narrow corpus may be learnt sooner, need not be what they"
+        " do later.",
         f"- Power: an effect of {outcome['detectable']:.4f} on {outcome['outcome']} is found here"
         f" in 80% of studies, the error being that of {outcome['error_of']}. By seeds alone (sd"
         f" {outcome['seed_sd']:.4f}): {', '.join(powers)}. What corpora of one cell differ in"
