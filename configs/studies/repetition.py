@@ -5,6 +5,8 @@ built-in grammar, three seeds, at a fixed number of training tokens, on a CPU.
 
 Every model reads 204,800 tokens: a budget of 12,800 is read 16 times, one of 102,400 twice."""
 
+import itertools
+
 from ml_collections import ConfigDict
 
 from configs.studies import tiny
@@ -17,11 +19,18 @@ def get_config() -> ConfigDict:
     """The default study with breadth and unique text crossed."""
     config = tiny.get_config()
     config.name = "repetition"
-    common = {"styles": 4, "personas": 4, "formats": 1, "seed": 0}
+    common = {"styles": 4, "personas": 4, "formats": 1}
+    # A seed a level: the level is the unit of the interval, and budgets cut from one corpus would
+    # all be off together (tools/benchmarks/simulate_exchange.md).
     config.levels = [
-        {"name": f"u{budget}_t{topics}", "topics": topics, "unique_tokens": budget, **common}
-        for budget in BUDGETS
-        for topics in TOPICS
+        {
+            "name": f"u{budget}_t{topics}",
+            "topics": topics,
+            "unique_tokens": budget,
+            "seed": seed,
+            **common,
+        }
+        for seed, (budget, topics) in enumerate(itertools.product(BUDGETS, TOPICS))
     ]
     config.null_control = ()
     # Enough for the largest budget: a document has over 150 tokens.

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.diversity.facets.names import FACET_NAMES
 from divsyn_jax.study import texts, written
 from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
-from divsyn_jax.study.factorial import cells
+from divsyn_jax.study.factorial import cells, pools
 from divsyn_jax.study.finetuning import sets as finetuning_sets
 
 _STAGES = ("pretrain", "evaluate", "sft", "evaluate")
@@ -22,6 +23,7 @@ _KEYS = (
 # That recipes written for 0.1.0 lack.
 _OPTIONAL_KEYS = (
     *("hypotheses", "factors", "resolution", "outcomes", "pilot_seeds", "num_fewshot", "writer"),
+    "selection",
     finetuning_sets.SHARED,
 )
 # Of `sft`, without and with fine-tuning sets as levels.
@@ -32,6 +34,7 @@ _GRAMMAR_KNOBS = ("wordings", "formats", "generators", "topics_per_document", "d
 _LEVEL_KEYS = (
     *("name", "corpus", "synthetic_weight", "family", "at", cells.SHAM, "unique_tokens"),
     "temperature",
+    *FACET_NAMES,
     *_GRAMMAR_KEYS,
     *_GRAMMAR_KNOBS,
 )
@@ -39,6 +42,7 @@ _LEVEL_KEYS = (
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
     """Raise `UserError` for what would only fail hours later."""
+    pools.check_selection(recipe)
     _check_keys(recipe)
     finetuning_sets.check_sft_sets(recipe)
     shares = finetuning_sets.compares_sft_sets(recipe)
@@ -134,7 +138,8 @@ def _check_keys(recipe: Mapping[str, Any]) -> None:
             raise UserError(
                 f"{place}.{unknown[0]}: unknown key; known are {', '.join(_LEVEL_KEYS)}"
             )
-        for key in ("name", *(() if "corpus" in level else _GRAMMAR_KEYS)):
+        is_there = "corpus" in level or pools.is_selected(level)
+        for key in ("name", *(() if is_there else _GRAMMAR_KEYS)):
             if key not in level:
                 raise UserError(
                     f"{place}.{key}: missing; give name and corpus, or name,"
@@ -153,6 +158,10 @@ def _check_keys(recipe: Mapping[str, Any]) -> None:
 
 def _check_knobs(place: str, level: Mapping[str, Any]) -> None:
     """Raise `UserError` for knobs of the grammar that it cannot turn so."""
+    if pools.is_selected(level):
+        if given := [key for key in ("corpus", "topics", *_GRAMMAR_KNOBS) if key in level]:
+            raise UserError(f"{place}.{given[0]}: this level's corpus is selected from pools")
+        return
     if "corpus" in level:
         if given := [key for key in _GRAMMAR_KNOBS if key in level]:
             raise UserError(
@@ -191,7 +200,9 @@ def check_names(recipe: Mapping[str, Any], domains: Sequence[str]) -> None:
     for level in recipe["levels"]:
         # Folders beside the level's own: under shards/ and scores/, and under corpora/ where the
         # study writes its corpus.
-        taken = {"heldout", "embeddings", "ordered"} | ({"real"} if recipe["real"] else set())
+        taken = {"heldout", "embeddings", "ordered", "selected"} | (
+            {"real"} if recipe["real"] else set()
+        )
         taken |= {"sft"} if "sft" in recipe["stages"] else set()
         taken |= {finetuning_sets.SHARED} & set(recipe)
         taken |= {"equal", "instructions", "items"} if "corpus" not in level else set()

@@ -50,6 +50,9 @@ def _identity(recipe: Mapping[str, Any]) -> dict[str, Any]:
             record.pop("corpus", None)
             record.pop("sft_corpus", None)
             record.pop("source", None)
+    for pool in facts.get("pools", ()):
+        if "fingerprint" in pool:
+            pool.pop("path")
     if "real_fingerprint" in facts:
         facts.pop("real")
     if "sft_fingerprint" in facts:

@@ -32,6 +32,7 @@ Keys that may be left out: factors: of a factorial study, {level key: (low, high
   outcomes: more outcomes of the questions, from their stored log-likelihoods: probability,
   minus_bits_per_byte, margin, above_chance. pilot_seeds: with primary 'pilot', all levels are
   trained at these, too, and they choose the primary outcome (divsyn_jax/study/controls/signals.py).
+  selection: of corpora from --corpora by facets; see divsyn_jax/study/factorial/pools.py.
   A level may give `unique_tokens`: training repeats only so many tokens of its corpus.
   pretrain: the corpus (as a level, without a name) on which the one model of a size and seed is
   pre-trained, where levels are fine-tuning sets: `sft_corpus`, a path of conversations, or
@@ -58,7 +59,7 @@ from divsyn_jax.evaluation import task_data
 from divsyn_jax.study import checks as study_checks
 from divsyn_jax.study import texts as study_data
 from divsyn_jax.study import written
-from divsyn_jax.study.factorial import cells
+from divsyn_jax.study.factorial import cells, pools
 from divsyn_jax.study.finetuning import sets as finetuning_sets
 from divsyn_jax.study.hypotheses import listed
 from divsyn_jax.study.identity import study_fingerprint
@@ -106,6 +107,8 @@ class Study:
         if written.is_written(level):
             folder = written.folder_of(self.workdir, self.recipe, level)
             return str(folder / "documents.jsonl.zst")
+        if pools.is_selected(level):
+            return str(pools.selected_path(self.workdir, level))
         if finetuning_sets.is_of_grammar(level):
             return str(finetuning_sets.instructions_path(self.workdir, level))
         given: str = level.get(finetuning_sets.SFT_CORPUS) or level.get("corpus", "")
@@ -231,7 +234,8 @@ def resolve(
     `read=False` leaves the corpora unread and unchecked, for a plan made where they are not. Raises
     `UserError`."""
     recipe = json.loads(json.dumps(cells.with_cells(dict(config))))
-    if recipe.get("factors") and (corpora or recipe.get("corpora")):
+    placed = recipe.get("factors") and not pools.selects(recipe)
+    if placed and (corpora or recipe.get("corpora")):
         raise UserError(
             "--corpora: a factorial study knows the place of each corpus; name them in"
             " config.levels, each with its place (at)"
@@ -242,7 +246,7 @@ def resolve(
     options = ReadOptions(text_field=recipe["text_field"])
     recipe["heldout"] = [*recipe["heldout"], *heldout]
     paths = [found for pattern in (*recipe.pop("corpora"), *corpora) for found in _expand(pattern)]
-    for argument in paths:
+    for argument in () if pools.selects(recipe) else paths:
         name, path = split_name(argument)
         kind = "corpus" if not finetuning_sets.compares_sft_sets(recipe) else "sft_corpus"
         recipe["levels"].append({"name": name, kind: path})
@@ -255,7 +259,9 @@ def resolve(
     listed.listed(recipe, ())  # refuses what is no hypothesis before anything is computed
     study_checks.check_names(recipe, [_domain(entry)[0] for entry in recipe["heldout"]])
     pretraining = finetuning_sets.pretraining_levels(recipe)
-    built_in = recipe["real"] == "pydoc" or any("corpus" not in level for level in pretraining)
+    built_in = recipe["real"] == "pydoc" or any(
+        "corpus" not in level and not pools.is_selected(level) for level in pretraining
+    )
     if built_in and recipe["text_field"] != "text":
         raise UserError(
             f"--text_field={recipe['text_field']}: the built-in corpora hold their text in 'text';"
@@ -266,6 +272,8 @@ def resolve(
     def text_of(corpus: str) -> str:
         return study_data.corpus_fingerprint(CorpusReader(corpus, options))
 
+    if pools.selects(recipe):
+        pools.bind_pools(recipe, paths, _absolute, text_of if read else None)
     if finetuning_sets.compares_sft_sets(recipe):
         _bind_sets(recipe, read)
     for level in pretraining:

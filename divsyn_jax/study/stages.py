@@ -21,6 +21,7 @@ from divsyn_jax.study import local_runner, results, study_file, written
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import texts as study_data
 from divsyn_jax.study.controls import closeness
+from divsyn_jax.study.factorial import pools
 from divsyn_jax.study.finetuning import sets as finetuning_sets
 from divsyn_jax.study.identity import difference, study_fingerprint
 from divsyn_jax.study.local_runner import Job, Slot
@@ -129,9 +130,14 @@ def _corpora(study: Study) -> None:
     if jobs := written.jobs(study.workdir, recipe):
         # A core each: threads of one server that share cores with others hold each other up.
         run_missing(study, jobs, local_runner.cpu_slots(min(local_runner.cores(), len(jobs))))
+    if pools.selects(recipe):
+        job = pools.selection_job(study.workdir)
+        run_missing(study, [job], [local_runner.whole_machine()])
+        print("\n".join(pools.selection_lines(study.workdir)), flush=True)
     pretraining = finetuning_sets.pretraining_levels(recipe)
     for level in pretraining:
-        if "corpus" not in level and not written.is_written(level):
+        made_elsewhere = written.is_written(level) or pools.is_selected(level)
+        if "corpus" not in level and not made_elsewhere:
             study_data.write_level_corpus(
                 level, recipe["documents"], study.workdir / "corpora" / level["name"]
             )
@@ -164,8 +170,11 @@ def _corpora(study: Study) -> None:
     keys = study_data.training_keys(training, study.options)
     domains = {}
     for name, domain in recipe["heldout"].items():
+        source = domain["source"]
+        if source in pools.HELDOUT_OF_POOLS:
+            source = str(pools.heldout_path(study.workdir, source))
         texts = study_data.heldout_source(
-            name, domain["source"], pretraining, recipe["heldout_documents"], study.options
+            name, source, pretraining, recipe["heldout_documents"], study.options
         )
         path = study.workdir / "heldout" / f"{name}.jsonl"
         domains[name] = study_data.write_heldout(path, texts, keys, recipe["heldout_documents"])

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 from divsyn_jax.base import files, remote
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint
+from divsyn_jax.study.factorial.pools import HELDOUT_OF_POOLS
 from divsyn_jax.synthesis.corpus_writer import generate_corpus
 from divsyn_jax.synthesis.grammar.grammar import Breadth, generate_passages, limits
 
@@ -178,7 +179,7 @@ def widest(levels: Sequence[Mapping[str, Any]]) -> Breadth:
 # uses there, and otherwise of what every level has (`seen`: new in nothing but the text).
 _AXES = ("topics", "styles", "personas", "wordings", "formats")
 _UNSEEN: dict[str, str | None] = {"seen": None} | {f"unseen_{axis}": axis for axis in _AXES}
-BUILT_IN = ("grammar", "pydoc", *_UNSEEN)
+BUILT_IN = ("grammar", "pydoc", *_UNSEEN, *HELDOUT_OF_POOLS)
 
 
 def check_unseen(source: str, levels: Sequence[Mapping[str, Any]]) -> None:

@@ -26,6 +26,8 @@ def test_budgets_and_breadths_are_crossed():
     checks.check_recipe(recipe())
     cells = {(level["unique_tokens"], level["topics"]) for level in levels}
     assert len(cells) == len(levels) == 16
+    # No two levels are cut from one corpus: the interval takes their errors for independent.
+    assert len({level["seed"] for level in levels}) == 16
     budgets = sorted({budget for budget, _ in cells})
     assert [math.log2(b / a) for a, b in itertools.pairwise(budgets)] == [1, 1, 1]
 

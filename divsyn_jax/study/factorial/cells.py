@@ -12,6 +12,7 @@ from typing import Any
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.statistics.factorial import RESOLUTIONS, Design, factorial_design
+from divsyn_jax.study.factorial import pools
 
 SHAM = "file_order"
 SHAM_VALUES = ("as_written", "by_hash")
@@ -102,7 +103,10 @@ def _ordered(level: dict[str, Any], order: str) -> dict[str, Any]:
 
 
 def _name(real: Mapping[str, Any], factors: Sequence[str]) -> str:
-    """E.g. t4_s1_p13_w1; whole names of factors where first letters are not enough."""
+    """E.g. t4_s1_p13_w1; whole names of factors where first letters are not enough; of factors that
+    are low or high those that are high."""
+    if set(real.values()) <= set(pools.LEVELS):
+        return "_".join(name for name, value in real.items() if value == pools.HIGH) or "all_low"
     letters = [factor[0] for factor in factors]
     short = len(set(letters)) == len(letters)
     parts = [

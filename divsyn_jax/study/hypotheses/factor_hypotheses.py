@@ -22,7 +22,8 @@ def factor_hypotheses(recipe: Mapping[str, Any]) -> list[Hypothesis]:
             f"factor:{name}",
             "study",
             f"{name} {high} in place of {low} trains better models, all else equal"
-            + f" (on text of unseen {name})" * (f"unseen_{name}" in recipe["heldout"]),
+            + f" (on text of unseen {name})" * (f"unseen_{name}" in recipe["heldout"])
+            + f" (on the text most unlike in {name})" * (f"unlike_{name}" in recipe["heldout"]),
             functools.partial(_helps, factor=name),
         )
         for name, (low, high) in recipe.get("factors", {}).items()
@@ -42,7 +43,8 @@ def factor_hypotheses(recipe: Mapping[str, Any]) -> list[Hypothesis]:
 
 def _outcome(evidence: Evidence, factor: str) -> Outcome:
     """The outcome that a factor is judged by."""
-    own = [outcome for outcome in evidence.outcomes if outcome.test.startswith(f"unseen_{factor}/")]
+    own_text = (f"unseen_{factor}/", f"unlike_{factor}/")
+    own = [outcome for outcome in evidence.outcomes if outcome.test.startswith(own_text)]
     return own[0] if own else evidence.outcomes[0]
 
 

@@ -40,7 +40,8 @@ def exchange_parts(study: StudyResults) -> list[Part]:
             " u and d the doublings of unique tokens and of effective clusters from their means,"
             " at a fixed number of training tokens. The exchange rate is c / b at the means, with"
             " 95% intervals from a bootstrap of the levels&#8217; residuals: seeds, and what the"
-            " law misses, are in them.</p>"
+            " law misses, are in them; what the levels of one breadth have in common beyond the"
+            " law, one corpus say, is not.</p>"
         ),
     ]
 
