@@ -172,7 +172,7 @@ def main(arguments: list[str]) -> None:
         stack.enter_context(files.kept_directory(output))
         merged = parts.merge_parts(merge, settings, output / _ANSWERS) if merge else []
         read = [scoring.corpus_record(name, sample) for name, sample in samples.items()]
-        parts.check_corpora(merged, read, merge)
+        parts.check_judged(merged, read, merge)
         agent = stack.enter_context(contextlib.closing(scoring.make_agent(settings, samples)))
         if part is not None or merged:
             same = {

@@ -104,7 +104,7 @@ def _is_of_corpora(identities: Any) -> bool:
     )
 
 
-def check_corpora(
+def check_judged(
     records: Sequence[_Asked], corpora: Sequence[CorpusRecord], folders: Sequence[str]
 ) -> None:
     """Raise `UserError` unless the parts judged these corpora; known before anything is asked."""
