@@ -139,6 +139,8 @@ def outcome_label(name: str) -> str:
             domain = "text, nothing new"
         elif domain.startswith("unseen_"):
             domain = f"text, new {domain.removeprefix('unseen_')}"
+        elif domain.startswith("unlike_"):
+            domain = f"text, unlike in {domain.removeprefix('unlike_')}"
         text = f"{head}/held-out {domain}" if head else f"held-out {domain}"
     return (
         text.replace("sft/", "after fine-tuning: ").replace("/", ": ", 1) if "/" in text else text
