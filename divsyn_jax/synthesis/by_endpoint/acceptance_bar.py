@@ -1,4 +1,4 @@
-"""The progress of a writer with an endpoint: what was accepted, in whatever order answers come in."""
+"""The progress of a writer with an endpoint: what was accepted, in whatever order it came."""
 
 import contextlib
 import sys

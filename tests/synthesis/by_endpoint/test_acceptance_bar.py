@@ -1,5 +1,7 @@
 """The bar of a writer with an endpoint counts what is accepted, in whatever order."""
 
+import itertools
+
 import pytest
 
 from divsyn_jax.synthesis.by_endpoint import acceptance_bar
@@ -68,7 +70,7 @@ def test_rejected_answers_are_told_and_a_repeated_one_is_taken_back(serve, tmp_p
         grid("tides", "weaving", "chess"), [server.settings()], Gates(), 8, tmp_path / "out"
     )
     counts = [count for count, _ in shown().seen]
-    steps = [after - before for before, after in zip(counts, counts[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(counts)]
     rejects = manifest["rejects"]
     repeats = rejects.get("near_duplicate", 0) + rejects.get("duplicate", 0)
     assert steps.count(-1) == repeats > 0
