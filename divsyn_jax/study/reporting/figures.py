@@ -119,6 +119,7 @@ def mixtures_figure(study: StudyResults):
         left = [x + share for x, share in zip(left, shares, strict=True)]
     axis.invert_yaxis()
     axis.set_xlim(0, 1)
+    axis.set_xlabel("share of training tokens")
     axis.xaxis.set_major_formatter("{x:.0%}")
     axis.legend(
         fontsize=8, frameon=False, ncols=len(sources), loc="lower left", bbox_to_anchor=(0, 1)
