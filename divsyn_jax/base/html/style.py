@@ -69,7 +69,7 @@ code { background: var(--tint); padding: .1rem .3rem; border-radius: 3px; }
   thead { display: table-header-group; } tr, li, figure { break-inside: avoid; }
   h2, h3, h4, summary { break-after: avoid; } .scroll { overflow: visible; background: none; }
   table { font-size: 7.5pt; } th, td { padding: .15rem .3rem; min-width: 0; }
-  th:first-child, td:first-child { min-width: 4.5rem; }
+  th:first-child, td:first-child { min-width: 6rem; }
   .many table { font-size: 6pt; } .many th, .many td { padding: .15rem .2rem; }"""
     + _stacked(".stacked.many")
     + """

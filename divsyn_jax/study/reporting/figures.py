@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -227,6 +228,12 @@ def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> 
     if row and row["scale"] == "log2":
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter("{x:g}")
+        low, high = axis.get_xlim()
+        if math.log2(high / low) < 2:  # powers of two would leave one tick or none
+            from matplotlib import ticker
+
+            axis.xaxis.set_major_locator(ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+            axis.xaxis.set_minor_locator(ticker.NullLocator())
     axis.set_xlabel(LABELS.get(metric, metric))
     axis.set_ylabel(
         f"{'accuracy' if outcome['test'] == 'tasks/mean' else 'measure'} (higher is better)"
