@@ -177,3 +177,10 @@ def test_paper_shows_every_column_and_no_broken_number_or_word(tmp_path: pathlib
     words = subprocess.run(text, capture_output=True, text=True, check=True).stdout.split()
     assert {"1,500", "0.1554", "[0.1255,", "0.1853]", "documents", "duplicates"} <= set(words)
     assert set(cells[3:]) <= set(words)
+
+
+@pytest.mark.parametrize("ends", [(28.0, 95.0), (21.0, 24.0), (2.0, 900.0), (1.0, 1e12)])
+def test_a_log_axis_has_numbers_to_read_it_by(ends):
+    drawn = html.line_chart([("a", [(0.0, ends[0]), (1.0, ends[1])])], "y", "x")
+    numbers = re.findall(r'<text x="46" y="[\d.]+" text-anchor="end">', drawn)
+    assert 2 <= len(numbers) <= 13
