@@ -1,6 +1,6 @@
 """What the embedding model could not see of scored corpora, in words for terminal and report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -13,6 +13,28 @@ def warning(score: Mapping[str, Any]) -> str | None:
     if not reading or not reading["warning"]:
         return None
     return f"{score['corpus']['name']}: {reading['warning']}"
+
+
+def cuts(scores: Sequence[Mapping[str, Any]]) -> list[str]:
+    """As `cut`, for several scores; what is said of them alike is said once."""
+    by_length: dict[int, list[Mapping[str, Any]]] = {}
+    for score in scores:
+        if cut(score) is not None:
+            by_length.setdefault(score["reading"]["max_pieces"], []).append(score)
+    found = []
+    for pieces, alike in by_length.items():
+        if len(alike) == 1:
+            found.append(str(cut(alike[0])))
+            continue
+        *most, last = (
+            f"{score['reading']['documents_cut']:.1%} in {score['corpus']['name']}"
+            for score in alike
+        )
+        found.append(
+            f"Documents longer than the first {pieces} word pieces that the embedding model"
+            f" reads of each: {', '.join(most)} and {last}"
+        )
+    return found
 
 
 def cut(score: Mapping[str, Any]) -> str | None:

@@ -318,9 +318,8 @@ def _write_comparison(
     failed = sum(len(score["failures"]) for score in scores)
     if failed:
         print(f"{failed} draws failed and are left out.")
-    for note in [legibility.cut(score) for score in scores]:
-        if note:
-            print(terminal_text.for_terminal(f"{note}."))
+    for note in legibility.cuts(scores):
+        print(terminal_text.for_terminal(f"{note}."))
     for sentence in [
         *answer.saturation(scores),
         *answer.copies(scores, compared),

@@ -102,6 +102,11 @@ class Client:
         """What the endpoint was found to accept; name it in results."""
         return self._sender.dialect
 
+    @property
+    def in_flight(self) -> int:
+        """Calls that were sent and are not answered."""
+        return self._sender.in_flight
+
     async def complete(self, request: Request) -> Answer:
         """The endpoint's answer, from the cache where it was given before.
 

@@ -146,3 +146,41 @@ def test_a_stacked_table_keeps_the_head_with_every_cell():
     assert '<div class="scroll stacked"' in shown
     assert '<td data-head="a &quot;b&quot;"><span>1.5</span></td>' in shown
     assert "data-head" not in html.table(["corpus"], [["x"]])
+
+
+def test_a_long_name_in_a_head_breaks_behind_an_underscore_alone():
+    assert ">many_<wbr>topics</th>" in table(["many_topics"], [])
+    for whole in ("<b>_c", "plain", "a_\u202e"):
+        assert "<wbr>" not in table([whole], [])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext on this machine")
+@pytest.mark.parametrize("stacked", [False, True], ids=["one line a row", "stacked"])
+def test_paper_shows_every_column_and_no_broken_number_or_word(tmp_path: pathlib.Path, stacked):
+    """Paper cannot scroll: what lies beyond its edge is lost."""
+    heads = ["corpus", "documents", "near duplicates", "cluster score C/S", "n-gram diversity"]
+    heads += [f"measure_{n}" for n in range(20 if stacked else 10)]
+    measured = {"value": 0.1554, "ci_low": 0.1255, "ci_high": 0.1853}
+    cells = [
+        "breadth_1",
+        "1,500",
+        interval(measured),
+        *[f"7.{n:03}" for n in range(len(heads) - 3)],
+    ]
+    file, printed = tmp_path / "page.html", tmp_path / "page.pdf"
+    file.write_text(page("t", [table(heads, [cells], stacked=stacked)]))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+    command += [f"--user-data-dir={tmp_path / 'browser'}", f"--print-to-pdf={printed}"]
+    subprocess.run([*command, file.as_uri()], capture_output=True, timeout=120, check=True)
+    text = ["pdftotext", "-layout", str(printed), "-"]
+    words = subprocess.run(text, capture_output=True, text=True, check=True).stdout.split()
+    assert {"1,500", "0.1554", "[0.1255,", "0.1853]", "documents", "duplicates"} <= set(words)
+    assert set(cells[3:]) <= set(words)
+
+
+@pytest.mark.parametrize("ends", [(28.0, 95.0), (21.0, 24.0), (2.0, 900.0), (1.0, 1e12)])
+def test_a_log_axis_has_numbers_to_read_it_by(ends):
+    drawn = html.line_chart([("a", [(0.0, ends[0]), (1.0, ends[1])])], "y", "x")
+    numbers = re.findall(r'<text x="46" y="[\d.]+" text-anchor="end">', drawn)
+    assert 2 <= len(numbers) <= 13

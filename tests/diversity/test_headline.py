@@ -320,3 +320,13 @@ def test_the_terminal_answers_in_eighty_columns(tmp_path):
     assert answered.startswith("From least to most diverse by effective clusters: few (2")
     assert re.search(r"has [\d.]+ times the effective clusters of few .*Holm-corrected p", answered)
     assert "{'" not in done.stdout
+
+
+def test_of_many_pairs_told_apart_the_few_others_are_named(planted):
+    scores = [
+        _score(planted("one", 20, 10)),
+        _score(planted("twin", 20, 10)),
+        _score(planted("copied", 20, 1, copies=10)),
+    ]
+    words = _words(_page(scores))
+    assert "All pairs are told apart by near copies but one and twin." in words

@@ -100,6 +100,7 @@ TAGS = {
         "polyline",
         "g",
         "bdi",
+        "wbr",
         "figure",
         "figcaption",
     ),

@@ -140,3 +140,16 @@ def test_pieces_are_read_in_order(model):
     found = model.read(texts)
     alone = [model.read([text])[0] for text in texts]
     assert all(np.array_equal(a.ids_L, b.ids_L) for a, b in zip(found, alone, strict=True))
+
+
+def test_what_is_said_of_corpora_alike_is_said_once():
+    def score(name, cut, pieces=128):
+        reading = {"documents_cut": cut, "max_pieces": pieces, "warning": None}
+        return {"corpus": {"name": name}, "reading": reading}
+
+    said = legibility.cuts([score("a", 0.5), score("b", 0.0), score("c", 0.25)])
+    assert len(said) == 1
+    assert said[0].startswith("Documents longer than the first 128 word pieces")
+    assert said[0].endswith(": 50.0% in a and 25.0% in c")
+    apart = [score("a", 0.5), score("b", 0.25, pieces=256)]
+    assert legibility.cuts(apart) == [legibility.cut(each) for each in apart]

@@ -4,7 +4,6 @@ The layout of a line is that of lm_eval 0.4.13 (evaluator.py, loggers/evaluation
 """
 
 import gzip
-import hashlib
 import json
 import random
 
@@ -14,45 +13,17 @@ from divsyn_jax.base.errors import UserError
 from divsyn_jax.evaluation.compare_items import compare_samples
 from divsyn_jax.statistics import paired_bootstrap
 from tests.conftest import fails_with_one_line
-
-
-def _line(number, acc, *, seen="arc", filtered="none", prompt="p", **more):
-    metrics = {"acc": acc, **more}
-    return {
-        "doc_id": number,
-        "doc": {"question": f"{seen} {number}", "choices": {"text": ["a", "b"], "label": [0, 1]}},
-        "target": "1",
-        "arguments": {"gen_args_0": {"arg_0": "Question", "arg_1": " a"}},
-        "resps": [[["-1.5", "False"]], [["-2.5", "False"]]],
-        "filtered_resps": [["-1.5", "False"], ["-2.5", "False"]],
-        "filter": filtered,
-        "metrics": list(metrics),
-        "doc_hash": hashlib.sha256(f"{seen} {number}".encode()).hexdigest(),
-        "prompt_hash": prompt,
-        "target_hash": "t",
-        **metrics,
-    }
-
-
-def _write(path, lines):
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
-    return path
-
-
-def _coins(chance, seed, items=200):
-    return [float(random.Random(seed * 10_000 + n).random() < chance) for n in range(items)]
+from tests.evaluation.written_samples import coins, sample_line, write_samples
 
 
 @pytest.fixture
 def pair(tmp_path):
     """Two files of one task, the second right more often."""
-    values = _coins(0.4, 1), _coins(0.7, 2)
+    values = coins(0.4, 1), coins(0.7, 2)
     paths = [
-        _write(
+        write_samples(
             tmp_path / name / "samples_arc_easy_2026-11-30T10-00-00.123456.jsonl",
-            [_line(n, value, acc_norm=0.5) for n, value in enumerate(each)],
+            [sample_line(n, value, acc_norm=0.5) for n, value in enumerate(each)],
         )
         for name, each in zip("ab", values, strict=True)
     ]
@@ -86,8 +57,8 @@ def test_items_are_matched_by_number_whatever_their_order(pair, tmp_path):
 def test_a_folder_holds_the_latest_samples_of_each_task(pair, tmp_path):
     (first, second), _ = pair
     older = second.parent / "samples_arc_easy_2026-11-29T10-00-00.123456.jsonl"
-    _write(older, [_line(n, 0.0) for n in range(200)])
-    _write(second.parent / "samples_piqa_2026-11-30T10-00-00.jsonl", [_line(0, 1)])
+    write_samples(older, [sample_line(n, 0.0) for n in range(200)])
+    write_samples(second.parent / "samples_piqa_2026-11-30T10-00-00.jsonl", [sample_line(0, 1)])
     rows = compare_samples(first.parent, second.parent)
     assert {row["task"] for row in rows} == {"arc_easy"}
     assert rows == compare_samples(first, second)
@@ -97,24 +68,26 @@ def test_filters_are_compared_apart(tmp_path):
     paths = []
     for name, strict in (("a", 0.0), ("b", 1.0)):
         lines = [
-            _line(n, value, filtered=filtered)
+            sample_line(n, value, filtered=filtered)
             for n in range(20)
             for filtered, value in (("strict-match", strict), ("flexible-extract", 1.0))
         ]
-        paths.append(_write(tmp_path / name / "samples_gsm8k_2026-11-30T10-00-00.jsonl", lines))
+        paths.append(
+            write_samples(tmp_path / name / "samples_gsm8k_2026-11-30T10-00-00.jsonl", lines)
+        )
     found = {row["filter"]: row["difference"] for row in compare_samples(*paths)}
     assert found == {"strict-match": 1.0, "flexible-extract": 0.0}
 
 
 def test_lines_of_older_harnesses_and_of_our_runs_are_read(tmp_path):
     old = [
-        {key: value for key, value in _line(n, True).items()
+        {key: value for key, value in sample_line(n, True).items()
          if key not in ("filter", "metrics", "doc_hash", "prompt_hash", "target_hash")}
         for n in range(9)
     ]  # fmt: skip
-    a = _write(tmp_path / "a.jsonl", old)
+    a = write_samples(tmp_path / "a.jsonl", old)
     assert [row["metric"] for row in compare_samples(a, a)] == ["acc"]
-    ours = _write(
+    ours = write_samples(
         tmp_path / "eval" / "copa.jsonl",
         [{"item": n, "hash": f"h{n}", "value": n % 2} for n in range(9)],
     )
@@ -124,17 +97,19 @@ def test_lines_of_older_harnesses_and_of_our_runs_are_read(tmp_path):
 
 def test_another_prompt_is_said_and_another_item_refused(pair, tmp_path):
     (first, _), (values, _) = pair
-    prompts = [_line(n, value, acc_norm=1, prompt="q") for n, value in enumerate(values)]
-    rows = compare_samples(first, _write(tmp_path / "p.jsonl", prompts))
+    prompts = [sample_line(n, value, acc_norm=1, prompt="q") for n, value in enumerate(values)]
+    rows = compare_samples(first, write_samples(tmp_path / "p.jsonl", prompts))
     assert "200 of 200 items had another prompt" in rows[0]["remarks"][0]
-    others = [_line(n, value, seen="piqa") for n, value in enumerate(values)]
+    others = [sample_line(n, value, seen="piqa") for n, value in enumerate(values)]
     with pytest.raises(UserError, match=r"o.jsonl:1: item 0 is another one"):
-        compare_samples(first, _write(tmp_path / "o.jsonl", others))
+        compare_samples(first, write_samples(tmp_path / "o.jsonl", others))
 
 
 def test_fewer_items_are_compared_only_where_asked_for(pair, tmp_path):
     (first, _), (values, _) = pair
-    some = _write(tmp_path / "s.jsonl", [_line(n, v) for n, v in enumerate(values[:50])])
+    some = write_samples(
+        tmp_path / "s.jsonl", [sample_line(n, v) for n, v in enumerate(values[:50])]
+    )
     with pytest.raises(UserError, match="200 and 50 items of arc_easy, 50 in both.*--common"):
         compare_samples(first, some)
     (row,) = compare_samples(first, some, common=True)
@@ -144,17 +119,17 @@ def test_fewer_items_are_compared_only_where_asked_for(pair, tmp_path):
 @pytest.mark.parametrize(
     ("lines", "metrics", "message"),
     [
-        ([_line(0, 1), _line(0, 0)], (), r"b.jsonl:2: item 0 stands there twice"),
+        ([sample_line(0, 1), sample_line(0, 0)], (), r"b.jsonl:2: item 0 stands there twice"),
         ([{"text": "no item"}], (), r"b.jsonl:1: no doc_id"),
         ([{"doc_id": 0, "metrics": ["ppl"], "ppl": [1, 2]}], (), "no item with a metric"),
-        ([_line(0, 1)], ("f1",), "--metric=f1: not in .* they have acc"),
-        ([_line(0, 1, bleu=["r", "p"])], ("bleu",), "hold no single number"),
+        ([sample_line(0, 1)], ("f1",), "--metric=f1: not in .* they have acc"),
+        ([sample_line(0, 1, bleu=["r", "p"])], ("bleu",), "hold no single number"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(tmp_path, lines, metrics, message):
-    first = _write(tmp_path / "a.jsonl", [_line(0, 1)])
+    first = write_samples(tmp_path / "a.jsonl", [sample_line(0, 1)])
     with pytest.raises(UserError, match=message):
-        compare_samples(first, _write(tmp_path / "b.jsonl", lines), metrics)
+        compare_samples(first, write_samples(tmp_path / "b.jsonl", lines), metrics)
 
 
 def test_the_command_prints_a_line_a_metric(command, pair, tmp_path):

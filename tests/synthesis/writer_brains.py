@@ -5,6 +5,7 @@ the same question, the same document.
 
 import random
 import re
+import threading
 from typing import Any
 
 from tests.endpoint import brains
@@ -204,3 +205,18 @@ def _other(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
     subject = re.search(r"about (\w+)", body)[1]
     path = ["Science", "Nature", subject.capitalize() if len(body) % 2 else f"{subject}!"]
     return {"topics": [{"path": path, "keywords": [subject, "nature", "life"]}]}
+
+
+_answered: list[str] = []
+_more_answered = threading.Condition()
+
+
+def late_about_beekeeping(name: str, system: str, user: str, schema: dict, rng: Any) -> dict:
+    """Answers what is about beekeeping when eight other documents have been answered."""
+    with _more_answered:
+        if name == "document" and "topic: beekeeping" in user:
+            _more_answered.wait_for(lambda: len(_answered) >= 8)
+        elif name == "document":
+            _answered.append(user)
+            _more_answered.notify_all()
+    return fair(name, system, user, schema, rng)

@@ -21,6 +21,11 @@ class Html(str):
 # What may stand in a cell, a template or a page.
 Part = Html | str | int | float | None
 
+# Columns of a table that paper holds at the size of the others.
+_MOST_ON_PAPER = 9
+# Names that a head may break, of characters that are the same as markup.
+_NAME = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
+
 # Controls that reorder or hide the text around them; C0 controls and the replacement of NUL.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -88,9 +93,11 @@ def table(
 
     A `stacked` one shows each row as a block on a phone, every cell beside the text of its head.
 
-    A table wider than the page scrolls in its own box, with a shadow at the edge that hides more.
+    A table wider than the page scrolls in its own box, with a shadow at the edge that hides more;
+    paper does not scroll, so there a table of many columns is set smaller, or as blocks where it is
+    a stacked one.
     """
-    head = join(markup('<th scope="col">{}</th>', cell) for cell in header)
+    head = join(markup('<th scope="col">{}</th>', _breakable(cell)) for cell in header)
     body = join(
         markup(
             "<tr>{}</tr>\n",
@@ -102,7 +109,8 @@ def table(
         )
         for row in rows
     )
-    kind = Html("scroll" + " words" * words + " stacked" * stacked)
+    many = len(header) > _MOST_ON_PAPER
+    kind = Html("scroll" + " words" * words + " stacked" * stacked + " many" * many)
     return markup(
         '<div class="{kind}" tabindex="0"><table><thead><tr>{head}</tr></thead>'
         "<tbody>\n{body}</tbody></table></div>",
@@ -110,6 +118,13 @@ def table(
         head=head,
         body=body,
     )
+
+
+def _breakable(name: Part) -> Part:
+    """A head whose long names may be broken behind their underscores, and nowhere within a word."""
+    if isinstance(name, Html) or not isinstance(name, str) or not _NAME.fullmatch(name):
+        return name
+    return Html(name.replace("_", "_<wbr>"))
 
 
 def _labelled(head: Part, cell: Part) -> Html:

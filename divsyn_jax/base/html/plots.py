@@ -181,11 +181,19 @@ def _path(places: Iterable[tuple[float, float]]) -> str:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two powers of ten: 1, 2, 5 where they are few, else powers of ten."""
+    """Round numbers between two powers of ten: 1, 2, 5 where they are few, else powers of ten; all
+    digits, or the ends, where an axis is so short that it would have one number or none.
+    """
     powers = range(math.floor(low), math.ceil(high) + 1)
-    for steps in ((1, 2, 5), (1,)):
+
+    def between(steps: Iterable[int]) -> list[float]:
         ticks = [10.0**power * step for power in powers for step in steps]
-        shown = [tick for tick in ticks if low <= math.log10(tick) <= high]
-        if len(shown) <= 8:
-            return shown
-    return shown
+        return [tick for tick in ticks if low <= math.log10(tick) <= high]
+
+    shown = between((1, 2, 5))
+    if len(shown) > 8:
+        return between((1,))
+    if len(shown) > 1:
+        return shown
+    digits = between(range(1, 10))
+    return digits if len(digits) > 1 else [10.0**low, 10.0**high]

@@ -1,6 +1,23 @@
 """The one style sheet of all reports: light, dark, print and phone."""
 
-STYLE = """
+
+def _stacked(table: str) -> str:
+    """Rules by which each row of a table is a block, every cell beside the text of its head."""
+    return f"""
+  {table} thead {{ display: none; }}
+  {table} table, {table} tbody, {table} tr {{ display: block; }}
+  {table} td {{ display: flex; justify-content: space-between; gap: 1rem; min-width: 0;
+    max-width: none; border: 0; padding: .15rem 0; }}
+  {table} td::before {{ content: attr(data-head); color: var(--soft); text-align: left; }}
+  {table} td > span {{ flex: none; max-width: 65%; }}
+  {table} td:first-child {{ display: block; font-weight: bold; }}
+  {table} td:first-child::before {{ content: none; }}
+  {table} td:first-child > span {{ max-width: none; }}
+  {table} tr {{ border-bottom: 1px solid var(--line); padding: .4rem 0; }}"""
+
+
+STYLE = (
+    """
 :root { color-scheme: light dark; --ink: #1d2125; --soft: #55606a; --line: #d3d9df; --page: #fff;
   --mark: #0b6e4f; --tint: #f1f5f4; --good: #1a7f4b; --bad: #b3361f; --unsure: #8a6d00;
   --shade: rgb(0 0 0 / .22); }
@@ -32,9 +49,10 @@ ul.verdicts li.good { border-color: var(--good); } ul.verdicts li.bad { border-c
     linear-gradient(to left, var(--shade), transparent) 100% / 1rem 100% no-repeat scroll; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
-  vertical-align: top; overflow-wrap: anywhere; min-width: 5.6rem; max-width: 24rem; }
+  vertical-align: top; overflow-wrap: break-word; min-width: 5.6rem; max-width: 24rem; }
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
 th:first-child, td:first-child { min-width: 9.5rem; }
+td:first-child, .words td { overflow-wrap: anywhere; }
 .words td { min-width: 6rem; max-width: none; }
 .beside { display: flex; flex-wrap: wrap; gap: 0 2.5rem; } .beside figure,
   .beside > div { flex: 0 1 29rem; }
@@ -43,22 +61,21 @@ svg { max-width: 100%; height: auto; } svg text { font: 14px system-ui, sans-ser
   fill: var(--ink); }
 details { margin: .5rem 0; } summary { cursor: pointer; }
 code { background: var(--tint); padding: .1rem .3rem; border-radius: 3px; }
-@media (max-width: 40rem) { body { padding: 1rem .8rem 3rem; }
-  .stacked thead { display: none; } .stacked table, .stacked tbody, .stacked tr { display: block; }
-  .stacked td { display: flex; justify-content: space-between; gap: 1rem; min-width: 0;
-    max-width: none; border: 0; padding: .15rem 0; }
-  .stacked td::before { content: attr(data-head); color: var(--soft); text-align: left; }
-  .stacked td > span { flex: none; max-width: 65%; }
-  .stacked td:first-child { display: block; font-weight: bold; }
-  .stacked td:first-child::before { content: none; }
-  .stacked td:first-child > span { max-width: none; }
-  .stacked tr { border-bottom: 1px solid var(--line); padding: .4rem 0; }
+@media (max-width: 40rem) { body { padding: 1rem .8rem 3rem; }"""
+    + _stacked(".stacked")
+    + """
   figure.wide svg { max-width: none; width: auto; min-width: 40rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 10pt; }
   thead { display: table-header-group; } tr, li, figure { break-inside: avoid; }
   h2, h3, h4, summary { break-after: avoid; } .scroll { overflow: visible; background: none; }
   table { font-size: 7.5pt; } th, td { padding: .15rem .3rem; min-width: 0; }
+  th:first-child, td:first-child { min-width: 6rem; }
+  .many table { font-size: 6pt; } .many th, .many td { padding: .15rem .2rem; }"""
+    + _stacked(".stacked.many")
+    + """
+  .stacked.many table { font-size: 7.5pt; }
   .nowrap { white-space: normal; }
   .beside { gap: 0 1rem; } .beside figure, .beside > div { flex-basis: 47%; }
   details::details-content { content-visibility: visible; display: block; block-size: auto; } }
 """
+)

@@ -14,7 +14,7 @@ from divsyn_jax.diversity.comparison import (
     sampled,
 )
 from divsyn_jax.diversity.estimation.estimators import hill
-from divsyn_jax.diversity.reporting.answer import Sentence
+from divsyn_jax.diversity.reporting.sentences import Sentence
 from divsyn_jax.diversity.score_records import Score
 
 Condition = Literal["less_diverse", "more_diverse", "different"]

@@ -3,14 +3,11 @@
 Every sentence is computed from the scores and their tests, or carries its condition.
 """
 
-import dataclasses
-import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from divsyn_jax.base.html import Html, Part, markup, number, p_equals, percent
-from divsyn_jax.base.terminal_text import one_line
+from divsyn_jax.base.html import Part, number, p_equals, percent
 from divsyn_jax.diversity.comparison import (
     Comparison,
     DifferenceRecord,
@@ -22,48 +19,12 @@ from divsyn_jax.diversity.comparison import (
 )
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.estimation.profile import OrderRecord, ProfileRecord
+from divsyn_jax.diversity.reporting.sentences import Sentence, around, listed
 from divsyn_jax.diversity.score_records import Score
 
 APART_LEVEL = 0.05  # of Holm-corrected tests, for the words
 NEAR_CEILING = 0.9  # of the most that effective clusters can be: from there on, "at least"
 SCORE_NEAR_CEILING = 0.95  # of K, for C/S
-
-
-@dataclasses.dataclass(frozen=True)
-class Sentence:
-    """A sentence with what strangers wrote (names of corpora) kept apart from our own words.
-
-    Attributes:
-      template: plain text with `{}` for each part.
-      parts: texts and numbers.
-    """
-
-    template: str
-    parts: tuple[Part, ...] = ()
-
-    def text(self) -> str:
-        """For a terminal."""
-        return self.template.format(*map(_plain, self.parts))
-
-    def html(self) -> Html:
-        """For a page."""
-        return markup(html.escape(self.template, quote=False), *self.parts)
-
-
-def _plain(part: Part) -> str:
-    if isinstance(part, int | float):
-        return number(part)
-    return one_line(str(part))
-
-
-def _listed(items: Sequence[Sentence], between: str) -> Sentence:
-    parts = tuple(part for item in items for part in item.parts)
-    return Sentence(between.join(item.template for item in items), parts)
-
-
-def _around(before: str, items: Sequence[Sentence], between: str, after: str = ".") -> Sentence:
-    found = _listed(items, between)
-    return Sentence(f"{before}{found.template}{after}", found.parts)
 
 
 def answer(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
@@ -74,7 +35,7 @@ def answer(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
     tests = [row for row in comparison["differences"] if row["metric"] == "effective_clusters"]
     ranked = sorted(values, key=lambda name: values[name])
     found = [
-        _around(
+        around(
             f"From least to most diverse by effective clusters{of_each}: ",
             [
                 Sentence(f"{_sign(values, ranked, place)}{{}} ({{}})", (name, values[name]))
@@ -88,7 +49,7 @@ def answer(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
     others = [row for row in tests if row not in apart and row not in refused]
     if others:
         pairs = [Sentence("{} and {}", (row["first"], row["second"])) for row in others]
-        found.append(_around("Not told apart: ", pairs, "; "))
+        found.append(around("Not told apart: ", pairs, "; "))
     elif apart and len(tests) > 1:
         found.append(
             Sentence(f"All pairs that were tested are told apart ({_HOLM} < {APART_LEVEL:g}).")
@@ -197,7 +158,7 @@ def _ratio(
         first, second, ratio = second, first, 1 / ratio
     own = {name: _with_ends(name, intervals[name]) for name in (first, second)}
     # Where the ratio has no interval of its own, those of both corpora stand for it.
-    beside = _listed([] if ends else [own[second], own[first]], "; ")
+    beside = listed([] if ends else [own[second], own[first]], "; ")
     bounds = ", 95% interval {} to {}" if ends else f" ({beside.template})"
     ends += beside.parts
     p = f"Holm-corrected {p_equals(row['p_value_holm'])}"
@@ -278,7 +239,7 @@ def band(comparison: Comparison) -> list[Sentence]:
         same = f" Of all other pairs it is the same {over}." if not found else ""
         same = same if len(unsure) < len(orders) else ""
         found.append(
-            _around(
+            around(
                 "The order is not the same over the granularities, within chance, of: ",
                 pairs,
                 "; ",
@@ -326,7 +287,7 @@ def kinds(scores: Sequence[Score]) -> list[Sentence]:
     if not found:
         return []
     after = ", depending on how fine a kind is; give --calibration or --pair_judge for one number."
-    return [_around("Not calibrated. ", found, "; ", after)]
+    return [around("Not calibrated. ", found, "; ", after)]
 
 
 def _outward(value: float, rounded: Callable[[float], int]) -> str:
@@ -380,13 +341,19 @@ def copies(scores: Sequence[Score], comparison: Comparison) -> list[Sentence]:
         of_near = "" if near is None else f", {percent(near)} exactly or nearly"
         said = f"{{}} {percent(exact)} exactly{of_near}"
         shares.append(Sentence(said, (score["corpus"]["name"],)))
-    found = [_around("Documents that repeat an earlier one: ", shares, "; ")]
+    found = [around("Documents that repeat an earlier one: ", shares, "; ")]
     for metric, words in _COPIES.items():
         rows = [row for row in comparison["differences"] if row["metric"] == metric]
-        apart = [row for row in rows if _told_apart(row)]
-        if apart:
-            pairs = [Sentence("{} and {}", (row["first"], row["second"])) for row in apart]
-            found.append(_around(f"Told apart by {words}: ", pairs, "; "))
+        pairs: dict[bool, list[Sentence]] = {True: [], False: []}
+        for row in rows:
+            pair = Sentence("{} and {}", (row["first"], row["second"]))
+            pairs[_told_apart(row)].append(pair)
+        if len(rows) > 1 and not pairs[False]:
+            found.append(Sentence(f"All pairs are told apart by {words}."))
+        elif len(pairs[True]) > len(pairs[False]) > 0:  # the few others are quicker to read
+            found.append(around(f"All pairs are told apart by {words} but ", pairs[False], "; "))
+        elif pairs[True]:
+            found.append(around(f"Told apart by {words}: ", pairs[True], "; "))
     tested = [row for row in comparison["differences"] if row["metric"] in _COPIES]
     if any(row["difference"] is not None for row in tested) and len(found) == 1:
         found.append(Sentence("No pair is told apart by its copies."))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from divsyn_jax.base.html import Html, figure, line_chart, markup, percent
 from divsyn_jax.diversity.estimation.document_curve import CurveEstimate, DocumentsPoint
-from divsyn_jax.diversity.reporting.answer import Sentence
+from divsyn_jax.diversity.reporting.sentences import Sentence
 from divsyn_jax.diversity.score_records import Score
 
 HELPS = 0.1  # more kinds from twice as many documents: from there on, more of them would help

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from divsyn_jax.base.html import Html, details, figure, interval, interval_plot, join, markup, table
 from divsyn_jax.diversity.comparison import Comparison, DifferenceRecord, measurement, sampled
 from divsyn_jax.diversity.facets.names import FACET_NAMES
-from divsyn_jax.diversity.reporting.answer import APART_LEVEL, Sentence
+from divsyn_jax.diversity.reporting.answer import APART_LEVEL
+from divsyn_jax.diversity.reporting.sentences import Sentence
 from divsyn_jax.diversity.reporting.tables import names_of
 from divsyn_jax.diversity.score_records import Score
 

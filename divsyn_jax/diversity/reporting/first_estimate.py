@@ -8,7 +8,8 @@ from divsyn_jax.diversity.agents.base import Embedder
 from divsyn_jax.diversity.estimation import all_pairs
 from divsyn_jax.diversity.estimation.all_pairs import PairEstimate, pair_distances
 from divsyn_jax.diversity.estimation.ratio_tests import compare_ratios
-from divsyn_jax.diversity.reporting.answer import APART_LEVEL, Sentence
+from divsyn_jax.diversity.reporting.answer import APART_LEVEL
+from divsyn_jax.diversity.reporting.sentences import Sentence
 from divsyn_jax.diversity.sampling import Sample, random_order
 
 FIRST_DOCUMENTS = 300

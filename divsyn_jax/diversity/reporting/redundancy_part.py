@@ -24,7 +24,7 @@ from divsyn_jax.diversity.redundancy.records import (
     Redundancy,
     TemplateLine,
 )
-from divsyn_jax.diversity.reporting.answer import Sentence
+from divsyn_jax.diversity.reporting.sentences import Sentence
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_records import Score
 

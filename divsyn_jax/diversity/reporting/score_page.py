@@ -22,6 +22,7 @@ from divsyn_jax.diversity.reporting import answer, facet_profile, judge_tables, 
 from divsyn_jax.diversity.reporting.draws import corpus_part
 from divsyn_jax.diversity.reporting.enough import document_charts, enough
 from divsyn_jax.diversity.reporting.redundancy_part import redundancy_part
+from divsyn_jax.diversity.reporting.sentences import Sentence
 from divsyn_jax.diversity.sampling import Sample
 from divsyn_jax.diversity.score_records import DrawRecord, Score
 
@@ -99,7 +100,7 @@ def _answer(scores: Sequence[Score], comparison: Comparison) -> Html:
         answer.kinds(scores),
         answer.copies(scores, comparison),
         answer.saturation(scores),
-        [answer.Sentence(note) for note in [answer.sizes_note(scores)] if note],
+        [Sentence(note) for note in [answer.sizes_note(scores)] if note],
     ]
     return markup(
         '<p class="verdict">{}</p>{}',
@@ -114,14 +115,13 @@ def _answer(scores: Sequence[Score], comparison: Comparison) -> Html:
 
 def _legibility(scores: Sequence[Score]) -> Html:
     warned = [note for note in map(legibility.warning, scores) if note]
-    cut = [note for note in map(legibility.cut, scores) if note]
     return join(
         [
             *[
                 markup('<p class="verdict"><strong>Warning.</strong> {}.</p>', note)
                 for note in warned
             ],
-            *[markup('<p class="soft">{}.</p>', note) for note in cut],
+            *[markup('<p class="soft">{}.</p>', note) for note in legibility.cuts(scores)],
         ]
     )
 
@@ -169,7 +169,11 @@ def _curve(scores: Sequence[Score]) -> Html:
         for name, point in next(iter(profiles.values()))["granularities"].items()
     }
     drawn = line_chart(
-        lines, "effective clusters", "cosine distance up to which two documents are one kind", marks
+        lines,
+        "effective clusters",
+        "cosine distance up to which two documents are one kind",
+        marks,
+        ticks=(0.05, 0.2, 0.4, 0.6, 0.8),
     )
     caption = markup(
         "Left only copies are of one kind; to the right ever less alike documents are. Corpora"

@@ -84,6 +84,11 @@ class Limiter:
         return int(self._limit)
 
     @property
+    def in_flight(self) -> int:
+        """Calls that are in flight now."""
+        return self._in_flight
+
+    @property
     def has_succeeded(self) -> bool:
         """Whether any call was ever answered."""
         return self.last_success > float("-inf")

@@ -53,6 +53,11 @@ class Sender:
         self._budget = Budget(settings, usage)
         self._transport: Transport | None = None
 
+    @property
+    def in_flight(self) -> int:
+        """Calls that were sent and are not answered."""
+        return self._limiter.in_flight
+
     def stop(self, error: BaseException) -> None:
         """Send nothing more; who waits to send gets `error`."""
         self._limiter.stop(error)

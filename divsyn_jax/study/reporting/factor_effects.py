@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from divsyn_jax import statistics
 from divsyn_jax.base.html import Html, Part, details, interval, join, markup, number, p_value, table
+from divsyn_jax.diversity.reporting.tables import words_of
 from divsyn_jax.statistics.factorial import EffectRecord
 from divsyn_jax.study.reporting.figures import LABELS, outcome_label
 from divsyn_jax.study.study_file import FactorialResults, OutcomeEffects, StudyResults
@@ -92,6 +93,10 @@ def _unit(study: StudyResults, outcome: OutcomeEffects) -> str:
     return "above 0 is better" if of["higher_is_better"] else "below 0 is better"
 
 
+def _metric_label(metric: str) -> str:
+    return LABELS.get(metric) or words_of(metric)
+
+
 def _factor_label(name: str, factorial: FactorialResults) -> str:
     low, high = factorial["factors"][name]
     words = f"{name.replace('_', ' ')} {str(low).replace('_', ' ')} to"
@@ -102,7 +107,7 @@ def _factor_label(name: str, factorial: FactorialResults) -> str:
 def _note(study: StudyResults, primary: OutcomeEffects) -> Html:
     factorial = study["factorial"]
     told = [effect for effect in _mains(primary) if is_told(effect)]
-    untold = [effect["name"] for effect in _mains(primary) if not is_told(effect)]
+    untold = [effect["name"].replace("_", " ") for effect in _mains(primary) if not is_told(effect)]
     found = "; ".join(
         f"{_factor_label(effect['name'], factorial)}: {effect['value']:+z.3f}" for effect in told
     )
@@ -147,8 +152,8 @@ def _transfer_matrix(study: StudyResults) -> Html:
                 '<p class="soft">The outcome at the high level of a factor less that at the low'
                 " one, over all combinations of the others, with its 95% t interval; bits per byte"
                 " fall where a model predicts better. Bold: told from none at 5%, corrected for the"
-                " main effects on that outcome (Holm). <i>unseen</i> text is new on one axis alone,"
-                " <i>seen</i> on none.</p>"
+                " main effects on that outcome (Holm). Held-out text is new to every corpus on the"
+                " axis that its column names and on no other.</p>"
             ),
         ]
     )
@@ -224,7 +229,7 @@ def _response_matrix(factorial: FactorialResults) -> Html:
         cells = [_share(shares[name], response["effects"][name]) for name in factors]
         rows.append(
             [
-                LABELS.get(response["metric"], response["metric"].removeprefix("baselines.")),
+                _metric_label(response["metric"]),
                 *cells,
                 f"{shares['interactions']:.0%}",
                 f"{shares['rest']:.0%}",
@@ -268,7 +273,7 @@ def _predictions(factorial: FactorialResults) -> Html:
             told = row["p_holm"] is not None and row["p_holm"] < statistics.ALPHA
             shown = f"{row['r']:.2f}"
             cells.append(markup("<b>{}</b>", shown) if told else shown)
-        rows.append([LABELS.get(metric, metric.removeprefix("baselines.")), *cells])
+        rows.append([_metric_label(metric), *cells])
     if not rows:
         return Html('<p class="soft">No metric has a value for every corpus.</p>')
     critical = factorial["predictions"][0]["critical_r"]

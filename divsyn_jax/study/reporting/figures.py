@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -119,6 +120,7 @@ def mixtures_figure(study: StudyResults):
         left = [x + share for x, share in zip(left, shares, strict=True)]
     axis.invert_yaxis()
     axis.set_xlim(0, 1)
+    axis.set_xlabel("share of training tokens")
     axis.xaxis.set_major_formatter("{x:.0%}")
     axis.legend(
         fontsize=8, frameon=False, ncols=len(sources), loc="lower left", bbox_to_anchor=(0, 1)
@@ -232,6 +234,12 @@ def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> 
     if row and row["scale"] == "log2":
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter("{x:g}")
+        low, high = axis.get_xlim()
+        if math.log2(high / low) < 2:  # powers of two would leave one tick or none
+            from matplotlib import ticker
+
+            axis.xaxis.set_major_locator(ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+            axis.xaxis.set_minor_locator(ticker.NullLocator())
     axis.set_xlabel(LABELS.get(metric, metric))
     axis.set_ylabel(
         f"{'accuracy' if outcome['test'] == 'tasks/mean' else 'measure'} (higher is better)"

@@ -220,15 +220,21 @@ def _claims(
 
 def _kind_note(study: StudyResults) -> Html:
     if study["kind"] == "positive_control":
+        guards = []
+        if study["recipe"]["null_control"]:
+            guards.append(
+                " The null control (two corpora of equal breadth, other seeds) must show no"
+                " difference."
+            )
+        if "pydoc" in study["heldout"]:
+            guards.append(" The held-out domain <i>pydoc</i> is text nobody generated.")
         return Html(
             '<p class="note"><b>This is a positive control.</b> The corpora come from a built-in'
             " grammar whose breadth (topics, styles, personas) is a knob, and part of the held-out"
             " text is written by the same grammar at full breadth, so a wider corpus covers more of"
             " the test: the outcome is largely built in. It shows that scorer, trainer and report"
-            " can see a difference that is there. Two further parts guard it: the null control (two"
-            " corpora of equal breadth, other seeds) must show no difference, and the held-out"
-            " domain <i>pydoc</i> is text nobody generated. It says nothing about your corpora:"
-            " study those with <code>make study CORPORA='...' EVAL='name=path'</code>.</p>"
+            f" can see a difference that is there.{''.join(guards)} It says nothing about your"
+            " corpora: study those with <code>make study CORPORA='...' EVAL='name=path'</code>.</p>"
         )
     return Html(
         '<p class="note"><b>This is an observation, not an experiment.</b> Nobody assigned the'

@@ -10,12 +10,9 @@ import itertools
 import os
 import pathlib
 import re
-import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-from tqdm import tqdm
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import Failure
@@ -23,13 +20,13 @@ from divsyn_jax.data.readers.corpus import CorpusReader, Document, ReadOptions
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.by_endpoint import templates
+from divsyn_jax.synthesis.by_endpoint.acceptance_bar import AcceptanceBar, acceptance_bar
 from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
 from divsyn_jax.synthesis.by_endpoint.run import (
     CACHE,
     new_records,
     open_clients,
     run,
-    spent,
     summed_cost,
 )
 from divsyn_jax.synthesis.record_file import RecordWriter
@@ -41,8 +38,11 @@ _NO_WORD = re.compile(r"[\W_]+")
 class _PendingDocument(Pending[list[dict[str, Any]] | ContentFailure]):
     """The question about one document."""
 
-    def __init__(self, number: int, document: Document, client: Client, seed: int) -> None:
+    def __init__(
+        self, number: int, document: Document, client: Client, seed: int, bar: AcceptanceBar
+    ) -> None:
         super().__init__()
+        self._bar = bar
         self.where = document.where
         self._request = templates.topics_prompt(document.text, number, seed)
         self._client = client
@@ -50,9 +50,12 @@ class _PendingDocument(Pending[list[dict[str, Any]] | ContentFailure]):
 
     async def _topics(self) -> list[dict[str, Any]] | ContentFailure:
         try:
-            return (await self._client.complete(self._request)).value["topics"]
+            topics = (await self._client.complete(self._request)).value["topics"]
         except ContentFailure as failure:
+            self._bar.reject()
             return failure
+        self._bar.accept()
+        return topics
 
 
 def extract_topics(
@@ -103,14 +106,12 @@ async def _extract(
     asked = 0
     async with contextlib.AsyncExitStack() as stack:
         clients = await open_clients(stack, endpoints, cache, (1, templates.TOPICS_CHARACTERS))
-        bar = stack.enter_context(
-            tqdm(desc="topics", unit="document", mininterval=1, file=sys.stderr)
-        )
+        bar = await stack.enter_async_context(acceptance_bar(clients, None, "topics", "document"))
         writer = stack.enter_context(RecordWriter(path))
 
         def start(numbered: tuple[int, Document]) -> _PendingDocument:
             number, document = numbered
-            return _PendingDocument(number, document, clients[number % len(clients)], seed)
+            return _PendingDocument(number, document, clients[number % len(clients)], seed, bar)
 
         found = in_order(enumerate(documents), start, ahead(clients))
         async with contextlib.aclosing(found):
@@ -138,8 +139,6 @@ async def _extract(
                             "source": pending.where,
                         }
                     )
-                bar.set_postfix_str(spent(clients), refresh=False)
-                bar.update()
         failed = sum(rejects.values()) - rejects["duplicate"]
         if failed > _MOST_FAILED * asked:
             raise Failure(

@@ -14,19 +14,16 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-
-from tqdm import tqdm
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import Failure
 from divsyn_jax.base.parts import WorkPart
-from divsyn_jax.endpoint import heartbeat
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.by_endpoint import parts
+from divsyn_jax.synthesis.by_endpoint.acceptance_bar import AcceptanceBar, acceptance_bar
 from divsyn_jax.synthesis.by_endpoint.choose_form import choose_form, forms_of, probe_for
 from divsyn_jax.synthesis.by_endpoint.forms import AnswerForm, RejectedAnswer
 from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates
@@ -39,7 +36,6 @@ from divsyn_jax.synthesis.by_endpoint.run import (
     new_records,
     open_clients,
     run,
-    spent,
     summed_cost,
 )
 from divsyn_jax.synthesis.record_file import RecordWriter
@@ -57,9 +53,17 @@ _MOST_UNFILLED = 10
 class _PendingCell(Pending[CandidateOutcome]):
     """The candidates of one cell: the record of a document each, or why there is none."""
 
-    def __init__(self, cell: Cell, client: Client, grid: Grid, form: AnswerForm, most: int) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        client: Client,
+        grid: Grid,
+        form: AnswerForm,
+        most: int,
+        bar: AcceptanceBar,
+    ) -> None:
         super().__init__()
-        self.cell = cell
+        self.cell, self.bar = cell, bar
         self._client, self._grid, self._form, self._most = client, grid, form, most
         for _ in range(grid.generations):
             self.ask()
@@ -69,19 +73,28 @@ class _PendingCell(Pending[CandidateOutcome]):
         if len(self.tasks) < self._most:
             self.tasks.append(asyncio.create_task(self._candidate(len(self.tasks))))
 
+    def came_in(self, outcome: CandidateOutcome) -> CandidateOutcome:
+        """Count an outcome; ask for another candidate where it was rejected."""
+        if isinstance(outcome, RejectedAnswer):
+            self.bar.reject()
+            self.ask()
+        else:
+            self.bar.accept()
+        return outcome
+
     async def _candidate(self, number: int) -> CandidateOutcome:
+        return self.came_in(await self._answered(number))
+
+    async def _answered(self, number: int) -> CandidateOutcome:
         prompt = self._form.prompt(self.cell, number)
         try:
             answer = await self._client.complete(prompt.request)
         except ContentFailure as failure:
-            self.ask()
             return RejectedAnswer(_REASONS.get(failure.outcome, failure.outcome))
         record = self._form.record(prompt, self.cell, number, answer.value)
         if isinstance(record, RejectedAnswer):
-            self.ask()
             return record
         if fault := self._form.fault(record):
-            self.ask()
             return RejectedAnswer(fault)
         return {
             **record,
@@ -114,12 +127,11 @@ class _MergedCell(_PendingCell):
         outcome: asyncio.Future[CandidateOutcome] = asyncio.get_running_loop().create_future()
         outcome.set_result(self._known[number])
         self.tasks.append(outcome)
-        if isinstance(self._known[number], RejectedAnswer):
-            self.ask()
+        self.came_in(self._known[number])
 
-    async def _candidate(self, number: int) -> CandidateOutcome:
+    async def _answered(self, number: int) -> CandidateOutcome:
         await self._ready(self._client)
-        return await super()._candidate(number)
+        return await super()._answered(number)
 
 
 def generate_documents(
@@ -216,16 +228,8 @@ async def _generate(
         # A merge may have nothing to ask: its endpoints are probed when it has.
         form = forms[0] if folders else await choose_form(clients, grid, forms)
         cell_count = len(grid) if part is None else part.size(len(grid))
-        bar = stack.enter_context(
-            tqdm(
-                total=cell_count * grid.generations,
-                desc=form.kind,
-                unit=form.kind.removesuffix("s"),
-                mininterval=1,
-                file=sys.stderr,
-            )
-        )
-        await stack.enter_async_context(heartbeat.shown_on(bar, lambda: spent(clients)))
+        total, unit = cell_count * grid.generations, form.kind.removesuffix("s")
+        bar = await stack.enter_async_context(acceptance_bar(clients, total, form.kind, unit))
         writer = stack.enter_context(RecordWriter(path))
 
         probes: dict[Client, asyncio.Task[None]] = {}
@@ -237,7 +241,7 @@ async def _generate(
 
         def start(item: tuple[Cell, Sequence[CandidateOutcome]]) -> _PendingCell:
             cell, known = item
-            asked = (cell, clients[cell.model], grid, form, candidates * grid.generations)
+            asked = (cell, clients[cell.model], grid, form, candidates * grid.generations, bar)
             return _MergedCell(known, ready, *asked) if folders else _PendingCell(*asked)
 
         cells = in_order(parts.cells_of(grid, part, folders), start, ahead(clients))
@@ -256,18 +260,17 @@ async def _generate(
                         continue
                     if repeats := _duplicate(candidate, totals, near):
                         rejects[repeats] += 1
+                        bar.take_back()
                         pending.ask()
                         continue
                     record = {"id": f"generated-{grid.seed}-{totals.records}", **candidate}
                     totals.enter(record)
                     if part is None:
                         writer.write(record)
-                    bar.update()
                 if left:
                     # This run keeps nothing but its questions: what takes the place of later
                     # duplicates goes into the same file, though it hangs on what is accepted here.
                     continue
-                bar.set_postfix_str(spent(clients), refresh=False)
                 filled = totals.records - before
                 if part is not None:
                     writer.write(parts.line_of(pending.cell, outcomes))

@@ -15,16 +15,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tqdm import tqdm
-
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import Failure
 from divsyn_jax.base.words import count_words
 from divsyn_jax.data.readers.options import ReadOptions
-from divsyn_jax.endpoint import heartbeat
 from divsyn_jax.endpoint.client import Client, ContentFailure
 from divsyn_jax.endpoint.settings import EndpointSettings
 from divsyn_jax.synthesis.by_endpoint import run as endpoint_run
+from divsyn_jax.synthesis.by_endpoint.acceptance_bar import AcceptanceBar, acceptance_bar
 from divsyn_jax.synthesis.by_endpoint.gates import Gates, NearDuplicates, copied_share
 from divsyn_jax.synthesis.by_endpoint.ordered_answers import Pending, ahead, in_order
 from divsyn_jax.synthesis.grammar.grammar import seeded
@@ -84,9 +82,10 @@ class _PendingRephrasings(Pending[dict[str, Any] | _Turned]):
         clients: Sequence[Client],
         plan: RephrasingPlan,
         settings: RephrasingSettings,
+        bar: AcceptanceBar,
     ) -> None:
         super().__init__()
-        self.cell = cell
+        self.cell, self._bar = cell, bar
         self._client = clients[cell.model]
         # A judge should not be the writer, where there is another.
         self._judge = clients[(cell.model + 1) % len(clients)]
@@ -119,8 +118,10 @@ class _PendingRephrasings(Pending[dict[str, Any] | _Turned]):
         except ContentFailure as failure:
             fault = _REASONS.get(failure.outcome, failure.outcome)
         if fault is not None:
+            self._bar.reject()
             self.ask()
             return _Turned(fault)
+        self._bar.accept()
         return {
             "text": text,
             "format": cell.form.name,
@@ -221,16 +222,13 @@ async def _rephrase(
             stack, endpoints, cache, (2, settings.source_characters)
         )
         total = cells.sources * len(plan.formats) * len(endpoints) * plan.generations
-        bar = stack.enter_context(
-            tqdm(total=total, desc="rephrasings", unit="document", mininterval=1, file=sys.stderr)
-        )
-        await stack.enter_async_context(
-            heartbeat.shown_on(bar, lambda: endpoint_run.spent(clients))
+        bar = await stack.enter_async_context(
+            acceptance_bar(clients, total, "rephrasings", "document")
         )
         writer = stack.enter_context(RecordWriter(path))
 
         def start(cell: RephrasingCell) -> _PendingRephrasings:
-            return _PendingRephrasings(cell, clients, plan, settings)
+            return _PendingRephrasings(cell, clients, plan, settings, bar)
 
         found = in_order(cells, start, ahead(clients))
         async with contextlib.aclosing(found):
@@ -246,13 +244,12 @@ async def _rephrase(
                     if totals.holds(outcome) or not near.enter(outcome["text"]):
                         same = "duplicate" if totals.holds(outcome) else "near_duplicate"
                         rejects[same] += 1
+                        bar.take_back()
                         pending.ask()
                         continue
                     record = {"id": f"rephrased-{plan.seed}-{totals.records}", **outcome}
                     totals.enter(record)
                     writer.write(record)
-                    bar.update()
-                bar.set_postfix_str(endpoint_run.spent(clients), refresh=False)
                 if totals.records < before + plan.generations:
                     why = ", ".join(f"{n} {reason}" for reason, n in (rejects - lost).items())
                     unfilled.append(
