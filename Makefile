@@ -11,6 +11,7 @@
 #   make lint                                             style, types, import contracts
 #   make docs                                             the pages of docs/ as HTML
 #   make check                                            lint, and the unit half of the tests
+# Another Python has an environment of its own: make test PYTHON=python3.12 VENV=.venv-3.12
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

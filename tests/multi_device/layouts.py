@@ -3,7 +3,8 @@
 For every layout and variant: the losses of 20 steps at a constant rate and the gradient of the
 first batch, as relative differences from one device; for deliberately wrong variants too, which
 must be far off. Variants run on one device and with fsdp; with the argument `every`, in every
-layout; with the argument `muon`, Muon alone, with the rule for spikes."""
+layout; with the argument `muon`, Muon alone, with the rule for spikes; with `modern`, what
+configs/modern.py makes of a model besides."""
 
 import json
 import pathlib
@@ -49,6 +50,7 @@ def recipe(**changes) -> Recipe:
     config.optimizer.update(schedule="constant", peak_lr=1e-3, warmup_steps=0)
     config.optimizer.update(changes.pop("optimizer", {}))
     config.loss.chunk = changes.pop("chunk", 8)
+    config.loss.update(changes.pop("loss", {}))
     config.update(steps=STEPS, global_batch=B, seq_len=L, **changes)
     config.eval.batch = B
     return Recipe.from_config(config.to_dict())
@@ -85,8 +87,34 @@ def packed_batches():
         }
 
 
-def run(recipe: Recipe, layout: MeshConfig | None, batches=batches):
-    """(losses of all steps, gradient of the first batch on the host); layout None is one device."""
+def by_sines(params):
+    """Parameters far from the small start, so that every weight matters."""
+    return jax.tree.map(
+        lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape), params
+    )
+
+
+def by_draws(params):
+    """The same, of full rank.
+
+    A matrix of sines is one of rank two. Where outputs start at zero it is all that the residual
+    stream gets, and gradients then hang on the last bit of a weight: for 'fan_in' with normalised
+    queries and keys, on one device, noise of 6e-8 in the weights moves the first gradient by
+    1.5e-4, and by 1e-6 with matrices drawn at random.
+    """
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    return structure.unflatten(
+        leaf + 0.1 * jax.random.normal(key, leaf.shape)
+        for key, leaf in zip(keys, leaves, strict=True)
+    )
+
+
+def run(recipe: Recipe, layout: MeshConfig | None, batches=batches, moved=by_sines):
+    """(losses of all steps, gradient of the first batch on the host); layout None is one device.
+
+    Training begins at the parameters that `moved` makes of fresh ones.
+    """
     one = MeshConfig(1, 1, 1)
     mesh = sharding.make_mesh(layout or one, None if layout else jax.devices()[:1])
     rows = sharding.batch_sharding(mesh)
@@ -94,11 +122,7 @@ def run(recipe: Recipe, layout: MeshConfig | None, batches=batches):
         adamw = optimizer.make_optimizer(recipe.optimizer, recipe.steps)
         abstract = step.abstract_state(recipe.model, adamw, mesh)
         state = step.init_state(recipe.model, adamw, abstract, 0)
-        # Far from the small start, so that every weight matters.
-        state["params"] = jax.tree.map(
-            lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape),
-            state["params"],
-        )
+        state["params"] = moved(state["params"])
         state = jax.device_put(state, jax.tree.map(lambda leaf: leaf.sharding, abstract))
         feed = [
             {key: jax.device_put(value, rows) for key, value in batch.items()}
@@ -176,9 +200,27 @@ def muon_in_layouts() -> dict[str, dict[str, float]]:
     return {**found, "learned": {"loss": reference[0][0] - reference[0][-1], "gradient": 0.0}}
 
 
+def modern_in_layouts() -> dict[str, dict[str, float]]:
+    """The modern recipe's model, loss and optimizer against themselves on one device."""
+    modern = recipe(
+        model={"initialization": "fan_in", "qk_norm": True},
+        optimizer={"name": "muon", "skip_spikes": 6.0},
+        loss={"z_loss": 1e-4},
+    )
+    reference = run(modern, None, moved=by_draws)
+    found = {
+        f"modern {name}": difference(reference, run(modern, LAYOUTS[name], moved=by_draws))
+        for name in ("fsdp", "replica x fsdp x tensor")
+    }
+    return {**found, "learned": {"loss": reference[0][0] - reference[0][-1], "gradient": 0.0}}
+
+
 def main() -> None:
     if "muon" in sys.argv[1:]:
         print(json.dumps(muon_in_layouts()))
+        return
+    if "modern" in sys.argv[1:]:
+        print(json.dumps(modern_in_layouts()))
         return
     base = recipe()
     reference = run(base, None)

@@ -57,6 +57,15 @@ def test_muon_is_the_same_in_every_layout():
     assert found["learned"]["loss"] > 0.1
 
 
+def test_the_modern_recipe_is_the_same_in_every_layout():
+    found = measure("modern")
+    assert len(found) == 3
+    for name in ("modern fsdp", "modern replica x fsdp x tensor"):
+        assert found[name]["gradient"] < TOLERANCE, (name, found[name])
+        assert found[name]["loss"] < TOLERANCE, (name, found[name])
+    assert found["learned"]["loss"] > 0.1
+
+
 @pytest.mark.parametrize("name", ["wrong normalisation", "wrong sharding"])
 def test_wrong_variants_are_found_out(found, name):
     assert found[name]["gradient"] > 100 * TOLERANCE
