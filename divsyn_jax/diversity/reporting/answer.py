@@ -19,7 +19,7 @@ from divsyn_jax.diversity.comparison import (
 )
 from divsyn_jax.diversity.estimation.estimators import hill
 from divsyn_jax.diversity.estimation.profile import OrderRecord, ProfileRecord
-from divsyn_jax.diversity.reporting.sentences import Sentence, around, listed
+from divsyn_jax.diversity.reporting.sentences import Sentence, around, one_sentence
 from divsyn_jax.diversity.score_records import Score
 
 APART_LEVEL = 0.05  # of Holm-corrected tests, for the words
@@ -158,7 +158,7 @@ def _ratio(
         first, second, ratio = second, first, 1 / ratio
     own = {name: _with_ends(name, intervals[name]) for name in (first, second)}
     # Where the ratio has no interval of its own, those of both corpora stand for it.
-    beside = listed([] if ends else [own[second], own[first]], "; ")
+    beside = one_sentence([] if ends else [own[second], own[first]], "; ")
     bounds = ", 95% interval {} to {}" if ends else f" ({beside.template})"
     ends += beside.parts
     p = f"Holm-corrected {p_equals(row['p_value_holm'])}"

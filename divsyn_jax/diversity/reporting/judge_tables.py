@@ -6,7 +6,7 @@ from divsyn_jax.base.html import Html, Part, interval, join, markup, number, tab
 from divsyn_jax.diversity.agents import control_draws
 from divsyn_jax.diversity.agents.kinds import AGENTS
 from divsyn_jax.diversity.estimation.reliability import RetestRecord
-from divsyn_jax.diversity.reporting.tables import HEADLINES, names_of
+from divsyn_jax.diversity.reporting.tables import HEADLINES, names_of, words_of
 from divsyn_jax.diversity.score_records import PurposeRecord, Score
 
 
@@ -70,7 +70,9 @@ def _invalid(score: Score) -> Part:
 
 def _between_sets(score: Score) -> str:
     criteria = score["cluster_score"].get("criteria")
-    return number(criteria["sets_sd"] if criteria else None)
+    found = criteria["sets_sd"] if criteria else None
+    # A difference of squares: sets that agree leave rounding behind.
+    return number(None if found is None else round(found, 6))
 
 
 def _control(score: Score) -> Part:
@@ -89,7 +91,7 @@ def policy_part(scores: Sequence[Score]) -> Html:
         return Html("")
     rows = [
         [
-            f"{policy}: {metric}",
+            f"{policy}: {words_of(metric)}",
             *[_value(score["verification"]["policies"][policy][metric]) for score in scores],
         ]
         for policy in policies

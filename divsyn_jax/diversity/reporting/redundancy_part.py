@@ -209,10 +209,10 @@ def _kind_table(found: Redundancy) -> Html:
     listed = sum(kind["size"] for kind in found.kinds[:_KINDS_SHOWN])
     rest = summary["clustered"] - listed - summary["single"]
     said = (
-        f"{summary['kinds']:,} kinds in {summary['clustered']:,} documents, by average linkage of"
-        f" their cosine distances cut at {summary['cut']:g}. The {len(rows)} largest hold"
+        f"Kinds in {summary['clustered']:,} documents: {summary['kinds']:,}, by average linkage of"
+        f" their cosine distances cut at {summary['cut']:g}. Those listed hold"
         f" {percent(listed / summary['clustered'])}, smaller ones"
-        f" {percent(rest / summary['clustered'])}; {summary['single']:,} documents are alone. The"
+        f" {percent(rest / summary['clustered'])}; documents alone: {summary['single']:,}. The"
         " documents shown are the most central one of a kind, a middling and the outermost one."
         " A list to look through and no measure: effective clusters do not use it."
     )

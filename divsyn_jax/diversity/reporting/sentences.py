@@ -35,13 +35,13 @@ def _plain(part: Part) -> str:
     return one_line(str(part))
 
 
-def listed(items: Sequence[Sentence], between: str) -> Sentence:
+def one_sentence(items: Sequence[Sentence], between: str) -> Sentence:
     """One sentence of several, with `between` between them."""
     parts = tuple(part for item in items for part in item.parts)
     return Sentence(between.join(item.template for item in items), parts)
 
 
 def around(before: str, items: Sequence[Sentence], between: str, after: str = ".") -> Sentence:
-    """As `listed`, with words before and after."""
-    found = listed(items, between)
+    """As `one_sentence`, with words before and after."""
+    found = one_sentence(items, between)
     return Sentence(f"{before}{found.template}{after}", found.parts)

@@ -236,10 +236,10 @@ def _scatter(axis, study: StudyResults, metric: str, outcome: OutcomeRecord) -> 
         axis.xaxis.set_major_formatter("{x:g}")
         low, high = axis.get_xlim()
         if math.log2(high / low) < 2:  # powers of two would leave one tick or none
-            from matplotlib import ticker
+            import matplotlib.pyplot as plt
 
-            axis.xaxis.set_major_locator(ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
-            axis.xaxis.set_minor_locator(ticker.NullLocator())
+            axis.xaxis.set_major_locator(plt.MaxNLocator(4, steps=[1, 2, 5, 10]))
+            axis.xaxis.set_minor_locator(plt.NullLocator())
     axis.set_xlabel(LABELS.get(metric, metric))
     axis.set_ylabel(
         f"{'accuracy' if outcome['test'] == 'tasks/mean' else 'measure'} (higher is better)"

@@ -21,6 +21,7 @@ _TONES = {Kind.SUPPORTED: "good", Kind.NOT_SUPPORTED: "bad", Kind.OPPOSITE: "bad
 def write_report(study: StudyResults, folder: pathlib.Path) -> None:
     """Write `report.html`, `report.png` and `report.svg` into `folder`."""
     import matplotlib
+    import matplotlib.pyplot
 
     matplotlib.use("Agg")
     with study_figures.plain_text():
