@@ -115,6 +115,7 @@ _NOT_RUN = {
     ("README.md", "pip install -e '.[score]'", "network"),
     ("docs/grading.md", ".venv/bin/divsyn grade_metric --metric=all", "people's scores"),
     ("docs/studies.md", "make study CORPORA='docs/examples/old.jsonl.gz", "a quarter of an hour"),
+    ("docs/studies.md", "make study STUDY=factorial_llm", "pools"),
     ("docs/training.md", ".venv/bin/python -m divsyn_jax.train --config", "an accelerator"),
     ("docs/training.md", "make env-tpu", "network"),
 }
