@@ -29,6 +29,7 @@ def effects_figure(study: StudyResults):
         layout="constrained",
         sharey=True,
     )
+    figure.get_layout_engine().set(h_pad=0.12)  # titles keep apart from the axis above them
     for axis in axes.flat[len(outcomes) :]:
         axis.set_visible(False)
     for axis, outcome in zip(axes.flat, outcomes, strict=False):
