@@ -218,8 +218,14 @@ def test_the_quick_blocks_of_the_pages_can_be_followed_in_order(followed):
     assert (clone / "scores" / "new" / "clusters.jsonl").is_file()
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("page", FOLLOWED, ids=_page_name)
+def _to_its_end(page: pathlib.Path):
+    """The README trains, tunes and evaluates models, minutes of it, and what continues it too."""
+    whole = page.name == "README.md" or docs_commands.continued(page) == "README.md"
+    mark = pytest.mark.runs if whole else pytest.mark.long
+    return pytest.param(page, marks=mark, id=_page_name(page))
+
+
+@pytest.mark.parametrize("page", map(_to_its_end, FOLLOWED))
 def test_a_page_can_be_followed_to_its_end(page, followed):
     clone = followed(page, long=True)
     if page.name == "README.md":

@@ -236,20 +236,25 @@ def test_help_has_an_example_and_the_reading_flags():
 
 @pytest.mark.timeout(60)
 def test_sigterm_stops_with_the_code_for_unfinished(tmp_path):
-    pipe, output = tmp_path / "c.jsonl", tmp_path / "out"
-    os.mkfifo(pipe)  # a corpus that never ends: the command is reading it when the signal comes
+    corpus, output = tmp_path / "c.jsonl.gz", tmp_path / "out"
+    # Ten million documents in little space: the command is reading when the signal comes.
+    part = gzip.compress(b'{"text": "a b", "topic": "x"}\n' * 100_000)
+    corpus.write_bytes(part * 100)
     command = [
         sys.executable,
         str(REPOSITORY / "tools" / "score_corpus.py"),
-        str(pipe),
+        str(corpus),
         f"--output={output}",
         *ORACLE,
     ]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    with open(pipe, "wb"):  # opens when the reader has
-        running.send_signal(signal.SIGTERM)
-        assert "run the same command to continue" in running.communicate()[1]
+    assert running.stderr is not None
+    said = ""
+    while "reading" not in said and (character := running.stderr.read(1)):
+        said += character
+    running.send_signal(signal.SIGTERM)
+    assert "run the same command to continue" in running.communicate()[1], said
     assert running.returncode == 75
     assert not output.exists()
 

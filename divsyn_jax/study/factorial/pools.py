@@ -64,7 +64,7 @@ def check_selection(recipe: Mapping[str, Any]) -> None:
                 f"config.factors.{name}={tuple(values)}: with config.selection factors are"
                 f" {', '.join(FACET_NAMES)}, each {LEVELS}"
             )
-    for index, level in enumerate(recipe["levels"]):
+    for index, level in enumerate(recipe.get("levels", ())):
         if is_selected(level) and not given:
             raise UserError(
                 f"config.levels[{index}]: facets are for corpora selected from pools; give"
