@@ -27,6 +27,7 @@ from typing import Literal
 from divsyn_jax.base import remote, terminal_text
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.data.readers.forms.json_records import is_spread_out
+from divsyn_jax.data.readers.mistaken_files import PACKINGS
 from divsyn_jax.data.readers.packed_streams import DAMAGES, PACKED, open_unpacked
 
 Form = Literal["jsonl", "text", "delimited", "parquet", "arrow"]
@@ -62,13 +63,12 @@ _NOTE_FOLDERS = {"_temporary", "_delta_log", "__pycache__", "__MACOSX"}
 _DESIGNER_FOLDERS = {
     *("dropped-columns-parquet-files", "tmp-partial-parquet-files", "processors-files"),
 }
-# Of datatrove, in the folder of a run, which holds executor.json.
 _PAPER_FOLDERS = {"licenses", "licences"}
+# Of datatrove, in the folder of a run, which holds executor.json.
 _RUN_MARK, _RUN_NOTES = "executor.json", {"completions", "logs", "stats", "stats.json"}
 # Of a score, in the folder that holds score.json.
 _SCORE_MARK, _SCORE_NOTES = "score.json", {"draws.jsonl", "groups.jsonl", "map.jsonl"}
 _NAMED = 5  # files of one kind that a line names
-_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -314,7 +314,7 @@ def _sniffed(path: str) -> CorpusFile | None:
     try:
         with remote.open_file(path) if remote.is_remote(path) else open(path, "rb") as file:
             head = file.read(8)
-        packing = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+        packing = next((name for magic, name in PACKINGS.items() if head.startswith(magic)), None)
         if packing is not None:
             with open_unpacked(path, packing) as stream:
                 head = stream.read(1 << 12)

@@ -7,16 +7,24 @@ from divsyn_jax.base.errors import UserError
 
 _UNPACK = "unpack it and give what is in it"
 _RENAME = "give its name the suffix of its form"
+# What packed files begin with, and their suffix.
+PACKINGS = {
+    b"\x1f\x8b\x08": ".gz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"BZh": ".bz2",
+    b"\xfd7zXZ\0": ".xz",
+}
+_PACKERS = {".gz": "gzip", ".zst": "Zstandard", ".bz2": "bzip2", ".xz": "xz"}
 # (first bytes, where they stand, what they are of, remedy)
 _MAGIC = (
     (b"ustar", 257, "a tar archive", _UNPACK),
     (b"PK\x03\x04", 0, "a zip archive (or a table of a spreadsheet)", _UNPACK),
     (b"7z\xbc\xaf\x27\x1c", 0, "a 7z archive", _UNPACK),
     (b"Rar!\x1a\x07", 0, "a rar archive", _UNPACK),
-    (b"\x1f\x8b\x08", 0, "packed by gzip", f"{_RENAME} (.gz), or unpack it"),
-    (b"\x28\xb5\x2f\xfd", 0, "packed by Zstandard", f"{_RENAME} (.zst), or unpack it"),
-    (b"BZh", 0, "packed by bzip2", f"{_RENAME} (.bz2), or unpack it"),
-    (b"\xfd7zXZ\x00", 0, "packed by xz", f"{_RENAME} (.xz), or unpack it"),
+    *(
+        (magic, 0, f"packed by {_PACKERS[suffix]}", f"{_RENAME} ({suffix}), or unpack it")
+        for magic, suffix in PACKINGS.items()
+    ),
     (b"\x04\x22\x4d\x18", 0, "packed by lz4", "unpack it"),
     (b"PAR1", 0, "a Parquet file", f"{_RENAME} (.parquet)"),
     (b"ARROW1", 0, "an Arrow file", f"{_RENAME} (.arrow)"),
