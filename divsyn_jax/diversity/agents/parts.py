@@ -108,10 +108,12 @@ def check_judged(
     records: Sequence[_Asked], corpora: Sequence[CorpusRecord], folders: Sequence[str]
 ) -> None:
     """Raise `UserError` unless the parts judged these corpora; known before anything is asked."""
-    for record in records:
-        judged = {name: each["corpus"] for name, each in record["identities"].items()}
-        if judged != {corpus["name"]: _without_place(corpus) for corpus in corpora}:
-            raise _judged_otherwise(folders)
+    if not records:
+        return
+    # Those of all parts are the same; see merge_parts.
+    judged = {name: each["corpus"] for name, each in records[0]["identities"].items()}
+    if judged != {corpus["name"]: _without_place(corpus) for corpus in corpora}:
+        raise _judged_otherwise(folders)
 
 
 def check_identities(

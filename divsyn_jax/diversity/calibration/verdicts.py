@@ -101,7 +101,7 @@ def _ordered(found: dict[str, Any]) -> tuple[bool | None, str]:
     if spearman < ORDERED or inversions:
         return False, because
     if 1 / math.factorial(len(rungs)) > statistics.ALPHA and not _told_apart(numbers):
-        return None, f"{because}, and their intervals overlap"
+        return None, f"{because}, and intervals do not part them all"
     return True, because
 
 

@@ -106,34 +106,26 @@ async def probe(
     while True:
         try:
             result = await _try_rung(client, documents, characters, wait=bool(concessions))
+            if isinstance(result, Probe):
+                break
+            concessions.append(f"{client.mode} is accepted but not kept ({result})")
+            if not client.step_down():
+                raise WeakModel(
+                    client,
+                    f"does not answer in the shape asked for, in no mode ({result}); use another"
+                    " model or a server that constrains answers to a JSON schema",
+                )
         except AnswerAwaited:
             # Its answer comes with those of the first questions, before any that follow from them.
             return Probe(client.mode, None, 0, 0, ())
         except WeakModel as problem:
             if not weak_models:
                 raise
-            return _failed(client, concessions, problem)
-        if isinstance(result, Probe):
-            break
-        concessions.append(f"{client.mode} is accepted but not kept ({result})")
-        if not client.step_down():
-            weak = WeakModel(
-                client,
-                f"does not answer in the shape asked for, in no mode ({result}); use another model"
-                " or a server that constrains answers to a JSON schema",
-            )
-            if not weak_models:
-                raise weak
-            return _failed(client, concessions, weak)
-    if not client.dialect.system_role:
-        concessions.append(
-            "the system role is not supported: the system's text stands at the head of the user's"
-            " turn"
-        )
-    if client.mode != structured.MODES[0] and not any(
-        "json_schema" in each for each in concessions
-    ):
-        concessions.append(f"{structured.MODES[0]} is rejected")
+            concessions += _of_dialect(client, concessions)
+            failed = f"the start-up probe failed: it {problem.why}"
+            # Not kept in the cache: it passed nothing.
+            return Probe(client.mode, None, 0, 0, (*concessions, failed))
+    concessions += _of_dialect(client, concessions)
     if result.prompt_tokens is None:
         concessions.append(
             "prompt tokens are not reported: cut prompts show only in the canary, and usage is"
@@ -144,11 +136,17 @@ async def probe(
     return result
 
 
-def _failed(client: Client, concessions: list[str], problem: WeakModel) -> Probe:
-    """What is known of a model that is asked all the same; not kept, since it passed nothing."""
-    return Probe(
-        client.mode, None, 0, 0, (*concessions, f"the start-up probe failed: it {problem.why}")
-    )
+def _of_dialect(client: Client, named: list[str]) -> list[str]:
+    """What the endpoint does not take of a question's form, beside the concessions named so far."""
+    found = []
+    if not client.dialect.system_role:
+        found.append(
+            "the system role is not supported: the system's text stands at the head of the user's"
+            " turn"
+        )
+    if client.mode != structured.MODES[0] and not any("json_schema" in each for each in named):
+        found.append(f"{structured.MODES[0]} is rejected")
+    return found
 
 
 async def _try_rung(client: Client, documents: int, characters: int, wait: bool) -> Probe | str:
