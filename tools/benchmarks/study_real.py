@@ -15,6 +15,7 @@ import pathlib
 import random
 import subprocess
 import sys
+from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -100,6 +101,19 @@ def summary(study: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def run_study(
+    workdir: pathlib.Path, corpora: list[str], heldout: list[str], *more: str
+) -> dict[str, Any]:
+    """The results of a study of these corpora, with a third of the steps of its recipe. `more`:
+    flags beside."""
+    command = [sys.executable, "-m", "divsyn_jax.study", "--config=configs/studies/corpora.py"]
+    command += [f"--corpora={' '.join(corpora)}", f"--eval={' '.join(heldout)}"]
+    command += ["--config.train.steps=300", "--config.score.max_documents=1000", *more]
+    subprocess.run([*command, f"--workdir={workdir}"], cwd=ROOT, check=True)
+    found: dict[str, Any] = json.loads((workdir / "study.json").read_text())
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -108,12 +122,7 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="write study_real.md")
     arguments = parser.parse_args()
     corpora, heldout = write_texts(arguments.output.absolute() / "texts")
-    workdir = arguments.output.absolute() / "study"
-    command = [sys.executable, "-m", "divsyn_jax.study", "--config=configs/studies/corpora.py"]
-    command += [f"--corpora={' '.join(corpora)}", f"--eval={' '.join(heldout)}"]
-    command += ["--config.train.steps=300", "--config.score.max_documents=1000"]
-    subprocess.run([*command, f"--workdir={workdir}"], cwd=ROOT, check=True)
-    text = summary(json.loads((workdir / "study.json").read_text()))
+    text = summary(run_study(arguments.output.absolute() / "study", corpora, heldout))
     text = text.replace(str(arguments.output.absolute()), "DIR")
     print(text)
     if arguments.page:

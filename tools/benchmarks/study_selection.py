@@ -9,7 +9,6 @@ random quarters differ by is the noise that a selection must beat. The same comm
 an interruption. About 25 minutes on two quiet cores."""
 
 import argparse
-import json
 import math
 import pathlib
 import statistics
@@ -18,7 +17,7 @@ import sys
 from typing import Any
 
 from scipy import stats
-from study_real import ROOT, cut_texts
+from study_real import ROOT, cut_texts, run_study
 
 CORPORA = {
     "chatdoctor": "syn_chatdoctor_5k.jsonl.gz",
@@ -100,12 +99,7 @@ def main() -> None:
     for name, file in CORPORA.items():
         folder = arguments.output.absolute() / name
         corpora, heldout = write_quarters(folder / "texts", file)
-        command = [sys.executable, "-m", "divsyn_jax.study", "--config=configs/studies/corpora.py"]
-        command += [f"--corpora={' '.join(corpora)}", f"--eval={' '.join(heldout)}"]
-        command += ["--config.train.steps=300", "--config.score.max_documents=1000"]
-        command += ["--config.equal_text=True", f"--workdir={folder / 'study'}"]
-        subprocess.run(command, cwd=ROOT, check=True)
-        study = json.loads((folder / "study" / "study.json").read_text())
+        study = run_study(folder / "study", corpora, heldout, "--config.equal_text=True")
         for outcome in (outcome["name"] for outcome in study["outcomes"]):
             lines += [
                 "",
