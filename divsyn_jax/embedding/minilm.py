@@ -129,21 +129,30 @@ def _batches(
 
 
 def _padded(lengths: Sequence[int], rows_of: Mapping[int, int]) -> np.ndarray:
-    """[N] the length of `_LENGTHS` at which each document is computed.
+    """[N] the length of `_LENGTHS` at which each document is computed: that of least cost, counted
+    in pieces; compiling a program costs as much as those of `_COMPILING` full batches.
 
-    A length that saves less than `_COMPILING` full batches gets no program: its documents are
-    computed with the next longer ones.
+    It follows from the lengths alone, so that a corpus gets the same vectors whatever was embedded
+    before it.
     """
-    padded_N = np.array(_LENGTHS)[np.searchsorted(_LENGTHS, np.asarray(lengths))]
-    for length in _LENGTHS[:-1]:
-        longer_N = padded_N[padded_N > length]
-        same_N = padded_N == length
-        if len(longer_N):
-            longer = int(longer_N.min())
-            saved = same_N.sum() * (longer - length) / (rows_of[longer] * longer)
-            if saved < _COMPILING:
-                padded_N[same_N] = longer
-    return padded_N
+    place_N = np.searchsorted(_LENGTHS, np.asarray(lengths))
+    ending = [0, *np.cumsum(np.bincount(place_N, minlength=len(_LENGTHS))).tolist()]
+    # cheapest[n]: the least cost of all documents of the n shortest lengths, and the lengths with a
+    # program; the longest of these n has one, unless there is no document.
+    compiling = _COMPILING * max(rows * length for length, rows in rows_of.items())
+    cheapest: list[tuple[int, tuple[int, ...]]] = [(0, ())]
+    for place, length in enumerate(_LENGTHS):
+        cheapest.append(
+            min(
+                (
+                    cost + (ending[place + 1] - ending[shorter]) * length + compiling,
+                    (*programs, length),
+                )
+                for shorter, (cost, programs) in enumerate(cheapest)
+            )
+        )
+    _, programs = cheapest[int(place_N.max()) + 1]
+    return np.array(programs)[np.searchsorted(programs, np.asarray(lengths))]
 
 
 def _rows_a_batch() -> dict[int, int]:

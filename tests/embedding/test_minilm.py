@@ -1,3 +1,4 @@
+import itertools
 import subprocess
 import sys
 
@@ -62,6 +63,27 @@ def test_few_programs_and_little_padding():
         assert max(lengths[place] for place in positions) <= length
     assert len({(rows, length) for _, rows, length in batches}) <= len(minilm._LENGTHS) + 1
     assert sum(rows * length for _, rows, length in batches) < 1.3 * sum(lengths)
+
+
+def test_programs_are_the_cheapest_of_all_choices():
+    rows_of = {length: 2048 // length for length in minilm._LENGTHS}
+    lengths = np.random.default_rng(0).normal(50, 12, 300).clip(3, 128).astype(int).tolist()
+    lengths[0] = 128  # one long document does not make all of them long
+
+    def cost(padded, programs):
+        return sum(padded) + minilm._COMPILING * 2048 * len(programs)
+
+    choices = itertools.chain.from_iterable(
+        itertools.combinations(minilm._LENGTHS[:-1], number)
+        for number in range(len(minilm._LENGTHS))
+    )
+    least = min(
+        cost([min(at for at in programs if at >= length) for length in lengths], programs)
+        for programs in ((*choice, 128) for choice in choices)
+    )
+    padded_N = minilm._padded(lengths, rows_of)
+    assert cost(padded_N, set(padded_N)) == least
+    assert sum(padded_N) < 0.6 * 128 * 300
 
 
 def test_what_is_not_installed_is_named(monkeypatch):
