@@ -35,3 +35,24 @@ def test_no_name_lies_over_another_or_over_a_point(points):
         assert frame.x0 <= box.x0
         assert box.x1 <= frame.x1
     plt.close(figure)
+
+
+def test_a_name_that_finds_no_place_is_hidden():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    figure, axis = plt.subplots(figsize=(2, 2), layout="constrained")
+    points = [(1 + number / 200, 1 + number % 5 / 100) for number in range(40)]
+    named = []
+    for number, point in enumerate(points):
+        axis.plot(*point, "o")
+        named.append(
+            axis.annotate(f"corpus {number}", point, (0, 0), textcoords="offset points", fontsize=8)
+        )
+    figure.canvas.draw()
+    place_names(axis, named, [interval_boxes(axis, [x] * 3, [y] * 3) for x, y in points])
+    shown = [name.get_window_extent() for name in named if name.get_visible()]
+    assert 0 < len(shown) < len(named)
+    for number, box in enumerate(shown):
+        for other in shown[:number]:
+            shared = box.intersection(box, other)
+            assert shared is None or shared.width * shared.height < 0.05 * box.width * box.height
+    plt.close(figure)

@@ -30,6 +30,16 @@ _NAME = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+def _in_words(value: object) -> str:
+    """`key value, key value`; a mapping within one stands in parentheses."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    return ", ".join(
+        f"{key} ({_in_words(item)})" if isinstance(item, Mapping) else f"{key} {item}"
+        for key, item in value.items()
+    )
+
+
 def as_html(value: Part | Mapping[str, object]) -> Html:
     """Any value as markup: `Html` as it is, a number in the kit's form, '-' for None, a mapping as
     `key value` pairs, and any other text escaped and isolated (<bdi>), with control characters
@@ -43,7 +53,7 @@ def as_html(value: Part | Mapping[str, object]) -> Html:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Html(number(value))
     if isinstance(value, Mapping):
-        value = ", ".join(f"{key} {item}" for key, item in value.items())
+        value = _in_words(value)
     return Html(f"<bdi>{attribute(str(value))}</bdi>")
 
 

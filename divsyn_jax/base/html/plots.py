@@ -79,6 +79,7 @@ def _round_up(value: float) -> float:
 _SERIES = ("#3a87c8", "#d9673f", "#5a9e4b", "#9a6bc0", "#b5902a", "#4b9aa3", "#c85a8e", "#7d868f")
 _DASHES = ("", "7 4", "2 3", "9 3 2 3")
 _CHART, _LEGEND = 250, 22
+_CHARACTER = 8.5  # width of a digit of the page's type, at most
 
 
 def line_chart(
@@ -132,8 +133,13 @@ def line_chart(
             f'<line x1="{left}" x2="{_WIDTH - 12}" y1="{y:.1f}" y2="{y:.1f}" stroke="var(--line)"/>'
             f'<text x="{left - 6}" y="{y + 5:.1f}" text-anchor="end">{number(tick)}</text>'
         )
-    for tick in ticks or (first, (first + last) / 2, last):
-        x = at(tick, 10**low)[0]
+    room = math.inf
+    for tick in sorted(ticks or (first, (first + last) / 2, last), reverse=True):
+        x, width = at(tick, 10**low)[0], _CHARACTER * len(number(tick))
+        right = x if tick == last else x + width / 2
+        if right > room:  # over the number to its right: the line speaks without this one
+            continue
+        room = right - width - _CHARACTER
         anchor = "end" if tick == last else "middle"
         drawn.append(
             f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="{anchor}">{number(tick)}</text>'

@@ -182,7 +182,7 @@ def _alone(score: Score) -> Sentence:
         "{}: effective clusters {}" + bounds + of + ".",
         (score["corpus"]["name"], measured["value"], *shown),
     )
-    counted = _count_of((profiles_of([score]) or {}).get(score["corpus"]["name"]))
+    counted = one_count((profiles_of([score]) or {}).get(score["corpus"]["name"]))
     if counted is None:
         return headline
     # Who gave a calibration or pairs asked how many kinds there are: that comes first.
@@ -197,7 +197,7 @@ def _alone(score: Score) -> Sentence:
     )
 
 
-def _count_of(profile: ProfileRecord | None) -> tuple[Mapping[str, Any], str] | None:
+def one_count(profile: ProfileRecord | None) -> tuple[Mapping[str, Any], str] | None:
     """The one number of kinds, where a calibration or judged pairs give it, and by what."""
     if profile is None:
         return None
@@ -232,7 +232,8 @@ def band(comparison: Comparison) -> list[Sentence]:
     if all(order["same"] for order in orders):
         of = "" if all_pairs else " of those told apart"
         return [Sentence(f"The order{of} is the same at every granularity {over}.")]
-    found = [_turned(order) for order in orders if order["same"] is False]
+    turned = [_turned(order) for order in orders if order["same"] is False]
+    found = [around(_DEPENDS, turned, "; ")] if turned else []
     unsure = [order for order in orders if order["same"] is None]
     if unsure:
         pairs = [Sentence("{} and {}", (order["first"], order["second"])) for order in unsure]
@@ -249,11 +250,13 @@ def band(comparison: Comparison) -> list[Sentence]:
     return found
 
 
+_DEPENDS = "The order depends on how fine a kind is: "
+
+
 def _turned(order: OrderRecord) -> Sentence:
     places = [order["first_larger"], order["second_larger"]]
     return Sentence(
-        "The order depends on how fine a kind is: {} has more kinds at "
-        f"{_places(places[0])}, {{}} at {_places(places[1])}.",
+        f"{{}} has more kinds at {_places(places[0])}, {{}} at {_places(places[1])}",
         (order["first"], order["second"]),
     )
 
@@ -270,7 +273,7 @@ def kinds(scores: Sequence[Score]) -> list[Sentence]:
         return []
     found = []
     for name, profile in profiles.items():
-        if _count_of(profile) is not None:
+        if one_count(profile) is not None:
             continue
         low, high = profile["range"]["low"], profile["range"]["high"]
         if high > NEAR_CEILING * profile["documents"]:

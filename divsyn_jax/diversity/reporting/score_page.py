@@ -53,9 +53,9 @@ def render_scores(
         [
             Html("<h1>Diversity of corpora</h1>"),
             _answer(scores, comparison),
-            _legibility(scores),
-            _lengths(comparison),
+            _counts(scores),
             _headline(scores),
+            _conditions(scores, comparison),
             facet_profile.facet_part(scores, comparison),
             tables.granularity_table(scores),
             markup(
@@ -94,42 +94,64 @@ def render_scores(
 
 
 def _answer(scores: Sequence[Score], comparison: Comparison) -> Html:
-    """The answer in a box, and under it what else has to be known of it."""
-    first = [*answer.answer(scores, comparison), *answer.band(comparison)]
-    then = [
+    """The answer in a box, with what makes it void."""
+    warned = [note for note in map(legibility.warning, scores) if note]
+    return join(
+        [
+            markup(
+                '<p class="verdict">{}</p>',
+                join((each.html() for each in answer.answer(scores, comparison)), " "),
+            ),
+            *[
+                markup('<p class="verdict"><strong>Warning.</strong> {}.</p>', note)
+                for note in warned
+            ],
+        ]
+    )
+
+
+def _conditions(scores: Sequence[Score], comparison: Comparison) -> Html:
+    """What else has to be known of the answer, and what was cut or left whole."""
+    said = [
+        answer.band(comparison),
         answer.kinds(scores),
         answer.copies(scores, comparison),
         answer.saturation(scores),
         [Sentence(note) for note in [answer.sizes_note(scores)] if note],
     ]
-    return markup(
-        '<p class="verdict">{}</p>{}',
-        join((sentence.html() for sentence in first), " "),
-        join(
-            markup('<p class="note">{}</p>', join((each.html() for each in said), " "))
-            for said in then
-            if said
-        ),
-    )
-
-
-def _legibility(scores: Sequence[Score]) -> Html:
-    warned = [note for note in map(legibility.warning, scores) if note]
+    lengths = (comparison.get("lengths") or {}).get("notes", ())
     return join(
         [
             *[
-                markup('<p class="verdict"><strong>Warning.</strong> {}.</p>', note)
-                for note in warned
+                markup('<p class="note">{}</p>', join((each.html() for each in some), " "))
+                for some in said
+                if some
             ],
+            *[markup('<p class="note">{}</p>', note) for note in lengths],
             *[markup('<p class="soft">{}.</p>', note) for note in legibility.cuts(scores)],
         ]
     )
 
 
-def _lengths(comparison: Comparison) -> Html:
-    """What was cut, or left whole, because corpora differ in the length of documents."""
-    notes = (comparison.get("lengths") or {}).get("notes", ())
-    return join(markup('<p class="note">{}</p>', note) for note in notes)
+def _counts(scores: Sequence[Score]) -> Html:
+    """How many kinds there are, where judged pairs or a calibration say it of every corpus."""
+    profiles = profiles_of(scores) or {}
+    counted = {name: answer.one_count(profile) for name, profile in profiles.items()}
+    found = {name: count for name, count in counted.items() if count is not None}
+    if not found or len(found) < len(scores):
+        return Html("")
+    drawn = interval_plot(
+        [(name, values) for name, (values, _) in found.items()], "kinds, 95% interval"
+    )
+    sources = {source for _, source in found.values()}
+    by = join(
+        sorted(sources)
+        if len(sources) == 1
+        else (markup("{} by {}", name, source) for name, (_, source) in found.items()),
+        ", ",
+    )
+    caption = markup("How many kinds there are, counted {}{}.", "by " * (len(sources) == 1), by)
+    return markup("<h2>Kinds</h2>{}", figure(drawn, caption))
 
 
 def _headline(scores: Sequence[Score]) -> Html:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,13 @@ from typing import Any
 from divsyn_jax.base.html import Html
 from divsyn_jax.study.controls.answers import OUTCOME_MEASURES
 from divsyn_jax.study.reporting.label_places import interval_boxes, place_names
-from divsyn_jax.study.study_file import MeasuredValue, OutcomeRecord, Performance, StudyResults
+from divsyn_jax.study.study_file import (
+    MeasuredValue,
+    OutcomeRecord,
+    Performance,
+    RunRecord,
+    StudyResults,
+)
 
 LABELS = {
     "effective_clusters": "effective clusters",
@@ -22,6 +29,8 @@ LABELS = {
     "baselines.self_repetition": "self-repetition",
 }
 _INK, _POINT, _NULL, _BAND = "#22313f", "#1f6fb4", "#c0571a", "#ccd3da"
+_NAMED_IN_SMALL_PANELS = 8  # corpora; names of more would cover the points
+_SOURCES = ("#8a97a3", _POINT, _NULL, "#5a9e4b", "#9a6bc0", "#b5902a", "#4b9aa3", "#c85a8e")
 
 
 @contextlib.contextmanager
@@ -67,7 +76,10 @@ def outcomes_figure(study: StudyResults):
     for axis, outcome in zip(axes.flat, measured, strict=False):
         named.append(_scatter(axis, study, study["primary_metric"], outcome))
         axis.set_title(outcome_label(outcome["name"]), fontsize=10)
-    _place_names(figure, named)
+    if columns == 1 or len(study["levels"]) <= _NAMED_IN_SMALL_PANELS:
+        _place_names(figure, named)
+    else:
+        _hide_names(named)
     return figure
 
 
@@ -83,14 +95,30 @@ def metrics_figure(study: StudyResults):
     )
     for axis in axes.flat[len(metrics) :]:
         axis.set_visible(False)
-    _place_names(
-        figure,
-        [
-            _scatter(axis, study, metric, study["outcomes"][0])
-            for axis, metric in zip(axes.flat, metrics, strict=False)
-        ],
-    )
+    named = [
+        _scatter(axis, study, metric, study["outcomes"][0])
+        for axis, metric in zip(axes.flat, metrics, strict=False)
+    ]
+    if len(study["levels"]) <= _NAMED_IN_SMALL_PANELS:
+        _place_names(figure, named)
+    else:
+        _hide_names(named)
     return figure
+
+
+def _first_stage(study: StudyResults) -> list[RunRecord]:
+    return [run for run in study["runs"] if run["stage"] == study["runs"][0]["stage"]]
+
+
+def sources_read(study: StudyResults) -> list[str]:
+    """The sources of which a run of the first stage read tokens."""
+    found = {
+        key.removeprefix("share/")
+        for run in _first_stage(study)
+        for key in run["metrics"]
+        if key.startswith("share/")
+    }
+    return sorted(found)
 
 
 def mixtures_figure(study: StudyResults):
@@ -98,18 +126,11 @@ def mixtures_figure(study: StudyResults):
     import matplotlib.pyplot as plt
 
     names = [level["name"] for level in study["levels"]]
-    runs = [run for run in study["runs"] if run["stage"] == study["runs"][0]["stage"]]
-    sources = sorted(
-        {
-            key.removeprefix("share/")
-            for run in runs
-            for key in run["metrics"]
-            if key.startswith("share/")
-        }
-    )
+    runs = _first_stage(study)
+    sources = sources_read(study)
     figure, axis = plt.subplots(figsize=(9, 0.7 + 0.34 * len(names)), layout="constrained")
     left = [0.0] * len(names)
-    for source, color in zip(sources, ("#8a97a3", _POINT, _NULL), strict=False):
+    for source, color in zip(sources, itertools.cycle(_SOURCES), strict=False):
         shares = []
         for name in names:
             of_level = [
@@ -165,6 +186,12 @@ def _place_names(figure: Any, panels: Sequence[_Named]) -> None:
         ends = zip(panel.x, panel.y, strict=True)
         boxes = [interval_boxes(panel.axis, x, y) for x, y in ends]
         place_names(panel.axis, panel.names, boxes)
+
+
+def _hide_names(panels: Sequence[_Named]) -> None:
+    for panel in panels:
+        for name in panel.names:
+            name.set_visible(False)
 
 
 def _ends(estimate: MeasuredValue | Performance) -> list[float]:
@@ -264,7 +291,7 @@ def curves_figure(study: StudyResults):
     """
     import matplotlib.pyplot as plt
 
-    runs = [run for run in study["runs"] if run["stage"] == study["runs"][0]["stage"]]
+    runs = _first_stage(study)
     sizes = list(dict.fromkeys(run["size"] for run in runs))
     figure, axes = plt.subplots(
         len(sizes), figsize=(9, 0.4 + 3.2 * len(sizes)), squeeze=False, layout="constrained"

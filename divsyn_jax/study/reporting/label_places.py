@@ -15,10 +15,11 @@ _MARKER = 5.0
 # per pixel away from its point; and for standing nearer to another point.
 _OVER_NAME, _OVER_INTERVAL, _OUTSIDE = 10.0, 1.0, 10.0
 _AWAY, _NEARER_TO_ANOTHER = 3.0, 400.0
+_HIDDEN_FROM = 0.03  # share of a name over another name, over a point or outside of the axes
 
 
 def place_names(axis: Any, names: Sequence[Any], intervals: Sequence[Sequence[Box]]) -> None:
-    """Move annotations of points to where they can be read.
+    """Move annotations of points to where they can be read, and hide those that find no such place.
 
     Args:
       axis: of a figure that has been drawn, so that its limits and size are the final ones.
@@ -47,6 +48,12 @@ def place_names(axis: Any, names: Sequence[Any], intervals: Sequence[Sequence[Bo
             )
             costs.append((cost, place, (dx, dy), box))
         _, _, offset, box = min(costs)
+        over_name = sum(_shared(box, other) for other in taken)
+        over_point = sum(_shared(box, _around(point)) for point in points)
+        outside = width * height - _shared(box, tuple(frame))
+        if max(over_name, over_point, outside) > _HIDDEN_FROM * width * height:
+            name.set_visible(False)
+            continue
         name.xyann = offset
         name.set(horizontalalignment="left", verticalalignment="bottom")
         taken.append(box)
@@ -73,6 +80,12 @@ def _places(width: float, height: float) -> Iterator[tuple[float, float]]:
                 across * near - {1: 0.0, 0: width / 2, -1: width}[across],
                 up * near - {1: 0.0, 0: height / 2, -1: height}[up],
             )
+
+
+def _around(point: Sequence[float]) -> Box:
+    """The box of a marker without its intervals."""
+    x, y = point
+    return (x - _MARKER, y - _MARKER, x + _MARKER, y + _MARKER)
 
 
 def _distance(box: Box, x: float, y: float) -> float:

@@ -70,8 +70,9 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
                 " over the documents that the same process might have written. Vertical bars: 95% t"
                 " interval over {} training seeds. Grey band: as far as two corpora must lie apart"
                 " to be told apart by these seeds (Fisher's least significant difference, about the"
-                " mean). Hollow squares: the null twin, left out of the correlation.",
+                " mean). Hollow squares: the null twin, left out of the correlation.{}",
                 seeds,
+                _UNNAMED,
             ),
             wide=True,
         ),
@@ -79,7 +80,7 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
         *factor_effects.factorial_parts(study),
         *exchange.exchange_parts(study),
         Html("<h2>Verdicts</h2>"),
-        _verdict_list([judged for judged in asked if judged not in answer]),
+        _verdicts(asked, answer),
         tables.limits_table(study),
         _advice(study),
         tables.choices(study),
@@ -98,8 +99,9 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
             pictures["metrics"],
             markup(
                 "The same performance against {} (log scale; the primary metric) and the others,"
-                " whose p values are corrected for their number (Holm) in the table above.",
+                " whose p values are corrected for their number (Holm) in the table above.{}",
                 LABELS[study["primary_metric"]],
+                _UNNAMED,
             ),
             wide=True,
         ),
@@ -115,11 +117,7 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
             wide=True,
         ),
         Html("<h2>Realised mixtures</h2>"),
-        figure(
-            pictures["mixtures"],
-            "Shares of training tokens actually read, from metrics.jsonl.",
-            wide=True,
-        ),
+        _mixtures(study, pictures),
         Html("<h2>Held-out text</h2>"),
         tables.heldout(study),
         Html("<h2>Where the numbers come from</h2>"),
@@ -127,6 +125,18 @@ def _parts(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
         Html("<h2>How to get each number again</h2>"),
         _reproduce(),
     ]
+
+
+# Names that would lie over others or over points are hidden (label_places, and panels of many).
+_UNNAMED = " Points without a name had no room for it; the table of corpora has every number."
+
+
+def _mixtures(study: StudyResults, pictures: dict[str, Html]) -> Html:
+    sources = study_figures.sources_read(study)
+    if len(sources) == 1:
+        return markup("<p>Every run read tokens of one source alone: {}.</p>", sources[0])
+    caption = "Shares of training tokens actually read, from metrics.jsonl."
+    return figure(pictures["mixtures"], caption, wide=True)
 
 
 def _effects(study: StudyResults, pictures: dict[str, Html]) -> list[Part]:
@@ -163,6 +173,18 @@ def _advice(study: StudyResults) -> Html:
     if not advice:
         return Html("")
     return join([Html("<h3>Said before training</h3>"), bullets(advice)])
+
+
+def _verdicts(asked: Sequence[JudgedHypothesis], answer: Sequence[JudgedHypothesis]) -> Html:
+    """The verdicts that do not stand at the top of the page already."""
+    if not asked:
+        return Html(
+            '<p class="soft">This study estimates; its recipe names no hypothesis to test.</p>'
+        )
+    rest = [judged for judged in asked if judged not in answer]
+    if not rest:
+        return Html('<p class="soft">The one at the top of the page is all that was asked.</p>')
+    return _verdict_list(rest)
 
 
 def _verdict_list(verdicts: Sequence[JudgedHypothesis]) -> Html:
