@@ -67,7 +67,8 @@ code { background: var(--tint); padding: .1rem .3rem; border-radius: 3px; }
   figure.wide svg { max-width: none; width: auto; min-width: 40rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 10pt; }
   thead { display: table-header-group; } tr, li, figure { break-inside: avoid; }
-  h1, h2, h3, h4, summary { break-after: avoid; break-inside: avoid; } .scroll { overflow: visible; background: none; }
+  h1, h2, h3, h4, summary { break-after: avoid; break-inside: avoid; }
+  .scroll { overflow: visible; background: none; }
   table { font-size: 7.5pt; } th, td { padding: .15rem .3rem; min-width: 0; }
   th:first-child, td:first-child { min-width: 6rem; }
   .many table { font-size: 6pt; } .many th, .many td { padding: .15rem .2rem; }"""
