@@ -256,8 +256,8 @@ def compile_report(recipe: Recipe, compiled: Compiled, chip: Chip, devices: list
     seconds = predicted_seconds(recipe, compiled, chip, len(devices))
     lines.append(
         f"time per step        about {seconds * 1e3:,.0f} ms, {tokens / seconds:,.0f} tokens/s:"
-        " compute with what remat computes twice, then the interconnect, nothing hidden; published steps of"
-        " 16B and 32B on v5e took 1.10 and 0.89 times as long as this says"
+        " compute with what remat computes twice, then the interconnect, nothing hidden; published"
+        " steps of 16B and 32B on v5e took 1.10 and 0.89 times as long as this says"
     )
     lines.append(f"compiled in          {compiled.seconds:.0f} s")
     return "\n".join(lines)
