@@ -24,6 +24,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import zlib
@@ -124,7 +125,7 @@ def trials(settings: argparse.Namespace) -> list[Trial]:
         for size in settings.sizes:
             for part in settings.parts:
                 if part == "recipes":
-                    found += [Trial(size, seed, name) for name in (PAPER, MODERN)]
+                    found += [Trial(size, seed, name) for name in settings.recipes]
                 elif part == "elements":
                     found += [Trial(size, seed, name) for name in settings.elements]
                 elif part == "shares":
@@ -132,7 +133,7 @@ def trials(settings: argparse.Namespace) -> list[Trial]:
                 else:
                     found += [
                         Trial(size, seed, name, rate=rate)
-                        for name in (PAPER, MODERN)
+                        for name in settings.recipes
                         for rate in settings.rates
                     ]
     return list(dict.fromkeys(found))
@@ -209,6 +210,21 @@ def train(trial: Trial, data: Mapping[str, str], settings: argparse.Namespace) -
         )
     if done.returncode:
         sys.exit(f"{trial.folder}: exit {done.returncode}; see {workdir / 'log'}")
+
+
+def known_trials(work: pathlib.Path) -> list[Trial]:
+    """Every trial that has a folder, of this command and of earlier ones; small sizes first."""
+    names = {name.replace(" ", "_"): name for name in (PAPER, MODERN, *ELEMENTS)}
+    found = []
+    for folder in (work / "runs").glob("*/seed*/*_share*_rate*"):
+        name, share, rate = re.fullmatch(r"(.+)_share(.+)_rate(.+)", folder.name).groups()
+        size, seed = folder.parts[-3], int(folder.parts[-2].removeprefix("seed"))
+        found.append(Trial(size, seed, names[name], float(share), float(rate)))
+    order, recipes = list(ladder.SIZES), list(names.values())
+    return sorted(
+        found,
+        key=lambda t: (order.index(t.size), t.seed, recipes.index(t.recipe), t.share, t.rate),
+    )
 
 
 def read(trial: Trial, work: pathlib.Path) -> dict[str, Any] | None:
@@ -323,18 +339,28 @@ def _scale(runs: Sequence[dict[str, Any]]) -> str:
 def _recipes(runs: Sequence[dict[str, Any]]) -> str:
     rows = []
     reference = _by_seed(runs, MODERN)
-    for name in (PAPER, MODERN, *ELEMENTS):
-        values = _by_seed(runs, name)
+    best, _ = best_rate([(rate, mean) for rate, mean, _ in _swept(runs, PAPER)] or [(1.0, 0.0)])
+    tried = sorted(
+        {run["rate"] for run in runs if run["recipe"] == PAPER}, key=lambda r: abs(r - best)
+    )
+    for name, rate in (
+        (PAPER, 1.0),
+        *((PAPER, r) for r in tried[:1] if r != 1),
+        (MODERN, 1.0),
+        *((name, 1.0) for name in ELEMENTS),
+    ):
+        values = _by_seed(runs, name, rate)
         if not values:
             continue
         more = [values[seed] - reference[seed] for seed in values if seed in reference]
         skipped = [
             run["skipped_steps"]
-            for run in _chosen(runs, lambda run, name=name: run["recipe"] == name)
+            for run in _chosen(runs, lambda run, name=name: run["recipe"] == name, rate)
         ]
+        label = name if name in (PAPER, MODERN) else f"modern without {name}"
         rows.append(
             [
-                name if name in (PAPER, MODERN) else f"modern without {name}",
+                label if rate == 1 else f"{label}, {rate:g} of the law's rate",
                 _interval(list(values.values())),
                 "-" if name == MODERN or not more else _interval(more, "+.4f"),
                 str(sum(skipped)),
@@ -398,20 +424,32 @@ def _rates(runs: Sequence[dict[str, Any]]) -> str:
         return ""
     rows = []
     for name in (PAPER, MODERN):
-        values = {rate: list(_by_seed(runs, name, rate).values()) for rate in rates}
-        points = [(rate, float(np.mean(found))) for rate, found in values.items() if found]
-        if len(points) < 2:
+        swept = _swept(runs, name)
+        if len(swept) < 2:
             continue
-        optimum, note = best_rate(points)
+        optimum, note = best_rate([(rate, mean) for rate, mean, _ in swept])
+        shown = {rate: _interval(values) for rate, _, values in swept}
         rows.append(
-            [
-                name,
-                *(_interval(values[rate]) if values[rate] else "-" for rate in rates),
-                f"{optimum:.3g} {note}".strip(),
-            ]
+            [name, *(shown.get(rate, "-") for rate in rates), f"{optimum:.3g} {note}".strip()]
         )
     header = ["bits per byte at the law's rate times", *(f"{rate:g}" for rate in rates), "optimum"]
     return _table(header, rows)
+
+
+def _swept(runs: Sequence[dict[str, Any]], name: str) -> list[tuple[float, float, list[float]]]:
+    """(rate, mean, values) of a recipe, of the seeds that were run at every one of its rates."""
+    of_rate = {
+        rate: _by_seed(runs, name, rate)
+        for rate in sorted({run["rate"] for run in runs if run["recipe"] == name})
+    }
+    if not of_rate:
+        return []
+    seeds = set.intersection(*(set(values) for values in of_rate.values()))
+    return [
+        (rate, float(np.mean(kept)), kept)
+        for rate, values in of_rate.items()
+        if (kept := [value for seed, value in values.items() if seed in seeds])
+    ]
 
 
 def _by_seed(runs: Sequence[dict[str, Any]], name: str, rate: float = 1.0) -> dict[int, float]:
@@ -458,6 +496,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--sizes", type=listed(str), default=["1m", "4m"])
     add("--seeds", type=listed(int), default=[0, 1, 2])
     add("--parts", type=listed(str), default=list(PARTS))
+    add("--recipes", type=listed(str), default=[PAPER, MODERN])
     add("--elements", type=listed(str), default=list(ELEMENTS))
     add("--shares", type=listed(float), default=[0.4, 0.55, 0.7, 0.85])
     add("--rates", type=listed(float), default=[0.25, 0.5, 0.71, 1.0, 1.41, 2.0, 4.0])
@@ -474,7 +513,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--tokenizer_bytes", type=int, default=20_000_000)
     add("--no_training", action="store_true", help="the page of the runs that are finished")
     settings = parser.parse_args(arguments)
-    for name, known in (("parts", PARTS), ("elements", ELEMENTS), ("sizes", ladder.SIZES)):
+    lists = {"parts": PARTS, "recipes": (PAPER, MODERN), "elements": ELEMENTS}
+    for name, known in {**lists, "sizes": ladder.SIZES}.items():
         if unknown := [value for value in getattr(settings, name) if value not in known]:
             parser.error(f"--{name}={unknown[0]}: use some of {', '.join(known)}")
     return settings
@@ -490,7 +530,7 @@ def main() -> None:
         data = prepare(settings)
         for trial in trials(settings):
             train(trial, data, settings)
-    found = [run for trial in trials(settings) if (run := read(trial, settings.work))]
+    found = [run for trial in known_trials(settings.work) if (run := read(trial, settings.work))]
     if not found:
         sys.exit(f"{settings.work}: no run is finished")
     files.write_json(f"{settings.output}.json", {"runs": found})
