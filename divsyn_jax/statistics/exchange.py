@@ -1,6 +1,6 @@
 """The exchange rate of repetition and diversity: a law fitted over unique text and breadth.
 
-Shapes: L levels."""
+Shapes: L levels, P terms of the law, R resamples."""
 
 import math
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from divsyn_jax.statistics.intervals import LEVEL
 
 _RESAMPLES = 4000
 _PARAMETERS = 4
+_CURVED_FROM = 3  # budgets; two points show no curvature
 # The interval that answers the question: half of it, as a share of the rate.
 WANTED_HALF_WIDTH = 0.3
 
@@ -26,17 +27,21 @@ class LawTerm(TypedDict):
 
 
 class ExchangeRecord(TypedDict):
-    """The law y = a + b u + c d + e u d over levels, u and d the doublings of unique text and of
-    effective clusters from their means, and the exchange rate c / b: how many doublings of unique
-    text one doubling of effective clusters is worth, at those means.
+    """The law y = a + b u + f u^2 + c d + e u d over levels, u and d the doublings of unique text
+    and of effective clusters from their means, and the exchange rate c / b: how many doublings of
+    unique text one doubling of effective clusters is worth, by the slopes at those means, which for
+    budgets evenly apart are the average ones.
 
-    `rate`: null where b cannot be told from 0 (`reason`): then no amount of text is worth it.
-    `half_width`: of the interval of the rate, as a share of it. `residual_sd`: of a level's mean
-    about the law. `levels_needed`: for a half-width of 30%, by the root of their number."""
+    u^2, since at a fixed number of training tokens each doubling of unique text does less than the
+    one before (Muennighoff et al. 2023, arXiv 2305.16264): `curve` is f, null with fewer than three
+    budgets. `rate`: null where b cannot be told from 0 (`reason`): then no amount of text is worth
+    it. `half_width`: of the interval of the rate, as a share of it. `residual_sd`: of a level's
+    mean about the law. `levels_needed`: for a half-width of 30%, by the root of their number."""
 
     unique: LawTerm
     breadth: LawTerm
     both: LawTerm
+    curve: LawTerm | None
     rate: LawTerm | None
     reason: str | None
     half_width: float | None
@@ -65,28 +70,32 @@ def exchange_rate(
     u_L, d_L = (_centred_log2(values) for values in (unique_L, clusters_L))
     y_L = np.asarray(performance_L, float)
     count = len(y_L)
-    x_L4 = np.stack([np.ones(count), u_L, d_L, u_L * d_L], axis=1)
-    if count <= _PARAMETERS or np.linalg.matrix_rank(x_L4) < _PARAMETERS:
+    terms = [np.ones(count), u_L, d_L, u_L * d_L]
+    if len(set(unique_L)) >= _CURVED_FROM and count > _PARAMETERS + 1:
+        terms.append(u_L**2 - np.mean(u_L**2))
+    x_LP = np.stack(terms, axis=1)
+    if count <= _PARAMETERS or np.linalg.matrix_rank(x_LP) < len(terms):
         raise ValueError(
             f"{count} levels do not tell unique text, breadth and both apart: cross two or more of"
             " each, five levels at the least"
         )
-    solve_4L = np.linalg.pinv(x_L4)
-    beta = solve_4L @ y_L
-    residual_L = y_L - x_L4 @ beta
-    freedom = count - _PARAMETERS
+    solve_PL = np.linalg.pinv(x_LP)
+    beta = solve_PL @ y_L
+    residual_L = y_L - x_LP @ beta
+    freedom = count - len(terms)
     scaled_L = residual_L * math.sqrt(count / freedom)
     scaled_L = scaled_L - scaled_L.mean()
     generator = np.random.default_rng(seed)
     # Percentiles of so few residuals are too narrow by what separates t from a normal.
     wider = float(stats.t.ppf((1 + LEVEL) / 2, freedom) / stats.norm.ppf((1 + LEVEL) / 2))
     drawn_RL = wider * generator.choice(scaled_L, (_RESAMPLES, count))
-    beta_R4 = beta + drawn_RL @ solve_4L.T
-    unique, breadth, both = (_term(beta[at], beta_R4[:, at]) for at in (1, 2, 3))
+    beta_RP = beta + drawn_RL @ solve_PL.T
+    unique, breadth, both = (_term(beta[at], beta_RP[:, at]) for at in (1, 2, 3))
     found: ExchangeRecord = {
         "unique": unique,
         "breadth": breadth,
         "both": both,
+        "curve": _term(beta[4], beta_RP[:, 4]) if len(terms) > _PARAMETERS else None,
         "rate": None,
         "reason": None,
         "half_width": None,
@@ -100,7 +109,7 @@ def exchange_rate(
             " named that breadth is worth"
         )
         return found
-    rate = _term(beta[2] / beta[1], beta_R4[:, 2] / beta_R4[:, 1])
+    rate = _term(beta[2] / beta[1], beta_RP[:, 2] / beta_RP[:, 1])
     found["rate"] = rate
     if rate["value"]:
         half = (rate["ci_high"] - rate["ci_low"]) / 2 / abs(rate["value"])

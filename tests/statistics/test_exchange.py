@@ -9,10 +9,10 @@ UNIQUE, CLUSTERS = np.meshgrid([20e3, 40e3, 80e3, 160e3], [2, 8, 20, 32])
 UNIQUE, CLUSTERS = UNIQUE.ravel(), CLUSTERS.ravel()
 
 
-def bits(b=-0.05, c=-0.1, e=0.01, sd=0.0, generator=None):
+def bits(b=-0.05, c=-0.1, e=0.01, f=0.0, sd=0.0, generator=None):
     u, d = (np.log2(values) - np.log2(values).mean() for values in (UNIQUE, CLUSTERS))
     noise = 0 if generator is None else sd * generator.standard_normal(16)
-    return 2.5 + b * u + c * d + e * u * d + noise
+    return 2.5 + b * u + f * u**2 + c * d + e * u * d + noise
 
 
 def test_the_law_is_recovered():
@@ -22,6 +22,15 @@ def test_the_law_is_recovered():
     assert found["rate"]["value"] == pytest.approx(2)
     assert found["half_width"] == pytest.approx(0, abs=1e-6)
     assert found["levels_needed"] == 16
+
+
+def test_text_that_does_ever_less_is_no_error_of_the_law():
+    found = exchange_rate(UNIQUE, CLUSTERS, bits(f=0.05))
+    assert found["curve"]["value"] == pytest.approx(0.05)
+    assert found["rate"]["value"] == pytest.approx(2)
+    assert found["half_width"] == pytest.approx(0, abs=1e-6)
+    two = np.flatnonzero(UNIQUE < 60e3)  # of two budgets the second term cannot be told
+    assert exchange_rate(UNIQUE[two], CLUSTERS[two], bits()[two])["curve"] is None
 
 
 def test_intervals_of_the_rate_cover():

@@ -34,6 +34,8 @@ class Case:
       of_breadths: sd of what all levels of one breadth have in common, as where they are cut from
         one corpus.
       of_scores: the same of the log2 of their effective clusters.
+      decay: of exponential text, whose doublings do ever less by e to this: 0 for the law's own
+        straight line. The true rate is then that of the average slope over the budgets.
       heavy: whether a level's error is Student's t with 3 degrees of freedom.
     """
 
@@ -41,12 +43,14 @@ class Case:
     sd: float
     of_breadths: float = 0.0
     of_scores: float = 0.0
+    decay: float = 0.0
     heavy: bool = False
 
 
 CASES = {
     "noise of levels": (Case(0.5, 0.01), Case(0.5, 0.03), Case(2.0, 0.01), Case(2.0, 0.03)),
     "the same, heavy tails": (Case(1.0, 0.02, heavy=True),),
+    "text that does ever less": (Case(1.0, 0.01, decay=0.3), Case(1.0, 0.01, decay=0.8)),
     "a level's clusters misjudged alike over its budgets": (Case(1.0, 0.01, of_scores=0.1),),
     "levels of a breadth off together": (
         Case(1.0, 0.01, of_breadths=0.01),
@@ -59,7 +63,11 @@ def row(name: str, case: Case, studies: int, seed: int) -> str:
     """A row of the table."""
     generator = np.random.default_rng(seed)
     u_L, d_L = (np.log2(of) - np.log2(of).mean() for of in (UNIQUE_L, CLUSTERS_L))
-    law_L = 3 + TEXT * u_L + TEXT * case.rate * d_L + BOTH * u_L * d_L
+    text_L = u_L
+    if case.decay:
+        text_L = -np.exp(-case.decay * u_L)
+        text_L = text_L / np.polyfit(u_L, text_L, 1)[0]
+    law_L = 3 + TEXT * text_L + TEXT * case.rate * d_L + BOTH * u_L * d_L
     held, halves, said = 0, [], []
     for _ in range(studies):
         error_L = generator.standard_normal(len(law_L))
@@ -81,6 +89,7 @@ def row(name: str, case: Case, studies: int, seed: int) -> str:
     told = f"{sum(said)} of {len(said)}" if said else "none is so wide"
     return (
         f"| {name} | {case.rate:g} | {case.sd:g} | {case.of_breadths:g} | {case.of_scores:g} |"
+        f" {case.decay:g} |"
         f" {len(halves)} | {shown} | {np.median(halves):.0%} | {told} |"
     )
 
@@ -104,9 +113,9 @@ def main() -> None:
         f" Carlo standard errors); `said`: of intervals whose half-width is over"
         f" {WANTED_HALF_WIDTH:.0%} of the rate, those for which more levels are asked for.",
         "",
-        "| error | rate | sd of a level | of a breadth | of a score, log2 | given | covers |"
-        " half-width, median | said |",
-        "|" + "---|" * 9,
+        "| error | rate | sd of a level | of a breadth | of a score, log2 | decay | given |"
+        " covers | half-width, median | said |",
+        "|" + "---|" * 10,
     ]
     for name, cases in CASES.items():
         for case in cases:

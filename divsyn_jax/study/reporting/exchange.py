@@ -21,12 +21,14 @@ def exchange_parts(study: StudyResults) -> list[Part]:
             interval(rate["unique"], 4),
             interval(rate["breadth"], 4),
             interval(rate["both"], 4),
+            interval(rate["curve"], 4) if rate["curve"] is not None else "none",
             number(rate["residual_sd"], 4),
         ]
         for name, rate in found["rates"].items()
     ]
     header = ["performance", "exchange rate", "a doubling of unique text"]
-    header += ["a doubling of effective clusters", "both at once", "sd about the law"]
+    header += ["a doubling of effective clusters", "both at once", "curvature in text"]
+    header.append("sd about the law")
     said = [
         markup("{}: {}.", outcome_label(name), exchange_in_words(rate))
         for name, rate in found["rates"].items()
@@ -36,12 +38,13 @@ def exchange_parts(study: StudyResults) -> list[Part]:
         markup('<p class="note">{}</p>', join(said, "<br>")),
         table(header, rows, stacked=True),
         Html(
-            '<p class="soft">performance = a + b u + c d + e u d, by least squares over the levels,'
-            " u and d the doublings of unique tokens and of effective clusters from their means,"
-            " at a fixed number of training tokens. The exchange rate is c / b at the means, with"
-            " 95% intervals from a bootstrap of the levels&#8217; residuals: seeds, and what the"
-            " law misses, are in them; what the levels of one breadth have in common beyond the"
-            " law, one corpus say, is not.</p>"
+            '<p class="soft">performance = a + b u + f u&#178; + c d + e u d, by least squares over'
+            " the levels, u and d the doublings of unique tokens and of effective clusters from"
+            " their means, at a fixed number of training tokens; f, from three budgets on, since"
+            " each doubling of text does less than the one before. The exchange rate is c / b, the"
+            " slopes at the means, with 95% intervals from a bootstrap of the levels&#8217;"
+            " residuals: seeds, and what the law misses, are in them; what the levels of one"
+            " breadth have in common beyond the law, one corpus say, is not.</p>"
         ),
     ]
 
