@@ -1,6 +1,7 @@
 """Reading JSON into the typed structure it was written from."""
 
 import collections.abc
+import re
 import types
 import typing
 from typing import Any, Literal, NotRequired, Required, TypeVar, Union
@@ -61,11 +62,17 @@ def _check_one_of(kinds: tuple[Any, ...], kind: Any, value: Any, place: str) -> 
         return
     if len(others) == 1:  # the place inside it is worth more than the name of the whole
         return _check(others[0], value, place)
+    within = None
     for each in others:
         try:
             return _check(each, value, place)
-        except ValueError:
-            continue
+        except ValueError as error:
+            # A record that has every key of this kind is meant as one: its fault lies within.
+            required = getattr(each, "__required_keys__", None)
+            if required is not None and isinstance(value, dict) and required <= value.keys():
+                within = within or error
+    if within is not None:
+        raise within
     _require(False, kind, value, place)
 
 
@@ -73,7 +80,7 @@ def _require(holds: bool, kind: Any, value: Any, place: str) -> None:
     if not holds:
         shown = repr(value)
         shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
-        name = kind.__name__ if isinstance(kind, type) else str(kind)
+        name = kind.__name__ if isinstance(kind, type) else re.sub(r"\w+\.", "", str(kind))
         raise ValueError(f"{place or 'the whole'} is {shown}, not {name}")
 
 

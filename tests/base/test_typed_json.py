@@ -49,3 +49,11 @@ def test_what_has_the_form_is_given_back_with_what_a_later_version_added():
 def test_what_differs_is_named_by_its_place(value, message):
     with pytest.raises(ValueError, match=message):
         as_typed(_Whole, value)
+
+
+def test_the_fault_within_a_record_of_several_kinds_is_named():
+    damaged = {**GOOD, "by_name": {"x": {"value": "0.5"}}}
+    with pytest.raises(ValueError, match=r"by_name\.x\.value is '0\.5', not float"):
+        as_typed(_Whole, damaged)
+    with pytest.raises(ValueError, match=r"by_name\.x is 3, not _Part \| list\[int\]"):
+        as_typed(_Whole, {**GOOD, "by_name": {"x": 3}})

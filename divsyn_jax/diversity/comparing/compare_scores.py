@@ -20,6 +20,7 @@ or of the only score named.
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -91,9 +92,12 @@ def main(arguments: list[str]) -> None:
         badge.check_badge(gate.badge)
     if gate.card is not None:
         files.check_no_folder(gate.card)
-    named = [split_name(argument) for argument in arguments]
+    named = [(name, _folder_of(spec)) for name, spec in map(split_name, arguments)]
     are_scores = [_is_score(spec) for _, spec in named]
     if len(set(are_scores)) > 1:
+        missing = [spec for _, spec in named if not os.path.lexists(spec) and "://" not in spec]
+        if missing:
+            raise UserError(f"{missing[0]}: no such file or folder")
         raise UserError(
             f"{' and '.join(arguments)}: a corpus and a score; give both as corpora, or score the"
             " corpus first (score_corpus) and give both scores"
@@ -147,6 +151,12 @@ def _decision(changed: "Change", gate: _Gate) -> tuple[bool, str]:
         what = "fails" if fails else "passes"
         return fails, f" {asked}: cannot be told, which --unsure={gate.unsure} {what}."
     return holds, f" {asked}: {'holds' if holds else 'does not hold'}."
+
+
+def _folder_of(spec: str) -> str:
+    """The folder of a score that is named by the file in it; anything else as it is."""
+    path = pathlib.Path(spec)
+    return str(path.parent) if path.name == "score.json" and path.is_file() else spec
 
 
 def _is_score(spec: str) -> bool:

@@ -56,7 +56,9 @@ def test_the_exit_code_says_what_the_line_says(scores, command, old, new, flags,
     [
         (["{0}/broad"], "two are compared"),
         (["{0}/broad", "{0}/narrow", "{0}/narrow"], "3 corpora named, two are compared"),
-        (["{0}/broad", "{0}/broad.jsonl"], "a corpus and a score"),
+        (["{0}/broad", "{0}/../broad.jsonl"], "a corpus and a score"),
+        (["{0}/broad", "{0}/gone"], "/gone: no such file or folder"),
+        (["{0}/broad/score.json", "{0}/../broad.jsonl"], "a corpus and a score"),
         (["{0}", "{0}/broad"], "holds the scores of several corpora; name one of them"),
         (["{0}/broad", "{0}/narrow", "--margin=0.1"], "--margin and --unsure go with --fail_if"),
         (
