@@ -25,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
-from launch.scheduler import call, quoted
+from launch.scheduler import call, log_pattern, quoted
 
 _MODULES = {
     "generate_corpus": "divsyn_jax.synthesis.generate_corpus",
@@ -168,7 +168,7 @@ step() {
 def _head(command: SplitCommand, options: PartsOptions, kind: str, output: str, *more: str) -> str:
     lines = [
         f"--job-name={command.name}-{kind}",
-        f"--output={command.folder}/launch/{output}",
+        log_pattern(f"{command.folder}/launch", output),
         f"--chdir={os.getcwd()}",
         "--open-mode=append",
         "--requeue",

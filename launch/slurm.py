@@ -17,7 +17,7 @@ from divsyn_jax.base.errors import Failure, UserError
 from divsyn_jax.base.setting_flags import Flag
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study.recipe import Run, Study
-from launch.scheduler import call, quoted
+from launch.scheduler import call, log_pattern, quoted
 from launch.submission import Submission, exports
 
 
@@ -142,7 +142,7 @@ def _head(study: Study, options: SlurmOptions, kind: str, output: str, *more: st
     nodes = options.nodes if kind == "runs" else 1
     lines = [
         f"--job-name={study.recipe['name']}-{kind}",
-        f"--output={study.workdir / 'launch' / output}",
+        log_pattern(study.workdir / "launch", output),
         "--open-mode=append",
         "--requeue",
         "--signal=TERM@120",  # to the steps, two minutes before the time limit

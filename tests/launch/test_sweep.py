@@ -142,6 +142,17 @@ def test_sbatch_reads_values_with_spaces(tmp_path):
     assert lines[-3:] == ["-p", "main", r'''"--comment=two \"words\", 'one' \\ #3"''']
 
 
+def test_a_percent_sign_of_a_folder_is_no_pattern_and_a_line_break_is_refused(tmp_path):
+    command = ("submit", STUDY, "--backend=slurm", "--dry_run")
+    output = printed(*command, f"--workdir={tmp_path}/100%j $(touch x)")
+    assert f'"--output={tmp_path}/100%%j $(touch x)/launch/%x-%j.out"' in output
+    refused = sweep(*command, f"--workdir={tmp_path}/a\ntouch x")
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert "has a line break" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
 @pytest.mark.long
 def test_a_submission_cut_short_sends_its_report_later(tmp_path):
     workdir, tools = tmp_path / "s", tmp_path / "bin"
