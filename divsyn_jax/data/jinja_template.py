@@ -79,6 +79,9 @@ class JinjaTemplate:
                 "add_generation_prompt": add_generation_prompt,
                 "bos_token": self.bos,
                 "eos_token": self.eos,
+                # Templates ask whether these are none, which what is undefined is not.
+                "tools": None,
+                "documents": None,
             },
             self.place,
         )
@@ -149,12 +152,16 @@ def load_chat_template(folder: pathlib.Path, tokenizer: Tokenizer) -> JinjaTempl
     found = config.get("chat_template") if isinstance(config, Mapping) else None
     if not found:
         return None
-    if isinstance(found, list):  # named ones; transformers takes the default
-        named = {
-            str(entry.get("name")): entry.get("template")
-            for entry in found
-            if isinstance(entry, Mapping)
-        }
+    if isinstance(found, list | Mapping):  # named ones; transformers takes the default
+        named = (
+            {str(name): template for name, template in found.items()}
+            if isinstance(found, Mapping)
+            else {
+                str(entry.get("name")): entry.get("template")
+                for entry in found
+                if isinstance(entry, Mapping)
+            }
+        )
         if "default" not in named:
             raise UserError(
                 f"{path}: has chat templates {', '.join(named)[:200] or 'without names'} and no"

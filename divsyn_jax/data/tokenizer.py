@@ -234,7 +234,11 @@ class _HuggingFace:
         self.bos_id = self.eos_id if bos is None else bos
 
         self.puts_bos = bos is not None and self._tokenizer("a")["input_ids"][:1] == [bos]
-        self.special_texts = sorted(self._tokenizer.all_special_tokens, key=len, reverse=True)
+        # tokenizer.json may hold control tokens that the configuration gives no part to play.
+        added = self._tokenizer.added_tokens_decoder.values()
+        special = {str(token) for token in added if token.special}
+        special.update(self._tokenizer.all_special_tokens)
+        self.special_texts = sorted(special, key=lambda text: (-len(text), text))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return self._encode(texts, are_markers_text=True)
