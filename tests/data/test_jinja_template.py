@@ -91,6 +91,9 @@ def test_a_template_that_rewrites_what_was_said_is_refused(tmp_path):
     forgetful = "{{ messages | length }} {{ messages[-1]['content'] }}"
     with pytest.raises(UserError, match="differently when it goes on"):
         JinjaTemplate(forgetful, tokenizer, "x").encode_conversations(tokenizer, [TALK])
+    for mute in ("", "x", "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"):
+        with pytest.raises(UserError, match="leaves the response of message 2 out"):
+            JinjaTemplate(mute, tokenizer, "x").encode_conversations(tokenizer, [TALK])
     refusing = "{{ raise_exception('no such role') }}"
     with pytest.raises(UserError, match=r"^x: no such role"):
         JinjaTemplate(refusing, tokenizer, "x").render(TALK)
@@ -198,6 +201,17 @@ def test_jinja_is_set_up_as_in_transformers(tmp_path):
     assert JinjaTemplate(asks, tokenizer).render(TALK) == "True True"
     marked = "{% set a = 1 %}{% generation %}{% set a = 2 %}b{{ a }}{% endgeneration %}{{ a }}"
     assert JinjaTemplate(marked, tokenizer).render(TALK) == "b21"
+
+
+def test_a_template_knows_the_tokens_that_its_tokenizer_names(tmp_path):
+    spec = make_tokenizer(tmp_path / "hf", False)
+    path = tmp_path / "hf" / "tokenizer_config.json"
+    config = {**json.loads(path.read_text()), "bos_token": None, "pad_token": "<|tool|>"}
+    path.write_text(json.dumps(config))
+    template = JinjaTemplate(
+        "{{ bos_token }}{{ pad_token }}{{ eos_token }}", tokenizers.load_tokenizer(spec)
+    )
+    assert template.render(TALK) == "<|tool|><|im_end|>"  # EOS does not stand in for a BOS
 
 
 def test_what_a_template_says_when_it_refuses_is_one_line(tmp_path):
