@@ -39,16 +39,6 @@ class JinjaTemplate:
     tokenizer: Tokenizer
     place: str = TEMPLATE_FILE
 
-    @property
-    def bos(self) -> str:
-        """The text that stands for BOS in a rendered prompt."""
-        return self.tokenizer.piece(self.tokenizer.bos_id)
-
-    @property
-    def eos(self) -> str:
-        """The text that stands for EOS in a rendered prompt."""
-        return self.tokenizer.piece(self.tokenizer.eos_id)
-
     def with_system_prompt(self, system_prompt: str) -> "JinjaTemplate":
         """The template that opens a conversation without a system message with this one; itself
         for ''.
@@ -77,8 +67,10 @@ class JinjaTemplate:
             {
                 "messages": plain,
                 "add_generation_prompt": add_generation_prompt,
-                "bos_token": self.bos,
-                "eos_token": self.eos,
+                **self.tokenizer.named_texts,
+                # Templates ask whether these are none, which what is undefined is not.
+                "tools": None,
+                "documents": None,
             },
             self.place,
         )
@@ -112,6 +104,11 @@ class JinjaTemplate:
                     " give another --chat_template=FILE, or conversations of one turn"
                 )
             response = answered[len(prompt) :]
+            if not response.strip():
+                raise UserError(
+                    f"{self.place}: leaves the response of message {turn + 1} out, so there is"
+                    " nothing to learn; give another --chat_template=FILE"
+                )
             end = self._end_of_response(response)
             parts += [(prompt[len(done) :], False), (response[:end], True)]
             done = prompt + response[:end]
@@ -149,12 +146,16 @@ def load_chat_template(folder: pathlib.Path, tokenizer: Tokenizer) -> JinjaTempl
     found = config.get("chat_template") if isinstance(config, Mapping) else None
     if not found:
         return None
-    if isinstance(found, list):  # named ones; transformers takes the default
-        named = {
-            str(entry.get("name")): entry.get("template")
-            for entry in found
-            if isinstance(entry, Mapping)
-        }
+    if isinstance(found, list | Mapping):  # named ones; transformers takes the default
+        named = (
+            {str(name): template for name, template in found.items()}
+            if isinstance(found, Mapping)
+            else {
+                str(entry.get("name")): entry.get("template")
+                for entry in found
+                if isinstance(entry, Mapping)
+            }
+        )
         if "default" not in named:
             raise UserError(
                 f"{path}: has chat templates {', '.join(named)[:200] or 'without names'} and no"

@@ -10,7 +10,7 @@ import functools
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 # Bytes of address space: of that, Python and Jinja take about 40 MB.
 MEMORY = 1 << 30
@@ -36,10 +36,23 @@ def _refuse_date(_: Any) -> None:
 @functools.lru_cache(maxsize=4)
 def _compiled(template: str) -> Any:
     """The template as transformers sets Jinja up."""
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.nodes import Node, Scope
+    from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    class Generation(Extension):
+        """`{% generation %}`, by which transformers is told what a response is; its text stays."""
+
+        tags: ClassVar[set[str]] = {"generation"}
+
+        def parse(self, parser: Parser) -> Node:
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+            return Scope(body).set_lineno(line)  # what is set in it ends with it, as there
+
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
     )
     environment.filters["tojson"] = functools.partial(json.dumps, ensure_ascii=False)
     environment.globals["strftime_now"] = _refuse_date

@@ -35,7 +35,7 @@ def render(template: str, variables: Mapping[str, Any], place: str) -> str:
         except (OSError, ValueError):
             raise UserError(f"{place}: cannot be rendered (it ended the renderer)") from None
     if "text" not in answer:
-        raise UserError(f"{place}: {answer['error']}")
+        raise UserError(f"{place}: {' '.join(answer['error'].split())}")  # it may hold lines
     return answer["text"]
 
 

@@ -65,6 +65,14 @@ class Tokenizer:
         """The texts of all control ids, such as `</s>`; the longest first."""
         return _backend(self.path).special_texts
 
+    @property
+    def named_texts(self) -> dict[str, str]:
+        """The texts of the control ids that the tokenizer gives a part to play, as templates name
+        them: `bos_token`, `eos_token`; of Hugging Face also `pad_token`, `unk_token`, others. One
+        that has no BOS names none.
+        """
+        return _backend(self.path).named_texts
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, without BOS or EOS.
 
@@ -178,6 +186,8 @@ class _SentencePiece:
         control = [i for i in range(self.vocab_size) if self._processor.is_control(i)]
         self._special = {self._processor.id_to_piece(i): i for i in control}
         self.special_texts = sorted(self._special, key=len, reverse=True)
+        ids = {"bos_token": self.bos_id, "eos_token": self.eos_id}
+        self.named_texts = {name: self._processor.id_to_piece(i) for name, i in ids.items()}
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return self._processor.encode(list(texts), num_threads=1)
@@ -234,7 +244,13 @@ class _HuggingFace:
         self.bos_id = self.eos_id if bos is None else bos
 
         self.puts_bos = bos is not None and self._tokenizer("a")["input_ids"][:1] == [bos]
-        self.special_texts = sorted(self._tokenizer.all_special_tokens, key=len, reverse=True)
+        # tokenizer.json may hold control tokens that the configuration gives no part to play.
+        added = self._tokenizer.added_tokens_decoder.values()
+        special = {str(token) for token in added if token.special}
+        special.update(self._tokenizer.all_special_tokens)
+        self.special_texts = sorted(special, key=lambda text: (-len(text), text))
+        named = self._tokenizer.special_tokens_map.items()
+        self.named_texts = {name: text for name, text in named if isinstance(text, str)}
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return self._encode(texts, are_markers_text=True)

@@ -4,7 +4,7 @@ Four architectures of transformers are what our decoder computes: Llama (also wi
 embeddings of Llama 3), Mistral without a sliding window, Qwen2 (biases) and Qwen3 (norms of queries
 and keys). Anything else is refused by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from divsyn_jax.base.commandline import UserError
@@ -21,12 +21,14 @@ _ARCHITECTURES = {
 # What transformers means by a key that is missing, where it matters and is not the same for all.
 _HEAD_DIM_OF_QWEN3 = 128
 _WINDOW_OF_MISTRAL = 4096
+_ROPE_THETA = 10000.0
 _PLAIN_ROPE = {"rope_type", "type", "rope_theta", "partial_rotary_factor"}
+_ORIGINAL_CONTEXT = "original_max_position_embeddings"
 _LLAMA3_ROPE = {
     "factor": "factor",
     "low_freq_factor": "low_frequency_factor",
     "high_freq_factor": "high_frequency_factor",
-    "original_max_position_embeddings": "original_context",
+    _ORIGINAL_CONTEXT: "original_context",
 }
 
 
@@ -101,6 +103,8 @@ def from_config(theirs: Mapping[str, Any], place: str) -> tuple[ModelConfig, int
     for key in ("attention_bias", "mlp_bias", "quantization_config"):
         if theirs.get(key):
             reader.refuse(key, "checkpoints without it")
+    if theirs.get("is_causal") not in (None, True):
+        reader.refuse("is_causal", "attention to what came before")
     context = reader.integer("max_position_embeddings")
     _check_windows(reader, kind, context)
     theta, scaling = _rope(reader)
@@ -165,7 +169,7 @@ class _Reader:
         value = default if values.get(key) is None else values[key]
         if value is None:
             raise UserError(f"{self.place}: {key} is missing; not the config of such a checkpoint")
-        if type(value) not in (int, float) or not 0 < value < hostile_config.LARGEST_NUMBER:
+        if type(value) not in (int, float) or not hostile_config.is_in_range(value):
             raise UserError(f"{self.place}: {key}={repr(value)[:80]} must be a positive number")
         return float(value)
 
@@ -182,43 +186,65 @@ def _check_windows(reader: _Reader, kind: str, context: int) -> None:
             )
     if theirs.get("use_sliding_window"):
         reader.refuse("use_sliding_window", "attention over the whole context")
-    layer_types = theirs.get("layer_types") or []
-    if not isinstance(layer_types, list) or any(layer != "full_attention" for layer in layer_types):
+    layers = reader.integer("num_hidden_layers")
+    types = theirs.get("layer_types")
+    is_full = isinstance(types, list) and all(each == "full_attention" for each in types)
+    if types is not None and not (is_full and len(types) == layers):
         reader.refuse("layer_types", "full_attention in every layer")
 
 
 def _rope(reader: _Reader) -> tuple[float, RopeScaling]:
-    """Base and scaling of the rotary embeddings, in any spelling of transformers 4 and 5."""
+    """Base and scaling of the rotary embeddings, in any spelling of transformers 4 and 5.
+
+    As there, `rope_scaling` has the last word, then `rope_parameters`, then the key `rope_theta` of
+    the file; two that say different things are refused."""
     theirs = reader.theirs
     if theirs.get("partial_rotary_factor") not in (None, 1, 1.0):
         reader.refuse("partial_rotary_factor", "whole heads are rotated")
-    said = {key: theirs[key] for key in ("rope_parameters", "rope_scaling") if theirs.get(key)}
+    said = {key: theirs[key] for key in ("rope_scaling", "rope_parameters") if theirs.get(key)}
     scalings = [_scaling(reader, key, value) for key, value in said.items()]
-    if len(set(scalings)) > 1:
+    theta = _theta([*list(said.values())[:1], theirs], reader)
+    if len(set(scalings)) > 1 or any(
+        _theta([value], reader, theta) != theta for value in said.values()
+    ):
         reader.refuse("rope_scaling", "one that agrees with rope_parameters")
-    theta = reader.number("rope_theta", 10000.0)
-    for value in reversed(said.values()):  # rope_parameters has the last word, as there
-        theta = reader.number("rope_theta", theta, value)
     return theta, scalings[0] if scalings else RopeScaling()
+
+
+def _theta(
+    places: Sequence[Mapping[str, Any]], reader: _Reader, default: float = _ROPE_THETA
+) -> float:
+    """The `rope_theta` of the first of `places` that has the key, which may not be null."""
+    for values in places:
+        if "rope_theta" in values:
+            return reader.number("rope_theta", among=values)
+    return default
 
 
 def _scaling(reader: _Reader, key: str, value: Any) -> RopeScaling:
     if not isinstance(value, Mapping):
         reader.refuse(key, "an object with rope_type")
-    kinds = {value[name] for name in ("rope_type", "type") if isinstance(value.get(name), str)}
+    named = [value[name] for name in ("rope_type", "type") if name in value]
+    kinds = {name for name in named if isinstance(name, str)}
     if value.get("partial_rotary_factor") not in (None, 1, 1.0):
         raise UserError(
             f"{reader.place}: partial_rotary_factor={repr(value['partial_rotary_factor'])[:80]}"
             " cannot be imported; only whole heads are rotated"
         )
     extra = {name for name in value if name not in _PLAIN_ROPE and value[name] is not None}
-    if kinds <= {"default"} and not extra:
+    is_text = all(isinstance(name, str) for name in named)
+    if is_text and kinds <= {"default"} and not extra:
         return RopeScaling()
-    if kinds == {"llama3"} and extra == set(_LLAMA3_ROPE):
+    if is_text and kinds == {"llama3"} and extra | {_ORIGINAL_CONTEXT} == set(_LLAMA3_ROPE):
+        # The key of the file itself comes first, as in transformers.
+        if reader.theirs.get(_ORIGINAL_CONTEXT) is not None:
+            value = {**value, _ORIGINAL_CONTEXT: reader.theirs[_ORIGINAL_CONTEXT]}
         numbers = {ours: reader.number(name, among=value) for name, ours in _LLAMA3_ROPE.items()}
-        original = int(numbers.pop("original_context"))
+        original = numbers.pop("original_context")
+        if original % 1:
+            reader.refuse(key, f"a whole number as {_ORIGINAL_CONTEXT}")
         try:
-            return RopeScaling(**numbers, original_context=original)
+            return RopeScaling(**numbers, original_context=int(original))
         except ValueError as error:
             raise UserError(f"{reader.place}: {key}: {error}") from None
     reader.refuse(key, "plain rotary embeddings (rope_type 'default') or Llama 3's ('llama3')")

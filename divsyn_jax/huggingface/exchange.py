@@ -164,7 +164,12 @@ def _import_tokenizer(
         return tokenizer_files.import_files(source, folder / "tokenizer")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         write_gguf_tokenizer(gguf.header, context, pathlib.Path(scratch))
-        return tokenizer_files.import_files(pathlib.Path(scratch), folder / "tokenizer")
+        try:
+            return tokenizer_files.import_files(pathlib.Path(scratch), folder / "tokenizer")
+        except UserError as error:  # it knows the scratch alone, which nobody can mend
+            raise UserError(
+                str(error).replace(f"hf:{scratch}", scratch).replace(scratch, str(source))
+            ) from None
 
 
 def _assembled(

@@ -36,8 +36,26 @@ _OF_LAYER = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_LAYER = re.compile(r"blk\.(\d+)\.(\w+)\.(weight|bias)")
+_LAYER = re.compile(r"blk\.(0|[1-9]\d*)\.(\w+)\.(weight|bias)")
 _ROPE_FACTORS = "rope_freqs.weight"
+# Keys by which llama.cpp computes something else, and the value at which it does not. A factor
+# without a type is linear scaling there.
+_NEUTRAL: dict[str, str | float] = {
+    "rope.scaling.type": "none",
+    "rope.scaling.factor": 1.0,
+    "rope.scale_linear": 1.0,
+    "rope.scaling.attn_factor": 1.0,
+    "expert_count": 0,
+    "attention.causal": True,
+    "attention.scale": 0.0,
+    "attention.clamp_kqv": 0.0,
+    "attention.max_alibi_bias": 0.0,
+    "logit_scale": 0.0,
+    "residual_scale": 0.0,
+    "embedding_scale": 0.0,
+    "attn_logit_softcapping": 0.0,
+    "final_logit_softcapping": 0.0,
+}
 # All published models with Llama 3's scaling share these; the factor differs (8 or 32).
 _LLAMA3 = {
     "low_freq_factor": 1.0,
@@ -72,12 +90,12 @@ class GgufCheckpoint:
         self._path = path
         self.header = read_gguf_header(path)
         kind = self.header.values.get("general.architecture")
-        if kind not in _ARCHITECTURES:
+        if not isinstance(kind, str) or kind not in _ARCHITECTURES:
             raise UserError(
                 f"{path}: general.architecture={str(kind)[:80]!r} cannot be imported; only"
                 f" {', '.join(_ARCHITECTURES)} can be"
             )
-        self._kind = str(kind)
+        self._kind = kind
         self.config = self._config()
         self.tensors = self._tensors()
 
@@ -85,14 +103,12 @@ class GgufCheckpoint:
         return self.header.value(f"{self._kind}.{key}", kinds, default)
 
     def _config(self) -> dict[str, Any]:
-        values, entries = self.header.values, self.header.tensors
-        if values.get(f"{self._kind}.expert_count"):
-            raise UserError(f"{self._path}: a mixture of experts cannot be imported")
-        scaling = values.get(f"{self._kind}.rope.scaling.type", "none")
-        if scaling != "none":
+        entries = self.header.tensors
+        self._check_plain()
+        embedding = entries.get("token_embd.weight")
+        if embedding is None:
             raise UserError(
-                f"{self._path}: {self._kind}.rope.scaling.type={str(scaling)[:80]!r} cannot be"
-                " imported; only plain rotary embeddings or Llama 3's"
+                f"{self._path}: tensor 'token_embd.weight' is missing; not a whole language model"
             )
         hidden, heads = self._of_model("embedding_length"), self._of_model("attention.head_count")
         head_dim = self._of_model("attention.key_length", default=hidden // max(1, heads))
@@ -105,12 +121,11 @@ class GgufCheckpoint:
                     f"{self._path}: {self._kind}.{key} differs from the width of a head,"
                     f" {head_dim}; it cannot be imported"
                 )
-        embedding = entries.get("token_embd.weight")
         theta = self._of_model("rope.freq_base", (int, float), 10000.0)
         config = {
             "architectures": [],
             "model_type": self._kind,
-            "vocab_size": embedding.shape[0] if embedding else 0,
+            "vocab_size": embedding.shape[0],
             "hidden_size": hidden,
             "intermediate_size": self._of_model("feed_forward_length"),
             "num_hidden_layers": self._of_model("block_count"),
@@ -128,6 +143,24 @@ class GgufCheckpoint:
             config["rope_scaling"] = self._llama3_scaling(config["rope_theta"], head_dim)
         return config
 
+    def _check_plain(self) -> None:
+        """Refuse what our decoder does not compute, by its key."""
+        for key, neutral in _NEUTRAL.items():
+            value = self.header.values.get(f"{self._kind}.{key}", neutral)
+            if isinstance(value, list | np.ndarray) or value != neutral:
+                raise UserError(
+                    f"{self._path}: {self._kind}.{key}={str(value)[:80]!r} cannot be imported;"
+                    f" only {neutral!r} is computed here"
+                )
+        window, context = (
+            self._of_model(key, default=0) for key in ("attention.sliding_window", "context_length")
+        )
+        if 0 < window < context:
+            raise UserError(
+                f"{self._path}: {self._kind}.attention.sliding_window={window} (of"
+                f" {context} positions) cannot be imported; only attention over the whole context"
+            )
+
     @staticmethod
     def _shortest(value: float) -> float:
         """The shortest decimal that is this float32: 1e-5 was written, not 9.99999974e-06."""
@@ -136,7 +169,7 @@ class GgufCheckpoint:
     def _llama3_scaling(self, theta: float, head_dim: int) -> dict[str, Any]:
         """The scaling whose factors the file stores. Raises `UserError` where it is another."""
         stored = self._read(self.header.tensors[_ROPE_FACTORS])
-        factor = float(stored.max())
+        factor = float(stored.max(initial=1.0))
         turns = theta ** -(np.arange(0, head_dim, 2) / head_dim)
         wavelength = 2 * math.pi / turns
         old = _LLAMA3["original_max_position_embeddings"]
@@ -170,12 +203,15 @@ class GgufCheckpoint:
         except (ValueError, KeyError):
             raise UserError(
                 f"{self._path}: tensor {entry.name[:80]!r} is quantised in the unknown way"
-                f" {entry.kind}"
+                f" {entry.kind}; take a file of another quantisation"
             ) from None
         elements = math.prod(entry.shape)
-        if entry.shape[-1] % block or entry.offset + elements // block * size > (
-            self.header.file_bytes
-        ):
+        if entry.shape[-1] % block:
+            raise UserError(
+                f"{self._path}: tensor {entry.name[:80]!r} has rows of {entry.shape[-1]}, which"
+                f" {kind.name} cannot hold in blocks of {block}; convert the checkpoint again"
+            )
+        if entry.offset + elements // block * size > self.header.file_bytes:
             raise UserError(
                 f"{self._path}: tensor {entry.name[:80]!r} lies outside the file; fetch it again"
             )

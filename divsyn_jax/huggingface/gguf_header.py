@@ -103,10 +103,14 @@ class _Cursor:
         values: dict[str, GgufValue] = {}
         for _ in range(keys):
             key = self._text()
+            if key in values:
+                raise _Malformed(f"{key[:80]!r} stands in it twice")
             values[key] = self._value(self._number("<I"), key)
         entries = [self._tensor() for _ in range(tensors)]
+        if len({name for name, *_ in entries}) < len(entries):
+            raise _Malformed("two of its tensors have one name")
         align = values.get("general.alignment", 32)
-        if not isinstance(align, int) or not 0 < align <= 1 << 20:
+        if type(align) is not int or not 0 < align <= 1 << 20:
             raise _Malformed("general.alignment is no alignment")
         start = -(-self.file.tell() // align) * align
         placed = {

@@ -72,14 +72,14 @@ def write_gguf_tokenizer(header: GgufHeader, context: int, folder: pathlib.Path)
         )
         if (number := _token_id(header, f"{key}_token_id", len(tokens))) is not None
     }
-    template = header.values.get("tokenizer.chat_template")
+    template = header.value("tokenizer.chat_template", (str,), "")
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
         "model_max_length": context,
         **special,
     }
-    if isinstance(template, str):
+    if template:
         config["chat_template"] = template
     files.write_json(folder / "tokenizer_config.json", config)
 
@@ -110,7 +110,7 @@ def _definition(
         for number in np.flatnonzero(np.isin(kinds, (_CONTROL, _USER_DEFINED))).tolist()
     ]
     bos = _token_id(header, "bos_token_id", len(tokens))
-    puts_bos = header.values.get("tokenizer.ggml.add_bos_token", name == "llama-bpe")
+    puts_bos = header.value("tokenizer.ggml.add_bos_token", (bool,), name == "llama-bpe")
     opening: dict[str, Any] = {**_BYTES_AS_LETTERS, "use_regex": True}
     if puts_bos and bos is not None:
         text = tokens[bos]

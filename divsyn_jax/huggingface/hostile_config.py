@@ -1,14 +1,14 @@
 """Checks of a stranger's checkpoint before anything is computed from it: the kinds of numbers in
 its config.json, and that the shape it claims is that of the tensors it holds."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from divsyn_jax.base.commandline import UserError
 
 _MOST = 1 << 31
-LARGEST_NUMBER = 1e30
+# What float32 holds with all its digits, also when it is squared and multiplied.
+_SMALLEST_NUMBER, _LARGEST_NUMBER = 1e-30, 1e30
 _COUNTS = (
     "vocab_size",
     "hidden_size",
@@ -21,6 +21,11 @@ _COUNTS_OR_NONE = ("num_key_value_heads", "head_dim")
 _NUMBERS = ("rms_norm_eps", "rope_theta")
 _OBJECTS = ("rope_parameters", "rope_scaling")
 _FLAGS = ("tie_word_embeddings", "attention_bias", "mlp_bias", "use_sliding_window")
+
+
+def is_in_range(number: float) -> bool:
+    """Whether a number is positive and one that a model can be computed with."""
+    return _SMALLEST_NUMBER <= number <= _LARGEST_NUMBER
 
 
 def check_kinds(theirs: Any, place: str) -> None:
@@ -38,14 +43,17 @@ def check_kinds(theirs: Any, place: str) -> None:
             continue
         if type(value) is not int or not 0 < value < _MOST:
             refuse(key, "a whole number of at least 1 is expected", value)
-    rope = theirs.get("rope_parameters")
-    nested = {"rope_parameters": rope.get("rope_theta")} if isinstance(rope, Mapping) else {}
+    nested = {
+        f"{name}.rope_theta": theirs[name].get("rope_theta")
+        for name in _OBJECTS
+        if isinstance(theirs.get(name), Mapping)
+    }
     for key, value in (*((key, theirs.get(key)) for key in _NUMBERS), *nested.items()):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (
-            is_number and 0 < value < LARGEST_NUMBER and math.isfinite(value)
-        ):
+        if value is not None and not (is_number and is_in_range(value)):
             refuse(key, "a positive number is expected", value)
+    if type(theirs.get("sliding_window")) not in (int, type(None)):
+        refuse("sliding_window", "a whole number or null is expected", theirs["sliding_window"])
     for key in _OBJECTS:
         if not isinstance(theirs.get(key), Mapping | None):
             refuse(key, "an object is expected", theirs[key])

@@ -77,6 +77,12 @@ def open_tensors(
             raise UserError(f"{index}: no 'weight_map' of names; fetch it again")
         # Compared as text: a list or an object among them is no name, and cannot stand in a set.
         names = sorted({str(contained(folder, name, index).name) for name in weight_map.values()})
+        if names != [SINGLE_FILE] and (folder / SINGLE_FILE).is_file():
+            # transformers reads the single file, other tools the index.
+            raise UserError(
+                f"{folder}: holds {SINGLE_FILE} beside {INDEX_FILE}, which names other files;"
+                " remove the one that is not of this checkpoint"
+            )
     elif (folder / SINGLE_FILE).is_file():
         names = [SINGLE_FILE]
     else:

@@ -91,6 +91,9 @@ def test_a_template_that_rewrites_what_was_said_is_refused(tmp_path):
     forgetful = "{{ messages | length }} {{ messages[-1]['content'] }}"
     with pytest.raises(UserError, match="differently when it goes on"):
         JinjaTemplate(forgetful, tokenizer, "x").encode_conversations(tokenizer, [TALK])
+    for mute in ("", "x", "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"):
+        with pytest.raises(UserError, match="leaves the response of message 2 out"):
+            JinjaTemplate(mute, tokenizer, "x").encode_conversations(tokenizer, [TALK])
     refusing = "{{ raise_exception('no such role') }}"
     with pytest.raises(UserError, match=r"^x: no such role"):
         JinjaTemplate(refusing, tokenizer, "x").render(TALK)
@@ -160,7 +163,8 @@ def test_a_template_of_a_folder_is_held_to_the_limits(tmp_path, monkeypatch):
         ([7, "x"], "no default"),
         ([{"name": ["default"], "template": "a"}], "no default"),
         ([{"name": "default", "template": 7}], "is not a text"),
-        ({"a": "b"}, "is not a text"),
+        ({"a": "b"}, "templates a and no default"),
+        ({"default": 7}, "is not a text"),
         ("\ud800", "half a surrogate pair"),
         ("a" * (jinja_template.LONGEST_TEMPLATE + 1), "not a chat template"),
     ],
@@ -192,3 +196,62 @@ def test_jinja_is_set_up_as_in_transformers(tmp_path):
     assert JinjaTemplate(template, tokenizer).render(TALK) == '"user"'
     with pytest.raises(UserError, match="fixed date"):
         JinjaTemplate("{{ strftime_now('%Y') }}", tokenizer).render(TALK)
+    # Undefined is not none, so what transformers passes as none has to be.
+    asks = "{{ tools is none }} {{ documents is none }}"
+    assert JinjaTemplate(asks, tokenizer).render(TALK) == "True True"
+    marked = "{% set a = 1 %}{% generation %}{% set a = 2 %}b{{ a }}{% endgeneration %}{{ a }}"
+    assert JinjaTemplate(marked, tokenizer).render(TALK) == "b21"
+
+
+def test_a_template_knows_the_tokens_that_its_tokenizer_names(tmp_path):
+    spec = make_tokenizer(tmp_path / "hf", False)
+    path = tmp_path / "hf" / "tokenizer_config.json"
+    config = {**json.loads(path.read_text()), "bos_token": None, "pad_token": "<|tool|>"}
+    path.write_text(json.dumps(config))
+    template = JinjaTemplate(
+        "{{ bos_token }}{{ pad_token }}{{ eos_token }}", tokenizers.load_tokenizer(spec)
+    )
+    assert template.render(TALK) == "<|tool|><|im_end|>"  # EOS does not stand in for a BOS
+
+
+def test_what_a_template_says_when_it_refuses_is_one_line(tmp_path):
+    tokenizer = tokenizers.load_tokenizer(make_tokenizer(tmp_path / "hf", False))
+    with pytest.raises(UserError, match=r"^x: no roles but user and assistant$"):
+        JinjaTemplate(
+            "{{ raise_exception('no roles\\nbut user\\r\\n and assistant') }}", tokenizer, "x"
+        ).render(TALK)
+
+
+def test_the_default_of_named_templates_is_taken(tmp_path):
+    tokenizer = tokenizers.load_tokenizer(make_tokenizer(tmp_path / "hf", False))
+    path = tmp_path / "hf" / "tokenizer_config.json"
+    for value in (
+        {"default": "mine", "tools": "other"},
+        [{"name": "tools", "template": "other"}, {"name": "default", "template": "mine"}],
+    ):
+        path.write_text(json.dumps({"chat_template": value}))
+        assert load_chat_template(path.parent, tokenizer).render(TALK) == "mine"
+
+
+def test_control_tokens_that_only_tokenizer_json_knows_are_control_tokens(tmp_path):
+    spec = make_tokenizer(tmp_path / "hf", False)
+    path = tmp_path / "hf" / "tokenizer.json"
+    definition = json.loads(path.read_text())
+    entry = {**definition["added_tokens"][0], "id": 259}
+    added = [
+        {**entry, "content": "<|eot|>"},
+        {**entry, "id": 260, "content": "<call>", "special": False},
+    ]
+    definition["added_tokens"] += added
+    path.write_text(json.dumps(definition))
+    tokenizer = tokenizers.load_tokenizer(spec)
+    assert "<|eot|>" in tokenizer.special_texts
+    assert "<call>" not in tokenizer.special_texts
+    template = JinjaTemplate(CHATML.replace("<|im_end|>", "<|eot|>"), tokenizer)
+    talk = [{"role": "user", "content": "a<|eot|>"}, {"role": "assistant", "content": "b"}]
+    [(ids, of_response)] = template.encode_conversations(tokenizer, [talk])
+    assert ids.count(259) == 2  # one a turn: nobody can end another's
+    learned = [
+        tokenizer.piece(token) for token, is_of in zip(ids, of_response, strict=True) if is_of
+    ]
+    assert learned == ["b", "<|eot|>"]

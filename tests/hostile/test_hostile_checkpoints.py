@@ -95,6 +95,18 @@ def test_the_fixture_fails_by_its_tokenizer_alone(checkpoint):
         ("intermediate_size", 10**9),
         ("model_type", ["llama"]),
         ("hidden_act", {}),
+        ("rope_theta", None),
+        ("rope_theta", 1e-40),
+        ("rope_scaling", {"rope_theta": "x"}),
+        ("rope_parameters", {"rope_theta": None}),
+        ("rope_parameters", {"rope_type": 7}),
+        ("rope_parameters", {"rope_type": None}),
+        ("rope_parameters", {"type": ["default"]}),
+        ("sliding_window", "16"),
+        ("layer_types", {}),
+        ("layer_types", []),
+        ("layer_types", ["full_attention"] * 2),
+        ("is_causal", False),
     ],
 )
 def test_an_odd_config_is_one_line_and_no_work(checkpoint, key, value):
@@ -173,6 +185,14 @@ def test_an_index_names_files_beside_it(checkpoint, weight_map):
     refused(checkpoint, "index.json")
     index.write_text(json.dumps([weight_map]))
     refused(checkpoint, "index.json")
+
+
+def test_two_checkpoints_in_one_folder_are_refused(checkpoint):
+    shutil.copy(checkpoint / "model.safetensors", checkpoint / "other.safetensors")
+    index = checkpoint / "model.safetensors.index.json"
+    for name, why in (("other", "names other files"), ("model", "no tokenizer")):
+        index.write_text(json.dumps({"weight_map": {"a": f"{name}.safetensors"}}))
+        refused(checkpoint, why)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])

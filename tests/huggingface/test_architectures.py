@@ -34,6 +34,14 @@ LLAMA3 = {
 }
 FAMILIES = {
     "llama3": ("Llama", {"rope_parameters": LLAMA3}),
+    # The key of the file itself comes before the one among the parameters.
+    "llama3_original": (
+        "Llama",
+        {
+            "rope_parameters": {**LLAMA3, "original_max_position_embeddings": 32},
+            "original_max_position_embeddings": 16,
+        },
+    ),
     "llama_wide": ("Llama", {"head_dim": 16, "tie_word_embeddings": True}),
     "mistral": ("Mistral", {"sliding_window": None, "head_dim": 16, "rms_norm_eps": 1e-5}),
     "qwen2": ("Qwen2", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}),
@@ -83,7 +91,7 @@ def test_logits_are_those_of_transformers_and_an_export_is_identical(tmp_path, t
     ]
     assert configs[0] == configs[1]
     shape = trained_run.open_run(tmp_path / "run").recipe.model
-    assert shape.rope_scaling.is_scaled == (name == "llama3")
+    assert shape.rope_scaling.is_scaled == name.startswith("llama3")
 
 
 def test_a_tied_flag_beside_another_head_is_refused_and_beside_the_same_is_not(
@@ -125,3 +133,38 @@ def test_an_odd_config_is_one_line_whatever_the_architecture(kind, key, value):
     with pytest.raises(UserError, match=r"^config.json: ") as raised:
         architectures.from_config({**config, key: value}, "config.json")
     assert len(str(raised.value)) < 500
+
+
+OLD_LLAMA3 = {key: value for key, value in LLAMA3.items() if key != "rope_theta"}
+
+
+def _rope(**rope):
+    config = {**SMALL, "model_type": "llama", "rms_norm_eps": 1e-5, **rope}
+    shape, _ = architectures.from_config(config, "config.json")
+    return shape.rope_theta, shape.rope_scaling.original_context
+
+
+def test_rotary_embeddings_are_read_in_the_order_of_transformers():
+    assert _rope(rope_theta=5.0, rope_parameters={"rope_theta": 7.0})[0] == 7.0
+    assert _rope(rope_theta=None, rope_parameters={"rope_theta": 7.0})[0] == 7.0
+    assert _rope(rope_theta=5.0, rope_scaling={"type": "default"})[0] == 5.0
+    assert _rope(rope_theta=500.0, rope_scaling=OLD_LLAMA3, rope_parameters=LLAMA3) == (500.0, 32)
+    assert _rope(rope_parameters=LLAMA3, original_max_position_embeddings=16) == (500.0, 16)
+    lacking = {key: value for key, value in LLAMA3.items() if not key.startswith("original")}
+    assert _rope(rope_parameters=lacking, original_max_position_embeddings=16) == (500.0, 16)
+
+
+@pytest.mark.parametrize(
+    ("rope", "named"),
+    [
+        # rope_scaling alone counts there, and has no base.
+        ({"rope_scaling": OLD_LLAMA3, "rope_parameters": LLAMA3}, "agrees with rope_parameters"),
+        (
+            {"rope_parameters": {**LLAMA3, "original_max_position_embeddings": 32.5}},
+            "a whole number as original_max_position_embeddings",
+        ),
+    ],
+)
+def test_rotary_embeddings_that_two_keys_say_differently_are_refused(rope, named):
+    with pytest.raises(UserError, match=rf"^config.json: rope_.*{named}"):
+        _rope(**rope)

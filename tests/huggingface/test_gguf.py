@@ -1,5 +1,6 @@
 """GGUF files become runs: the parameters and tokens of the checkpoint that they were made of."""
 
+import dataclasses
 import json
 import struct
 
@@ -8,6 +9,7 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.huggingface.exchange import import_checkpoint
+from divsyn_jax.huggingface.gguf_checkpoint import GgufCheckpoint
 from divsyn_jax.huggingface.gguf_header import read_gguf_header
 from divsyn_jax.huggingface.tensor_files import write_tensors
 from divsyn_jax.training import trained_run
@@ -93,7 +95,7 @@ def write_gguf(path, kind, weights, quantisation="F32", **values):
     writer.add_bos_token_id(1)
     writer.add_chat_template(TEMPLATE)
     for key, value in values.items():
-        writer.add_string(key, value)
+        writer.add_key_value(key, value, gguf.GGUFValueType.get_type(value))
     for name, tensor in weights.items():
         stem, _, end = name.rpartition(".")
         if stem.startswith("model.layers."):
@@ -201,6 +203,17 @@ def test_the_tokenizer_cuts_digits_and_keeps_its_control_tokens(tmp_path):
         ("llama", {"llama.rope.scaling.type": "yarn"}, "rope.scaling.type='yarn'"),
         ("llama", {"tokenizer": "llama"}, "tokenizer.ggml.model='llama'"),
         ("llama", {"pre": "tekken"}, "tokenizer.ggml.pre='tekken'"),
+        # A factor without a type is linear scaling in llama.cpp.
+        ("llama", {"llama.rope.scaling.factor": 4.0}, "rope.scaling.factor='4.0'"),
+        ("llama", {"llama.rope.scale_linear": 4.0}, "rope.scale_linear='4.0'"),
+        ("llama", {"llama.rope.scaling.type": [1, 2]}, "rope.scaling.type"),
+        ("llama", {"llama.expert_count": 8}, "expert_count='8'"),
+        ("llama", {"llama.expert_count": [1, 2]}, "expert_count"),
+        ("llama", {"llama.attention.causal": False}, "attention.causal='False'"),
+        ("llama", {"llama.attention.sliding_window": 16}, "attention.sliding_window=16"),
+        ("llama", {"llama.logit_scale": 2.0}, "logit_scale='2.0'"),
+        ("llama", {"llama.attention.scale": 0.5}, "attention.scale='0.5'"),
+        ("llama", {"tokenizer.ggml.add_bos_token": "false"}, "add_bos_token='false'"),
     ],
 )
 def test_what_cannot_be_computed_is_refused_by_name(tmp_path, kind, values, words):
@@ -208,6 +221,65 @@ def test_what_cannot_be_computed_is_refused_by_name(tmp_path, kind, values, word
     with pytest.raises(UserError, match=words):
         import_checkpoint(tmp_path / "m.gguf", tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_keys_that_change_nothing_are_read(tmp_path):
+    values = {"rope.scaling.factor": 1.0, "attention.sliding_window": 64, "attention.causal": True}
+    values = {f"qwen2.{key}": value for key, value in values.items()}
+    write_gguf(tmp_path / "m.gguf", "qwen2", random_weights("qwen2"), **values)
+    import_checkpoint(tmp_path / "m.gguf", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "value", "words"),
+    [
+        ("general.architecture", "ARRAY", [1, 2], "general.architecture="),
+        ("tokenizer.chat_template", "UINT32", 3, "tokenizer.chat_template='3'"),
+        ("tokenizer.ggml.eos_token_id", None, None, "no EOS token"),
+    ],
+)
+def test_odd_metadata_are_one_line_that_names_the_file(
+    tmp_path, monkeypatch, key, kind, value, words
+):
+    put = gguf.GGUFWriter.add_key_value
+
+    def odd(self, name, *given, **named):
+        if name != key:
+            return put(self, name, *given, **named)
+        return put(self, key, value, gguf.GGUFValueType[kind]) if kind else None
+
+    monkeypatch.setattr(gguf.GGUFWriter, "add_key_value", odd)
+    path = tmp_path / "m.gguf"
+    write_gguf(path, "llama", random_weights("llama"))
+    with pytest.raises(UserError, match=words) as refused:
+        import_checkpoint(path, tmp_path / "run")
+    assert str(path) in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("rope_freqs", "not those of Llama 3"), ("blk.00.attn_q", "'blk.00.attn_q.weight' has no")],
+)
+def test_tensors_under_odd_names_or_without_numbers_are_refused(tmp_path, name, words):
+    weights = {**random_weights("llama"), f"{name}.weight": np.ones((0,), np.float32)}
+    write_gguf(tmp_path / "m.gguf", "llama", weights)
+    with pytest.raises(UserError, match=words):
+        import_checkpoint(tmp_path / "m.gguf", tmp_path / "run")
+
+
+def test_rows_that_no_block_fits_and_a_missing_embedding_are_named(tmp_path):
+    write_gguf(tmp_path / "m.gguf", "llama", random_weights("llama"))
+    checkpoint = GgufCheckpoint(tmp_path / "m.gguf")
+    entry = checkpoint.header.tensors["output.weight"]
+    q4_k = gguf.GGMLQuantizationType.Q4_K.value
+    with pytest.raises(UserError, match="rows of 64, which Q4_K cannot hold in blocks of 256"):
+        checkpoint._check_place(dataclasses.replace(entry, kind=q4_k))
+    weights = random_weights("llama")
+    del weights["model.embed_tokens.weight"]
+    write_gguf(tmp_path / "m.gguf", "llama", weights)
+    with pytest.raises(UserError, match=r"'token_embd.weight' is missing"):
+        GgufCheckpoint(tmp_path / "m.gguf")
 
 
 def test_a_tensor_that_the_model_has_no_place_for_is_refused(tmp_path):
@@ -242,6 +314,16 @@ HOSTILE = {
     + _string(b"a")
     + struct.pack("<IIQ", 9, 9, 1),
     "key that is no text": b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + _string(b"\xff\xfe"),
+    "a key twice": b"GGUF"
+    + struct.pack("<IQQ", 3, 0, 2)
+    + 2 * (_string(b"a") + struct.pack("<II", 4, 7)),
+    "a tensor twice": b"GGUF"
+    + struct.pack("<IQQ", 3, 2, 0)
+    + 2 * (_string(b"t") + struct.pack("<IQIQ", 1, 8, 0, 0)),
+    "alignment": b"GGUF"
+    + struct.pack("<IQQ", 3, 0, 1)
+    + _string(b"general.alignment")
+    + struct.pack("<I?", 7, True),
     "dimensions": b"GGUF"
     + struct.pack("<IQQ", 3, 1, 0)
     + _string(b"t")
