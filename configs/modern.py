@@ -10,8 +10,9 @@ and what may follow it, as in the other recipes.
 
 What differs from the paper: Muon for the matrices of layers with AdamW for the rest, queries and
 keys normalised (Henry et al. 2020; as Qwen3), the schedule 'wsd' (Hu et al. 2024, MiniCPM), z-loss
-(PaLM), matrices drawn by their fans, steps skipped where loss or gradient norm is a spike. Not
-taken, with the evidence in docs/training.md: FP8, muP, mixtures of experts, averaged weights."""
+(PaLM), steps skipped where loss or gradient norm is a spike. Matrices are drawn as the paper's. Not
+taken, with the evidence in docs/training.md: initialisation by fans, FP8, muP, mixtures of experts,
+averaged weights."""
 
 from configs import base, ladder
 from divsyn_jax.base.commandline import UserError
@@ -31,7 +32,7 @@ def at(rung: ladder.Rung):
     config = base.get_base()
     shape = {name: getattr(rung, name) for name in ("layers", "hidden", "intermediate", "heads")}
     config.update(steps=rung.steps, global_batch=rung.global_batch, seq_len=rung.seq_len)
-    config.model.update(**shape, kv_heads=rung.heads, qk_norm=True, initialization="fan_in")
+    config.model.update(**shape, kv_heads=rung.heads, qk_norm=True)
     config.optimizer.update(
         name="muon",
         peak_lr=rung.peak_lr,

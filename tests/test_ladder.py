@@ -22,7 +22,7 @@ def test_every_size_is_a_recipe_of_as_many_parameters(size):
     trained_on = recipe.steps * recipe.global_batch * recipe.seq_len
     assert trained_on == pytest.approx(20 * layers, rel=0.01)
     assert recipe.optimizer.warmup_steps == pytest.approx(recipe.steps / 20, rel=0.1)
-    assert (recipe.optimizer.name, c.qk_norm, c.initialization) == ("muon", True, "fan_in")
+    assert (recipe.optimizer.name, c.qk_norm, c.initialization) == ("muon", True, "gpt2")
 
 
 def test_the_law_at_its_reference_and_away_from_it():

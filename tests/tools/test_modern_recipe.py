@@ -25,7 +25,7 @@ def recipe_of(trial, *arguments):
 
 def test_every_trial_is_a_recipe_and_no_two_share_a_folder():
     trials = benchmark.trials(settings())
-    assert len({trial.folder for trial in trials}) == len(trials) == 2 * (2 + 6 + 4 + 12)
+    assert len({trial.folder for trial in trials}) == len(trials) == 2 * (2 + 5 + 4 + 12)
     for trial in trials:
         recipe_of(trial)
 
@@ -47,6 +47,15 @@ def test_the_papers_recipe_is_without_every_element():
     assert shorter.optimizer.peak_lr == 2 * new.optimizer.peak_lr
     small = recipe_of(Trial("4m", 0, MODERN), "--tokens=65536", "--batch_tokens=2048")
     assert (small.steps, small.global_batch, small.optimizer.warmup_steps) == (32, 4, 6)
+
+
+def test_a_base_is_of_the_modern_recipe_alone_and_an_element_comes_after_it():
+    base = "--base=model.initialization=fan_in"
+    found = [
+        recipe_of(Trial("4m", 0, name), base).model.initialization
+        for name in (MODERN, "Muon", "initialisation", PAPER)
+    ]
+    assert found == ["fan_in", "fan_in", "gpt2", "gpt2"]
 
 
 def test_the_share_that_is_needed():

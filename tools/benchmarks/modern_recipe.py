@@ -47,7 +47,8 @@ DATA = ROOT.parent / "shared" / "data"
 CORPORA = tuple(str(DATA / f"{name}.jsonl.gz") for name in ("real_wiki", "real_books"))
 PARTS = ("recipes", "elements", "shares", "rates")
 # Without an element a run does as the paper's recipe does. The law's rate is halved for a schedule
-# that stays at its peak, so one that falls from the start takes the whole.
+# that stays at its peak, so one that falls from the start takes the whole. The recipe has no
+# initialisation of its own since this benchmark: with --base=model.initialization=fan_in it had.
 ELEMENTS: dict[str, dict[str, Any]] = {
     "Muon": {"optimizer.name": "adamw"},
     "QK-norm": {"model.qk_norm": False},
@@ -100,6 +101,7 @@ def overrides(trial: Trial, settings: argparse.Namespace) -> dict[str, Any]:
             1, min(round(whole.parameters / (batch * settings.seq_len)), steps // 5)
         ),
         "optimizer.peak_lr": whole.peak_lr * trial.rate * (2 if falls else 1),
+        **({} if trial.recipe == PAPER else settings.base),
         **left_out,
         "model.vocab_size": settings.vocab_size,
         "model.dtype": settings.dtype,
@@ -317,6 +319,8 @@ def _conditions(found: Sequence[dict[str, Any]], settings: argparse.Namespace) -
         f" {settings.seq_len} tokens, vocabulary {settings.vocab_size}, {settings.dtype},"
         f" {seeds} seed{'s' * (seeds > 1)}."
     )
+    for key, value in settings.base.items():
+        said += f" The modern recipe has {key}={value} besides."
     if settings.batch_tokens or settings.tokens:
         said += (
             " **Not at the law's own scale**: batch or tokens were set by hand, as a run of the"
@@ -497,7 +501,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--seeds", type=listed(int), default=[0, 1, 2])
     add("--parts", type=listed(str), default=list(PARTS))
     add("--recipes", type=listed(str), default=[PAPER, MODERN])
-    add("--elements", type=listed(str), default=list(ELEMENTS))
+    add("--elements", type=listed(str), default=[n for n in ELEMENTS if n != "initialisation"])
+    add(
+        "--base",
+        type=lambda value: dict(pair.split("=", 1) for pair in value.split(",")),
+        default={},
+        help="KEY=VALUE,... that the modern recipe has besides, before an element is left out",
+    )
     add("--shares", type=listed(float), default=[0.4, 0.55, 0.7, 0.85])
     add("--rates", type=listed(float), default=[0.25, 0.5, 0.71, 1.0, 1.41, 2.0, 4.0])
     add("--tokens_per_parameter", type=float, default=ladder.TOKENS_PER_PARAMETER)
