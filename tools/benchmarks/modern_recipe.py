@@ -317,7 +317,7 @@ def _conditions(found: Sequence[dict[str, Any]], settings: argparse.Namespace) -
     said = (
         f"Corpora {corpora}, {settings.heldout_documents} documents of each held out, windows of"
         f" {settings.seq_len} tokens, vocabulary {settings.vocab_size}, {settings.dtype},"
-        f" {seeds} seed{'s' * (seeds > 1)}."
+        f" {_seeds(seeds)}."
     )
     for key, value in settings.base.items():
         said += f" The modern recipe has {key}={value} besides."
@@ -327,6 +327,10 @@ def _conditions(found: Sequence[dict[str, Any]], settings: argparse.Namespace) -
             " whole takes longer than was at hand."
         )
     return said
+
+
+def _seeds(number: int) -> str:
+    return f"{number} seed{'s' * (number > 1)}"
 
 
 def _scale(runs: Sequence[dict[str, Any]]) -> str:
@@ -410,7 +414,7 @@ def _shares(runs: Sequence[dict[str, Any]]) -> str:
             if limits[0] is None
             else " [{:.2f}, {:.2f}]".format(*(math.exp(limit) for limit in limits))
         )
-        said.append(f"{math.exp(found['value']):.2f}{spread} of the tokens ({len(exact)} seeds)")
+        said.append(f"{math.exp(found['value']):.2f}{spread} of the tokens ({_seeds(len(exact))})")
     said += [f"{kind}{share:.2f} of the tokens (one seed)" for share, kind in bounds]
     if not said and not own:
         return ""
@@ -436,6 +440,8 @@ def _rates(runs: Sequence[dict[str, Any]]) -> str:
         rows.append(
             [name, *(shown.get(rate, "-") for rate in rates), f"{optimum:.3g} {note}".strip()]
         )
+    if not rows:
+        return ""
     header = ["bits per byte at the law's rate times", *(f"{rate:g}" for rate in rates), "optimum"]
     return _table(header, rows)
 
