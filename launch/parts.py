@@ -15,6 +15,7 @@ machines see; the API key is taken from the environment of this command, as sbat
 import dataclasses
 import os
 import pathlib
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -111,7 +112,8 @@ def split_command(words: Sequence[str]) -> SplitCommand:
             "score_corpus in parts needs --criteria=FILE (criteria.json of any earlier run): else"
             " every part would find its own"
         )
-    rest = [word for word in words[1:] if not word.lstrip("-").startswith("output=")]
+    # A corpus may be called output: output=a.jsonl.
+    rest = [word for word in words[1:] if not re.match("--?output=", word)]
     return SplitCommand(name, tuple(rest), given["output"])
 
 

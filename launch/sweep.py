@@ -24,6 +24,7 @@ from ml_collections import ConfigDict, config_flags
 from divsyn_jax.base import commandline, recipes, setting_flags
 from divsyn_jax.base.errors import UserError
 from divsyn_jax.base.setting_flags import Flag
+from divsyn_jax.data.readers.corpus import split_corpora
 from divsyn_jax.study import __main__ as study_command_line
 from divsyn_jax.study import plan as study_plan
 from divsyn_jax.study import stages as study_stages
@@ -132,8 +133,8 @@ def main(arguments: list[str]) -> None:
     sweep, options = _SWEEP.given(), _STUDY_OPTIONS.given()
     recipe = resolve(
         config.to_dict(),
-        options.corpora.split(),
-        options.eval.split(),
+        split_corpora(options.corpora),
+        split_corpora(options.eval),
         options.text_field,
         read=action != "plan",
     )

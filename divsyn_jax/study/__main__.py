@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from divsyn_jax.base import commandline, files, setting_flags
 from divsyn_jax.base.errors import Stopped, UserError
 from divsyn_jax.base.setting_flags import Flag
+from divsyn_jax.data.readers.corpus import split_corpora
 from divsyn_jax.study import local_runner, study_file
 from divsyn_jax.study import stages as study_stages
 from divsyn_jax.study.controls import advice
@@ -32,7 +33,8 @@ class StudyOptions:
     """Which study, of what, and how much of it now.
 
     Attributes:
-      corpora: corpora to study, one level each: paths or globs, separated by spaces.
+      corpora: corpora to study, one level each: paths or globs, separated by spaces;
+        quotes inside hold a path with spaces together.
       eval: held-out domains, name=corpus, separated by spaces.
       text_field: field that holds the text in --corpora and --eval; by default the recipe's, which
         is `text`.
@@ -145,7 +147,10 @@ def main(arguments: list[str]) -> None:
     config = commandline.require(_CONFIG.value, "config", "configs/studies/tiny.py")
     options, part = STUDY_OPTIONS.given(), _PART.given().part
     recipe = resolve(
-        config.to_dict(), options.corpora.split(), options.eval.split(), options.text_field
+        config.to_dict(),
+        split_corpora(options.corpora),
+        split_corpora(options.eval),
+        options.text_field,
     )
     study = Study(recipe, workdir_of(recipe, options.workdir))
     slots = _slots(study, options.parallel)

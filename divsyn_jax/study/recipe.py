@@ -381,8 +381,15 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 
 def workdir_of(recipe, given: str | None) -> pathlib.Path:
-    """The study directory, absolute. Raises `UserError` for a URL."""
+    """The study directory, absolute. Raises `UserError` for a URL, and for a path that the commands
+    of its runs, which name their shards by it, would take for several.
+    """
     files.check_local(given or "")
-    return pathlib.Path(
-        given or f"studies/{recipe['name']}-{study_fingerprint(recipe)[:8]}"
-    ).absolute()
+    place = pathlib.Path(given or f"studies/{recipe['name']}-{study_fingerprint(recipe)[:8]}")
+    place = place.absolute()
+    if "," in str(place) or len(str(place).splitlines()) > 1:
+        raise UserError(
+            f"{str(place)!r}: a comma or line break separates folders in the commands of a study;"
+            " name another --workdir"
+        )
+    return place

@@ -76,6 +76,13 @@ def test_a_dry_run_prints_what_would_be_sent(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_corpus_called_output_is_one(tmp_path):
+    words = ["score_corpus", "output=a b.jsonl", "b.jsonl", "--criteria=c.json"]
+    done = launch("--parts=2", "--dry_run", "--", *words, f"--output={tmp_path}/c")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" 'output=a b.jsonl' b.jsonl --criteria=c.json") == 2
+
+
 def test_what_cannot_be_split_is_named(tmp_path):
     output = f"--output={tmp_path}/c"
     cases = (

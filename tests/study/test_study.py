@@ -330,9 +330,12 @@ def test_bad_input_gives_one_line(tmp_path, command, arguments, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_workdir_that_is_a_url_is_refused():
+def test_a_workdir_that_no_command_of_a_run_can_name_is_refused():
     with pytest.raises(UserError, match="s3://bucket/study: is a URL"):
         study_recipe.workdir_of({"name": "s"}, "s3://bucket/study")
+    for given in ("a,b/study", "a\nb"):  # its runs get their shards as FOLDER,FOLDER
+        with pytest.raises(UserError, match="separates folders"):
+            study_recipe.workdir_of({"name": "s"}, given)
 
 
 def test_the_names_of_the_studys_own_folders_are_no_levels():

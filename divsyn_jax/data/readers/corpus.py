@@ -11,6 +11,7 @@ the corpus. This module imports neither jax nor torch."""
 import hashlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -95,6 +96,19 @@ def split_name(argument: str) -> tuple[str, str]:
         _SUFFIX.sub("", base) or "corpus",
         argument,
     )
+
+
+def split_corpora(text: str) -> list[str]:
+    """The corpora of a flag that holds several, separated by spaces; quotes hold a name with spaces
+    together, as in `'a b.jsonl' c.jsonl`.
+
+    A quote without its other half is a letter of a name, and so is a backslash."""
+    lexer = shlex.shlex(text, posix=True)
+    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
+    try:
+        return list(lexer)
+    except ValueError:
+        return text.split()
 
 
 def named_corpora(arguments: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,13 @@ import pytest
 import zstandard
 
 from divsyn_jax.base.commandline import UserError
-from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions, TextFingerprint, split_name
+from divsyn_jax.data.readers.corpus import (
+    CorpusReader,
+    ReadOptions,
+    TextFingerprint,
+    split_corpora,
+    split_name,
+)
 from tests.conftest import write_jsonl
 
 TEXTS = [
@@ -197,3 +203,17 @@ def test_unknown_format(tmp_path):
 )
 def test_split_name(argument, name):
     assert split_name(argument)[0] == name
+
+
+@pytest.mark.parametrize(
+    ("text", "corpora"),
+    [
+        ("a.jsonl  b.jsonl\n", ["a.jsonl", "b.jsonl"]),
+        ("""x='my dir/a b.jsonl' "c'd.jsonl" """, ["x=my dir/a b.jsonl", "c'd.jsonl"]),
+        ("x=c'd.jsonl e#f.jsonl", ["x=c'd.jsonl", "e#f.jsonl"]),
+        ("""x=back\\slash.jsonl $(id).jsonl""", ["x=back\\slash.jsonl", "$(id).jsonl"]),
+        ("", []),
+    ],
+)
+def test_quotes_hold_a_corpus_with_spaces_together(text, corpora):
+    assert split_corpora(text) == corpora
