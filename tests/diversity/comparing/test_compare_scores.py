@@ -75,6 +75,28 @@ def test_bad_input_is_one_line_and_exit_2(scores, command, tmp_path, arguments, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("record", "key", "value"),
+    [
+        ("cluster_score", "draws", 0),
+        ("cluster_score", "document_variance", -1),
+        ("duplicates", "exact", -1),
+        ("effective_clusters", "pair_share", 10**400),
+    ],
+)
+def test_a_score_whose_numbers_are_none_of_a_score_is_named(
+    scores, command, tmp_path, record, key, value
+):
+    score = json.loads((scores / "broad" / "score.json").read_text())
+    score[record][key] = value
+    (tmp_path / "edited").mkdir()
+    (tmp_path / "edited" / "score.json").write_text(json.dumps(score))
+    done = command(MODULE, scores / "narrow", tmp_path / "edited", "--card=card.md", cwd=tmp_path)
+    fails_with_one_line(done, f"{tmp_path}/edited/score.json: damaged")
+    assert "narrow/score.json" not in done.stderr
+    assert not (tmp_path / "card.md").exists()
+
+
 def test_scores_made_otherwise_are_not_compared(scores, command, tmp_path):
     score = json.loads((scores / "broad" / "score.json").read_text())
     score["agent"]["model"] = "another"
