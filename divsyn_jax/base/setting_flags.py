@@ -296,6 +296,8 @@ def _define(setting: _Setting, group: Group, holder: Callable[..., Any]) -> None
         flags.DEFINE_integer(name, default, setting.help, **bounds)
     elif setting.kind is float:
         flags.DEFINE_float(name, default, setting.help, **bounds)
+        # NaN lies outside no bounds, and a limit of NaN is never reached.
+        flags.register_validator(name, lambda value: value == value, "NaN is no number")
     elif setting.kind is str:
         flags.DEFINE_string(name, default, setting.help)
     elif setting.kind is pathlib.Path:

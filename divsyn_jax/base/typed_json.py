@@ -2,6 +2,7 @@
 
 import collections.abc
 import re
+import sys
 import types
 import typing
 from typing import Any, Literal, NotRequired, Required, TypeVar, Union
@@ -13,7 +14,7 @@ def as_typed(kind: type[_T], value: Any) -> _T:
     """The same value, known to have the form of a `TypedDict` class.
 
     Keys beyond those of the class are allowed: a later version may write more. A whole number
-    counts as a float.
+    counts as a float, and one beyond what a float holds is no number.
 
     Raises:
       ValueError: naming the place that differs, e.g. `corpus.documents is "many", not int`.
@@ -47,11 +48,11 @@ def _check(kind: Any, value: Any, place: str) -> None:
         _require(isinstance(value, dict), kind, value, place)
         for key, item in value.items():
             _check(arguments[1], item, _inside(place, key))
-    elif kind is float:
-        right = isinstance(value, int | float) and not isinstance(value, bool)
-        _require(right, kind, value, place)
-    elif kind is int:
-        _require(isinstance(value, int) and not isinstance(value, bool), kind, value, place)
+    elif kind in (float, int):
+        is_number = isinstance(value, int if kind is int else int | float)
+        _require(is_number and not isinstance(value, bool), kind, value, place)
+        # What was written here is no number that a float cannot hold.
+        _require(not abs(value) > sys.float_info.max, kind, value, place)
     else:
         _require(isinstance(value, kind), kind, value, place)
 

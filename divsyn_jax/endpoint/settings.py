@@ -106,6 +106,8 @@ class EndpointSettings:
             is_address = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
         except ValueError:  # brackets that do not match, a port that is no number
             is_address = False
+        # urlsplit takes some of them away, and the library that asks does not.
+        is_address = is_address and self.base_url.isprintable() and " " not in self.base_url
         if not is_address:
             shown = self.base_url.rpartition("@")[2].partition("?")[
                 0
@@ -117,6 +119,11 @@ class EndpointSettings:
             raise UserError(
                 "--base_url carries credentials or a query; put the key into the environment"
                 " variable of --api_key_env"
+            )
+        if url.path.rstrip("/").endswith("/completions"):
+            raise UserError(
+                f"--base_url={self.base_url}: give the address without the end that names a"
+                " question, e.g. http://localhost:8000/v1"
             )
 
     def _check_numbers(self) -> None:

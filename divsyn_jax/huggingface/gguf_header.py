@@ -110,7 +110,8 @@ class _Cursor:
         if len({name for name, *_ in entries}) < len(entries):
             raise _Malformed("two of its tensors have one name")
         align = values.get("general.alignment", 32)
-        if type(align) is not int or not 0 < align <= 1 << 20:
+        # A power of two, as the format says: with any other, weights would be read shifted.
+        if type(align) is not int or align not in (1 << bits for bits in range(21)):
             raise _Malformed("general.alignment is no alignment")
         start = -(-self.file.tell() // align) * align
         placed = {

@@ -90,9 +90,14 @@ def open_tensors(
             f"{folder}: no {SINGLE_FILE} or {INDEX_FILE} here; only safetensors checkpoints can be"
             " imported"
         )
-    found = {}
+    found: dict[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]] = {}
     for name in names:
         for tensor, shape, read in _open_file(contained(folder, name, str(folder))):
+            if tensor in found:  # some readers go by the index, others by the order of the files
+                raise UserError(
+                    f"{folder / name}: tensor {tensor!r} stands in another file of {INDEX_FILE},"
+                    " too; fetch the files again"
+                )
             found[tensor] = (shape, read)
     return found
 

@@ -91,6 +91,7 @@ def test_what_is_given_has_the_type_of_the_setting():
     ("argument", "says"),
     [
         ("--test_minutes=0", "--test_minutes=0"),
+        ("--test_minutes=nan", "--test_minutes=nan.*NaN is no number"),
         ("--test_pot=10", "--test_pot=10"),
         ("--test_size=L", "--test_size=L"),
         ("--test_sizes=1,x", "--test_sizes=1,x: positive integers are expected"),

@@ -38,6 +38,8 @@ def test_what_has_the_form_is_given_back_with_what_a_later_version_added():
         ({**GOOD, "name": None}, "^name is None, not str$"),
         ({**GOOD, "count": True}, "^count is True, not int$"),
         ({**GOOD, "count": 1.5}, r"^count is 1\.5, not int$"),
+        ({**GOOD, "count": 10**400}, r"^count is 10+\.\.\., not int$"),
+        ({**GOOD, "by_name": {"y": [1], "x": {"value": 1e999}}}, r"^by_name\.x\.value is inf"),
         ({**GOOD, "parts": {}}, r"^parts is \{\}, not list"),
         ({**GOOD, "parts": [{"value": 1}, {}]}, r"^parts\[1\]\.value is missing$"),
         ({**GOOD, "parts": [{"value": True}]}, r"^parts\[0\]\.value is True, not float$"),

@@ -10,7 +10,7 @@ import pytest
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.endpoint.client import Client, ContentFailure, EndpointStopped
-from divsyn_jax.endpoint.sending import canary, outcomes
+from divsyn_jax.endpoint.sending import canary, outcomes, transport
 from divsyn_jax.endpoint.sending import completion as sent
 from divsyn_jax.endpoint.settings import EndpointSettings
 from tests.endpoint.questions import question
@@ -312,6 +312,27 @@ def test_a_proxy_that_cannot_be_used_is_one_line(monkeypatch):
     assert isinstance(error, UserError)
     assert "ALL_PROXY" in str(error)
     assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(" http://h.invalid/v1", "http://h.invalid/v1 ", "http://h.in valid/v1"),
+        *("http://h.invalid/v1\nx", "http://h.invalid/v1\u202e"),
+        *("http://é..invalid/v1", "http://999.1.1.1/v1", "http://[v1.x]/v1"),
+        "http://h.invalid/v1/chat/completions",
+    ],
+)
+def test_what_is_no_address_is_one_line_and_not_asked(monkeypatch, address):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-0123456789")
+    with pytest.raises(UserError, match="--base_url=") as raised:
+        transport.Transport(EndpointSettings(base_url=address, model="m"))
+    assert "\n" not in str(raised.value)
+
+
+def test_slashes_at_the_end_of_an_address_are_not_sent():
+    sent_to = transport.Transport(EndpointSettings(base_url="http://127.0.0.1:9/v1//", model="m"))
+    assert str(sent_to._client.base_url) == "http://127.0.0.1:9/v1/"
 
 
 BODY = {"messages": [{"role": "user", "content": "river " * 300}]}

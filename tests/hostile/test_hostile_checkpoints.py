@@ -162,6 +162,16 @@ def test_a_header_of_a_claimed_length_is_one_line(checkpoint, length):
     refused(checkpoint, "model.safetensors")
 
 
+def test_a_tensor_that_stands_in_two_files_is_refused(checkpoint):
+    single = checkpoint / "model.safetensors"
+    shutil.copy(single, checkpoint / "b.safetensors")
+    single.rename(checkpoint / "a.safetensors")
+    weight_map = dict.fromkeys(SHAPES, "a.safetensors") | {"model.norm.weight": "b.safetensors"}
+    index = checkpoint / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    refused(checkpoint, "b.safetensors: tensor", "stands in another file")
+
+
 @pytest.mark.parametrize(
     "weight_map",
     [

@@ -324,6 +324,10 @@ HOSTILE = {
     + struct.pack("<IQQ", 3, 0, 1)
     + _string(b"general.alignment")
     + struct.pack("<I?", 7, True),
+    "alignment that is no power of two": b"GGUF"
+    + struct.pack("<IQQ", 3, 0, 1)
+    + _string(b"general.alignment")
+    + struct.pack("<II", 4, 7),
     "dimensions": b"GGUF"
     + struct.pack("<IQQ", 3, 1, 0)
     + _string(b"t")

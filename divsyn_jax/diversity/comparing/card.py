@@ -63,8 +63,8 @@ def score_card(score: Score, found: Redundancy | None, changed: Change | None) -
         "## How this was measured",
         "",
         f"- Corpus: {corpus['documents']:,} documents,"
-        f" {corpus['tokens']:,} {corpus['token_unit']}.",
-        f"- Fingerprint of its text: `{corpus['fingerprint']}`.",
+        f" {corpus['tokens']:,} {escaped(corpus['token_unit'])}.",
+        f"- Fingerprint of its text: `{escaped(corpus['fingerprint'])}`.",
         f"- {AGENTS[agent['kind']].explanation} Model: {escaped(str(agent['model'] or 'none'))}.",
         f"- Scored: {escaped(score['population'])}.",
         f"- divsyn_jax {__version__}, seed {score['settings']['seed']}.",

@@ -109,12 +109,17 @@ def main(arguments: list[str]) -> None:
         settings = _SCORE.given(draws=_DRAWS, baselines=(baselines.NONE,), read=read)
         scores, found = _scored(named, settings, bool(gate.card))
     changed: Change | None = None
-    if len(scores) == 2:
-        changed = verdict.change(*scores)
-    if gate.card is not None:
-        files.write_text(gate.card, card.score_card(scores[-1], found, changed))
-    if gate.badge is not None:
-        badge.write_badge(gate.badge, scores[-1], changed)
+    try:
+        if len(scores) == 2:
+            changed = verdict.change(*scores)
+        if gate.card is not None:
+            files.write_text(gate.card, card.score_card(scores[-1], found, changed))
+        if gate.badge is not None:
+            badge.write_badge(gate.badge, scores[-1], changed)
+    except (ArithmeticError, LookupError, ValueError) as error:
+        if not are_scores[0]:
+            raise
+        raise _damaged([spec for _, spec in named], scores, error) from None
     if changed is None:
         print(f"written: {', '.join(str(path) for path in (gate.card, gate.badge) if path)}")
         return
@@ -186,6 +191,26 @@ def _read(named: Sequence[tuple[str, str]]) -> "tuple[list[Score], Redundancy | 
         if note:
             _remark(note)
     return scores, read_redundancy(pathlib.Path(named[-1][1]))
+
+
+def _damaged(specs: Sequence[str], scores: "Sequence[Score]", error: Exception) -> UserError:
+    """What to say of read scores that nothing can be computed from: their values have the right
+    types, and are together none that a score has. The one that fails by itself is named.
+    """
+    from divsyn_jax.diversity.comparing import card, verdict
+
+    at_fault = []
+    for spec, score in zip(specs, scores, strict=True):
+        try:
+            card.score_card(score, None, verdict.change(*verdict.renamed_apart(score, score)))
+        except (ArithmeticError, LookupError, ValueError):
+            at_fault.append(spec)
+    places = " and ".join(f"{spec}/score.json" for spec in at_fault or specs)
+    what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return UserError(
+        f"{places}: damaged, its numbers are none of a score ({what}); score the corpus again with"
+        " score_corpus"
+    )
 
 
 def _scored(

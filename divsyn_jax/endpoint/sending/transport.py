@@ -69,15 +69,22 @@ class Transport(OutcomeReader):
                 f"the proxy in the environment ({', '.join(self._proxies) or 'none set'}) cannot be"
                 " used; set it to an address such as http://proxy:8080, or unset it"
             ) from None
-        # The limiter repeats attempts; two layers of retries would multiply.
-        self._client = openai.AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=_address(settings),
-            max_retries=0,
-            timeout=settings.timeout_s,
-            http_client=http_client,
-            default_headers={"Accept-Encoding": bounded_body.ACCEPTED_ENCODING},
-        )
+        address = _address(settings)
+        try:
+            # The limiter repeats attempts; two layers of retries would multiply.
+            self._client = openai.AsyncOpenAI(
+                api_key=self._key or "none",
+                base_url=address,
+                max_retries=0,
+                timeout=settings.timeout_s,
+                http_client=http_client,
+                default_headers={"Accept-Encoding": bounded_body.ACCEPTED_ENCODING},
+            )
+        except Exception as error:  # InvalidURL of httpx, which comes under two names
+            raise UserError(
+                f"--base_url={address[:80]}: no address ({' '.join(str(error).split())[:80]});"
+                " give one such as http://localhost:8000/v1"
+            ) from None
 
     async def close(self) -> None:
         """Close the connections; a server of our own goes on, for the next client."""
@@ -116,8 +123,10 @@ class Transport(OutcomeReader):
             if isinstance(error.__cause__, bounded_body.BodyRefused):
                 raise AttemptFailed(self.clean(str(error.__cause__))) from None
             unreachable = type(error.__cause__).__name__ == "ConnectError"
-            cause = " ".join(self.clean(str(error.__cause__ or error)).split())
-            through = f"; through the proxy in {', '.join(self._proxies)}" if self._proxies else ""
+            raised = error.__cause__ or error
+            cause = " ".join(self.clean(str(raised) or type(raised).__name__).split())
+            proxies = ", ".join(self._proxies)
+            through = f"; the environment names proxies: {proxies}" if proxies else ""
             raise AttemptFailed(
                 f"no connection ({cause[:LONGEST_MESSAGE]}{through})", unreachable=unreachable
             ) from None
@@ -155,7 +164,7 @@ def _text(body: bytes) -> str:
 def _address(settings: EndpointSettings) -> str:
     """Where to ask; a server of our own is started when it is first asked."""
     if settings.base_url != LOCAL:
-        return settings.base_url
+        return settings.base_url.rstrip("/")
     return shared_server(
         settings.model, min(settings.concurrency, SLOTS), settings.context_tokens
     ).base_url

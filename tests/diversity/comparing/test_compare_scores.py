@@ -65,6 +65,7 @@ def test_the_exit_code_says_what_the_line_says(scores, command, old, new, flags,
             ["{0}/broad", "{0}/narrow", "--fail_if=less_diverse", "--margin=0.1"],
             "--margin needs scores from all pairs",
         ),
+        (["{0}/broad", "{0}/narrow", "--fail_if=less_diverse", "--margin=nan"], "--margin=nan"),
         (["{0}/broad", "--badge=b.png"], "name a file that ends in .svg or .json"),
         (["{0}/broad", "{0}/narrow", "--fail_if=worse"], "fail_if"),
     ],
@@ -73,6 +74,28 @@ def test_bad_input_is_one_line_and_exit_2(scores, command, tmp_path, arguments, 
     given = [argument.format(scores) for argument in arguments]
     fails_with_one_line(command(MODULE, *given, cwd=tmp_path), says)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("record", "key", "value"),
+    [
+        ("cluster_score", "draws", 0),
+        ("cluster_score", "document_variance", -1),
+        ("duplicates", "exact", -1),
+        ("effective_clusters", "pair_share", 10**400),
+    ],
+)
+def test_a_score_whose_numbers_are_none_of_a_score_is_named(
+    scores, command, tmp_path, record, key, value
+):
+    score = json.loads((scores / "broad" / "score.json").read_text())
+    score[record][key] = value
+    (tmp_path / "edited").mkdir()
+    (tmp_path / "edited" / "score.json").write_text(json.dumps(score))
+    done = command(MODULE, scores / "narrow", tmp_path / "edited", "--card=card.md", cwd=tmp_path)
+    fails_with_one_line(done, f"{tmp_path}/edited/score.json: damaged")
+    assert "narrow/score.json" not in done.stderr
+    assert not (tmp_path / "card.md").exists()
 
 
 def test_scores_made_otherwise_are_not_compared(scores, command, tmp_path):
