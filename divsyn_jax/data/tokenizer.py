@@ -3,13 +3,14 @@
 SentencePiece models trained by `train_tokenizer`, or a Hugging Face tokenizer folder (`hf:DIR`).
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import pathlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.contained_files import contained
@@ -213,9 +214,19 @@ class _SentencePiece:
         return self._processor.id_to_piece(token_id)
 
 
-def _is_panic(error: BaseException) -> bool:
-    """Whether the Rust library panicked, which is no `Exception`."""
-    return type(error).__name__ == "PanicException"
+@contextlib.contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    """Failures of the library as `what` and their first line. Damaged files surface as many types:
+    JSONDecodeError, KeyError, plain `Exception` and a panic, which is none, of its Rust half.
+    """
+    try:
+        yield
+    except BaseException as error:
+        is_panic = type(error).__name__ == "PanicException"
+        if not isinstance(error, Exception) and not is_panic:
+            raise
+        why = (str(error).splitlines() or [""])[0]
+        raise UserError(f"{what} ({type(error).__name__}: {why})") from None
 
 
 class _HuggingFace:
@@ -224,18 +235,11 @@ class _HuggingFace:
             import transformers
         except ImportError:
             raise UserError(f"hf:{path}: needs transformers: pip install transformers") from None
-        try:
+        with _one_line(f"hf:{path}: not a Hugging Face tokenizer"):
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(
                 path, local_files_only=True, trust_remote_code=False
             )
-        except BaseException as error:
-            if not isinstance(error, Exception) and not _is_panic(error):
-                raise
-            # Damaged files surface as many types: JSONDecodeError, KeyError, the Rust library's own
-            why = (str(error).splitlines() or [""])[0]
-            raise UserError(
-                f"hf:{path}: not a Hugging Face tokenizer ({type(error).__name__}: {why})"
-            ) from None
+            begun = self._tokenizer("a")["input_ids"][:1]
         self.vocab_size = len(self._tokenizer)
         self.eos_id = self._tokenizer.eos_token_id
         if self.eos_id is None:
@@ -243,7 +247,7 @@ class _HuggingFace:
         bos = self._tokenizer.bos_token_id
         self.bos_id = self.eos_id if bos is None else bos
 
-        self.puts_bos = bos is not None and self._tokenizer("a")["input_ids"][:1] == [bos]
+        self.puts_bos = bos is not None and begun == [bos]
         # tokenizer.json may hold control tokens that the configuration gives no part to play.
         added = self._tokenizer.added_tokens_decoder.values()
         special = {str(token) for token in added if token.special}
@@ -261,20 +265,14 @@ class _HuggingFace:
     def _encode(self, texts: Sequence[str], are_markers_text: bool) -> list[list[int]]:
         if not texts:  # the library takes no empty list
             return []
-        try:
+        with _one_line(f"hf:{self._tokenizer.name_or_path}: cannot cut this text up"):
             return self._tokenizer(
                 list(texts), add_special_tokens=False, split_special_tokens=are_markers_text
             )["input_ids"]
-        except BaseException as error:
-            if not _is_panic(error):
-                raise
-            why = (str(error).splitlines() or [""])[0]
-            raise UserError(
-                f"hf:{self._tokenizer.name_or_path}: this tokenizer cannot cut a text up ({why})"
-            ) from None
 
     def decode(self, ids):
-        return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
+        with _one_line(f"hf:{self._tokenizer.name_or_path}: cannot make text of these ids"):
+            return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
 
     def piece(self, token_id):
         return self._tokenizer.convert_ids_to_tokens(token_id)

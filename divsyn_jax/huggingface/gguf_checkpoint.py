@@ -241,7 +241,7 @@ class GgufCheckpoint:
 
         def halves() -> np.ndarray:
             rows = self._read(entry)
-            if rows.shape[0] % (2 * count):
+            if count < 1 or rows.shape[0] % (2 * count):
                 raise UserError(f"{self._path}: tensor {entry.name!r} has no whole heads")
             pairs = rows.reshape(count, rows.shape[0] // count // 2, 2, *rows.shape[1:])
             return pairs.swapaxes(1, 2).reshape(rows.shape)

@@ -10,6 +10,7 @@ are in configs/base.py."""
 import dataclasses
 import difflib
 import math
+import sys
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from divsyn_jax.model.config import MeshConfig, ModelConfig
 
 OPTIMIZERS = ("adamw", "muon")
 SCHEDULES = ("constant", "linear", "cosine", "wsd")
+_LARGEST_INT = (1 << 63) - 1  # what numpy and XLA count with
 TRACKERS = ("tensorboard", "wandb", "trackio")
 
 
@@ -345,7 +347,10 @@ def _blank(cls: type) -> dict[str, Any]:
 def _convert(kind: Any, value: Any, place: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build(typing.cast(type, kind), value, place)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and abs(value) > (_LARGEST_INT if kind is int else sys.float_info.max):
+        raise UserError(f"{place}={value}: larger than any number of a recipe")
+    if is_number and kind is float:
         value = float(value)
     if kind in (int, float, str, bool):
         if type(value) is not kind:

@@ -7,9 +7,11 @@ Run by `make test-slow`; longer with DIVSYN_FUZZ_SECONDS=3600, which each target
 import contextlib
 import functools
 import gzip
+import io
 import json
 import os
 import pathlib
+import shutil
 import tempfile
 import time
 
@@ -23,30 +25,15 @@ from hypothesis import strategies as st  # noqa: E402
 
 from divsyn_jax.base import files, terminal_text  # noqa: E402
 from divsyn_jax.base.commandline import UserError  # noqa: E402
-from divsyn_jax.data import tokenizer  # noqa: E402
 from divsyn_jax.data.readers import tfds_features  # noqa: E402
 from divsyn_jax.data.readers.corpus import CorpusReader, ReadOptions  # noqa: E402
+
+from . import valid_files  # noqa: E402
+from .valid_files import JSON, altered, mutated  # noqa: E402
 
 pytestmark = pytest.mark.slow
 SECONDS = float(os.environ.get("DIVSYN_FUZZ_SECONDS", "0"))
 _EXAMPLES = 200
-
-SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.integers(min_value=10**18, max_value=10**40)
-    | st.floats()
-    | st.text(st.characters(), max_size=20)
-    | st.sampled_from(["", "..", "../x", "/etc/passwd", "\ud800", "\x1b[31m", "\u202e", "a\0b"])
-)
-JSON = st.recursive(
-    SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
-    ),
-    max_leaves=12,
-)
 
 
 def fuzzed(*strategies, **named):
@@ -67,6 +54,7 @@ def fuzzed(*strategies, **named):
                 run()
 
         repeated.__name__, repeated.__doc__ = test.__name__, test.__doc__
+        repeated.fuzz_one_input = run.hypothesis.fuzz_one_input  # for coverage_guided.py
         return repeated
 
     return decorate
@@ -81,17 +69,6 @@ def one_line():
         line = terminal_text.one_line(str(error))
         assert line.encode("utf-8")
         assert len(line.splitlines()) == 1
-
-
-def mutated(data: bytes) -> st.SearchStrategy[bytes]:
-    """`data` cut, with a piece of it replaced, or something added."""
-    place = st.integers(0, len(data))
-    return st.builds(
-        lambda a, b, new: data[: min(a, b)] + new + data[max(a, b) :],
-        place,
-        place,
-        st.binary(max_size=20),
-    )
 
 
 LINES = b"".join(
@@ -141,18 +118,31 @@ def test_parquet(data):
             list(CorpusReader(str(path)))
 
 
+ANSWER = {
+    "id": "a-1",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": [{"type": "text", "text": '{"score": 3, "same": true}'}],
+                "reasoning_content": "thought",
+                "tool_calls": [],
+            },
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {
+        "prompt_tokens": 7,
+        "completion_tokens": 5,
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    },
+    "error": {"message": "none", "code": 429, "type": "rate_limited"},
+}
+
+
 @fuzzed(
-    JSON
-    | st.fixed_dictionaries(
-        {},
-        optional={
-            "choices": JSON
-            | st.lists(st.fixed_dictionaries({"message": JSON, "finish_reason": JSON}), max_size=2),
-            "usage": JSON
-            | st.fixed_dictionaries({"prompt_tokens": JSON, "completion_tokens": JSON}),
-            "id": JSON,
-        },
-    ),
+    JSON | altered(ANSWER) | altered({key: ANSWER[key] for key in ("id", "choices", "usage")}),
     st.sampled_from([200, 302, 400, 401, 404, 429, 500]),
 )
 def test_endpoint_answers(body, status):
@@ -192,8 +182,15 @@ def test_endpoint_answers(body, status):
         ),
         max_size=3,
     )
+    | altered(
+        {
+            "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+            "b": {"dtype": "BF16", "shape": [4], "data_offsets": [24, 32]},
+            "__metadata__": {"format": "pt"},
+        }
+    )
     | JSON,
-    st.binary(max_size=40),
+    st.binary(max_size=40) | st.just(bytes(32)),
 )
 def test_safetensors_headers(header, data):
     pytest.importorskip("jax")
@@ -239,6 +236,30 @@ def test_gguf_files(data):
             gguf_tokenizer.write_gguf_tokenizer(checkpoint.header, 64, pathlib.Path(folder))
 
 
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "vocab_size": 64,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 10000.0,
+    "rope_scaling": {
+        "rope_type": "llama3",
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32,
+    },
+    "max_position_embeddings": 64,
+    "tie_word_embeddings": False,
+    "hidden_act": "silu",
+    "attention_bias": False,
+}
+
+
 @fuzzed(
     st.sampled_from(["llama", "mistral", "qwen2", "qwen3"]),
     st.dictionaries(
@@ -264,7 +285,8 @@ def test_gguf_files(data):
             ]
         ),
         JSON | st.integers(1, 64),
-    ),
+    )
+    | altered(CONFIG),
 )
 def test_model_configs(kind, config):
     pytest.importorskip("jax")
@@ -274,42 +296,97 @@ def test_model_configs(kind, config):
         architectures.from_config({"model_type": kind, **config}, "config.json")
 
 
-@fuzzed(
-    st.sampled_from(["tokenizer.model", "tokenizer.json", "tokenizer_config.json"]),
-    st.binary(max_size=300) | JSON.map(lambda value: json.dumps(value).encode()),
-)
-def test_tokenizers(name, data):
+@fuzzed(st.data())
+def test_tokenizers(data):
     pytest.importorskip("transformers")
+    from divsyn_jax.data import tokenizer
+
+    valid = valid_files.tokenizer_files()
+    name = data.draw(st.sampled_from(sorted(valid)))
+    content = data.draw(st.binary(max_size=300) | mutated(valid[name]) | _altered_json(name, valid))
+    others = {} if name == "tokenizer.model" else valid
     with tempfile.TemporaryDirectory() as folder:
-        (pathlib.Path(folder) / "tokenizer.json").write_text("{}")
-        (pathlib.Path(folder) / name).write_bytes(data)
+        for other in others.keys() - {"tokenizer.model", "unigram.json"}:
+            pathlib.Path(folder, other).write_bytes(valid[other])
+        pathlib.Path(folder, name.replace("unigram", "tokenizer")).write_bytes(content)
         with one_line():
-            tokenizer.load_tokenizer(folder)
+            loaded = tokenizer.load_tokenizer(folder if not others else f"hf:{folder}")
+            (ids,) = loaded.encode(["a bad cab\u20ac <|im_end|>"])
+            loaded.decode(ids)
 
 
-@fuzzed(
-    st.sampled_from(["config.json", "DONE", "eval.json", "manifest.json"]),
-    st.binary(max_size=50) | JSON.map(lambda value: json.dumps(value).encode()),
-)
+def _altered_json(name: str, valid: dict[str, bytes]) -> st.SearchStrategy[bytes]:
+    if not name.endswith(".json"):
+        return st.nothing()
+    return altered(json.loads(valid[name])).map(lambda value: json.dumps(value).encode())
+
+
+@fuzzed(st.sampled_from(["config.json", "manifest.json", "DONE", "eval.json"]), st.data())
 def test_run_and_shard_directories(name, data):
-    pytest.importorskip("jax")
+    pytest.importorskip("transformers")
     from divsyn_jax.data.shards import ShardedWindows
     from divsyn_jax.training import trained_run
 
+    made = valid_files.shards_folder() if name == "manifest.json" else valid_files.run_folder()
+    content = st.binary(max_size=50) | JSON.map(lambda value: json.dumps(value).encode())
+    if (made / name).exists():
+        valid = json.loads((made / name).read_text())
+        content |= altered(valid).map(lambda value: json.dumps(value).encode())
     with tempfile.TemporaryDirectory() as folder:
-        (pathlib.Path(folder) / name).write_bytes(data)
+        path = pathlib.Path(folder, "copy")
+        shutil.copytree(made, path, ignore=shutil.ignore_patterns("checkpoints"))
+        (path / name).write_bytes(data.draw(content))
         with one_line():
-            files.read_json(pathlib.Path(folder) / name)
-        with one_line():
-            trained_run.open_run(pathlib.Path(folder))
-        with one_line():
-            ShardedWindows(folder)
+            files.read_json(path / name)
+        if name == "manifest.json":
+            with one_line():
+                windows = ShardedWindows(str(path))
+                for place in range(min(len(windows), 20)):
+                    windows[place]
+        else:
+            with one_line():
+                trained_run.open_run(path)
 
 
-@fuzzed(JSON)
+FEATURES = {
+    "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
+    "featuresDict": {
+        "features": {
+            "text": {
+                "pythonClassName": "tensorflow_datasets.core.features.text_feature.Text",
+                "text": {},
+            },
+            "topics": {
+                "pythonClassName": "tensorflow_datasets.core.features.sequence_feature.Sequence",
+                "sequence": {"feature": {"pythonClassName": "a.b"}, "length": "-1"},
+            },
+        }
+    },
+}
+
+
+@fuzzed(JSON | altered(FEATURES))
 def test_tfds_features(value):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "features.json")
         path.write_text(json.dumps(value))
         with one_line():
             tfds_features.check_file(path)
+
+
+@fuzzed(st.data())
+def test_score_records(data):
+    from absl import flags
+
+    from divsyn_jax.diversity.comparing import compare_scores
+
+    made = valid_files.score_folder()
+    value = data.draw(altered(json.loads((made / "score.json").read_text())))
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "edited")
+        path.mkdir()
+        (path / "score.json").write_text(json.dumps(value))
+        written = [f"--card={folder}/card.md", f"--badge={folder}/badge.json"]
+        flags.FLAGS(["compare", *written])
+        with one_line(), contextlib.redirect_stdout(io.StringIO()):
+            compare_scores.main([str(made), str(path)])

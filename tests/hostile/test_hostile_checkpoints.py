@@ -317,7 +317,7 @@ def test_a_pattern_that_never_ends_is_one_line(tmp_path):
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     loaded = tokenizer.load_tokenizer(f"hf:{tmp_path}")
-    with pytest.raises(UserError, match="cannot cut a text up .*retry-limit"):
+    with pytest.raises(UserError, match="cannot cut this text up .*retry-limit"):
         loaded.encode(["a" * 40 + "b"])
 
 

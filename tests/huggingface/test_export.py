@@ -228,7 +228,10 @@ def test_the_tokenizer_encodes_real_documents_identically(tmp_path, shared_data)
     seen = 0
     for path in sorted(shared_data.glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
-            texts = [json.loads(line)["text"] for line, _ in zip(lines, range(400), strict=False)]
+            records = [json.loads(line) for line, _ in zip(lines, range(400), strict=False)]
+        texts = [record["text"] for record in records if "text" in record]
+        if not texts:  # what people judged has its texts in sets
+            continue
         encoded = theirs(texts, add_special_tokens=False)["input_ids"]
         assert encoded == ours.encode(texts), path
         assert theirs(["".join(texts[:3])], add_special_tokens=False)["input_ids"] == ours.encode(
