@@ -229,7 +229,7 @@ class RunLanguageModel(TemplateLM):
             self._mesh,
             prompts,
             settings["max_gen_toks"],
-            tokenizer.eos_id,
+            self._run.stops,
             tokenizer.vocab_size,
             sampling,
             stopped,

@@ -57,7 +57,7 @@ def generate_texts(
             mesh,
             ids,
             max_tokens,
-            tokenizer.eos_id,
+            run.stops,
             tokenizer.vocab_size,
             sampling,
         )

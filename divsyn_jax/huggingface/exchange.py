@@ -6,6 +6,7 @@ The command is divsyn_jax/export.py.
 import contextlib
 import pathlib
 import tempfile
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.contained_files import contained
 from divsyn_jax.data.chat import TEMPLATE_FILE
+from divsyn_jax.data.stop_tokens import STOPS_FILE
 from divsyn_jax.data.tokenizer import Tokenizer
 from divsyn_jax.huggingface import (
     architectures,
@@ -46,7 +48,7 @@ _WRITTEN = (
         "*.safetensors",
         tensor_files.INDEX_FILE,
         "config.json",
-        "generation_config.json",
+        STOPS_FILE,
         "README.md",
     ),
     *("tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", TEMPLATE_FILE),
@@ -87,10 +89,10 @@ def export_run(
             recipe.model, recipe.seq_len, tokenizer.bos_id, tokenizer.eos_id
         )
         files.write_json(folder / "config.json", config)
-        special = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
+        stops = run.stops if len(run.stops) > 1 else tokenizer.eos_id
+        special = {"bos_token_id": tokenizer.bos_id, "eos_token_id": stops}
         files.write_json(
-            folder / "generation_config.json",
-            {**special, "do_sample": False, "max_length": recipe.seq_len},
+            folder / STOPS_FILE, {**special, "do_sample": False, "max_length": recipe.seq_len}
         )
         tokenizer_files.export(workdir / "tokenizer", tokenizer, recipe.seq_len, folder)
         chat = (folder / TEMPLATE_FILE).exists()
@@ -131,6 +133,7 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
     abstract = jax.eval_shape(lambda: decoder.init_params(shape, 0))
     slices = llama.slices(abstract)
     _check_tensors(slices, tensors, source)
+    pieces = [(piece, _finite(source, piece.name, tensors[piece.name][1])) for piece in slices]
     recipe = _imported_recipe(shape, context)
     identity = {"imported_from": source.resolve().name}
     with files.new_directory(workdir) as folder:
@@ -147,7 +150,7 @@ def import_checkpoint(source: pathlib.Path, workdir: pathlib.Path) -> None:
             jax.default_device(jax.devices("cpu")[0]),
         ):
             params = jax.tree_util.tree_map_with_path(
-                lambda path, leaf: _assembled(path, leaf, slices, tensors, pathlib.Path(scratch)),
+                lambda path, leaf: _assembled(path, leaf, pieces, pathlib.Path(scratch)),
                 abstract,
             )
             with contextlib.closing(Checkpoints(folder, 1, 0)) as checkpoints:
@@ -173,19 +176,38 @@ def _import_tokenizer(
 
 
 def _assembled(
-    path: tuple, leaf: jax.ShapeDtypeStruct, slices, tensors, scratch: pathlib.Path
+    path: tuple,
+    leaf: jax.ShapeDtypeStruct,
+    pieces: Sequence[tuple[llama.Slice, Callable[[], np.ndarray]]],
+    scratch: pathlib.Path,
 ) -> jax.Array:
     keys = tuple(entry.key for entry in path)
     # .npy files align their data, which is what lets JAX use it where it lies.
     array = np.lib.format.open_memmap(
         scratch / f"{'.'.join(keys)}.npy", "w+", leaf.dtype, leaf.shape
     )
-    for piece in slices:
+    for piece, read in pieces:
         if piece.path == keys:
-            _, read = tensors[piece.name]
             array[... if piece.layer is None else piece.layer] = piece.to_ours(read())
             array.flush()
     return jax.device_put(np.asarray(array), may_alias=True)
+
+
+def _finite(
+    source: pathlib.Path, name: str, read: Callable[[], np.ndarray]
+) -> Callable[[], np.ndarray]:
+    """`read`, which then raises `UserError` where the tensor holds what no training leaves."""
+
+    def checked() -> np.ndarray:
+        values = read()
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"{source}: tensor {name!r} holds NaN or infinity, and every text would be scored"
+                " so; fetch the checkpoint again, or take one that was saved before it diverged"
+            )
+        return values
+
+    return checked
 
 
 def _check_tensors(
@@ -200,7 +222,10 @@ def _check_tensors(
         )
     for name, shape in wanted.items():
         if name not in tensors:
-            raise UserError(f"{source}: tensor {name!r} is missing")
+            raise UserError(
+                f"{source}: tensor {name!r} is missing, which the model that its config.json"
+                " describes has; fetch the checkpoint again, whole"
+            )
         if tensors[name][0] != shape:
             raise UserError(
                 f"{source}: tensor {name!r} is {tensors[name][0]}, not {shape} as config.json says"

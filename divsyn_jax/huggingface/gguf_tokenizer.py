@@ -11,6 +11,7 @@ import numpy as np
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data import stop_tokens
 from divsyn_jax.huggingface.gguf_header import GgufHeader
 
 _CONTROL, _USER_DEFINED = 3, 4
@@ -82,6 +83,9 @@ def write_gguf_tokenizer(header: GgufHeader, context: int, folder: pathlib.Path)
     if template:
         config["chat_template"] = template
     files.write_json(folder / "tokenizer_config.json", config)
+    # The ends of a text, of a turn and of a message, as llama.cpp calls them.
+    ends = (_token_id(header, f"{key}_token_id", len(tokens)) for key in ("eos", "eot", "eom"))
+    stop_tokens.write_stops(folder, [number for number in ends if number is not None])
 
 
 def _token_id(header: GgufHeader, key: str, tokens: int) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
 from divsyn_jax.base.contained_files import contained
-from divsyn_jax.data import jinja_template
+from divsyn_jax.data import jinja_template, stop_tokens
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.data.tokenizer import MODEL_FILE, Tokenizer
@@ -78,6 +78,9 @@ def import_files(source: pathlib.Path, folder: pathlib.Path) -> Tokenizer:
     template = jinja_template.load_chat_template(source, tokenizer)
     if template and TEMPLATE_FILE not in names:
         files.write_text(folder / TEMPLATE_FILE, template.template)
+    stops = stop_tokens.named_stops(source, tokenizer)
+    if len(stops) > 1:
+        stop_tokens.write_stops(folder, stops)
     return tokenizer
 
 

@@ -88,8 +88,9 @@ def decode_chunk(
     S]).
 
     `state` holds `cache`, `logits` [B, V] of the next token, `position` [B] it goes to, and `done`
-    [B]; a row that is done repeats EOS. `choice` holds temperature, top_k, top_p, eos and
-    vocabulary. A row ends by itself at the last slot of the cache."""
+    [B]; a row that is done repeats the first of the ids that end a text. `choice` holds
+    temperature, top_k, top_p, stops (those ids) and vocabulary. A row ends by itself at the last
+    slot of the cache."""
     B, M = state["logits"].shape[0], state["cache"]["keys"].shape[2]
 
     def condition(carry):
@@ -99,8 +100,11 @@ def decode_chunk(
     def body(carry):
         step, state, tokens_BS = carry
         keys = jax.vmap(jax.random.fold_in)(keys_B, state["position"])
-        chosen_B = jnp.where(state["done"], choice["eos"], sample(state["logits"], keys, choice))
-        done_B = state["done"] | (chosen_B == choice["eos"]) | (state["position"] >= M - 1)
+        chosen_B = jnp.where(
+            state["done"], choice["stops"][0], sample(state["logits"], keys, choice)
+        )
+        is_end_B = jnp.isin(chosen_B, choice["stops"])
+        done_B = state["done"] | is_end_B | (state["position"] >= M - 1)
         position_B = jnp.minimum(state["position"], M - 1)
         x_B1D, cache = forward(
             config, params, chosen_B[:, None], position_B[:, None], state["cache"]
@@ -114,7 +118,7 @@ def decode_chunk(
         }
         return step + 1, state, tokens_BS.at[:, step].set(chosen_B)
 
-    tokens_BS = jnp.full((B, _CHUNK), choice["eos"], jnp.int32)
+    tokens_BS = jnp.full((B, _CHUNK), choice["stops"][0], jnp.int32)
     _, state, tokens_BS = jax.lax.while_loop(condition, body, (0, state, tokens_BS))
     return state, tokens_BS
 
@@ -146,21 +150,21 @@ def generate(
     mesh: Mesh,
     prompts: Sequence[Sequence[int]],
     max_tokens: int,
-    eos_id: int,
+    stops: Sequence[int],
     vocabulary: int,
     sampling: Sampling,
     stopped: Callable[[int, list[int]], bool] = lambda row, tokens: False,
 ) -> list[list[int]]:
-    """Continue each prompt (ids, not empty) by at most `max_tokens` tokens; EOS ends a text and is
-    not returned.
+    """Continue each prompt (ids, not empty) by at most `max_tokens` tokens.
 
-    Args: vocabulary: number of ids of the tokenizer; the model's may be padded. stopped: asked now
-      and then, with a row and its new tokens, whether that text has ended by another rule.
+    Args: stops: ids that end a text, EOS first; they are not returned. vocabulary: number of ids of
+      the tokenizer; the model's may be padded. stopped: asked now and then, with a row and its new
+      tokens, whether that text has ended by another rule.
     """
     splits = mesh.shape["replica"] * mesh.shape["fsdp"]
     rows = -(-len(prompts) // splits) * splits
     longest = max(map(len, prompts))
-    tokens_BL = np.full((rows, _rounded(longest)), eos_id, np.int32)
+    tokens_BL = np.full((rows, _rounded(longest)), stops[0], np.int32)
     length_B = np.ones(rows, np.int32)
     for row, prompt in enumerate(prompts):
         tokens_BL[row, : len(prompt)], length_B[row] = prompt, len(prompt)
@@ -183,7 +187,7 @@ def generate(
         "temperature": jnp.float32(sampling.temperature),
         "top_k": jnp.int32(sampling.top_k),
         "top_p": jnp.float32(sampling.top_p),
-        "eos": jnp.int32(eos_id),
+        "stops": jnp.asarray(stops, jnp.int32),
         "vocabulary": jnp.int32(vocabulary),
     }
     found: list[list[int]] = [[] for _ in prompts]
@@ -191,17 +195,19 @@ def generate(
         state, tokens_BS = decode_chunk(config, params, state, keys_B, choice)
         done = np.array(state["done"])
         for row, new in enumerate(np.asarray(tokens_BS)[: len(prompts)].tolist()):
-            if not found[row] or found[row][-1] != eos_id:
-                found[row] += new[: new.index(eos_id) + 1] if eos_id in new else new
+            if not found[row] or found[row][-1] not in stops:
+                found[row] += new[: _end(new, stops) + 1]
             done[row] |= len(found[row]) >= max_tokens or stopped(row, found[row])
         if done.all():
             break
         state["done"] = jax.device_put(done, where)
-    return [_without_eos(tokens[:max_tokens], eos_id) for tokens in found]
+    kept = [tokens[:max_tokens] for tokens in found]
+    return [tokens[: _end(tokens, stops)] for tokens in kept]
 
 
-def _without_eos(tokens: list[int], eos_id: int) -> list[int]:
-    return tokens[: tokens.index(eos_id)] if eos_id in tokens else tokens
+def _end(tokens: Sequence[int], stops: Sequence[int]) -> int:
+    """Where the first of `stops` stands; the length of `tokens` where none does."""
+    return next((place for place, token in enumerate(tokens) if token in stops), len(tokens))
 
 
 def _rounded(size: int) -> int:

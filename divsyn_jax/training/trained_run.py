@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from divsyn_jax.base import files
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data import stop_tokens
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.model import decoder, sharding
 from divsyn_jax.model.config import MeshConfig, ModelConfig
@@ -28,6 +29,11 @@ class TrainedRun:
     workdir: pathlib.Path
     recipe: Recipe
     tokenizer: tokenizers.Tokenizer
+
+    @functools.cached_property
+    def stops(self) -> list[int]:
+        """The token ids that end a text, EOS first."""
+        return stop_tokens.named_stops(self.workdir / "tokenizer", self.tokenizer)
 
     @functools.cached_property
     def inference_model(self) -> ModelConfig:

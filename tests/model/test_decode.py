@@ -1,5 +1,7 @@
 """Generation with a cache against the forward pass without one."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +38,7 @@ def without_cache(params, prompt, count) -> list[int]:
 
 @pytest.mark.long
 def test_greedy_tokens_are_those_of_the_forward_pass(params, mesh):
-    found = decode.generate(TINY, params, mesh, PROMPTS, 20, NO_EOS, V, Sampling())
+    found = decode.generate(TINY, params, mesh, PROMPTS, 20, [NO_EOS], V, Sampling())
     for prompt, tokens in zip(PROMPTS, found, strict=True):
         assert tokens == without_cache(params, prompt, 20)
 
@@ -60,11 +62,16 @@ def test_logits_after_prefill_and_each_step_are_those_of_the_forward_pass(params
 
 @pytest.mark.long
 def test_eos_and_other_rules_end_a_text(params, mesh):
-    whole = decode.generate(TINY, params, mesh, PROMPTS, 40, NO_EOS, V, Sampling())
+    whole = decode.generate(TINY, params, mesh, PROMPTS, 40, [NO_EOS], V, Sampling())
     eos = whole[1][5]
-    ended = decode.generate(TINY, params, mesh, PROMPTS, 40, eos, V, Sampling())
+    ended = decode.generate(TINY, params, mesh, PROMPTS, 40, [eos], V, Sampling())
     for tokens, full in zip(ended, whole, strict=True):
         assert tokens == (full[: full.index(eos)] if eos in full else full)
+    sooner = whole[1][2]
+    ended = decode.generate(TINY, params, mesh, PROMPTS, 40, [eos, sooner], V, Sampling())
+    assert len(ended[1]) <= 2
+    for tokens, full in zip(ended, whole, strict=True):
+        assert tokens == list(itertools.takewhile(lambda token: token not in (eos, sooner), full))
     asked = []
     stopped = decode.generate(
         TINY,
@@ -72,7 +79,7 @@ def test_eos_and_other_rules_end_a_text(params, mesh):
         mesh,
         PROMPTS[:1],
         40,
-        NO_EOS,
+        [NO_EOS],
         V,
         Sampling(),
         lambda row, tokens: asked.append(len(tokens)) or True,
@@ -84,11 +91,13 @@ def test_eos_and_other_rules_end_a_text(params, mesh):
 @pytest.mark.long
 def test_a_rows_draws_do_not_depend_on_its_neighbours(params, mesh):
     hot = Sampling(temperature=1.0, seed=3)
-    together = decode.generate(TINY, params, mesh, PROMPTS, 24, NO_EOS, V, hot)
-    assert together[:2] == decode.generate(TINY, params, mesh, PROMPTS[:2], 24, NO_EOS, V, hot)
+    together = decode.generate(TINY, params, mesh, PROMPTS, 24, [NO_EOS], V, hot)
+    assert together[:2] == decode.generate(TINY, params, mesh, PROMPTS[:2], 24, [NO_EOS], V, hot)
     assert (
         together[0]
-        != decode.generate(TINY, params, mesh, PROMPTS[:1], 24, NO_EOS, V, Sampling(1.0, seed=4))[0]
+        != decode.generate(TINY, params, mesh, PROMPTS[:1], 24, [NO_EOS], V, Sampling(1.0, seed=4))[
+            0
+        ]
     )
 
 

@@ -38,7 +38,7 @@ def measure(layout: MeshConfig) -> dict:
         for batch in scoring.score_continuations(config, params, mesh, requests(), 512):
             found.update(batch)
         texts = decode.generate(
-            config, params, mesh, [[5], [7, 8, 9] * 5, [1, 2]], 20, 200, 104, Sampling()
+            config, params, mesh, [[5], [7, 8, 9] * 5, [1, 2]], 20, [200], 104, Sampling()
         )
     return {"scores": [found[index][0] for index in range(len(found))], "texts": texts}
 
