@@ -369,13 +369,13 @@ def _recipes(runs: Sequence[dict[str, Any]]) -> str:
         rows.append(
             [
                 label if rate == 1 else f"{label}, {rate:g} of the law's rate",
-                _interval(list(values.values())),
-                "-" if name == MODERN or not more else _interval(more, "+.4f"),
+                shown_interval(list(values.values())),
+                "-" if name == MODERN or not more else shown_interval(more, "+.4f"),
                 str(sum(skipped)),
             ]
         )
     header = ["recipe", "bits per byte", "above modern, of one seed", "steps skipped"]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _shares(runs: Sequence[dict[str, Any]]) -> str:
@@ -436,14 +436,14 @@ def _rates(runs: Sequence[dict[str, Any]]) -> str:
         if len(swept) < 2:
             continue
         optimum, note = best_rate([(rate, mean) for rate, mean, _ in swept])
-        shown = {rate: _interval(values) for rate, _, values in swept}
+        shown = {rate: shown_interval(values) for rate, _, values in swept}
         rows.append(
             [name, *(shown.get(rate, "-") for rate in rates), f"{optimum:.3g} {note}".strip()]
         )
     if not rows:
         return ""
     header = ["bits per byte at the law's rate times", *(f"{rate:g}" for rate in rates), "optimum"]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _swept(runs: Sequence[dict[str, Any]], name: str) -> list[tuple[float, float, list[float]]]:
@@ -475,14 +475,16 @@ def _chosen(
     return [run for run in runs if run["share"] == 1.0 and run["rate"] == rate and wanted(run)]
 
 
-def _interval(values: Sequence[float], form: str = ".4f") -> str:
+def shown_interval(values: Sequence[float], form: str = ".4f") -> str:
+    """The mean of `values`, with its 95% t interval where there are several."""
     found = mean_interval(values)
     if found["ci_low"] is None:
         return f"{found['value']:{form}}"
     return f"{found['value']:{form}} [{found['ci_low']:{form}}, {found['ci_high']:{form}}]"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
