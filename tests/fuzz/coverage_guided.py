@@ -1,12 +1,11 @@
 """The targets of test_fuzz.py under Atheris, which keeps the inputs that reach new lines.
 
-    pip install atheris
-    python -m tests.fuzz.coverage_guided test_readers --seconds=3600 --corpus=/tmp/fuzz/readers
+    make fuzz TARGET=test_readers FUZZ_SECONDS=3600
 
 Ends with status 77 and the input at the first finding: an exception that is no `UserError`, more
 than 60 seconds for one input, memory that grows by more than 512 MiB over what the imports took,
 or a file written, moved or removed anywhere but in the target's own temporary folder. The next run
-on the same `--corpus` goes on from what this one reached.
+goes on from what this one reached, which is kept in `--corpus`.
 """
 
 import argparse
