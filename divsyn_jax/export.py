@@ -8,8 +8,8 @@ The first writes safetensors, config.json, generation_config.json, the tokenizer
 the same text), the chat template where the run has one, and a model card. The second makes a run of
 any checkpoint of Llama (plain rotary embeddings or Llama 3's), Mistral without a sliding window,
 Qwen2 or Qwen3, also of a GGUF file of these, dequantised (others are refused by name): it serves as
-init_from of a training run, to evaluate and to generate. Both hold one parameter (of all layers) in
-memory at a time."""
+init_from of a training run, to evaluate and to generate, where texts end at every id that the
+checkpoint names as an end. Both hold one parameter (of all layers) in memory at a time."""
 
 import dataclasses
 import os

@@ -15,6 +15,7 @@ import jax
 
 from divsyn_jax.base import files, owned_folders
 from divsyn_jax.base.commandline import UserError
+from divsyn_jax.data import stop_tokens
 from divsyn_jax.data import tokenizer as tokenizers
 from divsyn_jax.data.chat import TEMPLATE_FILE
 from divsyn_jax.model.config import NUMERICS, ModelConfig, model_differences
@@ -59,7 +60,7 @@ def write_run_directory(
     workdir: pathlib.Path, recipe: Recipe, tokenizer: tokenizers.Tokenizer, chat_template: str
 ) -> None:
     """Write the resolved recipe, the environment, the tokenizer and with it the chat template, ''
-    for none.
+    for none. What ends a text of the run that this one starts from ends its texts, too.
     """
     files.write_json(workdir / "config.json", recipe.to_dict())
     files.write_json(
@@ -74,6 +75,10 @@ def write_run_directory(
     )
     (workdir / "tokenizer").mkdir(exist_ok=True)
     tokenizer.copy_to(workdir / "tokenizer")
+    start = pathlib.Path(recipe.init_from, "tokenizer")
+    if recipe.init_from and (start / stop_tokens.STOPS_FILE).is_file():
+        stops = stop_tokens.named_stops(start, tokenizer)
+        stop_tokens.write_stops(workdir / "tokenizer", stops)
     if chat_template:
         files.write_text(workdir / "tokenizer" / TEMPLATE_FILE, chat_template)
 

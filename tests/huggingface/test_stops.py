@@ -1,5 +1,6 @@
 """What ends a text of an imported model: the ids that its publishers name, beside the EOS."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ from divsyn_jax.evaluation import text_generation
 from divsyn_jax.huggingface.exchange import export_run, import_checkpoint
 from divsyn_jax.model.decode import Sampling
 from divsyn_jax.training import trained_run
+from divsyn_jax.training.run_directory import write_run_directory
 
 from ..trained_runs import make_run
 
@@ -109,3 +111,15 @@ def test_weights_of_a_model_that_diverged_are_named(tmp_path, value):
     with pytest.raises(UserError, match="model.norm.weight' holds NaN or infinity"):
         import_checkpoint(tmp_path / "a.gguf", tmp_path / "imported")
     assert not (tmp_path / "imported").exists()
+
+
+def test_a_run_that_starts_from_an_imported_one_ends_its_texts_so_too(tmp_path, checkpoint):
+    _edit(checkpoint / "generation_config.json", eos_token_id=[2, 300])
+    import_checkpoint(checkpoint, tmp_path / "imported")
+    run = trained_run.open_run(tmp_path / "imported")
+    for start, stops in ((str(tmp_path / "imported"), [2, 300]), ("", [2])):
+        recipe = dataclasses.replace(run.recipe, init_from=start)
+        workdir = tmp_path / f"tuned{bool(start)}"
+        workdir.mkdir()
+        write_run_directory(workdir, recipe, run.tokenizer, "")
+        assert trained_run.open_run(workdir).stops == stops
