@@ -129,7 +129,11 @@ def trials(settings: argparse.Namespace) -> list[Trial]:
                 if part == "recipes":
                     found += [Trial(size, seed, name) for name in settings.recipes]
                 elif part == "elements":
-                    found += [Trial(size, seed, name) for name in settings.elements]
+                    found += [
+                        Trial(size, seed, name, rate=rate)
+                        for name in settings.elements
+                        for rate in settings.element_rates
+                    ]
                 elif part == "shares":
                     found += [Trial(size, seed, MODERN, share=share) for share in settings.shares]
                 else:
@@ -355,7 +359,7 @@ def _recipes(runs: Sequence[dict[str, Any]]) -> str:
         (PAPER, 1.0),
         *((PAPER, r) for r in tried[:1] if r != 1),
         (MODERN, 1.0),
-        *((name, 1.0) for name in ELEMENTS),
+        *((name, r) for name in ELEMENTS for r in _rates_of(runs, name)),
     ):
         values = _by_seed(runs, name, rate)
         if not values:
@@ -376,6 +380,10 @@ def _recipes(runs: Sequence[dict[str, Any]]) -> str:
         )
     header = ["recipe", "bits per byte", "above modern, of one seed", "steps skipped"]
     return table(header, rows)
+
+
+def _rates_of(runs: Sequence[dict[str, Any]], name: str) -> list[float]:
+    return sorted({run["rate"] for run in runs if run["recipe"] == name}, reverse=True)
 
 
 def _shares(runs: Sequence[dict[str, Any]]) -> str:
@@ -517,6 +525,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="KEY=VALUE,... that the modern recipe has besides, before an element is left out",
     )
     add("--shares", type=listed(float), default=[0.4, 0.55, 0.7, 0.85])
+    add(
+        "--element_rates",
+        type=listed(float),
+        default=[1.0],
+        help="multiples of the law's rate without an element, which may want another",
+    )
     add("--rates", type=listed(float), default=[0.25, 0.5, 0.71, 1.0, 1.41, 2.0, 4.0])
     add("--tokens_per_parameter", type=float, default=ladder.TOKENS_PER_PARAMETER)
     add("--tokens", type=int, default=0, help="in place of tokens_per_parameter")
