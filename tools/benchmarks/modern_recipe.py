@@ -359,7 +359,7 @@ def _recipes(runs: Sequence[dict[str, Any]]) -> str:
         (PAPER, 1.0),
         *((PAPER, r) for r in tried[:1] if r != 1),
         (MODERN, 1.0),
-        *((name, r) for name in ELEMENTS for r in _rates_of(runs, name)),
+        *((element, r) for element in ELEMENTS for r in _rates_of(runs, element)),
     ):
         values = _by_seed(runs, name, rate)
         if not values:
