@@ -71,21 +71,32 @@ class Rung:
         return self.steps * self.global_batch * self.seq_len
 
 
-def rung(size: str, seq_len: int = 2048, tokens_per_parameter: float = 20.0) -> Rung:
-    """The rung of the ladder that is named `size`, e.g. '4m', for windows of `seq_len` tokens.
+def rung(
+    size: str,
+    seq_len: int = 2048,
+    tokens_per_parameter: float = 20.0,
+    tokens_in_batch: float | None = None,
+) -> Rung:
+    """The rung of the ladder that is named `size`, e.g. '4m', for windows of `seq_len` tokens; with
+    batches of `tokens_in_batch` in place of the law's, at the rate that belongs to those.
 
     Raises `UserError` for a size that is not on the ladder.
     """
     if size not in SIZES:
         raise UserError(f"size={size!r} is not on the ladder; use one of {', '.join(SIZES)}")
-    return rung_of(SIZES[size], seq_len, tokens_per_parameter)
+    return rung_of(SIZES[size], seq_len, tokens_per_parameter, tokens_in_batch)
 
 
-def rung_of(parameters: float, seq_len: int, tokens_per_parameter: float) -> Rung:
+def rung_of(
+    parameters: float,
+    seq_len: int,
+    tokens_per_parameter: float,
+    tokens_in_batch: float | None = None,
+) -> Rung:
     """The same for any number of parameters."""
     layers, hidden = shape_of(parameters)
     own = layer_parameters(layers, hidden)
-    batch = _rounded(batch_tokens(own) / seq_len)
+    batch = _rounded((tokens_in_batch or batch_tokens(own)) / seq_len)
     steps = max(2, round(tokens_per_parameter * own / (batch * seq_len)))
     return Rung(
         parameters=own,
@@ -98,7 +109,7 @@ def rung_of(parameters: float, seq_len: int, tokens_per_parameter: float) -> Run
         steps=steps,
         # Of a run shorter than the law's, at most a fifth is warm-up.
         warmup_steps=max(1, min(round(own / (batch * seq_len)), steps // 5)),
-        peak_lr=learning_rate(own),
+        peak_lr=learning_rate(own, tokens_in_batch and batch * seq_len),
         b2=0.95 if batch * seq_len >= 1 << 19 else 0.99,
     )
 
@@ -108,9 +119,16 @@ def batch_tokens(parameters: float) -> float:
     return 160 * 2048 * (parameters / _REFERENCE) ** (2 / 3)
 
 
-def learning_rate(parameters: float) -> float:
-    """Peak of the schedule 'wsd': half of 0.0047 (N / 108M)^(-1/3), to three digits."""
-    return float(f"{0.0047 / 2 * (parameters / _REFERENCE) ** (-1 / 3):.3g}")
+def learning_rate(parameters: float, tokens_in_batch: float | None = None) -> float:
+    """Peak of the schedule 'wsd': half of 0.0047 (N / 108M)^(-1/3), to three digits.
+
+    In batches of other than the law's size, that times the square root of their ratio, by which
+    adaptive optimizers keep the noise of their steps (Malladi et al. 2022, arXiv 2205.10287).
+    """
+    rate = 0.0047 / 2 * (parameters / _REFERENCE) ** (-1 / 3)
+    if tokens_in_batch is not None:
+        rate *= math.sqrt(tokens_in_batch / batch_tokens(parameters))
+    return float(f"{rate:.3g}")
 
 
 def shape_of(parameters: float) -> tuple[int, int]:

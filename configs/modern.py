@@ -5,8 +5,9 @@
   python -m divsyn_jax.train --config=configs/modern.py:size=350m,level=topic_styles_persona ...
 
 Arguments, separated by commas: a size (1m, 4m, 15m, 60m, 150m, 350m, 1_4b), which may stand alone;
-`seq_len=N` (2048), to which batch and steps are fitted; `tokens_per_parameter=N` (20); `level=NAME`
-and what may follow it, as in the other recipes.
+`seq_len=N` (2048), to which batch and steps are fitted; `tokens_per_parameter=N` (20);
+`batch_tokens=N` in place of the law's, with the learning rate that belongs to it; `level=NAME` and
+what may follow it, as in the other recipes.
 
 What differs from the paper: Muon for the matrices of layers with AdamW for the rest, queries and
 keys normalised (Henry et al. 2020; as Qwen3), the schedule 'wsd' (Hu et al. 2024, MiniCPM), z-loss
@@ -23,8 +24,8 @@ _ON_ONE_DEVICE = 100e6  # parameters up to which activations need not be compute
 
 def get_config(argument: str | None = None):
     """The modern recipe; the argument says size, window length, tokens and level (see above)."""
-    size, seq_len, tokens, level = _parse(argument)
-    return base.bind_level(at(ladder.rung(size, seq_len, tokens)), level)
+    size, seq_len, tokens, batch, level = _parse(argument)
+    return base.bind_level(at(ladder.rung(size, seq_len, tokens, batch)), level)
 
 
 def at(rung: ladder.Rung):
@@ -49,9 +50,9 @@ def at(rung: ladder.Rung):
     return config
 
 
-def _parse(argument: str | None) -> tuple[str, int, float, str | None]:
-    """(size, window length, tokens per parameter, what is left for the level)."""
-    size, seq_len, tokens = DEFAULT_SIZE, 2048, ladder.TOKENS_PER_PARAMETER
+def _parse(argument: str | None) -> tuple[str, int, float, float | None, str | None]:
+    """(size, window length, tokens a parameter, tokens in a batch, what is left for the level)."""
+    size, seq_len, tokens, batch = DEFAULT_SIZE, 2048, ladder.TOKENS_PER_PARAMETER, None
     rest = []
     for number, part in enumerate(filter(None, (argument or "").split(","))):
         key, _, value = part.partition("=")
@@ -63,9 +64,11 @@ def _parse(argument: str | None) -> tuple[str, int, float, str | None]:
             seq_len = int(_number(key, value))
         elif key == "tokens_per_parameter":
             tokens = _number(key, value)
+        elif key == "batch_tokens":
+            batch = _number(key, value)
         else:
             rest.append(part)
-    return size, seq_len, tokens, ",".join(rest) or None
+    return size, seq_len, tokens, batch, ",".join(rest) or None
 
 
 def _number(key: str, value: str) -> float:

@@ -54,6 +54,20 @@ def test_batch_and_steps_follow_the_window():
     assert fewer.warmup_steps == fewer.steps // 5
 
 
+def test_a_batch_of_another_size_takes_the_rate_that_belongs_to_it():
+    """The square root of the ratio of the batches; the tokens stay the law's."""
+    law = ladder.rung("4m", 128)
+    quarter = ladder.rung("4m", 128, tokens_in_batch=law.global_batch * 128 / 4)
+    assert quarter.global_batch == law.global_batch // 4
+    assert quarter.peak_lr == pytest.approx(law.peak_lr / 2, rel=0.01)
+    assert quarter.tokens == pytest.approx(law.tokens, rel=0.01)
+    own = ladder.rung("4m", 128, tokens_in_batch=law.global_batch * 128)
+    assert own.peak_lr == pytest.approx(law.peak_lr, rel=0.01)
+    recipe = modern.get_config("4m,seq_len=128,batch_tokens=4096")
+    assert recipe.global_batch == 32
+    assert recipe.optimizer.peak_lr == ladder.rung("4m", 128, tokens_in_batch=4096).peak_lr
+
+
 def test_arguments_of_the_recipe():
     bound = modern.get_config("size=4m,seq_len=256,tokens_per_parameter=5,level=topic_styles")
     assert (bound.seq_len, bound.model.hidden) == (256, 256)
