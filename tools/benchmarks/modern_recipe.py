@@ -438,6 +438,9 @@ def _rates(runs: Sequence[dict[str, Any]]) -> str:
     rates = sorted({run["rate"] for run in runs})
     if len(rates) < 2:
         return ""
+    parameters = ladder.rung(runs[0]["size"]).parameters
+    batch = runs[0]["batch_tokens"]
+    of_batch = ladder.learning_rate(parameters, batch) / ladder.learning_rate(parameters)
     rows = []
     for name in (PAPER, MODERN):
         swept = _swept(runs, name)
@@ -446,11 +449,19 @@ def _rates(runs: Sequence[dict[str, Any]]) -> str:
         optimum, note = best_rate([(rate, mean) for rate, mean, _ in swept])
         shown = {rate: shown_interval(values) for rate, _, values in swept}
         rows.append(
-            [name, *(shown.get(rate, "-") for rate in rates), f"{optimum:.3g} {note}".strip()]
+            [
+                name,
+                *(shown.get(rate, "-") for rate in rates),
+                f"{optimum:.3g} {note}".strip(),
+                f"{optimum / of_batch:.3g}",
+            ]
         )
     if not rows:
         return ""
     header = ["bits per byte at the law's rate times", *(f"{rate:g}" for rate in rates), "optimum"]
+    header.append(
+        f"optimum, of the rate for {batch:,} tokens a batch ({of_batch:.3g} of the law's)"
+    )
     return table(header, rows)
 
 
