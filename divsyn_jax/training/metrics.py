@@ -269,7 +269,12 @@ class Profiler:
         """
         if self._first <= number < self._end and not self._running:
             jax.block_until_ready(in_flight)
-            jax.profiler.start_trace(str(self._folder))
+            options = jax.profiler.ProfileOptions()
+            # Steps are on the device and in the runtime. Hooks in every Python thread, those that
+            # read and save among them, make steps slower and were there in the one run that
+            # crashed when a trace ended.
+            options.python_tracer_level = 0
+            jax.profiler.start_trace(str(self._folder), profiler_options=options)
             self._running = True
         elif number >= self._end and self._running:
             jax.block_until_ready(in_flight)
