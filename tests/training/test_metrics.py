@@ -175,7 +175,13 @@ def test_the_log_is_cut_back_to_the_restored_step(tmp_path, tail):
 
 def test_a_trace_holds_its_steps_whole_and_no_others(tmp_path, monkeypatch):
     happened = []
-    monkeypatch.setattr(jax.profiler, "start_trace", lambda folder: happened.append("start"))
+
+    def start(folder, profiler_options):
+        assert folder == str(tmp_path)
+        assert profiler_options.python_tracer_level == 0  # no hook in the threads that save
+        happened.append("start")
+
+    monkeypatch.setattr(jax.profiler, "start_trace", start)
     monkeypatch.setattr(jax.profiler, "stop_trace", lambda: happened.append("stop"))
     profiler, in_flight = Profiler(tmp_path, 2, 2), None
     for number in range(1, 6):
