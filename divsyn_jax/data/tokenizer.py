@@ -32,8 +32,8 @@ class Tokenizer:
 
     Attributes: path: the SentencePiece model file, or the Hugging Face folder. sha256: hash of the
       files that determine the encoding; shards, runs and evaluations must agree on it. vocab_size:
-      number of ids the tokenizer can emit. bos_id, eos_id: ids that open and close a document
-      (equal in tokenizers that have a single separator).
+      every id that the tokenizer can emit is below it. bos_id, eos_id: ids that open and close a
+      document (equal in tokenizers that have a single separator).
     """
 
     path: str
@@ -240,7 +240,8 @@ class _HuggingFace:
                 path, local_files_only=True, trust_remote_code=False
             )
             begun = self._tokenizer("a")["input_ids"][:1]
-        self.vocab_size = len(self._tokenizer)
+        # Not their count: ids may have gaps, and the largest needs its row of the embedding, too.
+        self.vocab_size = 1 + max(self._tokenizer.get_vocab().values(), default=-1)
         self.eos_id = self._tokenizer.eos_token_id
         if self.eos_id is None:
             raise UserError(f"hf:{path}: the tokenizer has no EOS token, which separates documents")

@@ -115,3 +115,23 @@ def test_outputs_that_cannot_be_replaced(tmp_path, monkeypatch):
         pass
     assert not list(pathlib.Path().iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "here", "link", "taken"]
+
+
+def test_ids_with_gaps_are_all_below_the_size_of_the_vocabulary(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = Tokenizer(
+        models.BPE({"</s>": 0} | {piece: 10 + 3 * n for n, piece in enumerate(alphabet)}, [])
+    )
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    inner.add_special_tokens(["</s>"])
+    transformers.PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>").save_pretrained(
+        tmp_path
+    )
+    loaded = tokenizers.load_tokenizer(f"hf:{tmp_path}")
+    assert loaded.vocab_size == 10 + 3 * 255 + 1
+    (ids,) = loaded.encode(["\u20ac zebra"])
+    assert len(alphabet) < max(ids) < loaded.vocab_size

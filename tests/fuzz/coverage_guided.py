@@ -23,20 +23,20 @@ import atheris
 GROWTH_MIB = 512
 SECONDS_PER_INPUT = 60
 INPUT_BYTES = 8192  # what Hypothesis reads of one
-# The events of Python's audit that change a file system, with the places of paths among their
-# arguments (https://docs.python.org/3/library/audit_events.html).
-_CHANGES = {
-    "os.chmod": (0,),
-    "os.chown": (0,),
-    "os.link": (0, 1),
-    "os.mkdir": (0,),
-    "os.remove": (0,),
-    "os.rename": (0, 1),
-    "os.rmdir": (0,),
-    "os.symlink": (1,),
-    "os.truncate": (0,),
-    "shutil.move": (0, 1),
-    "shutil.rmtree": (0,),
+# The events of Python's audit that change a file system: where among their arguments a path stands,
+# and where the open folder that it is relative to (https://docs.python.org/3/library/os.html).
+_CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.link": ((0, 2), (1, 3)),
+    "os.mkdir": ((0, 2),),
+    "os.remove": ((0, 1),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.rmdir": ((0, 1),),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
+    "shutil.move": ((0, None), (1, None)),
+    "shutil.rmtree": ((0, 1),),
 }
 
 
@@ -57,20 +57,22 @@ def changes_only_in(folder: pathlib.Path) -> Iterator[None]:
             path, _, flags = arguments
             if isinstance(path, int) or not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                 return
-            paths = [path]
+            paths = [(path, None)]
         elif event in _CHANGES:
-            paths = [arguments[place] for place in _CHANGES[event]]
+            paths = [
+                (arguments[path], None if folder is None else arguments[folder])
+                for path, folder in _CHANGES[event]
+            ]
         elif event in {"os.system", "os.exec", "os.posix_spawn", "subprocess.Popen"}:
             raise WrittenOutside(f"{event} {arguments[:2]!r}")
         else:
             return
-        for path in paths:
+        for path, open_folder in paths:
             if isinstance(path, int) or os.fsdecode(path) == os.devnull:
                 continue
-            # A name relative to an open folder comes without that folder: `rmtree` removes so.
             name = os.fsdecode(path)
-            if event.startswith("os.r") and os.sep not in name:
-                continue
+            if open_folder not in (None, -1):  # -1 is no folder; `rmtree` removes by open folders
+                name = os.path.join(os.readlink(f"/proc/self/fd/{open_folder}"), name)
             # The last part is not followed: removing a link changes the folder that it is in.
             parent = os.path.realpath(os.path.dirname(os.path.abspath(name)))
             if not os.path.join(parent, os.path.basename(name)).startswith(inside + os.sep):

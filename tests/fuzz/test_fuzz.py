@@ -303,7 +303,10 @@ def test_tokenizers(data):
 
     valid = valid_files.tokenizer_files()
     name = data.draw(st.sampled_from(sorted(valid)))
-    content = data.draw(st.binary(max_size=300) | mutated(valid[name]) | _altered_json(name, valid))
+    any_json = JSON.map(lambda value: json.dumps(value).encode())
+    content = data.draw(
+        st.binary(max_size=300) | any_json | mutated(valid[name]) | _altered_json(name, valid)
+    )
     others = {} if name == "tokenizer.model" else valid
     with tempfile.TemporaryDirectory() as folder:
         for other in others.keys() - {"tokenizer.model", "unigram.json"}:

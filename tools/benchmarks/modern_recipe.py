@@ -513,12 +513,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
+    return settings_of(command_line(__doc__), arguments)
+
+
+def command_line(description: str | None) -> argparse.ArgumentParser:
+    """What says which runs and where, of this benchmark and of others that make such runs."""
 
     def listed(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
         return lambda value: [kind(part) for part in value.split(",")]
 
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("--work", type=pathlib.Path, required=True, help="folder for data and runs")
@@ -555,6 +560,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--documents", type=int, default=0, help="training documents of a corpus; 0: all")
     add("--tokenizer_bytes", type=int, default=20_000_000)
     add("--no_training", action="store_true", help="the page of the runs that are finished")
+    return parser
+
+
+def settings_of(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> argparse.Namespace:
+    """The settings, with every name in a list one that is known."""
     settings = parser.parse_args(arguments)
     lists = {"parts": PARTS, "recipes": (PAPER, MODERN), "elements": ELEMENTS}
     for name, known in {**lists, "sizes": ladder.SIZES}.items():

@@ -15,7 +15,6 @@ OUTPUT.json; a finished run is kept."""
 import argparse
 import dataclasses
 import itertools
-import math
 import os
 import pathlib
 import sys
@@ -80,10 +79,7 @@ def agreement(
 
 def page(found: Found, conditions: str) -> str:
     """OUTPUT.md."""
-    sizes = sorted(
-        set.intersection(*(set(of_size) for of_size in found.values())),
-        key=list(ladder.SIZES).index,
-    )
+    sizes = sorted(next(iter(found.values())), key=list(ladder.SIZES).index)
     rows = [
         [corpus, *(modern_recipe.shown_interval(of_size[size]) for size in sizes)]
         for corpus, of_size in sorted(found.items(), key=lambda item: np.mean(item[1][sizes[-1]]))
@@ -117,32 +113,36 @@ def _read(settings: argparse.Namespace, names: Sequence[str]) -> Found:
         runs = [modern_recipe.read(trial, settings.work) for trial in trials]
         if all(run is not None for run in runs):
             found.setdefault(name, {})[size] = [run["bits_per_byte"] for run in runs if run]
-    return {name: of_size for name, of_size in found.items() if len(of_size) > 1}
+    return {name: of_size for name, of_size in found.items() if len(of_size) == len(settings.sizes)}
 
 
-def _conditions(settings: argparse.Namespace, targets: Sequence[str]) -> str:
+def _conditions(
+    settings: argparse.Namespace, targets: Sequence[str], unfinished: Sequence[str]
+) -> str:
     scales = []
     for size in settings.sizes:
         rung = ladder.rung(size, settings.seq_len)
         tokens = settings.tokens or settings.tokens_per_parameter * rung.parameters
-        scales.append(f"{size} of {rung.parameters:,} parameters in layers")
-    return (
-        f"The modern recipe, {' and '.join(scales)}; {math.floor(tokens):,} tokens a run in batches"
-        f" of {settings.batch_tokens or 'the law'}, windows of {settings.seq_len}, seeds"
+        batch = settings.batch_tokens or rung.global_batch * rung.seq_len
+        scales.append(
+            f"{size} ({rung.parameters:,} parameters in layers) on {tokens:,.0f} tokens in batches"
+            f" of {batch:,}"
+        )
+    said = (
+        f"The modern recipe, {' and '.join(scales)}; windows of {settings.seq_len}, seeds"
         f" {', '.join(map(str, settings.seeds))}. Targets: {', '.join(targets)},"
         f" {settings.heldout_documents} documents of each."
     )
+    return f"{said} Not finished, and left out: {', '.join(unfinished)}." if unfinished else said
 
 
 def main() -> None:
     """Train what is missing, then write the page of all that is there."""
-    options = argparse.ArgumentParser(description=__doc__, add_help=False)
-    options.add_argument("--targets", required=True)
-    own, rest = options.parse_known_args()
-    targets = own.targets.split(",")
-    settings = modern_recipe.parse(
-        [f"--output={ROOT / 'tools' / 'benchmarks' / 'size_decisions'}", *rest]
-    )
+    parser = modern_recipe.command_line(__doc__)
+    parser.set_defaults(output=str(pathlib.Path(__file__).with_suffix("")))
+    parser.add_argument("--targets", required=True, help="corpora whose held-out text is predicted")
+    settings = modern_recipe.settings_of(parser, None)
+    targets = settings.targets.split(",")
     names = [pathlib.Path(path).name.partition(".")[0] for path in settings.corpora]
     of_targets = [pathlib.Path(path).name.partition(".")[0] for path in targets]
     settings.corpora = [*settings.corpora, *targets]
@@ -157,10 +157,11 @@ def main() -> None:
             modern_recipe.train(trial, {**data, "data.train": f"{name}={name}:1"}, settings)
     found = _read(settings, names)
     if len(found) < 2:
-        sys.exit(f"{settings.work}: fewer than two corpora are finished at two sizes")
+        sys.exit(f"{settings.work}: fewer than two corpora are finished at all sizes")
+    conditions = _conditions(settings, of_targets, [name for name in names if name not in found])
     record: dict[str, Any] = {"targets": of_targets, "bits_per_byte": found}
     files.write_json(f"{settings.output}.json", record)
-    files.write_text(f"{settings.output}.md", page(found, _conditions(settings, of_targets)))
+    files.write_text(f"{settings.output}.md", page(found, conditions))
     print(f"wrote {settings.output}.md and {settings.output}.json")
 
 
